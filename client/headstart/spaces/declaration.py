@@ -1,0 +1,142 @@
+"""What a search space is: parameters, an optional graph template, and the candidates that are its points.
+
+Plain values only. Whether a declaration or a candidate is right is decided in ``validation``; how candidates are drawn
+in ``sampling``; which candidates are equivalent in ``canonical_graph``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Categorical:
+    choices: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Integer:
+    """Bounds are inclusive; a logarithmic domain has a positive lower bound."""
+
+    lower: int
+    upper: int
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Float:
+    """Bounds are inclusive; a logarithmic domain has a positive lower bound."""
+
+    lower: float
+    upper: float
+    logarithmic: bool = False
+
+
+Domain = Categorical | Integer | Float
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Holds when the named parameter is active and has one of the values."""
+
+    parameter: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    domain: Domain
+    condition: Condition | None = None
+
+
+class OpRole(Enum):
+    INPUT = 1
+    OUTPUT = 2
+    ZERO = 3
+    IDENTITY = 4
+
+
+@dataclass(frozen=True)
+class ValueOf:
+    """Stands in a graph template for the value of a parameter."""
+
+    parameter: str
+
+
+@dataclass(frozen=True)
+class NodeTemplate:
+    name: str
+    op: str | ValueOf
+    attributes: Mapping[str, Value | ValueOf] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EdgeTemplate:
+    source: str
+    target: str
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True)
+class GraphTemplate:
+    nodes: tuple[NodeTemplate, ...]
+    edges: tuple[EdgeTemplate, ...]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A declaration of everything that may be tried.
+
+    ``op_roles`` names the ops that are not ordinary operations; ``explicit_graphs`` lets candidates bring a graph of
+    their own instead of instantiating ``graph_template``.
+    """
+
+    search_space_id: str
+    parameters: tuple[Parameter, ...] = ()
+    graph_template: GraphTemplate | None = None
+    op_roles: Mapping[str, OpRole] = field(default_factory=dict)
+    explicit_graphs: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    op: str
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """``edges`` are pairs (source, target) of indices into ``nodes``."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value for every active parameter of a space; a graph only where the space takes explicit ones."""
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    graph: Graph | None = None
+
+
+def same_value(left: Value, right: Value) -> bool:
+    """Equality that keeps True, 1 and "1" apart, and takes 1 and 1.0 for the same number."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return isinstance(left, bool) and isinstance(right, bool) and left == right
+    return left == right
+
+
+def holds(condition: Condition | None, values: Mapping[str, Value]) -> bool:
+    """Whether the condition is met by an assignment in which inactive parameters have no value."""
+    if condition is None:
+        return True
+    if condition.parameter not in values:
+        return False
+    return any(same_value(values[condition.parameter], value) for value in condition.values)

@@ -1,0 +1,164 @@
+"""Draws candidates: uniformly, as mutations and recombinations of others, or all of a finite space in turn."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from itertools import product
+
+from headstart.spaces.declaration import (
+    Candidate,
+    Categorical,
+    Domain,
+    Float,
+    Integer,
+    Parameter,
+    SearchSpace,
+    Value,
+    holds,
+    same_value,
+)
+
+# Width of a mutation step of a number, as a share of its range (logarithmic where the domain is).
+_STEP = 0.2
+
+
+class NotEnumerable(ValueError):
+    """Raised for spaces with a float parameter or explicit graphs."""
+
+
+def sample(space: SearchSpace, generator: random.Random) -> Candidate:
+    """A candidate with every active parameter drawn uniformly. Raises ValueError in spaces of explicit graphs."""
+    _refuse_explicit_graphs(space)
+    return _complete(space, {}, generator)
+
+
+def mutate(space: SearchSpace, parent: Candidate, generator: random.Random, mutations: int = 1) -> Candidate:
+    """A candidate that differs from its parent in ``mutations`` parameters (fewer where the space has fewer).
+
+    Parameters that become active are drawn uniformly, those that become inactive are left out. Returns a copy of the
+    parent where no parameter can change. Raises ValueError in spaces of explicit graphs.
+    """
+    _refuse_explicit_graphs(space)
+    names = [p.name for p in space.parameters if p.name in parent.values and _can_change(p.domain)]
+    chosen = set(generator.sample(names, min(mutations, len(names))))
+    values = dict(parent.values)
+    for parameter in space.parameters:
+        if parameter.name in chosen:
+            values[parameter.name] = _neighbour(parameter.domain, values[parameter.name], generator)
+    return _complete(space, values, generator)
+
+
+def recombine(space: SearchSpace, first: Candidate, second: Candidate, generator: random.Random) -> Candidate:
+    """A candidate that takes each parameter from one of two parents."""
+    _refuse_explicit_graphs(space)
+    values: dict[str, Value] = {}
+    for parameter in space.parameters:
+        parents = [parent for parent in (first, second) if parameter.name in parent.values]
+        if parents:
+            values[parameter.name] = generator.choice(parents).values[parameter.name]
+    return _complete(space, values, generator)
+
+
+def enumerate_space(space: SearchSpace) -> Iterator[Candidate]:
+    """Every candidate of a finite space, once.
+
+    Raises NotEnumerable for spaces with a float parameter of more than one value, or with explicit graphs.
+    """
+    if space.explicit_graphs:
+        raise NotEnumerable(f"{space.search_space_id} has explicit graphs: it cannot be enumerated")
+    choices = [
+        [None, *_all_values(parameter)] if parameter.condition else _all_values(parameter)
+        for parameter in space.parameters
+    ]
+    for combination in product(*choices):
+        values = {p.name: v for p, v in zip(space.parameters, combination, strict=True) if v is not None}
+        if all((p.name in values) == holds(p.condition, values) for p in space.parameters):
+            yield Candidate(values)
+
+
+def space_size(space: SearchSpace) -> float:
+    """Upper bound on the number of assignments; infinite where a float parameter has more than one value."""
+    try:
+        return math.prod(len(_all_values(parameter)) for parameter in space.parameters)
+    except NotEnumerable:
+        return math.inf
+
+
+def _refuse_explicit_graphs(space: SearchSpace) -> None:
+    if space.explicit_graphs:
+        raise ValueError(
+            f"{space.search_space_id} has explicit graphs: candidates cannot be drawn from its declaration"
+        )
+
+
+def _complete(space: SearchSpace, values: dict[str, Value], generator: random.Random) -> Candidate:
+    """Draw what is missing and drop what is inactive, in the order of declaration."""
+    complete: dict[str, Value] = {}
+    for parameter in space.parameters:
+        if not holds(parameter.condition, complete):
+            continue
+        if parameter.name in values:
+            complete[parameter.name] = values[parameter.name]
+        else:
+            complete[parameter.name] = draw(parameter.domain, generator)
+    return Candidate(complete)
+
+
+def draw(domain: Domain, generator: random.Random) -> Value:
+    """A value drawn uniformly from a domain (on the logarithm where the domain is logarithmic)."""
+    if isinstance(domain, Categorical):
+        return generator.choice(domain.choices)
+    if isinstance(domain, Integer) and not domain.logarithmic:
+        return generator.randint(domain.lower, domain.upper)
+    return _from_unit(domain, generator.random())
+
+
+def _can_change(domain: Domain) -> bool:
+    return len(domain.choices) > 1 if isinstance(domain, Categorical) else domain.lower < domain.upper
+
+
+def _neighbour(domain: Domain, value: Value, generator: random.Random) -> Value:
+    """Another value: any other category, or a number a normal step away."""
+    if isinstance(domain, Categorical):
+        return generator.choice([choice for choice in domain.choices if not same_value(choice, value)])
+    for _ in range(16):
+        position = _to_unit(domain, value) + generator.gauss(0.0, _STEP)
+        moved = _from_unit(domain, min(1.0, max(0.0, position)))
+        if moved != value:
+            return moved
+    return value + 1 if isinstance(domain, Integer) and value == domain.lower else domain.lower
+
+
+def _from_unit(domain: Integer | Float, position: float) -> Value:
+    lower, upper = float(domain.lower), float(domain.upper)
+    if isinstance(domain, Integer):
+        lower, upper = lower - 0.5, upper + 0.5
+    if domain.logarithmic:
+        lower = max(lower, float(domain.lower) / 2)
+        number = math.exp(math.log(lower) + position * (math.log(upper) - math.log(lower)))
+    else:
+        number = lower + position * (upper - lower)
+    number = min(float(domain.upper), max(float(domain.lower), number))
+    return round(number) if isinstance(domain, Integer) else number
+
+
+def _to_unit(domain: Integer | Float, value: Value) -> float:
+    assert isinstance(value, int | float)
+    if domain.lower == domain.upper:
+        return 0.0
+    if domain.logarithmic:
+        return math.log(value / domain.lower) / math.log(domain.upper / domain.lower)
+    return (value - domain.lower) / (domain.upper - domain.lower)
+
+
+def _all_values(parameter: Parameter) -> list[Value]:
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        return list(domain.choices)
+    if isinstance(domain, Integer):
+        return list(range(domain.lower, domain.upper + 1))
+    if domain.lower == domain.upper:
+        return [domain.lower]
+    raise NotEnumerable(f"parameter {parameter.name!r} is a float: the space cannot be enumerated")

@@ -1,0 +1,256 @@
+"""Decides whether a declaration, a graph or a candidate is right, and names every field that is not."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from headstart.spaces.declaration import (
+    Candidate,
+    Categorical,
+    Condition,
+    Domain,
+    Float,
+    Graph,
+    GraphTemplate,
+    Integer,
+    Parameter,
+    SearchSpace,
+    Value,
+    ValueOf,
+    holds,
+    same_value,
+)
+
+MAX_NODES = 2048
+MAX_EDGES = 8192
+MAX_PARAMETERS = 256
+MAX_CHOICES = 4096
+MAX_NAME_LENGTH = 63
+
+_SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing wrong with an input: the path of the field and what to do about it."""
+
+    field: str
+    description: str
+
+
+class InvalidInput(ValueError):
+    """Raised for input that its sender can mend; carries one violation for each wrong field."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        super().__init__("; ".join(f"{violation.field}: {violation.description}" for violation in violations))
+        self.violations = violations
+
+
+def require(violations: Iterator[Violation]) -> None:
+    """Raise InvalidInput when there is any violation."""
+    found = list(violations)
+    if found:
+        raise InvalidInput(found)
+
+
+def slug_violations(value: str, field: str) -> Iterator[Violation]:
+    if not _SLUG.fullmatch(value):
+        yield Violation(field, f"must be 1 to {MAX_NAME_LENGTH} of a-z, 0-9 and inner hyphens, got {value[:80]!r}")
+
+
+def space_violations(space: SearchSpace, field: str = "search_space") -> Iterator[Violation]:
+    """Everything wrong with a declaration."""
+    yield from slug_violations(space.search_space_id, f"{field}.search_space_id")
+    if not space.parameters and space.graph_template is None and not space.explicit_graphs:
+        yield Violation(f"{field}.parameters", "a space needs parameters, a graph template, or explicit graphs")
+    if space.graph_template is not None and space.explicit_graphs:
+        yield Violation(f"{field}.explicit_graphs", "a space has a graph template or explicit graphs, not both")
+    yield from parameter_violations(space.parameters, f"{field}.parameters")
+    if space.graph_template is not None:
+        domains = {parameter.name: parameter.domain for parameter in space.parameters}
+        yield from _template_violations(space.graph_template, domains, f"{field}.graph_template")
+
+
+def parameter_violations(parameters: tuple[Parameter, ...], field: str) -> Iterator[Violation]:
+    """Everything wrong with a list of parameters: names, domains, and conditions on parameters declared earlier."""
+    if len(parameters) > MAX_PARAMETERS:
+        yield Violation(field, f"at most {MAX_PARAMETERS} parameters, got {len(parameters)}")
+        return
+    earlier: dict[str, Domain] = {}
+    for index, parameter in enumerate(parameters):
+        path = f"{field}[{index}]"
+        if not 0 < len(parameter.name) <= MAX_NAME_LENGTH:
+            yield Violation(f"{path}.name", f"must have 1 to {MAX_NAME_LENGTH} characters")
+        if parameter.name in earlier:
+            yield Violation(f"{path}.name", f"{parameter.name!r} is declared twice")
+        yield from _domain_violations(parameter.domain, path)
+        yield from _condition_violations(parameter.condition, earlier, f"{path}.condition")
+        earlier[parameter.name] = parameter.domain
+
+
+def _domain_violations(domain: Domain, path: str) -> Iterator[Violation]:
+    if isinstance(domain, Categorical):
+        if not 0 < len(domain.choices) <= MAX_CHOICES:
+            yield Violation(
+                f"{path}.categorical.choices", f"needs 1 to {MAX_CHOICES} choices, got {len(domain.choices)}"
+            )
+        elif len({(isinstance(choice, bool), choice) for choice in domain.choices}) < len(domain.choices):
+            yield Violation(f"{path}.categorical.choices", "a choice is listed twice")
+        if any(isinstance(choice, float) and not math.isfinite(choice) for choice in domain.choices):
+            yield Violation(f"{path}.categorical.choices", "numbers must be finite")
+        return
+    kind = "integer" if isinstance(domain, Integer) else "float"
+    if not (math.isfinite(domain.lower) and math.isfinite(domain.upper)):
+        yield Violation(f"{path}.{kind}", "bounds must be finite")
+    elif domain.lower > domain.upper:
+        yield Violation(f"{path}.{kind}", f"lower bound {domain.lower} is above upper bound {domain.upper}")
+    elif domain.logarithmic and domain.lower <= 0:
+        yield Violation(f"{path}.{kind}.lower", "a logarithmic domain needs a positive lower bound")
+
+
+def _condition_violations(condition: Condition | None, domains: Mapping[str, Domain], path: str) -> Iterator[Violation]:
+    if condition is None:
+        return
+    if condition.parameter not in domains:
+        yield Violation(f"{path}.parameter", f"{condition.parameter!r} is not a parameter declared before this one")
+        return
+    if not condition.values:
+        yield Violation(f"{path}.values", "needs at least one value")
+    for index, value in enumerate(condition.values):
+        problem = value_problem(value, domains[condition.parameter])
+        if problem:
+            yield Violation(f"{path}.values[{index}]", problem)
+
+
+def _template_violations(template: GraphTemplate, domains: Mapping[str, Domain], field: str) -> Iterator[Violation]:
+    if not 0 < len(template.nodes) <= MAX_NODES:
+        yield Violation(f"{field}.nodes", f"needs 1 to {MAX_NODES} nodes, got {len(template.nodes)}")
+        return
+    if len(template.edges) > MAX_EDGES:
+        yield Violation(f"{field}.edges", f"at most {MAX_EDGES} edges, got {len(template.edges)}")
+        return
+    index_of: dict[str, int] = {}
+    for index, node in enumerate(template.nodes):
+        path = f"{field}.nodes[{index}]"
+        if node.name in index_of:
+            yield Violation(f"{path}.name", f"{node.name!r} is declared twice")
+        index_of[node.name] = index
+        if isinstance(node.op, ValueOf):
+            domain = domains.get(node.op.parameter)
+            if not isinstance(domain, Categorical) or not all(isinstance(choice, str) for choice in domain.choices):
+                yield Violation(
+                    f"{path}.op_parameter", f"{node.op.parameter!r} is not a categorical parameter of strings"
+                )
+        elif not node.op:
+            yield Violation(f"{path}.op", "must not be empty")
+        for name, source in node.attributes.items():
+            if isinstance(source, ValueOf) and source.parameter not in domains:
+                yield Violation(f"{path}.attributes[{name}]", f"{source.parameter!r} is not a declared parameter")
+    pairs: list[tuple[int, int]] = []
+    for index, edge in enumerate(template.edges):
+        path = f"{field}.edges[{index}]"
+        for end, name in (("source", edge.source), ("target", edge.target)):
+            if name not in index_of:
+                yield Violation(f"{path}.{end}", f"{name!r} is not a node of the template")
+        if edge.source in index_of and edge.target in index_of:
+            pairs.append((index_of[edge.source], index_of[edge.target]))
+        yield from _condition_violations(edge.condition, domains, f"{path}.condition")
+    if has_cycle(len(template.nodes), pairs):
+        yield Violation(f"{field}.edges", "edges form a cycle")
+
+
+def candidate_violations(space: SearchSpace, candidate: Candidate, field: str = "candidate") -> Iterator[Violation]:
+    """Everything that keeps a candidate from being a point of a (valid) space."""
+    known = {parameter.name for parameter in space.parameters}
+    for name in candidate.values:
+        if name not in known:
+            yield Violation(f"{field}.values[{name[:MAX_NAME_LENGTH]}]", f"not a parameter of {space.search_space_id}")
+    for parameter in space.parameters:
+        path = f"{field}.values[{parameter.name}]"
+        active = holds(parameter.condition, candidate.values)
+        if parameter.name not in candidate.values:
+            if active:
+                yield Violation(path, "missing")
+        elif not active:
+            condition = parameter.condition
+            assert condition is not None
+            yield Violation(path, f"only allowed where {condition.parameter} is one of {list(condition.values)}")
+        else:
+            problem = value_problem(candidate.values[parameter.name], parameter.domain)
+            if problem:
+                yield Violation(path, problem)
+    if space.explicit_graphs:
+        if candidate.graph is None:
+            yield Violation(f"{field}.graph", f"missing: candidates of {space.search_space_id} are explicit graphs")
+        else:
+            yield from graph_violations(candidate.graph, f"{field}.graph")
+    elif candidate.graph is not None:
+        yield Violation(f"{field}.graph", f"{space.search_space_id} takes no explicit graphs")
+
+
+def graph_violations(graph: Graph, field: str = "graph") -> Iterator[Violation]:
+    """Everything wrong with an explicit graph."""
+    if not 0 < len(graph.nodes) <= MAX_NODES:
+        yield Violation(f"{field}.nodes", f"needs 1 to {MAX_NODES} nodes, got {len(graph.nodes)}")
+        return
+    if len(graph.edges) > MAX_EDGES:
+        yield Violation(f"{field}.edges", f"at most {MAX_EDGES} edges, got {len(graph.edges)}")
+        return
+    for index, node in enumerate(graph.nodes):
+        if not 0 < len(node.op) <= MAX_NAME_LENGTH:
+            yield Violation(f"{field}.nodes[{index}].op", f"must have 1 to {MAX_NAME_LENGTH} characters")
+        for name, value in node.attributes.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                yield Violation(f"{field}.nodes[{index}].attributes[{name[:MAX_NAME_LENGTH]}]", "must be finite")
+    outside = False
+    for index, (source, target) in enumerate(graph.edges):
+        for end, node_index in (("source", source), ("target", target)):
+            if not 0 <= node_index < len(graph.nodes):
+                outside = True
+                yield Violation(
+                    f"{field}.edges[{index}].{end}", f"{node_index} is not a node: there are {len(graph.nodes)}"
+                )
+    if not outside and has_cycle(len(graph.nodes), graph.edges):
+        yield Violation(f"{field}.edges", "edges form a cycle")
+
+
+def value_problem(value: Value, domain: Domain) -> str | None:
+    """What keeps a value out of a domain, or None."""
+    if isinstance(domain, Categorical):
+        if any(same_value(value, choice) for choice in domain.choices):
+            return None
+        return f"{_short(value)} is not one of the choices {_short(list(domain.choices))}"
+    if isinstance(domain, Integer):
+        if isinstance(value, bool) or not isinstance(value, int):
+            return f"must be an integer, got {_short(value)}"
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        return f"must be a number, got {_short(value)}"
+    if not (isinstance(domain, Float | Integer) and domain.lower <= value <= domain.upper):
+        return f"{_short(value)} is outside {domain.lower} to {domain.upper}"
+    return None
+
+
+def has_cycle(node_count: int, edges: list[tuple[int, int]] | tuple[tuple[int, int], ...]) -> bool:
+    """Kahn's algorithm: a graph is acyclic when every node can be taken after its predecessors."""
+    successors: list[list[int]] = [[] for _ in range(node_count)]
+    waiting = [0] * node_count
+    for source, target in edges:
+        successors[source].append(target)
+        waiting[target] += 1
+    ready = [node for node in range(node_count) if waiting[node] == 0]
+    taken = 0
+    while ready:
+        taken += 1
+        for target in successors[ready.pop()]:
+            waiting[target] -= 1
+            if waiting[target] == 0:
+                ready.append(target)
+    return taken < node_count
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
