@@ -1,0 +1,86 @@
+# Everything a person does with this repository. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install run test demo lint format proto proto-check buf bench-prediction clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Further options for pip, such as an index with CPU builds of torch: make install PIP_OPTIONS="--extra-index-url ..."
+PIP_OPTIONS ?=
+STAMP := $(VENV)/.installed
+# The oldest generator whose stubs run under every protobuf that pyproject.toml promises.
+PROTO_TOOLS := grpcio-tools==1.73.1 protobuf==6.31.1 setuptools==80.9.0
+PROTO_VENV := .venv-proto
+STUBS := client/headstart/v1
+BUF := npx --yes --package @bufbuild/buf@1.75.0 buf
+PYTEST_OPTIONS ?=
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv and install everything into it (once; again when the requirements change)
+
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; if [ ! -x $(BIN)/python ]; then \
+	  found=""; for name in $(PYTHON) python3.11 python3 /usr/bin/python3.11 /usr/bin/python3 python3.12 python3.13; do \
+	    if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found=$$name; break; fi; done; \
+	  if [ -z "$$found" ]; then \
+	    echo "Headstart needs Python 3.11 or newer, and none was found: install python3.11, or run make with PYTHON=/path/to/it"; exit 2; fi; \
+	  echo "Making $(VENV) with $$($$found --version)"; \
+	  "$$found" -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "$$found cannot make a virtual environment: on Debian and Ubuntu, install the package python3-venv"; exit 2; }; fi; \
+	$(BIN)/python -c 'import sys; new = sys.version_info >= (3, 12); new and print("Python is newer than 3.11: DGL has no wheels for it, so the predictor uses the plain torch kernels (equal results)")'; \
+	echo "Installing into $(VENV): some minutes the first time"; \
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_OPTIONS) \
+	  -c constraints.txt -e '.[server,embedded,bench,dev]'; \
+	touch $@
+
+run: install ## the whole service on this machine, on 127.0.0.1:50051; stop it with Ctrl-C
+	@exec $(BIN)/headstart-server up
+
+demo: install ## a distributed search on a real benchmark, with and without the service: table and picture
+	@exec $(BIN)/python -m benchmarks.demo
+
+test: install proto-check lint ## everything CI checks
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: install ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(PROTO_VENV)/.installed: Makefile $(STAMP)
+	@$(BIN)/python -m venv $(PROTO_VENV)
+	@$(PROTO_VENV)/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_OPTIONS) $(PROTO_TOOLS)
+	@touch $@
+
+# $(call generate,DIRECTORY) writes the stubs below DIRECTORY.
+generate = cd proto && ../$(PROTO_VENV)/bin/python -m grpc_tools.protoc -I . \
+	--python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) headstart/v1/*.proto
+
+proto: $(PROTO_VENV)/.installed ## generate the Python stubs from proto/
+	rm -f $(STUBS)/*_pb2*.py*
+	$(call generate,../client)
+
+proto-check: $(PROTO_VENV)/.installed ## the committed stubs are those that proto/ gives
+	@set -e; place=$$(mktemp -d); trap 'rm -rf "$$place"' EXIT; ( $(call generate,"$$place") ); \
+	diff -r -x __init__.py -x __pycache__ $(STUBS) "$$place/headstart/v1" \
+	  || { echo "the stubs are not those of proto/: run make proto"; exit 1; }; \
+	echo "The stubs are those of proto/"
+
+buf: ## lint the contract, and compare it with the last release of main (needs npm)
+	$(BUF) lint proto
+	@if git rev-parse --verify --quiet origin/main >/dev/null; then against=origin/main; else against=HEAD; fi; \
+	$(BUF) breaking proto --against ".git#ref=$$against,subdir=proto"
+
+bench-prediction: install ## how well the predictor ranks architectures it has not seen
+	$(BIN)/python -m benchmarks.prediction
+
+clean: ## remove what can be made again (the data in .headstart stays)
+	rm -rf $(VENV) $(PROTO_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,296 @@
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from headstart.v1 import experiment_pb2 as _experiment_pb2
+from headstart.v1 import meta_learning_service_pb2 as _meta_learning_service_pb2
+from headstart.v1 import search_space_pb2 as _search_space_pb2
+from headstart.v1 import task_pb2 as _task_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CreateSearchSpaceRequest(_message.Message):
+    __slots__ = ("request_id", "search_space")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_SPACE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    search_space: _search_space_pb2.SearchSpace
+    def __init__(self, request_id: _Optional[str] = ..., search_space: _Optional[_Union[_search_space_pb2.SearchSpace, _Mapping]] = ...) -> None: ...
+
+class CreateSearchSpaceResponse(_message.Message):
+    __slots__ = ("search_space",)
+    SEARCH_SPACE_FIELD_NUMBER: _ClassVar[int]
+    search_space: _search_space_pb2.SearchSpace
+    def __init__(self, search_space: _Optional[_Union[_search_space_pb2.SearchSpace, _Mapping]] = ...) -> None: ...
+
+class GetSearchSpaceRequest(_message.Message):
+    __slots__ = ("search_space_id",)
+    SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    search_space_id: str
+    def __init__(self, search_space_id: _Optional[str] = ...) -> None: ...
+
+class GetSearchSpaceResponse(_message.Message):
+    __slots__ = ("search_space",)
+    SEARCH_SPACE_FIELD_NUMBER: _ClassVar[int]
+    search_space: _search_space_pb2.SearchSpace
+    def __init__(self, search_space: _Optional[_Union[_search_space_pb2.SearchSpace, _Mapping]] = ...) -> None: ...
+
+class ListSearchSpacesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListSearchSpacesResponse(_message.Message):
+    __slots__ = ("search_spaces", "next_page_token")
+    SEARCH_SPACES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    search_spaces: _containers.RepeatedCompositeFieldContainer[_search_space_pb2.SearchSpace]
+    next_page_token: str
+    def __init__(self, search_spaces: _Optional[_Iterable[_Union[_search_space_pb2.SearchSpace, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CreateTaskRequest(_message.Message):
+    __slots__ = ("request_id", "task")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    task: _task_pb2.Task
+    def __init__(self, request_id: _Optional[str] = ..., task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
+
+class CreateTaskResponse(_message.Message):
+    __slots__ = ("task",)
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    task: _task_pb2.Task
+    def __init__(self, task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
+
+class GetTaskRequest(_message.Message):
+    __slots__ = ("task_id",)
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    def __init__(self, task_id: _Optional[str] = ...) -> None: ...
+
+class GetTaskResponse(_message.Message):
+    __slots__ = ("task",)
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    task: _task_pb2.Task
+    def __init__(self, task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
+
+class ListTasksRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTasksResponse(_message.Message):
+    __slots__ = ("tasks", "next_page_token")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[_task_pb2.Task]
+    next_page_token: str
+    def __init__(self, tasks: _Optional[_Iterable[_Union[_task_pb2.Task, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UpdateTaskRequest(_message.Message):
+    __slots__ = ("request_id", "task")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    task: _task_pb2.Task
+    def __init__(self, request_id: _Optional[str] = ..., task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
+
+class UpdateTaskResponse(_message.Message):
+    __slots__ = ("task",)
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    task: _task_pb2.Task
+    def __init__(self, task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
+
+class DeleteTaskRequest(_message.Message):
+    __slots__ = ("request_id", "task_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    task_id: str
+    def __init__(self, request_id: _Optional[str] = ..., task_id: _Optional[str] = ...) -> None: ...
+
+class DeleteTaskResponse(_message.Message):
+    __slots__ = ("deleted_experiment_count",)
+    DELETED_EXPERIMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    deleted_experiment_count: int
+    def __init__(self, deleted_experiment_count: _Optional[int] = ...) -> None: ...
+
+class GetExperimentRequest(_message.Message):
+    __slots__ = ("experiment_id",)
+    EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    experiment_id: str
+    def __init__(self, experiment_id: _Optional[str] = ...) -> None: ...
+
+class GetExperimentResponse(_message.Message):
+    __slots__ = ("experiment",)
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    experiment: _experiment_pb2.Experiment
+    def __init__(self, experiment: _Optional[_Union[_experiment_pb2.Experiment, _Mapping]] = ...) -> None: ...
+
+class ListExperimentsRequest(_message.Message):
+    __slots__ = ("task_id", "search_space_id", "page_size", "page_token", "after_sequence")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    search_space_id: str
+    page_size: int
+    page_token: str
+    after_sequence: int
+    def __init__(self, task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
+
+class ListExperimentsResponse(_message.Message):
+    __slots__ = ("experiments", "next_page_token", "last_sequence")
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    experiments: _containers.RepeatedCompositeFieldContainer[_experiment_pb2.Experiment]
+    next_page_token: str
+    last_sequence: int
+    def __init__(self, experiments: _Optional[_Iterable[_Union[_experiment_pb2.Experiment, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., last_sequence: _Optional[int] = ...) -> None: ...
+
+class SearchArchitecturesRequest(_message.Message):
+    __slots__ = ("search_space_id", "candidate", "count")
+    SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    search_space_id: str
+    candidate: _search_space_pb2.Candidate
+    count: int
+    def __init__(self, search_space_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
+
+class SearchArchitecturesResponse(_message.Message):
+    __slots__ = ("matches", "degraded")
+    MATCHES_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    matches: _containers.RepeatedCompositeFieldContainer[ArchitectureMatch]
+    degraded: bool
+    def __init__(self, matches: _Optional[_Iterable[_Union[ArchitectureMatch, _Mapping]]] = ..., degraded: bool = ...) -> None: ...
+
+class ArchitectureMatch(_message.Message):
+    __slots__ = ("candidate", "fingerprint", "distance", "results")
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    candidate: _search_space_pb2.Candidate
+    fingerprint: str
+    distance: float
+    results: _containers.RepeatedCompositeFieldContainer[ArchitectureResult]
+    def __init__(self, candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., fingerprint: _Optional[str] = ..., distance: _Optional[float] = ..., results: _Optional[_Iterable[_Union[ArchitectureResult, _Mapping]]] = ...) -> None: ...
+
+class ArchitectureResult(_message.Message):
+    __slots__ = ("task_id", "experiment_id", "objective_value")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECTIVE_VALUE_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    experiment_id: str
+    objective_value: float
+    def __init__(self, task_id: _Optional[str] = ..., experiment_id: _Optional[str] = ..., objective_value: _Optional[float] = ...) -> None: ...
+
+class SearchTasksRequest(_message.Message):
+    __slots__ = ("task_id", "search_space_id", "count")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    search_space_id: str
+    count: int
+    def __init__(self, task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class SearchTasksResponse(_message.Message):
+    __slots__ = ("tasks",)
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[_meta_learning_service_pb2.SimilarTask]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[_meta_learning_service_pb2.SimilarTask, _Mapping]]] = ...) -> None: ...
+
+class ListTaskClustersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTaskClustersResponse(_message.Message):
+    __slots__ = ("clusters", "next_page_token")
+    CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    clusters: _containers.RepeatedCompositeFieldContainer[TaskCluster]
+    next_page_token: str
+    def __init__(self, clusters: _Optional[_Iterable[_Union[TaskCluster, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class TaskCluster(_message.Message):
+    __slots__ = ("name", "task_ids", "description")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    description: str
+    def __init__(self, name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ...) -> None: ...
+
+class GetPredictorRequest(_message.Message):
+    __slots__ = ("search_space_id",)
+    SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    search_space_id: str
+    def __init__(self, search_space_id: _Optional[str] = ...) -> None: ...
+
+class GetPredictorResponse(_message.Message):
+    __slots__ = ("model_version", "kind", "training_size", "parameter_count", "training_seconds", "create_time", "validation")
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PARAMETER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    model_version: str
+    kind: str
+    training_size: int
+    parameter_count: int
+    training_seconds: float
+    create_time: _timestamp_pb2.Timestamp
+    validation: _containers.RepeatedCompositeFieldContainer[ValidationFigures]
+    def __init__(self, model_version: _Optional[str] = ..., kind: _Optional[str] = ..., training_size: _Optional[int] = ..., parameter_count: _Optional[int] = ..., training_seconds: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., validation: _Optional[_Iterable[_Union[ValidationFigures, _Mapping]]] = ...) -> None: ...
+
+class ValidationFigures(_message.Message):
+    __slots__ = ("task_id", "held_out_count", "kendall_tau", "interval_coverage")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    HELD_OUT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KENDALL_TAU_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    held_out_count: int
+    kendall_tau: float
+    interval_coverage: float
+    def __init__(self, task_id: _Optional[str] = ..., held_out_count: _Optional[int] = ..., kendall_tau: _Optional[float] = ..., interval_coverage: _Optional[float] = ...) -> None: ...
+
+class ExplainTaskRequest(_message.Message):
+    __slots__ = ("task_id", "search_space_id")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    search_space_id: str
+    def __init__(self, task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ...) -> None: ...
+
+class ExplainTaskResponse(_message.Message):
+    __slots__ = ("similar_tasks", "gate", "explanation")
+    SIMILAR_TASKS_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    similar_tasks: _containers.RepeatedCompositeFieldContainer[_meta_learning_service_pb2.SimilarTask]
+    gate: _meta_learning_service_pb2.Gate
+    explanation: str
+    def __init__(self, similar_tasks: _Optional[_Iterable[_Union[_meta_learning_service_pb2.SimilarTask, _Mapping]]] = ..., gate: _Optional[_Union[_meta_learning_service_pb2.Gate, _Mapping]] = ..., explanation: _Optional[str] = ...) -> None: ...

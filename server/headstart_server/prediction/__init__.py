@@ -1,0 +1,1 @@
+"""How good a candidate will be, without training it."""
