@@ -23,9 +23,9 @@ from headstart.spaces.sampling import NotEnumerable, enumerate_space, mutate, re
 from headstart.spaces.validation import InvalidInput, Violation, candidate_violations, space_violations
 
 __all__ = [
+    "Candidate",
     "CanonicalCandidate",
     "CanonicalGraph",
-    "Candidate",
     "Categorical",
     "Condition",
     "EdgeTemplate",

@@ -26,7 +26,7 @@ Attributes = tuple[tuple[str, Value], ...]
 
 @dataclass(frozen=True)
 class CanonicalGraph:
-    """Nodes in canonical order. ``edges`` are (source, target, multiplicity), sorted; sources need not precede targets."""
+    """Nodes in canonical order. ``edges`` are (source, target, multiplicity), sorted, whichever way they point."""
 
     ops: tuple[str, ...]
     attributes: tuple[Attributes, ...]
