@@ -1,0 +1,143 @@
+"""The engine, transactions, and whether the tables are the right ones.
+
+Rooms declare their tables on ``metadata`` and write their own SQL; here is what holds for all of them: how long a
+connection may take, what is retried, and what a lost database looks like to a caller. The truth of time is the
+database clock, so nothing here reads the local one.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, event, text
+from sqlalchemy import create_engine as create_sqlalchemy_engine
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from headstart_server.runtime import metrics
+from headstart_server.runtime.errors import ResourceExhausted, SchemaMismatch, Unavailable
+from headstart_server.runtime.settings import Settings
+
+T = TypeVar("T")
+
+VERSION_TABLE = "headstart_alembic_version"
+# The newest revision in migrations/; a test keeps the two together.
+SCHEMA_REVISION = "0001"
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+CONNECT_SECONDS = 5
+POOL_WAIT_SECONDS = 5
+TRANSACTION_TRIES = 5
+FIRST_PAUSE_SECONDS = 0.01
+
+_SERIALIZATION_FAILURE = "40001"
+_DEADLOCK = "40P01"
+_TOO_MANY_CONNECTIONS = "53300"
+_UNDEFINED_TABLE = "42P01"
+
+
+def create_engine(settings: Settings) -> Engine:
+    """An engine that connects when first used, and reports a lost database as Unavailable wherever it is met."""
+    engine = create_sqlalchemy_engine(
+        settings.database_url,
+        pool_pre_ping=True,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "headstart",
+            # A peer that vanished without a word is noticed in about 20 s instead of two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+        },
+    )
+    event.listen(engine, "handle_error", _translate)
+    return engine
+
+
+def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """The result of ``work`` after its commit.
+
+    ``work`` runs again, from its beginning, after a deadlock or serialization failure: it must not act outside the
+    database. A connection lost during the commit is Unavailable and not retried, since the commit may have happened;
+    repeating is for the caller, whose request_id makes it safe.
+    """
+    for attempt in range(1, TRANSACTION_TRIES + 1):
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except OperationalError as error:
+            if _sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK):
+                raise
+            if attempt == TRANSACTION_TRIES:
+                raise Unavailable("the database is busy with conflicting changes", "DATABASE_BUSY") from error
+            metrics.DATABASE_RETRIES.inc()
+            time.sleep(random.uniform(0.5, 1.5) * FIRST_PAUSE_SECONDS * 2**attempt)
+        except PoolTimeout as error:
+            raise ResourceExhausted("all database connections are in use", "DATABASE_CONNECTIONS") from error
+    raise AssertionError("unreachable")
+
+
+def check_schema(engine: Engine) -> None:
+    """Raises SchemaMismatch unless the tables are those of this version, Unavailable where the database is."""
+    found = schema_revision(engine)
+    if found == SCHEMA_REVISION:
+        return
+    state = "has no Headstart tables" if found is None else f"is at schema revision {found}"
+    if found is not None and found > SCHEMA_REVISION:
+        raise SchemaMismatch(
+            f"The database {state}, newer than this version's {SCHEMA_REVISION}: install the newer headstart"
+        )
+    raise SchemaMismatch(f"The database {state}, this version needs {SCHEMA_REVISION}: run `headstart-server migrate`")
+
+
+def schema_revision(engine: Engine) -> str | None:
+    """The revision that the database is at; None before the first migration."""
+    try:
+        with engine.connect() as connection:
+            revision: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+            return revision
+    except ProgrammingError as error:
+        if _sqlstate(error) == _UNDEFINED_TABLE:
+            return None
+        raise
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Turn "the database is gone" into Unavailable; leave errors of statements to whoever wrote the statement."""
+    error = context.sqlalchemy_exception
+    if not isinstance(error, DBAPIError):
+        return
+    state = _sqlstate(error)
+    if state == _TOO_MANY_CONNECTIONS:
+        raise ResourceExhausted("the database takes no more connections", "DATABASE_CONNECTIONS") from error
+    # The pool's own check of an idle connection wants to see the plain error: it answers with a new connection.
+    if context.is_pre_ping:
+        return
+    lost = context.is_disconnect or (isinstance(error, OperationalError) and (state is None or _connection_lost(state)))
+    if lost:
+        raise Unavailable("the database is out of reach", "DATABASE_UNAVAILABLE") from error
+
+
+def _connection_lost(sqlstate: str) -> bool:
+    """Class 08 is about connections; 57P is an operator's or a crash's end of the session."""
+    return sqlstate.startswith(("08", "57P"))
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "pgcode", None)
+    return state

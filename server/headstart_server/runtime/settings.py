@@ -1,0 +1,91 @@
+"""Every setting of every role: its name, default and bounds. Read from ``HEADSTART_*`` in the environment.
+
+What the values mean for a room is decided in that room; no module reads the environment on its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from headstart_server.runtime.errors import StartupError
+
+MEBIBYTE = 1024 * 1024
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of "host:port" or "[::1]:port". Raises ValueError."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{address!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _checked_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+def _with_driver(url: str) -> str:
+    """SQLAlchemy takes the driver from the scheme, and its default is not the one installed."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg2://" + url.removeprefix(scheme)
+    if not url.startswith("postgresql+psycopg2://"):
+        raise ValueError("must begin with postgresql://")
+    return url
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="HEADSTART_", frozen=True, extra="ignore")
+
+    database_url: Annotated[str, AfterValidator(_with_driver)] = "postgresql+psycopg2://127.0.0.1:5432/headstart"
+    chroma_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] = "http://127.0.0.1:8000"
+    # Where `up` keeps its databases and logs.
+    data_directory: Path = Path(".headstart")
+
+    grpc_address: Address = "127.0.0.1:50051"
+    metrics_address: Address = "127.0.0.1:9464"
+    # HOST:PORT of a predictor role; absent: score in this process.
+    predictor_target: Annotated[Address | None, BeforeValidator(_none_if_empty)] = None
+    max_message_bytes: PositiveInt = 8 * MEBIBYTE
+    max_concurrent_calls: PositiveInt = 256
+    shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
+
+    database_pool_size: PositiveInt = 16
+    database_threads: PositiveInt = 16
+
+    graph_kernels: Literal["auto", "dgl", "torch"] = "auto"
+    torch_threads: PositiveInt = 1
+    training_min_experiments: PositiveInt = 100
+    # A search space is trained again when it has this many times the experiments of its last model version.
+    training_growth: Annotated[float, Field(gt=1)] = 1.2
+    worker_poll_seconds: PositiveFloat = 1.0
+
+    decision_ttl_seconds: PositiveFloat = 3600.0
+    exploration_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, then those given that are not None. Raises StartupError naming what is wrong."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"HEADSTART_{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        )
+        raise StartupError(f"{problems}") from None
