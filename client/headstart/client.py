@@ -1,0 +1,353 @@
+"""The connection to a Headstart service: every question of the contract as a method with plain values.
+
+A call is repeated by gRPC itself when the service is unavailable; calls that change something carry a request id drawn
+once, so that a repeat is answered and not done again. Failures raise the exceptions of ``errors``.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from headstart import codec, codec_answers, errors
+from headstart.record_stream import RecordedMany, RecordStream, in_chunks
+from headstart.spaces.declaration import Candidate, SearchSpace
+from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
+from headstart.v1 import knowledge_base_service_pb2_grpc as knowledge_grpc
+from headstart.v1 import meta_learning_service_pb2 as meta_pb2
+from headstart.v1 import meta_learning_service_pb2_grpc as meta_grpc
+from headstart.values import (
+    ArchitectureMatches,
+    Arm,
+    Decision,
+    Experiment,
+    Outcome,
+    Predictions,
+    Predictor,
+    Query,
+    Record,
+    Recorded,
+    SimilarTask,
+    Task,
+    WarmStart,
+)
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_SECONDS = 30.0
+MAX_MESSAGE_BYTES = 8 * 2**20
+
+# A stream of records is renewed after this long; the import goes on where it was.
+_STREAM_SECONDS = 300.0
+
+# Every method may be repeated: questions change nothing, and what changes something carries a request id.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "3s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+
+
+def connect(
+    address: str = DEFAULT_ADDRESS,
+    *,
+    token: str | None = None,
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    credentials: grpc.ChannelCredentials | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+) -> Client:
+    """A client of the service at an address; connects on the first call.
+
+    ``address`` is "host:port" or any gRPC target; several servers share the calls ("ipv4:10.0.0.1:50051,10.0.0.2:50051"
+    or a DNS name with several addresses). ``timeout`` in seconds holds for each call that states none. ``credentials``
+    switch to TLS. Clients may be shared by threads, not by processes: connect after forking.
+    """
+    options = [
+        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        # Without these a client waits up to two minutes before it looks for a restarted service again.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 3_000),
+    ]
+    if credentials is None:
+        channel = grpc.insecure_channel(address, options)
+    else:
+        channel = grpc.secure_channel(address, credentials, options)
+    return Client(channel, address=address, token=token, timeout=timeout)
+
+
+class Client:
+    """Made by ``connect``. Every method takes ``timeout`` in seconds, and raises HeadstartError when the call fails.
+
+    Values that cannot be sent at all (an integer of more than 64 bits) raise ``headstart.spaces.InvalidInput``.
+    """
+
+    def __init__(self, channel: grpc.Channel, *, address: str, token: str | None, timeout: float) -> None:
+        self.address = address
+        self._channel = channel
+        self._timeout = timeout
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._meta = meta_grpc.MetaLearningServiceStub(channel)
+        self._knowledge = knowledge_grpc.KnowledgeBaseServiceStub(channel)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection; calls under way are cancelled."""
+        self._channel.close()
+
+    def wait_until_reachable(self, timeout: float | None = None) -> None:
+        """Returns when a connection stands. Raises DeadlineExceeded."""
+        seconds = self._timeout if timeout is None else timeout
+        try:
+            grpc.channel_ready_future(self._channel).result(seconds)
+        except grpc.FutureTimeoutError:
+            message = f"no service at {self.address} within {seconds:g} seconds"
+            raise errors.DeadlineExceeded(grpc.StatusCode.DEADLINE_EXCEEDED, "", message) from None
+
+    # Search spaces
+
+    def create_search_space(self, space: SearchSpace, *, timeout: float | None = None) -> SearchSpace:
+        """Idempotent for the same content. Raises AlreadyExists for other content under the same id."""
+        request = knowledge_pb2.CreateSearchSpaceRequest(
+            request_id=_request_id(), search_space=codec.space_to_proto(space)
+        )
+        return codec.space_from_proto(self._call(self._knowledge.CreateSearchSpace, request, timeout).search_space)
+
+    def get_search_space(self, search_space_id: str, *, timeout: float | None = None) -> SearchSpace:
+        request = knowledge_pb2.GetSearchSpaceRequest(search_space_id=search_space_id)
+        return codec.space_from_proto(self._call(self._knowledge.GetSearchSpace, request, timeout).search_space)
+
+    def list_search_spaces(self, *, page_size: int = 100, timeout: float | None = None) -> Iterator[SearchSpace]:
+        request = knowledge_pb2.ListSearchSpacesRequest(page_size=page_size)
+        for page in self._pages(self._knowledge.ListSearchSpaces, request, timeout):
+            yield from map(codec.space_from_proto, page.search_spaces)
+
+    # Tasks
+
+    def create_task(self, task: Task, *, timeout: float | None = None) -> Task:
+        """Idempotent for the same content. Raises AlreadyExists for other content under the same id."""
+        request = knowledge_pb2.CreateTaskRequest(request_id=_request_id(), task=codec.task_to_proto(task))
+        return codec.task_from_proto(self._call(self._knowledge.CreateTask, request, timeout).task)
+
+    def get_task(self, task_id: str, *, timeout: float | None = None) -> Task:
+        request = knowledge_pb2.GetTaskRequest(task_id=task_id)
+        return codec.task_from_proto(self._call(self._knowledge.GetTask, request, timeout).task)
+
+    def list_tasks(self, *, page_size: int = 100, timeout: float | None = None) -> Iterator[Task]:
+        request = knowledge_pb2.ListTasksRequest(page_size=page_size)
+        for page in self._pages(self._knowledge.ListTasks, request, timeout):
+            yield from map(codec.task_from_proto, page.tasks)
+
+    def update_task(self, task: Task, *, timeout: float | None = None) -> Task:
+        """Replaces description, descriptor, meta-features and fidelity; the objective stays."""
+        request = knowledge_pb2.UpdateTaskRequest(request_id=_request_id(), task=codec.task_to_proto(task))
+        return codec.task_from_proto(self._call(self._knowledge.UpdateTask, request, timeout).task)
+
+    def delete_task(self, task_id: str, *, timeout: float | None = None) -> int:
+        """Removes a task with its experiments and decisions; returns how many experiments went with it."""
+        request = knowledge_pb2.DeleteTaskRequest(request_id=_request_id(), task_id=task_id)
+        return int(self._call(self._knowledge.DeleteTask, request, timeout).deleted_experiment_count)
+
+    # Experiments
+
+    def record(
+        self,
+        task_id: str,
+        search_space_id: str,
+        candidate: Candidate,
+        outcome: Outcome,
+        *,
+        decision_id: str = "",
+        worker_id: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> Recorded:
+        """Keeps one result, exactly once; returns after the service has committed it.
+
+        State a ``request_id`` (a UUID) where the same record may be sent by several calls.
+        """
+        record = Record(task_id, search_space_id, candidate, outcome, decision_id, worker_id, request_id)
+        request = _record_to_proto(record)
+        return codec_answers.recorded_from_proto(self._call(self._meta.RecordExperiment, request, timeout))
+
+    def record_many(
+        self,
+        records: Iterable[Record],
+        *,
+        chunk_size: int = 256,
+        progress: Callable[[int], None] | None = None,
+        stream_seconds: float = _STREAM_SECONDS,
+    ) -> RecordedMany:
+        """Keeps many results, chunk by chunk; a broken stream is opened again and goes on where it was.
+
+        ``progress`` is called with the number of records acknowledged so far. A chunk is kept together or not at all.
+        Raises HeadstartError when the service refuses a chunk or stays out of reach for about a minute.
+        """
+
+        def open_stream(requests: Iterator[meta_pb2.RecordExperimentsRequest]) -> Any:
+            return self._meta.RecordExperiments(requests, timeout=stream_seconds, metadata=self._metadata)
+
+        chunks = in_chunks(map(_record_to_proto, records), chunk_size)
+        return RecordStream(open_stream, chunks, progress).run()
+
+    def get_experiment(self, experiment_id: str, *, timeout: float | None = None) -> Experiment:
+        request = knowledge_pb2.GetExperimentRequest(experiment_id=experiment_id)
+        return codec.experiment_from_proto(self._call(self._knowledge.GetExperiment, request, timeout).experiment)
+
+    def list_experiments(
+        self,
+        task_id: str,
+        search_space_id: str,
+        *,
+        after_sequence: int = 0,
+        page_size: int = 500,
+        timeout: float | None = None,
+    ) -> Iterator[Experiment]:
+        """Experiments in the order of recording; pass the last one's ``sequence`` to read what came since."""
+        request = knowledge_pb2.ListExperimentsRequest(
+            task_id=task_id, search_space_id=search_space_id, page_size=page_size, after_sequence=after_sequence
+        )
+        for page in self._pages(self._knowledge.ListExperiments, request, timeout):
+            yield from map(codec.experiment_from_proto, page.experiments)
+
+    # The questions of a search
+
+    def warm_start(
+        self,
+        task_id: str,
+        search_space_id: str,
+        count: int,
+        *,
+        pool: Sequence[Candidate] = (),
+        exploration_share: float | None = None,
+        seed: int | None = None,
+        timeout: float | None = None,
+    ) -> WarmStart:
+        """What to try first, and next; never what has been evaluated. ``pool``: choose only from these."""
+        request = meta_pb2.WarmStartRequest(
+            task_id=task_id,
+            search_space_id=search_space_id,
+            count=count,
+            pool=[codec.candidate_to_proto(candidate, f"pool[{index}]") for index, candidate in enumerate(pool)],
+            exploration_share=exploration_share,
+            seed=seed,
+        )
+        return codec_answers.warm_start_from_proto(self._call(self._meta.WarmStart, request, timeout))
+
+    def predict(
+        self,
+        task_id: str,
+        search_space_id: str,
+        queries: Sequence[Candidate | Query],
+        *,
+        interval_level: float | None = None,
+        timeout: float | None = None,
+    ) -> Predictions:
+        """How good candidates will be, in the order given; at most 4,096 a call.
+
+        Raises FailedPrecondition while nothing is known that a prediction could rest on.
+        """
+        asked = [query if isinstance(query, Query) else Query(query) for query in queries]
+        request = meta_pb2.PredictPerformanceRequest(
+            task_id=task_id,
+            search_space_id=search_space_id,
+            queries=[codec_answers.query_to_proto(query, f"queries[{index}]") for index, query in enumerate(asked)],
+            interval_level=interval_level,
+        )
+        return codec_answers.predictions_from_proto(self._call(self._meta.PredictPerformance, request, timeout))
+
+    def select_strategy(
+        self,
+        task_id: str,
+        arms: Sequence[Arm | str],
+        *,
+        slots: int = 1,
+        spent_budget: float = 0.0,
+        total_budget: float = 0.0,
+        timeout: float | None = None,
+    ) -> tuple[Decision, ...]:
+        """Which arm to run next, for each of ``slots``. Budgets are in evaluations, 0 where unknown."""
+        offered = [Arm(arm) if isinstance(arm, str) else arm for arm in arms]
+        request = meta_pb2.SelectStrategyRequest(
+            request_id=_request_id(),
+            task_id=task_id,
+            arms=[codec_answers.arm_to_proto(arm, f"arms[{index}]") for index, arm in enumerate(offered)],
+            slots=slots,
+            spent_budget=spent_budget,
+            total_budget=total_budget,
+        )
+        decisions = self._call(self._meta.SelectStrategy, request, timeout).decisions
+        return tuple(map(codec_answers.decision_from_proto, decisions))
+
+    # What is like what
+
+    def search_architectures(
+        self, search_space_id: str, candidate: Candidate, *, count: int = 10, timeout: float | None = None
+    ) -> ArchitectureMatches:
+        """The recorded architectures nearest to a candidate."""
+        request = knowledge_pb2.SearchArchitecturesRequest(
+            search_space_id=search_space_id, candidate=codec.candidate_to_proto(candidate), count=count
+        )
+        answer = self._call(self._knowledge.SearchArchitectures, request, timeout)
+        return codec_answers.architecture_matches_from_proto(answer)
+
+    def search_tasks(
+        self, task_id: str, *, search_space_id: str = "", count: int = 10, timeout: float | None = None
+    ) -> tuple[SimilarTask, ...]:
+        """The tasks most like a task; agreement is measured in the space named, or over all common ones."""
+        request = knowledge_pb2.SearchTasksRequest(task_id=task_id, search_space_id=search_space_id, count=count)
+        tasks = self._call(self._knowledge.SearchTasks, request, timeout).tasks
+        return tuple(map(codec_answers.similar_task_from_proto, tasks))
+
+    def get_predictor(self, search_space_id: str, *, timeout: float | None = None) -> Predictor:
+        """The newest model of a search space and its held-out figures. Raises NotFound before there is one."""
+        request = knowledge_pb2.GetPredictorRequest(search_space_id=search_space_id)
+        return codec_answers.predictor_from_proto(self._call(self._knowledge.GetPredictor, request, timeout))
+
+    def _call(self, method: Any, request: Any, timeout: float | None) -> Any:
+        seconds = self._timeout if timeout is None else timeout
+        try:
+            return method(request, timeout=seconds, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise errors.translate(error) from None
+
+    def _pages(self, method: Any, request: Any, timeout: float | None) -> Iterator[Any]:
+        while True:
+            page = self._call(method, request, timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _record_to_proto(record: Record) -> meta_pb2.RecordExperimentRequest:
+    return codec_answers.record_to_proto(record if record.request_id else replace(record, request_id=_request_id()))

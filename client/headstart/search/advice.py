@@ -1,0 +1,85 @@
+"""What a search asks the service, and how it goes on where there is no answer."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headstart.client import Client
+from headstart.search.history import History
+from headstart.search.strategies import NO_ANSWER
+from headstart.spaces import Candidate
+from headstart.values import Decision, Prediction
+
+_logger = logging.getLogger("headstart.search")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which questions a search asks.
+
+    ``warm_start_share`` of the budget goes to what WarmStart proposes, asked for ``warm_start_batch`` at a time so that
+    later proposals know the results of earlier ones; 0 asks for none. ``select_strategy`` and ``predict`` switch the
+    other two questions.
+    """
+
+    warm_start_share: float = 0.2
+    warm_start_batch: int = 8
+    select_strategy: bool = True
+    predict: bool = True
+
+
+class Adviser:
+    """Asks for one task and space. No answer is an answer: the search then decides by itself."""
+
+    def __init__(self, client: Client, task_id: str, search_space_id: str, advice: Advice) -> None:
+        self._client = client
+        self._task_id = task_id
+        self._search_space_id = search_space_id
+        self._advice = advice
+        self._suggested: deque[Candidate] = deque()
+
+    def suggestion(self, history: History, spent: int, budget: int, generator: random.Random) -> Candidate | None:
+        """An untried candidate to start with; None once the share is spent, or when there is none."""
+        if spent >= self._advice.warm_start_share * budget:
+            return None
+        for ask in (False, True):
+            if ask:
+                self._suggested.extend(self._ask_for_suggestions(generator))
+            while self._suggested:
+                candidate = self._suggested.popleft()
+                if candidate not in history:
+                    return candidate
+        return None
+
+    def decision(self, arms: Sequence[str], spent: int, budget: int) -> Decision | None:
+        """Which arm to run; None where the search is to choose."""
+        if not self._advice.select_strategy:
+            return None
+        try:
+            return self._client.select_strategy(self._task_id, arms, spent_budget=spent, total_budget=budget)[0]
+        except NO_ANSWER as error:
+            _logger.info("no strategy selected: %s", error)
+            return None
+
+    def predict(self, candidates: Sequence[Candidate]) -> Sequence[Prediction]:
+        return self._client.predict(self._task_id, self._search_space_id, candidates).predictions
+
+    def _ask_for_suggestions(self, generator: random.Random) -> list[Candidate]:
+        try:
+            answer = self._client.warm_start(
+                self._task_id,
+                self._search_space_id,
+                self._advice.warm_start_batch,
+                seed=generator.getrandbits(62),
+            )
+        except NO_ANSWER as error:
+            _logger.info("no warm start: %s", error)
+            return []
+        candidates = [suggestion.candidate for suggestion in answer.suggestions]
+        # Workers that ask at the same time are told the same: each takes them in an order of its own.
+        generator.shuffle(candidates)
+        return candidates

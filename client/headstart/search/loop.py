@@ -1,0 +1,217 @@
+"""The reference search: one worker's loop of asking, evaluating and recording.
+
+Any number of workers, in as many processes or machines, run it on the same task; they share nothing but the service,
+and each sees the results of all. The budget is counted over all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from headstart.client import Client
+from headstart.search.advice import Advice, Adviser
+from headstart.search.history import History, Trial
+from headstart.search.memory import LocalMemory, Memory, ServiceMemory
+from headstart.search.strategies import Strategy, default_strategies
+from headstart.spaces import Candidate, SearchSpace, enumerate_space, sample, space_size
+from headstart.spaces.sampling import NotEnumerable
+from headstart.values import Direction, ExperimentStatus, Outcome, Record
+
+# What proposed the candidates that WarmStart gave, in results.
+WARM_START = "warm_start"
+
+# The strategy a search without selection follows.
+DEFAULT_STRATEGY = "regularized_evolution"
+
+# Proposals that may be known already before others are looked for at random, and these before all are gone through.
+_PROPOSALS, _RANDOM_PROPOSALS = 16, 256
+_LARGEST_ENUMERATION = 200_000
+
+_logger = logging.getLogger("headstart.search")
+
+Evaluate = Callable[[Candidate], Outcome | float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One evaluation of this worker: what proposed the candidate, and how many had been recorded by all before it."""
+
+    candidate: Candidate
+    outcome: Outcome
+    proposed_by: str
+    decision_id: str
+    evaluations_before: int
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """``best`` is of all workers, None while none completed; ``evaluations`` are all that count against the budget.
+
+    ``exhausted``: every candidate of the space has been tried. ``unrecorded``: results that the service could not be
+    reached for in time; ``Client.record_many`` takes them as they are.
+    """
+
+    best: Trial | None
+    evaluations: int
+    steps: tuple[Step, ...]
+    exhausted: bool = False
+    unrecorded: tuple[Record, ...] = ()
+
+    @property
+    def best_candidate(self) -> Candidate | None:
+        return None if self.best is None else self.best.candidate
+
+    @property
+    def best_value(self) -> float | None:
+        return None if self.best is None else self.best.outcome.objective_value
+
+
+def search(
+    client: Client,
+    task_id: str,
+    space: SearchSpace,
+    evaluate: Evaluate,
+    budget: int,
+    *,
+    strategies: Mapping[str, Strategy] | None = None,
+    advice: Advice | None = Advice(),  # noqa: B008 - frozen
+    seed: int = 0,
+    worker_id: str | None = None,
+    after_sequence: int = 0,
+    on_result: Callable[[Step], None] | None = None,
+) -> SearchResult:
+    """Search as one worker until the task has ``budget`` experiments in the space.
+
+    The task and the space must exist. ``evaluate`` returns an Outcome, or the objective's value alone; an exception is
+    recorded as a FAILED outcome, and so is a value that is not finite. The budget counts experiments of all workers
+    recorded after ``after_sequence``, and is exceeded by at most one for each other worker. ``strategies`` are the arms
+    offered to the service, ``advice`` the questions asked: None asks nothing, follows regularized evolution and only
+    records. A search repeats itself for the same ``seed`` and ``worker_id`` if the answers do.
+
+    While the service is out of reach the search carries on with what it knows and keeps its results, which are recorded
+    when the service is back; see ``memory``. Raises HeadstartError for what will not mend itself.
+    """
+    worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}"
+    task = client.get_task(task_id)
+    adviser = None
+    if advice is not None:
+        adviser = Adviser(client, task_id, space.search_space_id, advice)
+    if strategies is None:
+        strategies = default_strategies(adviser.predict if adviser and advice and advice.predict else None)
+    memory = ServiceMemory(client, task_id, space.search_space_id, worker_id, after_sequence)
+    history = History(space, task.objective.direction, task.max_fidelity)
+    generator = random.Random(f"{seed}/{worker_id}")
+    return _Worker(history, memory, adviser, strategies, generator).run(evaluate, budget, on_result)
+
+
+def search_without_service(
+    space: SearchSpace,
+    evaluate: Evaluate,
+    budget: int,
+    *,
+    direction: Direction = Direction.MAXIMIZE,
+    strategies: Mapping[str, Strategy] | None = None,
+    seed: int = 0,
+    on_result: Callable[[Step], None] | None = None,
+) -> SearchResult:
+    """The same loop alone: regularized evolution unless other strategies are given. The cold start to compare with."""
+    strategies = default_strategies() if strategies is None else strategies
+    worker = _Worker(History(space, direction), LocalMemory(), None, strategies, random.Random(f"{seed}/"))
+    return worker.run(evaluate, budget, on_result)
+
+
+class _Worker:
+    def __init__(
+        self,
+        history: History,
+        memory: Memory,
+        adviser: Adviser | None,
+        strategies: Mapping[str, Strategy],
+        generator: random.Random,
+    ) -> None:
+        self._history = history
+        self._memory = memory
+        self._adviser = adviser
+        self._strategies = dict(strategies)
+        self._generator = generator
+
+    def run(self, evaluate: Evaluate, budget: int, on_result: Callable[[Step], None] | None) -> SearchResult:
+        steps: list[Step] = []
+        exhausted = False
+        while (spent := self._memory.refresh(self._history)) < budget:
+            proposal = self._propose(spent, budget)
+            if proposal is None:
+                exhausted = True
+                break
+            candidate, proposed_by, decision_id = proposal
+            outcome = _evaluate(evaluate, candidate)
+            self._memory.record(self._history.trial(candidate, outcome), decision_id)
+            steps.append(Step(candidate, outcome, proposed_by, decision_id, spent))
+            if on_result is not None:
+                on_result(steps[-1])
+        unrecorded = self._memory.finish()
+        spent = self._memory.refresh(self._history)
+        best = self._history.best(1)
+        return SearchResult(best[0] if best else None, spent, tuple(steps), exhausted, unrecorded)
+
+    def _propose(self, spent: int, budget: int) -> tuple[Candidate, str, str] | None:
+        """A candidate, what proposed it, and the decision it is run under; None when all have been tried."""
+        if self._adviser is not None:
+            suggested = self._adviser.suggestion(self._history, spent, budget, self._generator)
+            if suggested is not None:
+                return suggested, WARM_START, ""
+        arm, decision_id = self._choose_arm(spent, budget)
+        candidate = _untried(self._strategies[arm], self._history, self._generator)
+        return None if candidate is None else (candidate, arm, decision_id)
+
+    def _choose_arm(self, spent: int, budget: int) -> tuple[str, str]:
+        arms = list(self._strategies)
+        if self._adviser is not None and len(arms) > 1:
+            decision = self._adviser.decision(arms, spent, budget)
+            if decision is not None and decision.arm in self._strategies:
+                return decision.arm, decision.decision_id
+        if DEFAULT_STRATEGY in self._strategies:
+            return DEFAULT_STRATEGY, ""
+        return self._generator.choice(arms), ""
+
+
+def _untried(strategy: Strategy, history: History, generator: random.Random) -> Candidate | None:
+    """A proposal that nobody has tried; None where the whole space has been."""
+    candidate = strategy.propose(history, generator)
+    for _ in range(_PROPOSALS):
+        if candidate not in history:
+            return candidate
+        candidate = strategy.propose(history, generator)
+    if history.space.explicit_graphs:
+        return candidate
+    for _ in range(_RANDOM_PROPOSALS):
+        candidate = sample(history.space, generator)
+        if candidate not in history:
+            return candidate
+    try:
+        if space_size(history.space) > _LARGEST_ENUMERATION:
+            return candidate
+    except NotEnumerable:
+        return candidate
+    return next((each for each in enumerate_space(history.space) if each not in history), None)
+
+
+def _evaluate(evaluate: Evaluate, candidate: Candidate) -> Outcome:
+    begin = time.monotonic()
+    try:
+        result = evaluate(candidate)
+    except Exception:
+        _logger.exception("evaluation failed: %s", dict(candidate.values))
+        return Outcome(ExperimentStatus.FAILED, cost_seconds=time.monotonic() - begin)
+    if not isinstance(result, Outcome):
+        value = float(result)
+        status = ExperimentStatus.COMPLETED if math.isfinite(value) else ExperimentStatus.FAILED
+        result = Outcome(status, value)
+    return replace(result, cost_seconds=time.monotonic() - begin) if result.cost_seconds is None else result
