@@ -74,6 +74,8 @@ class Settings(BaseSettings):
 
     decision_ttl_seconds: PositiveFloat = 3600.0
     exploration_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    # How long a suggestion is not made again on its task, so that workers asking at the same time do not collide.
+    suggestion_ttl_seconds: PositiveFloat = 600.0
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -1,0 +1,139 @@
+"""Reads recorded experiments back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, select
+
+from headstart.spaces import Candidate
+from headstart_server.knowledge.outcomes import Outcome, Status
+from headstart_server.knowledge.stored_form import candidate_from_json
+from headstart_server.knowledge.tables import architectures, experiments, namespaces, search_spaces, tasks
+from headstart_server.runtime.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Experiment:
+    task_id: str
+    search_space_id: str
+    sequence: int
+    candidate: Candidate
+    fingerprint: str
+    outcome: Outcome
+    decision_id: UUID | None
+    worker_id: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Result:
+    """A completed value of an architecture on a task, in the task's unit."""
+
+    task_id: str
+    search_space_id: str
+    sequence: int
+    objective_value: float
+    maximize: bool
+
+
+def get_experiment(connection: Connection, namespace: str, task_id: str, space_id: str, sequence: int) -> Experiment:
+    """Raises NotFound."""
+    rows = connection.execute(_in(namespace, task_id, space_id).where(experiments.c.sequence == sequence)).all()
+    if not rows:
+        raise NotFound(
+            f"experiment '{task_id[:63]}/{space_id[:63]}/{sequence}' is not known", reason="EXPERIMENT_NOT_FOUND"
+        )
+    return _experiment(task_id, space_id, rows[0])
+
+
+def list_experiments(
+    connection: Connection, namespace: str, task_id: str, space_id: str, after: int, limit: int
+) -> list[Experiment]:
+    """In the order of recording, those after the given sequence number."""
+    query = _in(namespace, task_id, space_id).where(experiments.c.sequence > after)
+    rows = connection.execute(query.order_by(experiments.c.sequence).limit(limit))
+    return [_experiment(task_id, space_id, row) for row in rows]
+
+
+def best_results(
+    connection: Connection, namespace: str, space_id: str, fingerprints: list[str]
+) -> Mapping[str, list[Result]]:
+    """For each architecture, the best completed value on every task that it was tried on."""
+    rows = connection.execute(
+        select(
+            architectures.c.fingerprint,
+            tasks.c.name,
+            tasks.c.maximize,
+            experiments.c.sequence,
+            experiments.c.objective_value,
+        )
+        .select_from(architectures)
+        .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .join(tasks, tasks.c.namespace_id == namespaces.c.id)
+        .join(
+            experiments,
+            (experiments.c.task_id == tasks.c.id) & (experiments.c.architecture_id == architectures.c.id),
+        )
+        .where(
+            namespaces.c.name == namespace,
+            search_spaces.c.name == space_id,
+            architectures.c.fingerprint.in_(fingerprints),
+            experiments.c.status == Status.COMPLETED.value,
+        )
+    )
+    best: dict[str, dict[str, Result]] = {fingerprint: {} for fingerprint in fingerprints}
+    for row in rows:
+        found = Result(row.name, space_id, row.sequence, row.objective_value, row.maximize)
+        other = best[row.fingerprint].get(row.name)
+        sign = 1 if row.maximize else -1
+        if other is None or sign * found.objective_value > sign * other.objective_value:
+            best[row.fingerprint][row.name] = found
+    return {fingerprint: [results[name] for name in sorted(results)] for fingerprint, results in best.items()}
+
+
+def _in(namespace: str, task_id: str, space_id: str) -> Select[Any]:
+    return (
+        select(experiments, architectures.c.fingerprint)
+        .join(architectures, experiments.c.architecture_id == architectures.c.id)
+        .where(
+            experiments.c.task_id
+            == select(tasks.c.id)
+            .join(namespaces)
+            .where(namespaces.c.name == namespace, tasks.c.name == task_id)
+            .scalar_subquery(),
+            experiments.c.search_space_id
+            == select(search_spaces.c.id)
+            .join(namespaces)
+            .where(namespaces.c.name == namespace, search_spaces.c.name == space_id)
+            .scalar_subquery(),
+        )
+    )
+
+
+def _experiment(task_id: str, space_id: str, row: Row[Any]) -> Experiment:
+    return Experiment(
+        task_id=task_id,
+        search_space_id=space_id,
+        sequence=row.sequence,
+        candidate=candidate_from_json(row.candidate),
+        fingerprint=row.fingerprint,
+        outcome=Outcome(
+            status=Status(row.status),
+            objective_value=row.objective_value,
+            metrics=row.metrics,
+            curve=tuple(zip(row.curve_fidelities, row.curve_values, strict=True)),
+            fidelity=row.fidelity,
+            cost_seconds=row.cost_seconds,
+            proxies=row.proxies,
+            seed=row.seed,
+        ),
+        decision_id=row.decision_id,
+        worker_id=row.worker_id,
+        recorded_at=row.recorded_at,
+    )

@@ -1,0 +1,58 @@
+"""Carries new architectures from PostgreSQL to the vector index: at least once, so what it calls must be idempotent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+
+from sqlalchemy import Connection, delete, func, select
+
+from headstart_server.knowledge.architectures import Architecture
+from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
+from headstart_server.knowledge.tables import architectures, namespaces, outbox, search_spaces
+
+# Gets namespace, search space id and the architectures to index.
+Deliver = Callable[[str, str, list[Architecture]], None]
+
+
+def deliver_batch(connection: Connection, deliver: Deliver, limit: int = 500) -> int:
+    """Hand the oldest waiting architectures over, space by space, and forget them; returns how many.
+
+    Rows that another worker holds are passed over. When ``deliver`` raises, the transaction of the caller ends and all
+    rows are still there.
+    """
+    rows = connection.execute(
+        select(
+            outbox.c.id,
+            namespaces.c.name.label("namespace"),
+            search_spaces.c.name.label("space"),
+            architectures.c.fingerprint,
+            architectures.c.candidate,
+            architectures.c.canonical,
+        )
+        .join(architectures, outbox.c.architecture_id == architectures.c.id)
+        .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .order_by(outbox.c.id)
+        .limit(limit)
+        .with_for_update(of=outbox, skip_locked=True)
+    ).all()
+    in_spaces = sorted(rows, key=lambda row: (row.namespace, row.space))
+    for (namespace, space), group in groupby(in_spaces, key=lambda row: (row.namespace, row.space)):
+        found = [
+            Architecture(
+                row.fingerprint,
+                candidate_from_json(row.candidate),
+                canonical_from_json(row.fingerprint, row.canonical),
+            )
+            for row in group
+        ]
+        deliver(namespace, space, found)
+    if rows:
+        connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
+    return len(rows)
+
+
+def waiting(connection: Connection) -> int:
+    """How many architectures the index does not hold yet."""
+    return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())

@@ -1,0 +1,116 @@
+"""What an experiment can report, and what makes a report acceptable."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from uuid import UUID
+
+from headstart.spaces import CanonicalCandidate, Candidate, Violation
+from headstart_server.knowledge.tasks import Task
+
+MAX_METRICS = 256
+MAX_CURVE_POINTS = 10_000
+MAX_NAME = 255
+
+
+class Status(IntEnum):
+    COMPLETED = 1
+    FAILED = 2
+    STOPPED = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``objective_value``, curve values: in the task's metric; fidelities in its fidelity unit; cost in seconds."""
+
+    status: Status
+    objective_value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[tuple[float, float], ...] = ()
+    fidelity: float | None = None
+    cost_seconds: float | None = None
+    proxies: Mapping[str, float] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class NewExperiment:
+    """A validated result on its way into the database."""
+
+    request_id: UUID
+    task_id: str
+    search_space_id: str
+    candidate: Candidate
+    canonical: CanonicalCandidate
+    outcome: Outcome
+    decision_id: UUID | None = None
+    worker_id: str = ""
+
+    def content_hash(self) -> bytes:
+        """Tells a repeated request from another request under the same id."""
+        graph = self.candidate.graph
+        content = (
+            sorted(self.candidate.values.items()),
+            None if graph is None else ([(n.op, sorted(n.attributes.items())) for n in graph.nodes], graph.edges),
+            self.outcome.status.value,
+            self.outcome.objective_value,
+            sorted(self.outcome.metrics.items()),
+            self.outcome.curve,
+            self.outcome.fidelity,
+            self.outcome.cost_seconds,
+            sorted(self.outcome.proxies.items()),
+            self.outcome.seed,
+            self.search_space_id,
+            self.decision_id,
+            self.worker_id,
+        )
+        return hashlib.sha256(repr(content).encode()).digest()[:16]
+
+
+def is_full_training(task: Task, fidelity: float | None) -> bool:
+    """Whether a value measured at a fidelity is a final one."""
+    return fidelity is None or task.max_fidelity == 0 or fidelity >= task.max_fidelity
+
+
+def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Violation]:
+    """Everything wrong with a report."""
+    ended_well = outcome.status is Status.COMPLETED
+    value = outcome.objective_value
+    if ended_well and value is None:
+        yield Violation(f"{field}.objective_value", "missing: a COMPLETED outcome has a value")
+    elif ended_well and value is not None and not math.isfinite(value):
+        yield Violation(f"{field}.objective_value", f"{value} is only allowed where the status is FAILED or STOPPED")
+    for name, numbers in (("metrics", outcome.metrics), ("proxies", outcome.proxies)):
+        if len(numbers) > MAX_METRICS:
+            yield Violation(f"{field}.{name}", f"at most {MAX_METRICS} entries, got {len(numbers)}")
+        for key, number in numbers.items():
+            if not 0 < len(key) <= MAX_NAME:
+                yield Violation(f"{field}.{name}", f"names must have 1 to {MAX_NAME} characters")
+            if not math.isfinite(number):
+                yield Violation(f"{field}.{name}[{key[:63]}]", "must be finite; leave out what is missing")
+    for name, amount in (("fidelity", outcome.fidelity), ("cost_seconds", outcome.cost_seconds)):
+        if amount is not None and not (math.isfinite(amount) and amount >= 0):
+            yield Violation(f"{field}.{name}", f"must be finite and not negative, got {amount}")
+    yield from curve_violations(outcome.curve, f"{field}.learning_curve", finite=ended_well)
+
+
+def curve_violations(
+    curve: tuple[tuple[float, float], ...], field: str = "learning_curve", finite: bool = True
+) -> Iterator[Violation]:
+    """Everything wrong with a learning curve; ``finite`` forbids NaN and infinite values."""
+    if len(curve) > MAX_CURVE_POINTS:
+        yield Violation(field, f"at most {MAX_CURVE_POINTS} points, got {len(curve)}")
+        return
+    previous = -math.inf
+    for index, (fidelity, value) in enumerate(curve):
+        if not (math.isfinite(fidelity) and fidelity >= 0):
+            yield Violation(f"{field}[{index}].fidelity", f"must be finite and not negative, got {fidelity}")
+        elif fidelity <= previous:
+            yield Violation(f"{field}[{index}].fidelity", f"must increase, got {fidelity} after {previous}")
+        previous = fidelity
+        if finite and not math.isfinite(value):
+            yield Violation(f"{field}[{index}].value", f"{value} is only allowed where the status is FAILED or STOPPED")

@@ -1,0 +1,159 @@
+"""How spaces, candidates and canonical graphs look in JSON columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.spaces import (
+    CanonicalCandidate,
+    CanonicalGraph,
+    Candidate,
+    Categorical,
+    Condition,
+    EdgeTemplate,
+    Float,
+    Graph,
+    GraphTemplate,
+    Integer,
+    Node,
+    NodeTemplate,
+    OpRole,
+    Parameter,
+    SearchSpace,
+    Value,
+    ValueOf,
+)
+
+Json = Any
+
+
+def space_to_json(space: SearchSpace) -> Json:
+    """Everything of a declaration but its id."""
+    return {
+        "description": space.description,
+        "parameters": [_parameter_to_json(parameter) for parameter in space.parameters],
+        "graph_template": None if space.graph_template is None else _template_to_json(space.graph_template),
+        "op_roles": {op: role.name for op, role in space.op_roles.items()},
+        "explicit_graphs": space.explicit_graphs,
+    }
+
+
+def space_from_json(search_space_id: str, stored: Json) -> SearchSpace:
+    template = stored["graph_template"]
+    return SearchSpace(
+        search_space_id=search_space_id,
+        description=stored["description"],
+        parameters=tuple(_parameter_from_json(parameter) for parameter in stored["parameters"]),
+        graph_template=None if template is None else _template_from_json(template),
+        op_roles={op: OpRole[role] for op, role in stored["op_roles"].items()},
+        explicit_graphs=stored["explicit_graphs"],
+    )
+
+
+def candidate_to_json(candidate: Candidate) -> Json:
+    stored: dict[str, Json] = {"values": dict(candidate.values)}
+    if candidate.graph is not None:
+        stored["graph"] = {
+            "nodes": [{"op": node.op, "attributes": dict(node.attributes)} for node in candidate.graph.nodes],
+            "edges": [list(edge) for edge in candidate.graph.edges],
+        }
+    return stored
+
+
+def candidate_from_json(stored: Json) -> Candidate:
+    graph = stored.get("graph")
+    if graph is None:
+        return Candidate(stored["values"])
+    nodes = tuple(Node(node["op"], node["attributes"]) for node in graph["nodes"])
+    return Candidate(stored["values"], Graph(nodes, tuple((source, target) for source, target in graph["edges"])))
+
+
+def canonical_to_json(canonical: CanonicalCandidate) -> Json:
+    graph = canonical.graph
+    return {
+        "graph": None if graph is None else [graph.ops, graph.attributes, graph.edges],
+        "values": canonical.values,
+    }
+
+
+def canonical_from_json(fingerprint: str, stored: Json) -> CanonicalCandidate:
+    values = tuple((name, value) for name, value in stored["values"])
+    if stored["graph"] is None:
+        return CanonicalCandidate(None, values, fingerprint)
+    ops, attributes, edges = stored["graph"]
+    graph = CanonicalGraph(
+        ops=tuple(ops),
+        attributes=tuple(tuple((name, value) for name, value in node) for node in attributes),
+        edges=tuple((source, target, count) for source, target, count in edges),
+    )
+    return CanonicalCandidate(graph, values, fingerprint)
+
+
+def _parameter_to_json(parameter: Parameter) -> Json:
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        stored: dict[str, Json] = {"kind": "categorical", "choices": list(domain.choices)}
+    else:
+        kind = "integer" if isinstance(domain, Integer) else "float"
+        stored = {"kind": kind, "lower": domain.lower, "upper": domain.upper, "logarithmic": domain.logarithmic}
+    return {"name": parameter.name, "domain": stored, "condition": _condition_to_json(parameter.condition)}
+
+
+def _parameter_from_json(stored: Json) -> Parameter:
+    domain = stored["domain"]
+    if domain["kind"] == "categorical":
+        made: Categorical | Integer | Float = Categorical(tuple(domain["choices"]))
+    elif domain["kind"] == "integer":
+        made = Integer(domain["lower"], domain["upper"], domain["logarithmic"])
+    else:
+        made = Float(float(domain["lower"]), float(domain["upper"]), domain["logarithmic"])
+    return Parameter(stored["name"], made, _condition_from_json(stored["condition"]))
+
+
+def _condition_to_json(condition: Condition | None) -> Json:
+    return None if condition is None else {"parameter": condition.parameter, "values": list(condition.values)}
+
+
+def _condition_from_json(stored: Json) -> Condition | None:
+    return None if stored is None else Condition(stored["parameter"], tuple(stored["values"]))
+
+
+def _template_to_json(template: GraphTemplate) -> Json:
+    return {
+        "nodes": [
+            {
+                "name": node.name,
+                "op": _source_to_json(node.op),
+                "attributes": {name: _source_to_json(source) for name, source in node.attributes.items()},
+            }
+            for node in template.nodes
+        ],
+        "edges": [
+            {"source": edge.source, "target": edge.target, "condition": _condition_to_json(edge.condition)}
+            for edge in template.edges
+        ],
+    }
+
+
+def _template_from_json(stored: Json) -> GraphTemplate:
+    nodes = []
+    for node in stored["nodes"]:
+        op = _source_from_json(node["op"])
+        attributes = {name: _source_from_json(source) for name, source in node["attributes"].items()}
+        nodes.append(NodeTemplate(node["name"], op if isinstance(op, ValueOf) else str(op), attributes))
+    edges = tuple(
+        EdgeTemplate(edge["source"], edge["target"], _condition_from_json(edge["condition"])) for edge in stored["edges"]
+    )
+    return GraphTemplate(tuple(nodes), edges)
+
+
+def _source_to_json(source: Value | ValueOf) -> Json:
+    return {"parameter": source.parameter} if isinstance(source, ValueOf) else {"value": source}
+
+
+def _source_from_json(stored: Mapping[str, Json]) -> Value | ValueOf:
+    if "parameter" in stored:
+        return ValueOf(stored["parameter"])
+    value: Value = stored["value"]
+    return value

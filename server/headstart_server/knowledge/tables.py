@@ -1,0 +1,134 @@
+"""Tables of the knowledge room.
+
+Ids that clients choose are unique names inside a namespace; rows refer to each other by number. ``experiments`` is
+partitioned by hash of the task, so every unique key of it holds ``task_id``.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+from headstart_server.runtime.database import metadata
+
+
+def _created_at(name: str = "created_at") -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp())
+
+
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _created_at(),
+)
+
+search_spaces = Table(
+    "search_spaces",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("namespace_id", ForeignKey("namespaces.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("declaration", JSONB, nullable=False),
+    _created_at(),
+    UniqueConstraint("namespace_id", "name"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("namespace_id", ForeignKey("namespaces.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("maximize", Boolean, nullable=False),
+    Column("descriptor", JSONB, nullable=False),
+    Column("meta_features", JSONB, nullable=False),
+    Column("fidelity_unit", Text, nullable=False),
+    Column("max_fidelity", Float(53), nullable=False),
+    _created_at(),
+    _created_at("updated_at"),
+    UniqueConstraint("namespace_id", "name"),
+)
+
+# One row for each task and space: the lock that orders its experiments, and their summary.
+task_summaries = Table(
+    "task_summaries",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
+    Column("experiment_count", BigInteger, nullable=False, server_default="0"),
+    Column("completed_count", BigInteger, nullable=False, server_default="0"),
+    Column("incumbent_sequence", BigInteger),
+    Column("incumbent_value", Float(53)),
+    Index("ix_task_summaries_search_space_id", "search_space_id"),
+)
+
+# Distinct architectures of a space, whatever tasks they were tried on.
+architectures = Table(
+    "architectures",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("search_space_id", ForeignKey("search_spaces.id"), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("candidate", JSONB, nullable=False),
+    Column("canonical", JSONB, nullable=False),
+    _created_at(),
+    UniqueConstraint("search_space_id", "fingerprint"),
+)
+
+EXPERIMENT_PARTITIONS = 16
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
+    # 1, 2, 3, ... in the order of commits within the task and space.
+    Column("sequence", BigInteger, primary_key=True),
+    Column("request_id", UUID(as_uuid=True), nullable=False),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("architecture_id", ForeignKey("architectures.id"), nullable=False),
+    # As it was sent: one of the equivalents that share the architecture.
+    Column("candidate", JSONB, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("objective_value", Float(53)),
+    Column("fidelity", Float(53)),
+    Column("metrics", JSONB, nullable=False),
+    Column("curve_fidelities", ARRAY(Float(53)), nullable=False),
+    Column("curve_values", ARRAY(Float(53)), nullable=False),
+    Column("cost_seconds", Float(53)),
+    Column("proxies", JSONB, nullable=False),
+    Column("seed", BigInteger),
+    Column("decision_id", UUID(as_uuid=True)),
+    Column("worker_id", Text, nullable=False),
+    _created_at("recorded_at"),
+    UniqueConstraint("task_id", "request_id"),
+    Index("ix_experiments_task_id_architecture_id", "task_id", "architecture_id"),
+    postgresql_partition_by="HASH (task_id)",
+)
+
+# Architectures that the vector index does not hold yet.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("architecture_id", ForeignKey("architectures.id", ondelete="CASCADE"), nullable=False),
+    _created_at(),
+)

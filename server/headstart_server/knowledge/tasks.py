@@ -1,0 +1,199 @@
+"""Tasks in the database: what a candidate is tried on, and how far the search on it has come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from headstart.spaces import Violation
+from headstart.spaces.validation import slug_violations
+from headstart_server.knowledge.namespaces import namespace_id
+from headstart_server.knowledge.tables import namespaces, search_spaces, task_summaries, tasks
+from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
+
+MAX_DESCRIPTOR_WORDS = 64
+MAX_META_FEATURES = 1024
+MAX_TEXT = 4096
+
+
+@dataclass(frozen=True)
+class Task:
+    """``max_fidelity`` is in ``fidelity_unit``; 0 where the task has none."""
+
+    task_id: str
+    description: str
+    metric: str
+    maximize: bool
+    descriptor: Mapping[str, str]
+    meta_features: Mapping[str, float]
+    fidelity_unit: str
+    max_fidelity: float
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The best completed experiment of a task; ``objective_value`` in the task's unit."""
+
+    search_space_id: str
+    sequence: int
+    objective_value: float
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    search_space_id: str
+    experiment_count: int
+    completed_count: int
+    incumbent: Incumbent | None
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    id: int
+    task: Task
+    created_at: datetime
+    updated_at: datetime
+    summaries: tuple[TaskSummary, ...] = ()
+
+
+def task_violations(task: Task, field: str = "task") -> Iterator[Violation]:
+    """Everything wrong with a task as a client sends it."""
+    yield from slug_violations(task.task_id, f"{field}.task_id")
+    if not 0 < len(task.metric) <= MAX_TEXT:
+        yield Violation(f"{field}.objective.metric", f"must have 1 to {MAX_TEXT} characters")
+    for name, text in (("description", task.description), ("fidelity_unit", task.fidelity_unit)):
+        if len(text) > MAX_TEXT:
+            yield Violation(f"{field}.{name}", f"at most {MAX_TEXT} characters, got {len(text)}")
+    if len(task.descriptor) > MAX_DESCRIPTOR_WORDS:
+        yield Violation(f"{field}.descriptor", f"at most {MAX_DESCRIPTOR_WORDS} entries, got {len(task.descriptor)}")
+    if len(task.meta_features) > MAX_META_FEATURES:
+        yield Violation(f"{field}.meta_features", f"at most {MAX_META_FEATURES} entries, got {len(task.meta_features)}")
+    for name, number in task.meta_features.items():
+        if not math.isfinite(number):
+            yield Violation(f"{field}.meta_features[{name[:63]}]", "must be finite; leave out what is missing")
+    if not (math.isfinite(task.max_fidelity) and task.max_fidelity >= 0):
+        yield Violation(f"{field}.max_fidelity", "must be finite and not negative")
+
+
+def create_task(connection: Connection, namespace: str, task: Task) -> StoredTask:
+    """Keep a valid task. The same content again changes nothing; other content raises AlreadyExists."""
+    values = {"namespace_id": namespace_id(connection, namespace), "name": task.task_id, **_columns(task)}
+    connection.execute(insert(tasks).values(**values).on_conflict_do_nothing())
+    stored = find_task(connection, namespace, task.task_id)
+    if stored.task != task:
+        raise AlreadyExists(
+            f"task {task.task_id!r} exists with other content: update it or choose another task_id",
+            reason="TASK_ALREADY_EXISTS",
+        )
+    return stored
+
+
+def find_task(connection: Connection, namespace: str, task_id: str) -> StoredTask:
+    """Raises NotFound."""
+    row = connection.execute(_named(namespace).where(tasks.c.name == task_id)).first()
+    if row is None:
+        raise NotFound(f"task {task_id[:63]!r} is not known", reason="TASK_NOT_FOUND")
+    return _with_summaries(connection, [row])[0]
+
+
+def list_tasks(connection: Connection, namespace: str, after: str, limit: int) -> list[StoredTask]:
+    """In the order of names, those after the given one."""
+    query = _named(namespace).where(tasks.c.name > after).order_by(tasks.c.name).limit(limit)
+    return _with_summaries(connection, connection.execute(query).all())
+
+
+def update_task(connection: Connection, namespace: str, task: Task) -> StoredTask:
+    """Replace all but the objective. Raises NotFound, and FailedPrecondition when the objective would change."""
+    stored = find_task(connection, namespace, task.task_id)
+    if (stored.task.metric, stored.task.maximize) != (task.metric, task.maximize):
+        raise FailedPrecondition(
+            f"the objective of task {task.task_id!r} cannot change, its results depend on it: create another task",
+            reason="OBJECTIVE_IMMUTABLE",
+        )
+    statement = update(tasks).where(tasks.c.id == stored.id)
+    connection.execute(statement.values(updated_at=func.clock_timestamp(), **_columns(task)))
+    return find_task(connection, namespace, task.task_id)
+
+
+def delete_task(connection: Connection, namespace: str, task_id: str) -> int:
+    """Remove a task with all that hangs on it; returns how many experiments went. Raises NotFound."""
+    stored = find_task(connection, namespace, task_id)
+    connection.execute(
+        select(task_summaries.c.task_id).where(task_summaries.c.task_id == stored.id).with_for_update()
+    ).all()
+    removed = connection.execute(
+        select(func.coalesce(func.sum(task_summaries.c.experiment_count), 0)).where(
+            task_summaries.c.task_id == stored.id
+        )
+    ).scalar_one()
+    connection.execute(delete(tasks).where(tasks.c.id == stored.id))
+    return int(removed)
+
+
+def task_incumbent(connection: Connection, number: int, maximize: bool) -> Incumbent | None:
+    """The best completed experiment of a task over all its spaces."""
+    rows = connection.execute(_summaries([number]))
+    found = [summary.incumbent for _, summary in map(_summary, rows) if summary.incumbent is not None]
+    best = max if maximize else min
+    return best(found, key=lambda incumbent: incumbent.objective_value, default=None)
+
+
+def _columns(task: Task) -> dict[str, Any]:
+    return {
+        "description": task.description,
+        "metric": task.metric,
+        "maximize": task.maximize,
+        "descriptor": dict(task.descriptor),
+        "meta_features": dict(task.meta_features),
+        "fidelity_unit": task.fidelity_unit,
+        "max_fidelity": task.max_fidelity,
+    }
+
+
+def _named(namespace: str) -> Select[Any]:
+    return select(tasks).join(namespaces).where(namespaces.c.name == namespace)
+
+
+def task_from_row(row: Row[Any]) -> Task:
+    """A task from a row that has all columns of ``tasks``."""
+    return Task(
+        task_id=row.name,
+        description=row.description,
+        metric=row.metric,
+        maximize=row.maximize,
+        descriptor=row.descriptor,
+        meta_features={name: float(number) for name, number in row.meta_features.items()},
+        fidelity_unit=row.fidelity_unit,
+        max_fidelity=row.max_fidelity,
+    )
+
+
+def _summaries(numbers: Sequence[int]) -> Select[Any]:
+    return (
+        select(task_summaries, search_spaces.c.name)
+        .join(search_spaces)
+        .where(task_summaries.c.task_id.in_(numbers))
+        .order_by(search_spaces.c.name)
+    )
+
+
+def _summary(row: Row[Any]) -> tuple[int, TaskSummary]:
+    incumbent = None
+    if row.incumbent_sequence is not None:
+        incumbent = Incumbent(row.name, row.incumbent_sequence, row.incumbent_value)
+    return row.task_id, TaskSummary(row.name, row.experiment_count, row.completed_count, incumbent)
+
+
+def _with_summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredTask]:
+    summaries: dict[int, list[TaskSummary]] = {row.id: [] for row in rows}
+    for number, summary in map(_summary, connection.execute(_summaries(list(summaries)))):
+        summaries[number].append(summary)
+    return [
+        StoredTask(row.id, task_from_row(row), row.created_at, row.updated_at, tuple(summaries[row.id])) for row in rows
+    ]

@@ -1,0 +1,64 @@
+"""What was answered to which request: a mutating call that is sent again gets its first answer.
+
+The row is written in the transaction of the change itself, so either both are there or neither is. Records of
+experiments do not come here: their own rows carry the request id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, func, select, text
+from sqlalchemy.dialects.postgresql import UUID as UUIDColumn
+from sqlalchemy.dialects.postgresql import insert
+
+from headstart_server.runtime.database import metadata
+from headstart_server.runtime.errors import AlreadyExists
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("request_id", UUIDColumn(as_uuid=True), primary_key=True),
+    Column("method", Text, nullable=False),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    Column("answered_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+)
+
+
+def answer_once(
+    connection: Connection,
+    namespace: str,
+    request_id: UUID,
+    method: str,
+    content_hash: bytes,
+    work: Callable[[], bytes],
+) -> bytes:
+    """The answer of ``work``, or the one that it gave when this request came first.
+
+    Raises AlreadyExists when the request id stands for another call or content.
+    """
+    # Two requests of one id wait for each other; those of other ids do not.
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+    connection.execute(lock, {"key": f"request/{namespace}/{request_id}"})
+    row = connection.execute(
+        select(requests.c.method, requests.c.content_hash, requests.c.response).where(
+            requests.c.namespace == namespace, requests.c.request_id == request_id
+        )
+    ).first()
+    if row is not None:
+        if (row.method, bytes(row.content_hash)) != (method, content_hash):
+            raise AlreadyExists(
+                f"request_id {request_id} was used for another call: a new call needs a new request_id",
+                reason="REQUEST_ID_REUSED",
+            )
+        return bytes(row.response)
+    response = work()
+    connection.execute(
+        insert(requests).values(
+            namespace=namespace, request_id=request_id, method=method, content_hash=content_hash, response=response
+        )
+    )
+    return response

@@ -1,0 +1,1 @@
+"""Which search strategy to run next."""

@@ -1,0 +1,1 @@
+"""What to try first on a task, from what was good on others."""

@@ -1,0 +1,41 @@
+"""Remembers what was suggested a short while ago, so that workers who ask at the same time do not get the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from headstart_server.knowledge.search_spaces import find_search_space
+from headstart_server.knowledge.tasks import find_task
+from headstart_server.warm_start.tables import recent_suggestions
+
+
+class RecentSuggestions:
+    """The unexpired suggestions of one task and space, locked against other callers until the transaction ends."""
+
+    def __init__(self, connection: Connection, namespace: str, task_id: str, space_id: str) -> None:
+        """Raises NotFound."""
+        self._connection = connection
+        self._task = find_task(connection, namespace, task_id).id
+        self._space = find_search_space(connection, namespace, space_id).id
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+            {"key": f"suggestions/{self._task}/{self._space}"},
+        )
+
+    def fingerprints(self) -> set[str]:
+        columns = recent_suggestions.c
+        mine = (columns.task_id == self._task) & (columns.search_space_id == self._space)
+        self._connection.execute(delete(recent_suggestions).where(mine, columns.expires_at <= func.clock_timestamp()))
+        return set(self._connection.execute(select(columns.fingerprint).where(mine)).scalars())
+
+    def remember(self, fingerprints: Sequence[str], ttl: timedelta) -> None:
+        if fingerprints:
+            rows = [{"fingerprint": fingerprint} for fingerprint in sorted(fingerprints)]
+            statement = insert(recent_suggestions).values(
+                task_id=self._task, search_space_id=self._space, expires_at=func.clock_timestamp() + ttl
+            )
+            self._connection.execute(statement.on_conflict_do_nothing(), rows)
