@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, event, text
 from sqlalchemy import create_engine as create_sqlalchemy_engine
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headstart_server.runtime import metrics
@@ -45,7 +45,6 @@ FIRST_PAUSE_SECONDS = 0.01
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
 _TOO_MANY_CONNECTIONS = "53300"
-_UNDEFINED_TABLE = "42P01"
 
 
 def create_engine(settings: Settings) -> Engine:
@@ -107,14 +106,15 @@ def check_schema(engine: Engine) -> None:
 
 def schema_revision(engine: Engine) -> str | None:
     """The revision that the database is at; None before the first migration."""
-    try:
-        with engine.connect() as connection:
-            revision: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-            return revision
-    except ProgrammingError as error:
-        if _sqlstate(error) == _UNDEFINED_TABLE:
-            return None
-        raise
+    with engine.connect() as connection:
+        return revision_of(connection)
+
+
+def revision_of(connection: Connection) -> str | None:
+    if connection.execute(text("SELECT to_regclass(:table)"), {"table": VERSION_TABLE}).scalar() is None:
+        return None
+    revision: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return revision
 
 
 def _translate(context: ExceptionContext) -> None:

@@ -1,0 +1,142 @@
+"""The command ``headstart-server``: one subcommand for each role.
+
+A role's code is imported when it runs, so that the command answers ``--help`` at once. What keeps a role from starting
+is one line on standard error and exit code 2; a traceback means an error in Headstart itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="headstart-server",
+    help="Headstart: searches start where earlier searches ended. Settings are HEADSTART_* environment variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataDirectory = Annotated[
+    Path | None, typer.Option(help="Where the embedded databases and the logs are kept [default: .headstart]")
+]
+GrpcAddress = Annotated[str | None, typer.Option(help="HOST:PORT to serve on [default: 127.0.0.1:50051]")]
+MetricsAddress = Annotated[str | None, typer.Option(help="HOST:PORT of the metrics page [default: 127.0.0.1:9464]")]
+SharePort = Annotated[bool, typer.Option(help="Let several of these processes serve one port")]
+
+
+@app.command()
+def up(
+    data_directory: DataDirectory = None, grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None
+) -> None:
+    """Everything on this machine: PostgreSQL, Chroma, server and worker, kept running until Ctrl-C."""
+    from headstart_server.runtime.settings import load_settings
+    from headstart_server.runtime.supervisor import Supervisor
+
+    settings = load_settings(data_directory=data_directory, grpc_address=grpc_address, metrics_address=metrics_address)
+    Supervisor(settings).run()
+
+
+@app.command()
+def serve(
+    grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None, share_port: SharePort = False
+) -> None:
+    """The gRPC server."""
+    import asyncio
+
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.settings import load_settings
+
+    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address)
+    startup.prepare_role(settings, "serve")
+    if not share_port:
+        startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
+    startup.require_database(settings)
+    startup.require_graph_kernels(settings)
+
+    from headstart_server.api.server import serve as run
+
+    asyncio.run(run(settings, ready=lambda port: startup.announce(settings.grpc_address, port)))
+
+
+@app.command()
+def predictor(grpc_address: GrpcAddress = None, share_port: SharePort = False) -> None:
+    """The model host for servers that set HEADSTART_PREDICTOR_TARGET: on a GPU machine, for example."""
+    import asyncio
+
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.settings import load_settings
+
+    settings = load_settings(grpc_address=grpc_address)
+    startup.prepare_role(settings, "predictor")
+    if not share_port:
+        startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
+    startup.require_database(settings)
+    startup.require_graph_kernels(settings)
+
+    from headstart_server.api.server import serve_predictor
+
+    asyncio.run(serve_predictor(settings))
+
+
+@app.command()
+def worker(
+    once: Annotated[bool, typer.Option("--once", help="Do all pending work, then exit")] = False,
+    metrics_address: MetricsAddress = None,
+) -> None:
+    """Training and indexing, beside any number of servers."""
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.settings import load_settings
+
+    settings = load_settings(metrics_address=metrics_address)
+    startup.prepare_role(settings, "worker")
+    startup.require_database(settings)
+    startup.require_graph_kernels(settings)
+
+    from headstart_server.worker import run_worker
+
+    run_worker(settings, once)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables to this version."""
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.settings import load_settings
+
+    settings = load_settings()
+    startup.prepare_role(settings, "migrate")
+    before, after = startup.migrate_database(settings)
+    if before == after:
+        typer.echo(f"The database is at schema revision {after} already")
+    else:
+        typer.echo(f"The database went from {before or 'no tables'} to schema revision {after}")
+
+
+@app.command()
+def check(data_directory: DataDirectory = None) -> None:
+    """Whether everything a server needs is in place, and what to do where it is not."""
+    from headstart_server.runtime.checks import run_checks
+    from headstart_server.runtime.settings import load_settings
+
+    if not run_checks(load_settings(data_directory=data_directory)):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    try:
+        app()
+    except Exception as error:
+        from headstart_server.runtime.errors import ServiceError, StartupError
+
+        if not isinstance(error, StartupError | ServiceError):
+            raise
+        sys.stderr.write(f"headstart-server: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Bringing the tables to this version's revision: one transaction, one migrator at a time.
+
+The revisions are in ``migrations/`` and are frozen: they know nothing of the rooms' present tables. Servers never
+migrate; they check (``database.check_schema``) and name the command.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, text
+
+import headstart_server
+from headstart_server.runtime.database import SCHEMA_REVISION, revision_of
+from headstart_server.runtime.errors import SchemaMismatch, StartupError
+
+# Any fixed number that other users of the same database are unlikely to lock.
+_ADVISORY_LOCK = 7_305_804_402_566_189
+OLDEST_POSTGRES = 140_000
+
+
+def migrate(engine: Engine) -> tuple[str | None, str]:
+    """Upgrade to the newest revision; the revision before and after.
+
+    Raises StartupError for a PostgreSQL that is too old or a database that is newer than this version.
+    """
+    with engine.begin() as connection:
+        # Waits for another migrator, which may then have done the work.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
+        if version < OLDEST_POSTGRES:
+            raise StartupError(f"Headstart needs PostgreSQL 14 or newer, this server is version {version // 10_000}")
+        before = revision_of(connection)
+        if before is not None and before > SCHEMA_REVISION:
+            raise SchemaMismatch(
+                f"The database is at schema revision {before}, newer than this version's {SCHEMA_REVISION}: "
+                "install the newer headstart"
+            )
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before, SCHEMA_REVISION
+
+
+def alembic_config() -> Config:
+    config = Config()
+    # ConfigParser takes a percent sign for the beginning of a placeholder.
+    config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _migrations() -> Path:
+    """Inside the package of an installed wheel; beside the sources in a checkout."""
+    package = Path(headstart_server.__file__).parent
+    for place in (package / "migrations", package.parents[1] / "migrations"):
+        if (place / "env.py").exists():
+            return place
+    raise StartupError("This installation lacks its migrations: install headstart again")

@@ -1,0 +1,86 @@
+"""What a role makes sure of before it starts; what is missing becomes one line that says what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from headstart_server.runtime.database import check_schema, create_engine
+from headstart_server.runtime.embedded import port_is_free
+from headstart_server.runtime.errors import StartupError, Unavailable
+from headstart_server.runtime.log import configure_logging
+from headstart_server.runtime.settings import Settings, split_address
+
+T = TypeVar("T")
+
+
+def prepare_role(settings: Settings, role: str) -> None:
+    configure_logging(settings.log_level, role)
+
+
+def require_free(address: str, setting: str) -> None:
+    host, port = split_address(address)
+    if port and not port_is_free(host, port):
+        raise StartupError(f"The address {address} is taken: end what serves it, or set {setting} to another")
+
+
+def require_database(settings: Settings) -> None:
+    """The database answers, and its tables are those of this version."""
+    _with_engine(settings, check_schema)
+
+
+def migrate_database(settings: Settings) -> tuple[str | None, str]:
+    from headstart_server.runtime.migration import migrate
+
+    return _with_engine(settings, migrate)
+
+
+def require_graph_kernels(settings: Settings) -> None:
+    """DGL is there where the settings insist on it."""
+    if settings.graph_kernels == "dgl":
+        problem = dgl_problem()
+        if problem is not None:
+            raise StartupError(f"HEADSTART_GRAPH_KERNELS is dgl, but {problem}; or set it to auto or torch")
+
+
+def dgl_problem() -> str | None:
+    """Why DGL cannot be used here, and what to do; None where it seems installed."""
+    if importlib.util.find_spec("dgl") is not None:
+        return None
+    if sys.version_info >= (3, 12):
+        return f"DGL has no wheels for Python {sys.version_info.major}.{sys.version_info.minor}: use Python 3.11"
+    return "DGL is not installed: pip install 'headstart[server]'"
+
+
+def announce(address: str, port: int) -> None:
+    """Says where the role serves, for whoever started it on port 0."""
+    host = address.rpartition(":")[0]
+    sys.stdout.write(f"Serving {host}:{port}\n")
+    sys.stdout.flush()
+
+
+def _with_engine(settings: Settings, work: Callable[[Engine], T]) -> T:
+    engine = create_engine(settings)
+    try:
+        return work(engine)
+    except Unavailable as error:
+        url = make_url(settings.database_url)
+        where = f"{url.host or url.query.get('host', 'localhost')}, database {url.database}"
+        raise StartupError(
+            f"PostgreSQL cannot be reached at {where} ({_reason(error)}): start it, or set HEADSTART_DATABASE_URL"
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def _reason(error: Unavailable) -> str:
+    """The server's or the driver's own words, in one line and without the SQL around them."""
+    cause = error.__cause__ or error
+    original = getattr(cause, "orig", cause)
+    lines = [line.strip() for line in str(original).splitlines() if line.strip()]
+    return lines[0].rpartition("failed: ")[2] if lines else "no reason given"
