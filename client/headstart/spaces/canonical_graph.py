@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from headstart.spaces.declaration import Candidate, Graph, Node, OpRole, SearchSpace, Value, ValueOf, holds
 
@@ -22,6 +23,8 @@ _MAX_LEAVES = 256
 _MAX_MULTIPLICITY = 2**16
 
 Attributes = tuple[tuple[str, Value], ...]
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,13 @@ def canonicalize(space: SearchSpace, candidate: Candidate) -> CanonicalCandidate
     """The canonical form of a valid candidate of a space."""
     graph = candidate.graph if space.explicit_graphs else instantiate(space, candidate)
     canonical = None if graph is None else canonical_graph(graph, space.op_roles)
-    expressed = _parameters_in_template(space)
+    expressed = space.parameters_in_template
     values = tuple(sorted((name, value) for name, value in candidate.values.items() if name not in expressed))
     content = [
         None if canonical is None else [canonical.ops, canonical.attributes, canonical.edges],
         [(name, _number(value)) for name, value in values],
     ]
-    digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()[:32]
+    digest = hashlib.sha256(_to_json(content).encode()).hexdigest()[:32]
     return CanonicalCandidate(canonical, values, digest)
 
 
@@ -116,28 +119,13 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
         for target, count in successors[source].items()
         if target in number
     ]
-    order = _canonical_order([json.dumps(label) for label in labels], edges)
+    order = _canonical_order([_label_text(*label) for label in labels], edges)
     position = {node: index for index, node in enumerate(order)}
     return CanonicalGraph(
         ops=tuple(labels[node][0] for node in order),
         attributes=tuple(labels[node][1] for node in order),
         edges=tuple(sorted((position[source], position[target], count) for source, target, count in edges)),
     )
-
-
-def _parameters_in_template(space: SearchSpace) -> frozenset[str]:
-    template = space.graph_template
-    if template is None:
-        return frozenset()
-    names = {node.op.parameter for node in template.nodes if isinstance(node.op, ValueOf)}
-    names |= {
-        source.parameter
-        for node in template.nodes
-        for source in node.attributes.values()
-        if isinstance(source, ValueOf)
-    }
-    names |= {edge.condition.parameter for edge in template.edges if edge.condition is not None}
-    return frozenset(names)
 
 
 def _number(value: Value) -> Value:
@@ -204,6 +192,15 @@ def _reached(start: list[int], neighbours: Adjacency) -> set[int]:
     return seen
 
 
+def _label_text(op: str, attributes: Attributes) -> str:
+    return _to_json([op, attributes]) if attributes else _op_text(op)
+
+
+@lru_cache(maxsize=4096)
+def _op_text(op: str) -> str:
+    return _to_json([op, []])
+
+
 def _canonical_order(labels: list[str], edges: list[tuple[int, int, int]]) -> list[int]:
     """Node indices in an order that every isomorphic graph would give the same labels and edges in."""
     incoming: list[list[tuple[int, int]]] = [[] for _ in labels]
@@ -251,22 +248,14 @@ def _refine(
     while True:
         signatures = [
             (
-                colours[node],
-                sorted((colours[source], times) for source, times in incoming[node]),
-                sorted((colours[target], times) for target, times in outgoing[node]),
+                colour,
+                tuple(sorted([(colours[source], times) for source, times in before])),
+                tuple(sorted([(colours[target], times) for target, times in after])),
             )
-            for node in range(len(colours))
+            for colour, before, after in zip(colours, incoming, outgoing, strict=True)
         ]
-        distinct: list[tuple[int, list[tuple[int, int]], list[tuple[int, int]]]] = []
-        for signature in sorted(signatures):
-            if not distinct or distinct[-1] != signature:
-                distinct.append(signature)
-        rank = {_key(signature): index for index, signature in enumerate(distinct)}
-        colours = [rank[_key(signature)] for signature in signatures]
-        if len(distinct) == count:
+        rank = {signature: index for index, signature in enumerate(sorted(set(signatures)))}
+        colours = [rank[signature] for signature in signatures]
+        if len(rank) in (count, len(colours)):
             return colours
-        count = len(distinct)
-
-
-def _key(signature: tuple[int, list[tuple[int, int]], list[tuple[int, int]]]) -> tuple[object, ...]:
-    return signature[0], tuple(signature[1]), tuple(signature[2])
+        count = len(rank)

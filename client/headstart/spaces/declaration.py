@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 Value = str | int | float | bool
 
@@ -103,6 +104,22 @@ class SearchSpace:
     explicit_graphs: bool = False
     description: str = ""
 
+    @cached_property
+    def parameters_in_template(self) -> frozenset[str]:
+        """Names of the parameters that the graph template expresses."""
+        template = self.graph_template
+        if template is None:
+            return frozenset()
+        names = {node.op.parameter for node in template.nodes if isinstance(node.op, ValueOf)}
+        names |= {
+            source.parameter
+            for node in template.nodes
+            for source in node.attributes.values()
+            if isinstance(source, ValueOf)
+        }
+        names |= {edge.condition.parameter for edge in template.edges if edge.condition is not None}
+        return frozenset(names)
+
 
 @dataclass(frozen=True)
 class Node:
@@ -139,4 +156,8 @@ def holds(condition: Condition | None, values: Mapping[str, Value]) -> bool:
         return True
     if condition.parameter not in values:
         return False
-    return any(same_value(values[condition.parameter], value) for value in condition.values)
+    held = values[condition.parameter]
+    if isinstance(held, str):
+        # The common case, and no value of another type equals a string.
+        return held in condition.values
+    return any(same_value(held, value) for value in condition.values)
