@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+try:
+    import typer
+except ImportError:
+    sys.exit("headstart-server needs more than the client: pip install 'headstart[server,embedded]'")
+
+if TYPE_CHECKING:
+    from headstart_server.runtime.settings import Settings
 
 app = typer.Typer(
     name="headstart-server",
@@ -25,7 +31,6 @@ DataDirectory = Annotated[
 ]
 GrpcAddress = Annotated[str | None, typer.Option(help="HOST:PORT to serve on [default: 127.0.0.1:50051]")]
 MetricsAddress = Annotated[str | None, typer.Option(help="HOST:PORT of the metrics page [default: 127.0.0.1:9464]")]
-SharePort = Annotated[bool, typer.Option(help="Let several of these processes serve one port")]
 
 
 @app.command()
@@ -41,21 +46,20 @@ def up(
 
 
 @app.command()
-def serve(
-    grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None, share_port: SharePort = False
-) -> None:
+def serve(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None) -> None:
     """The gRPC server."""
     import asyncio
 
     from headstart_server.runtime import startup
+    from headstart_server.runtime.metrics import serve_metrics
     from headstart_server.runtime.settings import load_settings
 
     settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address)
     startup.prepare_role(settings, "serve")
-    if not share_port:
-        startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
+    startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
     startup.require_database(settings)
-    startup.require_graph_kernels(settings)
+    _require_graph_kernels(settings)
+    serve_metrics(settings.metrics_address)
 
     from headstart_server.api.server import serve as run
 
@@ -63,23 +67,24 @@ def serve(
 
 
 @app.command()
-def predictor(grpc_address: GrpcAddress = None, share_port: SharePort = False) -> None:
+def predictor(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None) -> None:
     """The model host for servers that set HEADSTART_PREDICTOR_TARGET: on a GPU machine, for example."""
     import asyncio
 
     from headstart_server.runtime import startup
+    from headstart_server.runtime.metrics import serve_metrics
     from headstart_server.runtime.settings import load_settings
 
-    settings = load_settings(grpc_address=grpc_address)
+    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address)
     startup.prepare_role(settings, "predictor")
-    if not share_port:
-        startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
+    startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
     startup.require_database(settings)
-    startup.require_graph_kernels(settings)
+    _require_graph_kernels(settings)
+    serve_metrics(settings.metrics_address)
 
     from headstart_server.api.server import serve_predictor
 
-    asyncio.run(serve_predictor(settings))
+    asyncio.run(serve_predictor(settings, ready=lambda port: startup.announce(settings.grpc_address, port)))
 
 
 @app.command()
@@ -89,12 +94,15 @@ def worker(
 ) -> None:
     """Training and indexing, beside any number of servers."""
     from headstart_server.runtime import startup
+    from headstart_server.runtime.metrics import serve_metrics
     from headstart_server.runtime.settings import load_settings
 
     settings = load_settings(metrics_address=metrics_address)
     startup.prepare_role(settings, "worker")
     startup.require_database(settings)
-    startup.require_graph_kernels(settings)
+    _require_graph_kernels(settings)
+    if not once:
+        serve_metrics(settings.metrics_address)
 
     from headstart_server.worker import run_worker
 
@@ -119,11 +127,19 @@ def migrate() -> None:
 @app.command()
 def check(data_directory: DataDirectory = None) -> None:
     """Whether everything a server needs is in place, and what to do where it is not."""
-    from headstart_server.runtime.checks import run_checks
+    from headstart_server.checks import run_checks
     from headstart_server.runtime.settings import load_settings
 
     if not run_checks(load_settings(data_directory=data_directory)):
         raise typer.Exit(1)
+
+
+def _require_graph_kernels(settings: Settings) -> None:
+    """Where the settings insist on DGL, fail now rather than at the first model."""
+    if settings.graph_kernels == "dgl":
+        from headstart_server.prediction.graph_kernels import load_kernels
+
+        load_kernels(settings.graph_kernels)
 
 
 def main() -> None:

@@ -34,15 +34,15 @@ def empty(empty_database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def declared_by_rooms() -> None:
-    """Import every module that declares tables."""
+def declared_everywhere() -> None:
+    """Import everything that may declare tables."""
     for module in pkgutil.walk_packages(headstart_server.__path__, "headstart_server."):
-        if module.name.endswith((".tables", ".request_log")):
+        if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 
 
 def test_upgrade_gives_the_tables_that_the_rooms_declare(empty: Engine) -> None:
-    declared_by_rooms()
+    declared_everywhere()
     migrate(empty)
     with empty.connect() as connection:
         options = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -40,23 +39,6 @@ def migrate_database(settings: Settings) -> tuple[str | None, str]:
     return _with_engine(settings, migrate)
 
 
-def require_graph_kernels(settings: Settings) -> None:
-    """DGL is there where the settings insist on it."""
-    if settings.graph_kernels == "dgl":
-        problem = dgl_problem()
-        if problem is not None:
-            raise StartupError(f"HEADSTART_GRAPH_KERNELS is dgl, but {problem}; or set it to auto or torch")
-
-
-def dgl_problem() -> str | None:
-    """Why DGL cannot be used here, and what to do; None where it seems installed."""
-    if importlib.util.find_spec("dgl") is not None:
-        return None
-    if sys.version_info >= (3, 12):
-        return f"DGL has no wheels for Python {sys.version_info.major}.{sys.version_info.minor}: use Python 3.11"
-    return "DGL is not installed: pip install 'headstart[server]'"
-
-
 def announce(address: str, port: int) -> None:
     """Says where the role serves, for whoever started it on port 0."""
     host = address.rpartition(":")[0]
@@ -69,13 +51,16 @@ def _with_engine(settings: Settings, work: Callable[[Engine], T]) -> T:
     try:
         return work(engine)
     except Unavailable as error:
-        url = make_url(settings.database_url)
-        where = f"{url.host or url.query.get('host', 'localhost')}, database {url.database}"
-        raise StartupError(
-            f"PostgreSQL cannot be reached at {where} ({_reason(error)}): start it, or set HEADSTART_DATABASE_URL"
-        ) from None
+        raise StartupError(unreachable(settings, error)) from None
     finally:
         engine.dispose()
+
+
+def unreachable(settings: Settings, error: Unavailable) -> str:
+    """Where the database was looked for, and what it or the driver said. Without the password."""
+    url = make_url(settings.database_url)
+    where = f"{url.host or url.query.get('host', 'localhost')}, database {url.database}"
+    return f"PostgreSQL cannot be reached at {where} ({_reason(error)}): start it, or set HEADSTART_DATABASE_URL"
 
 
 def _reason(error: Unavailable) -> str:
