@@ -1,0 +1,145 @@
+"""Streams cold searches of tables into a service as the history of earlier tasks.
+
+One search is regularized evolution (Real et al., AAAI 2019) with a population of 50, samples of 10 and one mutation for
+each child, 300 evaluations long: what a team without any advice would have left behind. The same table and seed always
+give the same records with the same request ids, so that loading a history again records nothing twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import headstart
+from benchmarks.tables import MissingTable, Table, nas_bench_graph_table
+from benchmarks.tables.nas_bench_graph import DATASETS, SHARED_SPACE_DATASETS
+from headstart.spaces import Candidate, mutate, sample
+from headstart.values import Outcome, Record
+
+POPULATION = 50
+SAMPLE = 10
+EVALUATIONS = 300
+
+_REQUEST_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "https://headstart.invalid/benchmarks/history")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    candidate: Candidate
+    outcome: Outcome
+
+
+def cold_search(
+    table: Table,
+    seed: int,
+    evaluations: int = EVALUATIONS,
+    workers: int = 1,
+    evaluated: Callable[[Evaluation], None] = lambda evaluation: None,
+) -> list[Evaluation]:
+    """Regularized evolution without any advice, in the order of evaluation; ``evaluated`` is called after each.
+
+    ``workers`` propose side by side from one shared population: none sees what the others are evaluating at that time.
+    """
+    generator = random.Random(f"{table.name}/{seed}")
+    population: deque[tuple[float, Candidate]] = deque(maxlen=POPULATION)
+    done: list[Evaluation] = []
+    while len(done) < evaluations:
+        drawn = len(done) < POPULATION
+        batch = [
+            sample(table.space, generator) if drawn else _child(table, list(population), generator)
+            for _ in range(min(workers, evaluations - len(done)))
+        ]
+        for candidate in batch:
+            evaluation = Evaluation(candidate, table.evaluate(candidate, generator))
+            population.append((fitness(table, evaluation.outcome), candidate))
+            done.append(evaluation)
+            evaluated(evaluation)
+    return done
+
+
+def fitness(table: Table, outcome: Outcome) -> float:
+    """Higher is better, whatever the direction of the task; a failure is worse than anything."""
+    if outcome.objective_value is None:
+        return float("-inf")
+    return outcome.objective_value if table.maximize else -outcome.objective_value
+
+
+def _child(table: Table, population: Sequence[tuple[float, Candidate]], generator: random.Random) -> Candidate:
+    contestants = generator.sample(population, min(SAMPLE, len(population)))
+    return mutate(table.space, max(contestants, key=lambda member: member[0])[1], generator)
+
+
+def history_records(table: Table, seed: int, evaluations: int = EVALUATIONS) -> list[Record]:
+    """The cold search of a table as records under its task."""
+    return [
+        Record(
+            task_id=table.task.task_id,
+            search_space_id=table.space.search_space_id,
+            candidate=evaluation.candidate,
+            outcome=evaluation.outcome,
+            worker_id="history",
+            request_id=str(uuid.uuid5(_REQUEST_IDS, f"{table.name}/{table.space.search_space_id}/{seed}/{number}")),
+        )
+        for number, evaluation in enumerate(cold_search(table, seed, evaluations))
+    ]
+
+
+def load_history(
+    client: headstart.Client,
+    tables: Iterable[Table],
+    seed: int = 0,
+    evaluations: int = EVALUATIONS,
+    loaded: Callable[[Table, int], None] = lambda table, count: None,
+) -> int:
+    """Declare each table's space and task and record its cold search; how many experiments that were new.
+
+    ``loaded`` is called with each table and the number of its experiments when they are in.
+    """
+    new = 0
+    for table in tables:
+        client.create_search_space(table.space)
+        client.create_task(table.task)
+        records = history_records(table, seed, evaluations)
+        new += client.record_many(records).recorded_count
+        loaded(table, len(records))
+    return new
+
+
+def main() -> int:
+    """``python -m benchmarks.history``: load the history of NAS-Bench-Graph tasks into a service."""
+    from rich.console import Console
+
+    from benchmarks.progress import bars
+    from benchmarks.service import LOCAL_ADDRESS
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=main.__doc__)
+    parser.add_argument("--address", default=LOCAL_ADDRESS, metavar="HOST:PORT", help="the service (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the cold searches (%(default)s)")
+    parser.add_argument("--evaluations", type=int, default=EVALUATIONS, help="of each search (%(default)s)")
+    parser.add_argument(
+        "datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(DATASETS)}; default: all but the last"
+    )
+    options = parser.parse_args()
+    console = Console()
+    datasets = options.datasets or SHARED_SPACE_DATASETS
+    try:
+        tables = [nas_bench_graph_table(dataset) for dataset in datasets]
+        with headstart.connect(options.address) as client, bars(console) as progress:
+            bar = progress.add_task("History", total=len(tables) * options.evaluations, note="")
+            new = load_history(
+                client, tables, options.seed, options.evaluations, lambda table, count: progress.advance(bar, count)
+            )
+    except (MissingTable, ValueError, headstart.HeadstartError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    console.print(f"{new} new experiments of {len(tables)} tasks; {len(tables) * options.evaluations} in all")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
