@@ -95,17 +95,13 @@ def _tried(namespace: str, space_id: str) -> Select[Any]:
         .join(namespaces, tasks.c.namespace_id == namespaces.c.id)
         .join(task_summaries, task_summaries.c.task_id == tasks.c.id)
         .join(search_spaces, task_summaries.c.search_space_id == search_spaces.c.id)
-        .where(
-            namespaces.c.name == namespace, search_spaces.c.name == space_id, task_summaries.c.experiment_count > 0
-        )
+        .where(namespaces.c.name == namespace, search_spaces.c.name == space_id, task_summaries.c.experiment_count > 0)
     )
 
 
 def _read_on(connection: Connection, key: tuple[int, int], held: Observations) -> Observations:
     rows = connection.execute(
-        select(
-            architectures.c.fingerprint, experiments.c.status, experiments.c.objective_value, experiments.c.fidelity
-        )
+        select(architectures.c.fingerprint, experiments.c.status, experiments.c.objective_value, experiments.c.fidelity)
         .join(architectures, experiments.c.architecture_id == architectures.c.id)
         .where(
             experiments.c.task_id == key[0],

@@ -222,9 +222,9 @@ def _answers(
     incumbent = task_incumbent(connection, task.id, task.task.maximize)
     numbers = sorted({known[new.request_id][1].architecture_id for new in records})
     counts: dict[int, int] = {
-        row.architecture_id: row.count
+        row.architecture_id: row.number
         for row in connection.execute(
-            select(experiments.c.architecture_id, func.count().label("count"))
+            select(experiments.c.architecture_id, func.count().label("number"))
             .where(tuple_(experiments.c.task_id, experiments.c.architecture_id).in_([(task.id, n) for n in numbers]))
             .group_by(experiments.c.architecture_id)
         )

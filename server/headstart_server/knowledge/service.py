@@ -52,7 +52,9 @@ class KnowledgeService:
 
     # Search spaces
 
-    def create_search_space(self, connection: Connection, namespace: str, space: SearchSpace) -> search_spaces.StoredSpace:
+    def create_search_space(
+        self, connection: Connection, namespace: str, space: SearchSpace
+    ) -> search_spaces.StoredSpace:
         """Raises AlreadyExists for other content under the same id."""
         return search_spaces.create_search_space(connection, namespace, space)
 
@@ -195,13 +197,13 @@ class KnowledgeService:
                 select(
                     tables.namespaces.c.name,
                     tables.search_spaces.c.name.label("space"),
-                    func.sum(tables.task_summaries.c.experiment_count).label("count"),
+                    func.sum(tables.task_summaries.c.experiment_count).label("number"),
                 )
                 .join(tables.search_spaces, tables.search_spaces.c.namespace_id == tables.namespaces.c.id)
                 .join(tables.task_summaries, tables.task_summaries.c.search_space_id == tables.search_spaces.c.id)
                 .group_by(tables.namespaces.c.name, tables.search_spaces.c.name)
             )
-            return [(row.name, row.space, int(row.count)) for row in rows]
+            return [(row.name, row.space, int(row.number)) for row in rows]
 
     # The vector index
 

@@ -43,9 +43,7 @@ class SimilarTask:
     evidence: tuple[Evidence, ...]
 
 
-def compare(
-    target: Task, source: Task, spreads: Mapping[str, float], agreement: Evidence | None
-) -> SimilarTask:
+def compare(target: Task, source: Task, spreads: Mapping[str, float], agreement: Evidence | None) -> SimilarTask:
     """Everything that tells how alike two tasks are, and the weight (0 to 1) that follows from it.
 
     Words and numbers make a prior; the agreement of measured results takes over as it rests on more architectures.

@@ -143,7 +143,8 @@ def _template_from_json(stored: Json) -> GraphTemplate:
         attributes = {name: _source_from_json(source) for name, source in node["attributes"].items()}
         nodes.append(NodeTemplate(node["name"], op if isinstance(op, ValueOf) else str(op), attributes))
     edges = tuple(
-        EdgeTemplate(edge["source"], edge["target"], _condition_from_json(edge["condition"])) for edge in stored["edges"]
+        EdgeTemplate(edge["source"], edge["target"], _condition_from_json(edge["condition"]))
+        for edge in stored["edges"]
     )
     return GraphTemplate(tuple(nodes), edges)
 

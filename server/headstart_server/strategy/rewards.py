@@ -6,7 +6,7 @@ has nothing to beat and gets 0.5. A run that did not complete gets 0.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, literal_column, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.knowledge.outcomes import NewExperiment, Status
@@ -35,9 +35,7 @@ def credit_decision(connection: Connection, task: int, new: NewExperiment) -> No
     ).scalar()
     if arm is None:
         return
-    fresh = insert(strategy_arms).values(
-        task_id=task, arm=arm, pulls=1, reward_sum=reward, reward_square_sum=reward**2
-    )
+    fresh = insert(strategy_arms).values(task_id=task, arm=arm, pulls=1, reward_sum=reward, reward_square_sum=reward**2)
     connection.execute(
         fresh.on_conflict_do_update(
             index_elements=[strategy_arms.c.task_id, strategy_arms.c.arm],
@@ -56,12 +54,11 @@ def _reward(connection: Connection, task: int, new: NewExperiment) -> float:
     maximize = connection.execute(select(tasks.c.maximize).where(tasks.c.id == task)).scalar_one()
     earlier = experiments.c.objective_value
     beaten = earlier < value if maximize else earlier > value
-    one = literal_column("1")
     row = connection.execute(
         select(
             func.count(),
-            func.count(one).filter(beaten).label("beaten"),
-            func.count(one).filter(earlier == value).label("tied"),
+            func.count().filter(beaten).label("beaten"),
+            func.count().filter(earlier == value).label("tied"),
         ).where(experiments.c.task_id == task, experiments.c.status == Status.COMPLETED.value)
     ).one()
     return (row.beaten + row.tied / 2) / row[0] if row[0] else NEUTRAL_REWARD

@@ -122,9 +122,9 @@ def _statistics(connection: Connection, task: StoredTask, names: Sequence[str]) 
     }
     decisions = strategy_decisions.c
     pending = {
-        row.arm: row.count
+        row.arm: row.number
         for row in connection.execute(
-            select(decisions.arm, func.count().label("count"))
+            select(decisions.arm, func.count().label("number"))
             .where(
                 decisions.task_id == task.id,
                 decisions.experiment_count == 0,

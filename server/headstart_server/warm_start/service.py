@@ -27,7 +27,7 @@ from headstart_server.warm_start.transfer_ranking import SourceEvidence, Transfe
 # Draws from the space for each exploration asked for, before the space counts as exhausted.
 _DRAWS_PER_SUGGESTION = 50
 
-_INTERVAL_LEVEL = 0.9
+INTERVAL_LEVEL = 0.9
 
 
 class Origin(IntEnum):
@@ -163,7 +163,7 @@ class WarmStartService:
         queries = [Query(candidate=s.candidate, canonical=s.canonical) for s in suggestions]
         try:
             answer = self._prediction.predict(
-                namespace, target.task.task_id, target.search_space_id, queries, _INTERVAL_LEVEL
+                namespace, target.task.task_id, target.search_space_id, queries, INTERVAL_LEVEL
             )
         except FailedPrecondition:
             return suggestions, "", False
@@ -222,4 +222,6 @@ class _Choice:
         for member in generator.sample(pool, len(pool)):
             if len(self.suggestions) >= count:
                 return
-            self.add(Suggestion(member.candidate, member.canonical, Origin.EXPLORATION, "drawn at random from the pool"))
+            self.add(
+                Suggestion(member.candidate, member.canonical, Origin.EXPLORATION, "drawn at random from the pool")
+            )

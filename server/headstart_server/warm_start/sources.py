@@ -25,9 +25,7 @@ from headstart_server.knowledge.similarity import (
 SourceScores = Mapping[str, Mapping[str, float]]
 
 
-def weigh_sources(
-    target: Observations, sources: Sequence[Observations], predicted: SourceScores
-) -> list[SimilarTask]:
+def weigh_sources(target: Observations, sources: Sequence[Observations], predicted: SourceScores) -> list[SimilarTask]:
     """Every source with its weight (0 to 1) and what it rests on, the heaviest first."""
     spreads = meta_feature_spreads([target.task, *(source.task for source in sources)])
     measured = mean_by_fingerprint(target)

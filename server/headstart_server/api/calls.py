@@ -1,0 +1,109 @@
+"""What holds for every call: a request id in the log, metrics, a bound on how many run, errors as statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import grpc
+
+from headstart_server.api.errors import abort, code_of
+from headstart_server.runtime import metrics
+from headstart_server.runtime.errors import ResourceExhausted
+from headstart_server.runtime.log import request_id
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_OURS = "/headstart."
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Wraps the methods of this package; health checks and reflection pass, so that they answer under any load."""
+
+    def __init__(self, max_concurrent_calls: int) -> None:
+        self._places = max_concurrent_calls
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        name = method.rsplit("/", 1)[-1]
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._unary(name, handler.unary_unary), **codec)
+        assert handler.stream_stream is not None
+        return grpc.stream_stream_rpc_method_handler(self._stream(name, handler.stream_stream), **codec)
+
+    def _unary(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(request: Any, context: Context) -> Any:
+            async with _Account(self, name, context) as account:
+                return await account.settle(behaviour(request, context))
+
+        return call
+
+    def _stream(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+            async with _Account(self, name, context) as account:
+                responses = behaviour(requests, context)
+                while (response := await account.settle(anext(responses, None))) is not None:
+                    yield response
+
+        return call
+
+
+class _Account:
+    """One call from its arrival to its answer."""
+
+    def __init__(self, interceptor: CallInterceptor, name: str, context: Context) -> None:
+        self._interceptor = interceptor
+        self._name = name
+        self._context = context
+        self._code = grpc.StatusCode.OK
+        self._start = time.perf_counter()
+
+    async def __aenter__(self) -> _Account:
+        request_id.set(uuid4().hex)
+        self._interceptor._places -= 1
+        metrics.GRPC_IN_FLIGHT.inc()
+        if self._interceptor._places < 0:
+            full = ResourceExhausted("the server has as many calls as it takes", "TOO_MANY_CALLS")
+            try:
+                await self._fail(full)
+            finally:
+                # __aexit__ does not run when __aenter__ raises.
+                self._close()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._close()
+
+    async def settle(self, work: Awaitable[Any]) -> Any:
+        """The result of the work; errors end the call with their status."""
+        try:
+            return await work
+        except asyncio.CancelledError:
+            self._code = grpc.StatusCode.CANCELLED
+            raise
+        except Exception as error:
+            await self._fail(error)
+
+    async def _fail(self, error: Exception) -> None:
+        self._code = code_of(error)
+        await abort(self._context, error)
+
+    def _close(self) -> None:
+        self._interceptor._places += 1
+        metrics.GRPC_IN_FLIGHT.dec()
+        metrics.GRPC_CALLS.labels(self._name, self._code.name).inc()
+        metrics.GRPC_SECONDS.labels(self._name).observe(time.perf_counter() - self._start)

@@ -1,0 +1,198 @@
+"""Requests into the plain values that rooms take. Everything malformed raises InvalidInput with the field's path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from headstart import codec, codec_answers, codec_spaces, values
+from headstart.spaces import InvalidInput, SearchSpace, Violation, space_violations
+from headstart.spaces.validation import require
+from headstart.v1 import meta_learning_service_pb2 as meta_pb2
+from headstart.v1 import search_space_pb2, task_pb2
+from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status, curve_violations, outcome_violations
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.tasks import Task, task_violations
+from headstart_server.prediction.service import Query
+from headstart_server.strategy.service import MAX_SLOTS, Arm, arm_violations
+from headstart_server.warm_start.service import PoolMember
+
+MAX_CANDIDATES = 4096
+MAX_WORKER_ID = 255
+_DEFAULT_LEVEL = 0.9
+
+T = TypeVar("T")
+
+
+def invalid(field: str, description: str) -> InvalidInput:
+    return InvalidInput([Violation(field, description)])
+
+
+def uuid(text: str, field: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise invalid(field, f"must be a UUID, got {text[:63]!r}") from None
+
+
+def count(asked: int, field: str, default: int | None, limit: int) -> int:
+    """A whole number from 1 to a limit; 0 stands for the default where there is one."""
+    if asked == 0 and default is not None:
+        return default
+    if not 1 <= asked <= limit:
+        raise invalid(field, f"must be 1 to {limit}, got {asked}")
+    return asked
+
+
+def experiment_name(text: str) -> tuple[str, str, int]:
+    """Task, search space and sequence number of an experiment id."""
+    parts = text.split("/")
+    if len(parts) != 3 or not parts[2].isascii() or not parts[2].isdigit() or len(parts[2]) > 18:
+        raise invalid("experiment_id", f"must be TASK/SEARCH_SPACE/SEQUENCE, got {text[:200]!r}")
+    return parts[0], parts[1], int(parts[2])
+
+
+def search_space(message: search_space_pb2.SearchSpace) -> SearchSpace:
+    space = codec_spaces.space_from_proto(message)
+    require(space_violations(space))
+    return space
+
+
+def task(message: task_pb2.Task) -> Task:
+    sent = codec.task_from_proto(message)
+    decoded = Task(
+        task_id=sent.task_id,
+        description=sent.description,
+        metric=sent.objective.metric,
+        maximize=sent.objective.direction is values.Direction.MAXIMIZE,
+        descriptor=dict(sent.descriptor),
+        meta_features=dict(sent.meta_features),
+        fidelity_unit=sent.fidelity_unit,
+        max_fidelity=sent.max_fidelity,
+    )
+    require(task_violations(decoded))
+    return decoded
+
+
+def records(
+    knowledge: KnowledgeService,
+    namespace: str,
+    messages: Sequence[meta_pb2.RecordExperimentRequest],
+    field: Callable[[int], str],
+) -> list[NewExperiment]:
+    """Results to keep; ``field`` gives the path prefix of each. Raises InvalidInput, and NotFound for a space."""
+    return [_record(knowledge, namespace, message, field(index)) for index, message in enumerate(messages)]
+
+
+def _record(
+    knowledge: KnowledgeService, namespace: str, message: meta_pb2.RecordExperimentRequest, prefix: str
+) -> NewExperiment:
+    request_id = uuid(message.request_id, f"{prefix}request_id")
+    sent = codec_answers.record_from_proto(message, prefix.removesuffix("."))
+    space = knowledge.search_space(namespace, sent.search_space_id)
+    outcome = _outcome(sent.outcome)
+    require(outcome_violations(outcome, f"{prefix}outcome"))
+    if len(sent.worker_id) > MAX_WORKER_ID:
+        raise invalid(f"{prefix}worker_id", f"at most {MAX_WORKER_ID} characters, got {len(sent.worker_id)}")
+    return NewExperiment(
+        request_id=request_id,
+        task_id=sent.task_id,
+        search_space_id=sent.search_space_id,
+        candidate=sent.candidate,
+        canonical=knowledge.canonical(namespace, space, sent.candidate, f"{prefix}candidate"),
+        outcome=outcome,
+        decision_id=uuid(sent.decision_id, f"{prefix}decision_id") if sent.decision_id else None,
+        worker_id=sent.worker_id,
+    )
+
+
+def _outcome(sent: values.Outcome) -> Outcome:
+    return Outcome(
+        status=Status(sent.status.value),
+        objective_value=sent.objective_value,
+        metrics=dict(sent.metrics),
+        curve=_curve(sent.learning_curve),
+        fidelity=sent.fidelity,
+        cost_seconds=sent.cost_seconds,
+        proxies=dict(sent.proxies),
+        seed=sent.seed,
+    )
+
+
+def _curve(points: Sequence[values.CurvePoint]) -> tuple[tuple[float, float], ...]:
+    return tuple((point.fidelity, point.value) for point in points)
+
+
+def queries(
+    knowledge: KnowledgeService, namespace: str, request: meta_pb2.PredictPerformanceRequest
+) -> tuple[list[Query], float]:
+    """Queries and the level of their intervals. Raises InvalidInput, and NotFound for the space."""
+    count(len(request.queries), "queries", None, MAX_CANDIDATES)
+    level = request.interval_level if request.HasField("interval_level") else _DEFAULT_LEVEL
+    if not 0 < level < 1:
+        raise invalid("interval_level", f"must be between 0 and 1, got {level}")
+    space = knowledge.search_space(namespace, request.search_space_id)
+    return [_query(knowledge, namespace, space, q, f"queries[{i}]") for i, q in enumerate(request.queries)], level
+
+
+def _query(
+    knowledge: KnowledgeService, namespace: str, space: SearchSpace, message: meta_pb2.PredictionQuery, field: str
+) -> Query:
+    sent = codec_answers.query_from_proto(message, field)
+    curve = _curve(sent.learning_curve)
+    if curve:
+        require(curve_violations(curve, f"{field}.learning_curve"))
+    for name, number in sent.proxies.items():
+        if not math.isfinite(number):
+            raise invalid(f"{field}.proxies[{name[:63]}]", "must be finite; leave out what is missing")
+    if sent.fidelity is not None and not (math.isfinite(sent.fidelity) and sent.fidelity >= 0):
+        raise invalid(f"{field}.fidelity", f"must be finite and not negative, got {sent.fidelity}")
+    return Query(
+        candidate=sent.candidate,
+        canonical=knowledge.canonical(namespace, space, sent.candidate, f"{field}.candidate"),
+        learning_curve=curve,
+        proxies=dict(sent.proxies),
+        fidelity=sent.fidelity,
+    )
+
+
+def pool(knowledge: KnowledgeService, namespace: str, request: meta_pb2.WarmStartRequest) -> list[PoolMember]:
+    """The caller's own candidates. Raises InvalidInput, and NotFound for the space."""
+    if len(request.pool) > MAX_CANDIDATES:
+        raise invalid("pool", f"at most {MAX_CANDIDATES} candidates, got {len(request.pool)}")
+    space = knowledge.search_space(namespace, request.search_space_id)
+    members = []
+    for index, message in enumerate(request.pool):
+        field = f"pool[{index}]"
+        candidate = codec_spaces.candidate_from_proto(message, field)
+        members.append(PoolMember(candidate, knowledge.canonical(namespace, space, candidate, field)))
+    return members
+
+
+def exploration_share(request: meta_pb2.WarmStartRequest) -> float | None:
+    if not request.HasField("exploration_share"):
+        return None
+    if not 0 <= request.exploration_share <= 1:
+        raise invalid("exploration_share", f"must be 0 to 1, got {request.exploration_share}")
+    return request.exploration_share
+
+
+def strategies(request: meta_pb2.SelectStrategyRequest) -> tuple[list[Arm], int, tuple[float, float]]:
+    """Arms, slots, and (spent, total) budget."""
+    sent = [codec_answers.arm_from_proto(arm, f"arms[{index}]") for index, arm in enumerate(request.arms)]
+    arms = [Arm(arm.name, arm.hyperparameters) for arm in sent]
+    require(_all(arm_violations(arms), _budget_violations(request)))
+    return arms, count(request.slots, "slots", 1, MAX_SLOTS), (request.spent_budget, request.total_budget)
+
+
+def _budget_violations(request: meta_pb2.SelectStrategyRequest) -> Iterator[Violation]:
+    for field, amount in (("spent_budget", request.spent_budget), ("total_budget", request.total_budget)):
+        if not (math.isfinite(amount) and amount >= 0):
+            yield Violation(field, f"must be finite and not negative, got {amount}")
+
+
+def _all(*parts: Iterator[Violation]) -> Iterator[Violation]:
+    for part in parts:
+        yield from part

@@ -1,0 +1,204 @@
+"""The rooms' plain values into answers."""
+
+from __future__ import annotations
+
+from headstart import codec, codec_answers, codec_spaces, values
+from headstart.v1 import experiment_pb2, knowledge_base_service_pb2, search_space_pb2, task_pb2
+from headstart.v1 import meta_learning_service_pb2 as meta_pb2
+from headstart_server.knowledge import experiments, recording, similarity, tasks
+from headstart_server.knowledge.outcomes import Outcome
+from headstart_server.knowledge.search_spaces import StoredSpace
+from headstart_server.knowledge.service import Match
+from headstart_server.prediction.service import Answer, Prediction
+from headstart_server.strategy.service import Decision
+from headstart_server.warm_start.service import Suggestion, WarmStart
+
+
+def experiment_id(task_id: str, search_space_id: str, sequence: int) -> str:
+    return f"{task_id}/{search_space_id}/{sequence}"
+
+
+def search_space(stored: StoredSpace) -> search_space_pb2.SearchSpace:
+    message = codec_spaces.space_to_proto(stored.space)
+    message.create_time.FromDatetime(stored.created_at)
+    return message
+
+
+def task(stored: tasks.StoredTask) -> task_pb2.Task:
+    direction = values.Direction.MAXIMIZE if stored.task.maximize else values.Direction.MINIMIZE
+    return codec.task_to_proto(
+        values.Task(
+            task_id=stored.task.task_id,
+            objective=values.Objective(stored.task.metric, direction),
+            description=stored.task.description,
+            descriptor=stored.task.descriptor,
+            meta_features=stored.task.meta_features,
+            fidelity_unit=stored.task.fidelity_unit,
+            max_fidelity=stored.task.max_fidelity,
+            create_time=stored.created_at,
+            update_time=stored.updated_at,
+            summaries=tuple(
+                values.TaskSummary(
+                    summary.search_space_id,
+                    summary.experiment_count,
+                    summary.completed_count,
+                    _incumbent(stored.task.task_id, summary.incumbent),
+                )
+                for summary in stored.summaries
+            ),
+        )
+    )
+
+
+def _incumbent(task_id: str, incumbent: tasks.Incumbent | None) -> values.Incumbent | None:
+    if incumbent is None:
+        return None
+    name = experiment_id(task_id, incumbent.search_space_id, incumbent.sequence)
+    return values.Incumbent(name, incumbent.objective_value)
+
+
+def recorded(answer: recording.Recorded) -> meta_pb2.RecordExperimentResponse:
+    return codec_answers.recorded_to_proto(
+        values.Recorded(
+            experiment_id=experiment_id(answer.task_id, answer.search_space_id, answer.sequence),
+            already_known=answer.already_known,
+            fingerprint=answer.fingerprint,
+            incumbent=_incumbent(answer.task_id, answer.incumbent),
+            equivalent_count=answer.equivalent_count,
+        )
+    )
+
+
+def experiment(found: experiments.Experiment) -> experiment_pb2.Experiment:
+    return codec.experiment_to_proto(
+        values.Experiment(
+            experiment_id=experiment_id(found.task_id, found.search_space_id, found.sequence),
+            task_id=found.task_id,
+            search_space_id=found.search_space_id,
+            candidate=found.candidate,
+            fingerprint=found.fingerprint,
+            outcome=_outcome(found.outcome),
+            decision_id="" if found.decision_id is None else str(found.decision_id),
+            worker_id=found.worker_id,
+            record_time=found.recorded_at,
+        )
+    )
+
+
+def _outcome(outcome: Outcome) -> values.Outcome:
+    return values.Outcome(
+        status=values.ExperimentStatus(outcome.status.value),
+        objective_value=outcome.objective_value,
+        metrics=outcome.metrics,
+        learning_curve=tuple(values.CurvePoint(fidelity, value) for fidelity, value in outcome.curve),
+        fidelity=outcome.fidelity,
+        cost_seconds=outcome.cost_seconds,
+        proxies=outcome.proxies,
+        seed=outcome.seed,
+    )
+
+
+def similar_task(similar: similarity.SimilarTask) -> values.SimilarTask:
+    basis = tuple(
+        values.SimilarityBasis(values.SimilarityKind(evidence.basis.value), evidence.value, evidence.count)
+        for evidence in similar.evidence
+    )
+    return values.SimilarTask(similar.task_id, similar.weight, basis)
+
+
+def warm_start(answer: WarmStart, search_space_id: str, interval_level: float) -> meta_pb2.WarmStartResponse:
+    state = values.GateState.OPEN if answer.gate.open else values.GateState.CLOSED
+    return codec_answers.warm_start_to_proto(
+        values.WarmStart(
+            suggestions=tuple(_suggestion(s, search_space_id, interval_level) for s in answer.suggestions),
+            similar_tasks=tuple(similar_task(similar) for similar in answer.similar_tasks),
+            gate=values.Gate(state, answer.gate.reason),
+            model_version=answer.model_version,
+            degraded=answer.degraded,
+        )
+    )
+
+
+def _suggestion(suggestion: Suggestion, search_space_id: str, interval_level: float) -> values.Suggestion:
+    return values.Suggestion(
+        candidate=suggestion.candidate,
+        fingerprint=suggestion.canonical.fingerprint,
+        origin=values.SuggestionOrigin(suggestion.origin.value),
+        prediction=None if suggestion.prediction is None else _estimate(suggestion.prediction, interval_level),
+        sources=tuple(
+            values.SourceEvidence(
+                task_id=evidence.task_id,
+                experiment_id=experiment_id(evidence.task_id, search_space_id, evidence.sequence),
+                objective_value=evidence.objective_value,
+                quantile=evidence.quantile,
+            )
+            for evidence in suggestion.evidence
+        ),
+        reason=suggestion.reason,
+    )
+
+
+def _estimate(prediction: Prediction, level: float) -> values.Estimate:
+    interval = values.Interval(prediction.lower, prediction.upper, level)
+    return values.Estimate(prediction.mean, prediction.standard_deviation, interval)
+
+
+def predictions(answer: Answer, level: float) -> meta_pb2.PredictPerformanceResponse:
+    return codec_answers.predictions_to_proto(
+        values.Predictions(
+            predictions=tuple(
+                values.Prediction(
+                    estimate=_estimate(prediction, level),
+                    probability_of_improvement=prediction.probability_of_improvement,
+                    members=tuple(
+                        values.MemberPrediction(member.member, member.mean, member.standard_deviation, member.weight)
+                        for member in prediction.members
+                    ),
+                    out_of_distribution=prediction.out_of_distribution,
+                )
+                for prediction in answer.predictions
+            ),
+            model_version=answer.model_version,
+            basis=answer.basis,
+            degraded=answer.degraded,
+        )
+    )
+
+
+def decisions(answer: list[Decision]) -> meta_pb2.SelectStrategyResponse:
+    return meta_pb2.SelectStrategyResponse(
+        decisions=[
+            codec_answers.decision_to_proto(
+                values.Decision(
+                    decision_id=str(decision.decision_id),
+                    arm=decision.arm,
+                    hyperparameters=decision.hyperparameters,
+                    probability=decision.probability,
+                    expected_reward=decision.expected_reward,
+                    reason=decision.reason,
+                    expire_time=decision.expires_at,
+                )
+            )
+            for decision in answer
+        ]
+    )
+
+
+def architecture_matches(found: list[Match], degraded: bool) -> knowledge_base_service_pb2.SearchArchitecturesResponse:
+    matches = tuple(
+        values.ArchitectureMatch(
+            candidate=match.architecture.candidate,
+            fingerprint=match.architecture.fingerprint,
+            distance=match.distance,
+            results=tuple(
+                values.ArchitectureResult(
+                    result.task_id,
+                    experiment_id(result.task_id, result.search_space_id, result.sequence),
+                    result.objective_value,
+                )
+                for result in match.results
+            ),
+        )
+        for match in found
+    )
+    return codec_answers.architecture_matches_to_proto(values.ArchitectureMatches(matches, degraded))

@@ -1,0 +1,55 @@
+"""Says whether this server can answer: grpc.health.v1, from the state of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from grpc_health.v1 import health, health_pb2
+from sqlalchemy import Engine
+
+from headstart_server.runtime.database import check_schema
+from headstart_server.runtime.errors import ServiceError, StartupError
+
+_SECONDS_BETWEEN_CHECKS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+class HealthWatch:
+    """Keeps the health of all services (and of the server as a whole, "") up to date until it is stopped."""
+
+    def __init__(self, services: list[str], engine: Engine) -> None:
+        self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self._engine = engine
+        self._services = ["", *services]
+        self._serving: bool | None = None
+        # A thread of its own: the answer must not wait for the calls that it is about.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="health")
+
+    async def run(self) -> None:
+        while True:
+            await self._set(await asyncio.get_running_loop().run_in_executor(self._executor, self._database_answers))
+            await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
+
+    async def drain(self) -> None:
+        """NOT_SERVING from here on, so that clients turn to other replicas."""
+        await self.servicer.enter_graceful_shutdown()
+        self._executor.shutdown(wait=False)
+
+    def _database_answers(self) -> bool:
+        try:
+            check_schema(self._engine)
+        except (ServiceError, StartupError) as error:
+            if self._serving is not False:
+                logger.warning("not serving: %s", error)
+            return False
+        return True
+
+    async def _set(self, serving: bool) -> None:
+        if serving is not self._serving:
+            self._serving = serving
+            status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+            for service in self._services:
+                await self.servicer.set(service, status)

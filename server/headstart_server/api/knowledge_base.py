@@ -1,0 +1,227 @@
+"""KnowledgeBaseService at the edge: decode, ask a room, encode."""
+
+from __future__ import annotations
+
+from headstart import codec_answers, codec_spaces
+from headstart.v1 import knowledge_base_service_pb2 as pb2
+from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
+from headstart_server.api import decode, encode
+from headstart_server.api.blocking import BlockingWork
+from headstart_server.api.calls import Context
+from headstart_server.api.identity import namespace_of_caller
+from headstart_server.api.mutations import mutate
+from headstart_server.api.pagination import page_key, page_size, page_token
+from headstart_server.assembly import Rooms
+from headstart_server.runtime import metrics
+from headstart_server.runtime.errors import Unimplemented
+
+_DEFAULT_COUNT = 10
+_MAX_COUNT = 1000
+
+
+class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
+    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork) -> None:
+        self._rooms = rooms
+        self._database = database
+        self._models = models
+
+    # Search spaces
+
+    async def CreateSearchSpace(
+        self, request: pb2.CreateSearchSpaceRequest, context: Context
+    ) -> pb2.CreateSearchSpaceResponse:
+        def work() -> pb2.CreateSearchSpaceResponse:
+            namespace = namespace_of_caller()
+            space = decode.search_space(request.search_space)
+            return mutate(
+                self._rooms.engine,
+                namespace,
+                request,
+                pb2.CreateSearchSpaceResponse,
+                lambda connection: pb2.CreateSearchSpaceResponse(
+                    search_space=encode.search_space(
+                        self._rooms.knowledge.create_search_space(connection, namespace, space)
+                    )
+                ),
+            )
+
+        return await self._database.run(context, work)
+
+    async def GetSearchSpace(self, request: pb2.GetSearchSpaceRequest, context: Context) -> pb2.GetSearchSpaceResponse:
+        def work() -> pb2.GetSearchSpaceResponse:
+            stored = self._rooms.knowledge.stored_search_space(namespace_of_caller(), request.search_space_id)
+            return pb2.GetSearchSpaceResponse(search_space=encode.search_space(stored))
+
+        return await self._database.run(context, work)
+
+    async def ListSearchSpaces(
+        self, request: pb2.ListSearchSpacesRequest, context: Context
+    ) -> pb2.ListSearchSpacesResponse:
+        def work() -> pb2.ListSearchSpacesResponse:
+            after = page_key("search_spaces", request.page_token, first="")
+            size = page_size(request.page_size)
+            found = self._rooms.knowledge.list_search_spaces(namespace_of_caller(), after, size + 1)
+            page = found[:size]
+            more = len(found) > size
+            return pb2.ListSearchSpacesResponse(
+                search_spaces=[encode.search_space(stored) for stored in page],
+                next_page_token=page_token("search_spaces", page[-1].space.search_space_id) if more else "",
+            )
+
+        return await self._database.run(context, work)
+
+    # Tasks
+
+    async def CreateTask(self, request: pb2.CreateTaskRequest, context: Context) -> pb2.CreateTaskResponse:
+        def work() -> pb2.CreateTaskResponse:
+            namespace = namespace_of_caller()
+            task = decode.task(request.task)
+            return mutate(
+                self._rooms.engine,
+                namespace,
+                request,
+                pb2.CreateTaskResponse,
+                lambda connection: pb2.CreateTaskResponse(
+                    task=encode.task(self._rooms.knowledge.create_task(connection, namespace, task))
+                ),
+            )
+
+        return await self._database.run(context, work)
+
+    async def GetTask(self, request: pb2.GetTaskRequest, context: Context) -> pb2.GetTaskResponse:
+        def work() -> pb2.GetTaskResponse:
+            stored = self._rooms.knowledge.stored_task(namespace_of_caller(), request.task_id)
+            return pb2.GetTaskResponse(task=encode.task(stored))
+
+        return await self._database.run(context, work)
+
+    async def ListTasks(self, request: pb2.ListTasksRequest, context: Context) -> pb2.ListTasksResponse:
+        def work() -> pb2.ListTasksResponse:
+            after = page_key("tasks", request.page_token, first="")
+            size = page_size(request.page_size)
+            found = self._rooms.knowledge.list_tasks(namespace_of_caller(), after, size + 1)
+            page = found[:size]
+            more = len(found) > size
+            return pb2.ListTasksResponse(
+                tasks=[encode.task(stored) for stored in page],
+                next_page_token=page_token("tasks", page[-1].task.task_id) if more else "",
+            )
+
+        return await self._database.run(context, work)
+
+    async def UpdateTask(self, request: pb2.UpdateTaskRequest, context: Context) -> pb2.UpdateTaskResponse:
+        def work() -> pb2.UpdateTaskResponse:
+            namespace = namespace_of_caller()
+            task = decode.task(request.task)
+            return mutate(
+                self._rooms.engine,
+                namespace,
+                request,
+                pb2.UpdateTaskResponse,
+                lambda connection: pb2.UpdateTaskResponse(
+                    task=encode.task(self._rooms.knowledge.update_task(connection, namespace, task))
+                ),
+            )
+
+        return await self._database.run(context, work)
+
+    async def DeleteTask(self, request: pb2.DeleteTaskRequest, context: Context) -> pb2.DeleteTaskResponse:
+        def work() -> pb2.DeleteTaskResponse:
+            namespace = namespace_of_caller()
+            return mutate(
+                self._rooms.engine,
+                namespace,
+                request,
+                pb2.DeleteTaskResponse,
+                lambda connection: pb2.DeleteTaskResponse(
+                    deleted_experiment_count=self._rooms.knowledge.delete_task(connection, namespace, request.task_id)
+                ),
+            )
+
+        return await self._database.run(context, work)
+
+    # Experiments
+
+    async def GetExperiment(self, request: pb2.GetExperimentRequest, context: Context) -> pb2.GetExperimentResponse:
+        def work() -> pb2.GetExperimentResponse:
+            task_id, space_id, sequence = decode.experiment_name(request.experiment_id)
+            found = self._rooms.knowledge.experiment(namespace_of_caller(), task_id, space_id, sequence)
+            return pb2.GetExperimentResponse(experiment=encode.experiment(found))
+
+        return await self._database.run(context, work)
+
+    async def ListExperiments(
+        self, request: pb2.ListExperimentsRequest, context: Context
+    ) -> pb2.ListExperimentsResponse:
+        return await self._database.run(context, lambda: self._list_experiments(request))
+
+    def _list_experiments(self, request: pb2.ListExperimentsRequest) -> pb2.ListExperimentsResponse:
+        if request.after_sequence < 0:
+            raise decode.invalid("after_sequence", f"must not be negative, got {request.after_sequence}")
+        name = f"experiments/{request.task_id}/{request.search_space_id}"
+        after = int(page_key(name, request.page_token, first=str(request.after_sequence)))
+        size = page_size(request.page_size)
+        found = self._rooms.knowledge.list_experiments(
+            namespace_of_caller(), request.task_id, request.search_space_id, after, size + 1
+        )
+        page = found[:size]
+        last = page[-1].sequence if page else after
+        return pb2.ListExperimentsResponse(
+            experiments=[encode.experiment(experiment) for experiment in page],
+            next_page_token=page_token(name, str(last)) if len(found) > size else "",
+            last_sequence=last,
+        )
+
+    # What is like what
+
+    async def SearchArchitectures(
+        self, request: pb2.SearchArchitecturesRequest, context: Context
+    ) -> pb2.SearchArchitecturesResponse:
+        return await self._models.run(context, lambda: self._search_architectures(request))
+
+    def _search_architectures(self, request: pb2.SearchArchitecturesRequest) -> pb2.SearchArchitecturesResponse:
+        namespace, space_id = namespace_of_caller(), request.search_space_id
+        count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
+        candidate = codec_spaces.candidate_from_proto(request.candidate)
+        knowledge, prediction = self._rooms.knowledge, self._rooms.prediction
+        canonical = knowledge.canonical(namespace, knowledge.search_space(namespace, space_id), candidate)
+        embedding = prediction.embed(namespace, space_id, [canonical])[0]
+        version = prediction.embedding_version
+        nearest = knowledge.nearest_fingerprints(namespace, space_id, version, embedding, count)
+        degraded = nearest is None
+        if nearest is None:
+            nearest = prediction.nearest_recorded(namespace, space_id, canonical, count)
+            metrics.DEGRADED_ANSWERS.labels("SearchArchitectures").inc()
+        return encode.architecture_matches(knowledge.matches(namespace, space_id, nearest), degraded)
+
+    async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
+        def work() -> pb2.SearchTasksResponse:
+            namespace = namespace_of_caller()
+            count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
+            if request.search_space_id:
+                self._rooms.knowledge.search_space(namespace, request.search_space_id)
+            similar = self._rooms.knowledge.similar_tasks(namespace, request.task_id, request.search_space_id or None)
+            tasks = [codec_answers.similar_task_to_proto(encode.similar_task(task)) for task in similar[:count]]
+            return pb2.SearchTasksResponse(tasks=tasks)
+
+        return await self._database.run(context, work)
+
+    async def ListTaskClusters(
+        self, request: pb2.ListTaskClustersRequest, context: Context
+    ) -> pb2.ListTaskClustersResponse:
+        raise Unimplemented(
+            "ListTaskClusters is part of the contract but not answered by this version", "CLUSTERS_NOT_AVAILABLE"
+        )
+
+    async def GetPredictor(self, request: pb2.GetPredictorRequest, context: Context) -> pb2.GetPredictorResponse:
+        def work() -> pb2.GetPredictorResponse:
+            namespace = namespace_of_caller()
+            self._rooms.knowledge.search_space(namespace, request.search_space_id)
+            return encode.predictor(self._rooms.prediction.predictor(namespace, request.search_space_id))
+
+        return await self._database.run(context, work)
+
+    async def ExplainTask(self, request: pb2.ExplainTaskRequest, context: Context) -> pb2.ExplainTaskResponse:
+        raise Unimplemented(
+            "ExplainTask is part of the contract but not answered by this version", "EXPLANATION_NOT_AVAILABLE"
+        )

@@ -1,0 +1,134 @@
+"""MetaLearningService at the edge: decode, ask a room, encode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+from headstart.v1 import meta_learning_service_pb2 as pb2
+from headstart.v1 import meta_learning_service_pb2_grpc as pb2_grpc
+from headstart_server.api import decode, encode
+from headstart_server.api.blocking import BlockingWork
+from headstart_server.api.calls import Context
+from headstart_server.api.identity import namespace_of_caller
+from headstart_server.api.mutations import mutate
+from headstart_server.assembly import Rooms
+from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.knowledge.recording import Recorded
+from headstart_server.runtime import metrics
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.errors import Unimplemented
+from headstart_server.warm_start.service import INTERVAL_LEVEL
+
+T = TypeVar("T")
+
+
+class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
+    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork) -> None:
+        self._rooms = rooms
+        self._database = database
+        self._models = models
+
+    async def WarmStart(self, request: pb2.WarmStartRequest, context: Context) -> pb2.WarmStartResponse:
+        return await self._models.run(context, lambda: self._warm_start(request))
+
+    def _warm_start(self, request: pb2.WarmStartRequest) -> pb2.WarmStartResponse:
+        namespace = namespace_of_caller()
+        answer = self._rooms.warm_start.propose(
+            namespace,
+            request.task_id,
+            request.search_space_id,
+            count=decode.count(request.count, "count", None, decode.MAX_CANDIDATES),
+            pool=decode.pool(self._rooms.knowledge, namespace, request),
+            exploration_share=decode.exploration_share(request),
+            seed=request.seed if request.HasField("seed") else None,
+        )
+        for suggestion in answer.suggestions:
+            metrics.SUGGESTIONS.labels(suggestion.origin.name).inc()
+        _count_degraded("WarmStart", answer.degraded)
+        return encode.warm_start(answer, request.search_space_id, INTERVAL_LEVEL)
+
+    async def PredictPerformance(
+        self, request: pb2.PredictPerformanceRequest, context: Context
+    ) -> pb2.PredictPerformanceResponse:
+        return await self._models.run(context, lambda: self._predict(request))
+
+    def _predict(self, request: pb2.PredictPerformanceRequest) -> pb2.PredictPerformanceResponse:
+        namespace = namespace_of_caller()
+        queries, level = decode.queries(self._rooms.knowledge, namespace, request)
+        answer = self._rooms.prediction.predict(namespace, request.task_id, request.search_space_id, queries, level)
+        metrics.PREDICTIONS.labels("model" if answer.model_version else "k_nearest").inc(len(queries))
+        _count_degraded("PredictPerformance", answer.degraded)
+        return encode.predictions(answer, level)
+
+    async def RecordExperiment(
+        self, request: pb2.RecordExperimentRequest, context: Context
+    ) -> pb2.RecordExperimentResponse:
+        def work() -> pb2.RecordExperimentResponse:
+            namespace = namespace_of_caller()
+            records = decode.records(self._rooms.knowledge, namespace, [request], lambda _: "")
+            return encode.recorded(self._record(namespace, records)[0])
+
+        return await self._database.run(context, work)
+
+    async def RecordExperiments(
+        self, requests: AsyncIterator[pb2.RecordExperimentsRequest], context: Context
+    ) -> AsyncIterator[pb2.RecordExperimentsResponse]:
+        async for request in requests:
+            yield await self._database.run(context, _bound(self._record_chunk, request))
+
+    def _record_chunk(self, request: pb2.RecordExperimentsRequest) -> pb2.RecordExperimentsResponse:
+        namespace = namespace_of_caller()
+        decode.count(len(request.records), "records", None, decode.MAX_CANDIDATES)
+        records = decode.records(self._rooms.knowledge, namespace, request.records, lambda i: f"records[{i}].")
+        answers = self._record(namespace, records)
+        known = sum(answer.already_known for answer in answers)
+        return pb2.RecordExperimentsResponse(
+            chunk=request.chunk, recorded_count=len(answers) - known, already_known_count=known
+        )
+
+    def _record(self, namespace: str, records: list[NewExperiment]) -> list[Recorded]:
+        answers = run_transaction(
+            self._rooms.engine, lambda connection: self._rooms.knowledge.record(connection, namespace, records)
+        )
+        metrics.RECORD_BATCH_ROWS.observe(len(records))
+        for record, answer in zip(records, answers, strict=True):
+            if answer.already_known:
+                metrics.EXPERIMENTS_REPEATED.inc()
+            else:
+                metrics.EXPERIMENTS_RECORDED.labels(record.outcome.status.name).inc()
+        return answers
+
+    async def SelectStrategy(self, request: pb2.SelectStrategyRequest, context: Context) -> pb2.SelectStrategyResponse:
+        return await self._database.run(context, lambda: self._select(request))
+
+    def _select(self, request: pb2.SelectStrategyRequest) -> pb2.SelectStrategyResponse:
+        namespace = namespace_of_caller()
+        arms, slots, budget = decode.strategies(request)
+        answer = mutate(
+            self._rooms.engine,
+            namespace,
+            request,
+            pb2.SelectStrategyResponse,
+            lambda connection: encode.decisions(
+                self._rooms.strategy.select(connection, namespace, request.task_id, arms, slots, budget)
+            ),
+        )
+        metrics.DECISIONS.inc(len(answer.decisions))
+        return answer
+
+    async def TransferArchitecture(
+        self, request: pb2.TransferArchitectureRequest, context: Context
+    ) -> pb2.TransferArchitectureResponse:
+        raise Unimplemented(
+            "TransferArchitecture is part of the contract but not answered by this version", "TRANSFER_NOT_AVAILABLE"
+        )
+
+
+def _bound(function: Callable[[Any], T], argument: Any) -> Callable[[], T]:
+    return lambda: function(argument)
+
+
+def _count_degraded(method: str, degraded: bool) -> None:
+    if degraded:
+        metrics.DEGRADED_ANSWERS.labels(method).inc()

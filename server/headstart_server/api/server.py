@@ -1,0 +1,136 @@
+"""Assembles the gRPC server of the serve and predictor roles, and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from headstart.v1 import (
+    knowledge_base_service_pb2,
+    knowledge_base_service_pb2_grpc,
+    meta_learning_service_pb2,
+    meta_learning_service_pb2_grpc,
+    predictor_service_pb2,
+    predictor_service_pb2_grpc,
+)
+from headstart_server.api.blocking import BlockingWork
+from headstart_server.api.calls import CallInterceptor
+from headstart_server.api.health import HealthWatch
+from headstart_server.api.knowledge_base import KnowledgeBaseServicer
+from headstart_server.api.meta_learning import MetaLearningServicer
+from headstart_server.api.predictor import PredictorServicer
+from headstart_server.assembly import open_predictor, open_rooms
+from headstart_server.runtime.database import check_schema
+from headstart_server.runtime.errors import ServiceError, StartupError
+from headstart_server.runtime.settings import Settings, split_address
+
+# So that clients of a name with several addresses find replicas that came later.
+_MAX_CONNECTION_AGE_SECONDS = 600
+
+# Torch has threads of its own; two callers keep it busy while one decodes.
+_MODEL_THREADS = 2
+
+logger = logging.getLogger(__name__)
+
+Ready = Callable[[int], None]
+
+
+async def serve(settings: Settings, ready: Ready | None = None) -> None:
+    """Answer calls until SIGTERM or SIGINT; ``ready`` is called with the port once calls are answered.
+
+    Raises StartupError for a port that is taken, a database out of reach, or a schema that is not this version's.
+    """
+    rooms = open_rooms(settings)
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, check_schema, rooms.engine)
+    except ServiceError as error:
+        raise StartupError(
+            f"{error.message}: is PostgreSQL running, and is HEADSTART_DATABASE_URL right? "
+            f"({rooms.engine.url.render_as_string(hide_password=True)})"
+        ) from None
+    database = BlockingWork(settings.database_threads, "database")
+    models = BlockingWork(_MODEL_THREADS, "models")
+    server, port = _bound_server(settings)
+    meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
+        MetaLearningServicer(rooms, database, models), server
+    )
+    knowledge_base_service_pb2_grpc.add_KnowledgeBaseServiceServicer_to_server(
+        KnowledgeBaseServicer(rooms, database, models), server
+    )
+    services = [
+        meta_learning_service_pb2.DESCRIPTOR.services_by_name["MetaLearningService"].full_name,
+        knowledge_base_service_pb2.DESCRIPTOR.services_by_name["KnowledgeBaseService"].full_name,
+    ]
+    watch = HealthWatch(services, rooms.engine)
+    health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
+    reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    await _run(server, port, watch, settings, ready)
+    database.close()
+    models.close()
+    rooms.engine.dispose()
+
+
+async def serve_predictor(settings: Settings, ready: Ready | None = None) -> None:
+    """Answer the scoring calls of other servers until SIGTERM or SIGINT. Raises StartupError as ``serve`` does."""
+    engine, scorer = open_predictor(settings)
+    models = BlockingWork(_MODEL_THREADS, "models")
+    server, port = _bound_server(settings)
+    predictor_service_pb2_grpc.add_PredictorServiceServicer_to_server(PredictorServicer(scorer, models), server)
+    services = [predictor_service_pb2.DESCRIPTOR.services_by_name["PredictorService"].full_name]
+    watch = HealthWatch(services, engine)
+    health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
+    reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    await _run(server, port, watch, settings, ready)
+    models.close()
+    engine.dispose()
+
+
+def _bound_server(settings: Settings) -> tuple[grpc.aio.Server, int]:
+    """A server that holds its port. Raises StartupError where another process does."""
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(settings.max_concurrent_calls)],
+        options=[
+            # Two processes must not share a port by accident.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.max_connection_age_ms", _MAX_CONNECTION_AGE_SECONDS * 1000),
+            ("grpc.max_connection_age_grace_ms", int(settings.shutdown_grace_seconds * 1000)),
+            # The client keeps idle connections alive at this pace at the most.
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ],
+    )
+    try:
+        port = server.add_insecure_port(settings.grpc_address)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise StartupError(
+            f"Cannot listen on {settings.grpc_address}: another process holds port "
+            f"{split_address(settings.grpc_address)[1]}; stop it or set HEADSTART_GRPC_ADDRESS"
+        )
+    return server, port
+
+
+async def _run(server: grpc.aio.Server, port: int, watch: HealthWatch, settings: Settings, ready: Ready | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    watching = asyncio.create_task(watch.run())
+    logger.info("serving", extra={"port": port})
+    if ready is not None:
+        ready(port)
+    await stop.wait()
+    logger.info("stopping")
+    watching.cancel()
+    await watch.drain()
+    await server.stop(settings.shutdown_grace_seconds)

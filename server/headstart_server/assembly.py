@@ -1,0 +1,43 @@
+"""Puts the rooms together: which parts a process of the service is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from headstart_server.knowledge.architecture_index import ArchitectureIndex
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.prediction.service import PredictionService, open_scorer
+from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.settings import Settings
+from headstart_server.strategy.rewards import credit_decision
+from headstart_server.strategy.service import StrategyService
+from headstart_server.warm_start.service import WarmStartService
+
+
+@dataclass(frozen=True)
+class Rooms:
+    engine: Engine
+    knowledge: KnowledgeService
+    prediction: PredictionService
+    warm_start: WarmStartService
+    strategy: StrategyService
+
+
+def open_rooms(settings: Settings) -> Rooms:
+    """The rooms of a server or worker. Connects to nothing yet."""
+    engine = create_engine(settings)
+    knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
+    knowledge.listeners.append(credit_decision)
+    prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)
+    warm_start = WarmStartService(
+        engine, knowledge, prediction, settings.exploration_share, settings.suggestion_ttl_seconds
+    )
+    return Rooms(engine, knowledge, prediction, warm_start, StrategyService(settings.decision_ttl_seconds))
+
+
+def open_predictor(settings: Settings) -> tuple[Engine, LocalScorer]:
+    """What a predictor host needs. Connects to nothing yet."""
+    engine = create_engine(settings)
+    return engine, LocalScorer(engine, settings)

@@ -1,0 +1,118 @@
+"""The worker role: trains models and carries new architectures to the vector index.
+
+Any number of workers may run: each piece of work is claimed by a lock in PostgreSQL that ends with its holder.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.knowledge.architecture_index import IndexUnavailable
+from headstart_server.knowledge.architectures import Architecture
+from headstart_server.runtime import metrics
+from headstart_server.runtime.database import check_schema, run_transaction
+from headstart_server.runtime.errors import ServiceError, StartupError
+from headstart_server.runtime.jobs import Job, enqueue, run_next
+from headstart_server.runtime.settings import Settings
+
+_TRAIN = "train"
+_PAUSE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker(settings: Settings, once: bool) -> None:
+    """Work until SIGTERM or SIGINT, or with ``once`` until nothing is left to do.
+
+    Raises StartupError for a wrong schema or a database out of reach at the start; later failures are logged and tried
+    again, or raised with ``once``.
+    """
+    rooms = open_rooms(settings)
+    try:
+        check_schema(rooms.engine)
+    except ServiceError as error:
+        raise StartupError(f"{error.message}: is PostgreSQL running, and is HEADSTART_DATABASE_URL right?") from None
+    worker = Worker(rooms)
+    if once:
+        try:
+            worker.drain()
+        except IndexUnavailable as error:
+            raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
+    else:
+        _work_until_stopped(worker, settings.worker_poll_seconds)
+    rooms.engine.dispose()
+
+
+def _work_until_stopped(worker: Worker, poll_seconds: float) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    logger.info("working")
+    while not stop.is_set():
+        try:
+            busy = worker.step()
+        except Exception:
+            logger.exception("work failed, trying again soon")
+            stop.wait(_PAUSE_SECONDS)
+            continue
+        if not busy:
+            stop.wait(poll_seconds)
+
+
+class Worker:
+    """All kinds of pending work, a piece at a time."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def drain(self) -> None:
+        """Work until nothing is left. Raises IndexUnavailable where the vector index is out of reach."""
+        while self.step():
+            pass
+
+    def step(self) -> bool:
+        """A piece of each kind of work; False where there was none."""
+        # The index first: it is quick, and a search may wait for it.
+        indexed = self._index()
+        return self._train() or indexed
+
+    def _train(self) -> bool:
+        """Queue the search spaces that have grown enough, and train one of those queued."""
+        for namespace, space_id, experiment_count in self._rooms.knowledge.search_spaces_by_growth():
+            if self._rooms.prediction.needs_training(namespace, space_id, experiment_count):
+                with self._rooms.engine.begin() as connection:
+                    enqueue(connection, Job(_TRAIN, namespace, space_id))
+        return run_next(self._rooms.engine, _TRAIN, self._train_space)
+
+    def _train_space(self, job: Job) -> None:
+        try:
+            version = self._rooms.prediction.train(job.namespace, job.subject)
+        except Exception:
+            metrics.TRAINING_FAILURES.inc()
+            raise
+        if version is not None:
+            metrics.TRAINING_SECONDS.observe(version.training_seconds)
+            metrics.MODEL_NUMBER.labels(job.namespace, job.subject).set(version.number)
+
+    def _index(self) -> bool:
+        """Carry a batch of new architectures to the vector index."""
+        delivered = run_transaction(
+            self._rooms.engine, lambda connection: self._rooms.knowledge.deliver_outbox(connection, self._deliver)
+        )
+        metrics.VECTORS_INDEXED.inc(delivered)
+        metrics.OUTBOX_DEPTH.set(self._rooms.knowledge.outbox_depth())
+        return delivered > 0
+
+    def _deliver(self, namespace: str, space_id: str, architectures: list[Architecture]) -> None:
+        prediction = self._rooms.prediction
+        embeddings = prediction.embed(namespace, space_id, [found.canonical for found in architectures])
+        self._rooms.knowledge.index_architectures(
+            namespace,
+            space_id,
+            prediction.embedding_version,
+            [found.fingerprint for found in architectures],
+            embeddings,
+        )
