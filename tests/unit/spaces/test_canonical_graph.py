@@ -1,0 +1,168 @@
+"""Equivalent candidates have one fingerprint, others do not."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.spaces import (
+    Candidate,
+    Graph,
+    Node,
+    OpRole,
+    SearchSpace,
+    canonical_graph,
+    canonicalize,
+    enumerate_space,
+    mlp_classifier,
+    nas_bench_201,
+    nas_bench_graph,
+)
+
+ROLES = {"in": OpRole.INPUT, "out": OpRole.OUTPUT, "zero": OpRole.ZERO, "skip": OpRole.IDENTITY}
+OPS = ("conv", "pool", "dense", "zero", "skip")
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Directed acyclic graphs from an input (node 0) to an output (the last), with ops of every role between."""
+    count = draw(st.integers(0, 9))
+    inner = [
+        Node(op, {"width": width} if width else {})
+        for op, width in draw(
+            st.lists(st.tuples(st.sampled_from(OPS), st.integers(0, 2)), min_size=count, max_size=count)
+        )
+    ]
+    nodes = (Node("in"), *inner, Node("out"))
+    pairs = [(source, target) for target in range(len(nodes)) for source in range(target)]
+    edges = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=len(pairs)))
+    return Graph(nodes, tuple(edges))
+
+
+def renumbered(graph: Graph, generator: random.Random) -> Graph:
+    order = list(range(len(graph.nodes)))
+    generator.shuffle(order)
+    place = {node: index for index, node in enumerate(order)}
+    edges = [(place[source], place[target]) for source, target in graph.edges]
+    generator.shuffle(edges)
+    return Graph(tuple(graph.nodes[node] for node in order), tuple(edges))
+
+
+@settings(max_examples=300, deadline=None)
+@given(graphs(), st.randoms(use_true_random=False))
+def test_canonical_graph_does_not_depend_on_node_order(graph: Graph, generator: random.Random) -> None:
+    assert canonical_graph(renumbered(graph, generator), ROLES) == canonical_graph(graph, ROLES)
+
+
+@settings(max_examples=200, deadline=None)
+@given(graphs())
+def test_canonical_graph_has_no_zero_identity_or_dead_node(graph: Graph) -> None:
+    canonical = canonical_graph(graph, ROLES)
+    assert not {"zero", "skip"} & set(canonical.ops)
+    sources = {source for source, _, _ in canonical.edges}
+    targets = {target for _, target, _ in canonical.edges}
+    for index, op in enumerate(canonical.ops):
+        assert op == "out" or index in sources or op == "in"
+        assert op == "in" or index in targets or op == "out"
+
+
+@settings(max_examples=200, deadline=None)
+@given(graphs())
+def test_canonical_form_of_a_canonical_graph_is_itself(graph: Graph) -> None:
+    canonical = canonical_graph(graph, ROLES)
+    if any(count > 1 for _, _, count in canonical.edges):
+        return  # Parallel paths through identities cannot be written as a plain graph.
+    nodes = tuple(Node(op, dict(held)) for op, held in zip(canonical.ops, canonical.attributes, strict=True))
+    plain = Graph(nodes, tuple((source, target) for source, target, _ in canonical.edges))
+    assert canonical_graph(plain, ROLES) == canonical
+
+
+def chain(*ops: str) -> Graph:
+    nodes = (Node("in"), *(Node(op) for op in ops), Node("out"))
+    return Graph(nodes, tuple((index, index + 1) for index in range(len(nodes) - 1)))
+
+
+def test_zero_removes_every_path_through_it() -> None:
+    assert canonical_graph(chain("conv", "zero", "pool"), ROLES) == canonical_graph(
+        Graph((Node("in"), Node("out")), ()), ROLES
+    )
+
+
+def test_identities_are_contracted() -> None:
+    assert canonical_graph(chain("skip", "conv", "skip", "skip"), ROLES) == canonical_graph(chain("conv"), ROLES)
+
+
+def test_parallel_identities_keep_their_number() -> None:
+    """A sum of twice the same input is not the input."""
+    once = canonical_graph(chain("skip"), ROLES)
+    twice = canonical_graph(
+        Graph((Node("in"), Node("skip"), Node("skip"), Node("out")), ((0, 1), (0, 2), (1, 3), (2, 3))), ROLES
+    )
+    assert [count for _, _, count in once.edges] == [1]
+    assert [count for _, _, count in twice.edges] == [2]
+
+
+def test_order_of_operations_matters() -> None:
+    assert canonical_graph(chain("conv", "pool"), ROLES) != canonical_graph(chain("pool", "conv"), ROLES)
+
+
+def test_attributes_distinguish_nodes_and_integral_floats_do_not() -> None:
+    def wide(width: float) -> Graph:
+        return Graph((Node("in"), Node("conv", {"width": width}), Node("out")), ((0, 1), (1, 2)))
+
+    assert canonical_graph(wide(3), ROLES) == canonical_graph(wide(3.0), ROLES)
+    assert canonical_graph(wide(3), ROLES) != canonical_graph(wide(3.5), ROLES)
+
+
+def test_true_and_one_are_different_attributes() -> None:
+    space = SearchSpace("explicit", explicit_graphs=True, op_roles=ROLES)
+
+    def fingerprint(value: bool | int) -> str:
+        graph = Graph((Node("in"), Node("conv", {"bias": value}), Node("out")), ((0, 1), (1, 2)))
+        return canonicalize(space, Candidate(graph=graph)).fingerprint
+
+    assert fingerprint(True) != fingerprint(1)
+
+
+def test_highly_symmetric_graph_is_ordered_in_reasonable_time() -> None:
+    """Twelve disjoint chains of equal operations: 12! ways to number them."""
+    nodes = [Node("in"), Node("out")]
+    edges: list[tuple[int, int]] = []
+    for _ in range(12):
+        first = len(nodes)
+        nodes += [Node("conv"), Node("pool")]
+        edges += [(0, first), (first, first + 1), (first + 1, 1)]
+    graph = Graph(tuple(nodes), tuple(edges))
+    expected = canonical_graph(graph, ROLES)
+    assert len(expected.ops) == len(nodes)
+    assert canonical_graph(renumbered(graph, random.Random(1)), ROLES).ops == expected.ops
+
+
+def test_nas_bench_201_has_5425_architectures() -> None:
+    space = nas_bench_201()
+    fingerprints = [canonicalize(space, candidate).fingerprint for candidate in enumerate_space(space)]
+    assert len(fingerprints) == 15_625
+    assert len(set(fingerprints)) == 5_425
+
+
+def test_nas_bench_graph_layers_of_one_depth_may_swap() -> None:
+    """Layers 1 and 2 both read the input and feed the output: their ops may change places."""
+    space = nas_bench_graph()
+    values = {"link": "0,0,0,0", "op1": "gat", "op2": "gcn", "op3": "gin", "op4": "fc"}
+    swapped = {**values, "op1": "gcn", "op2": "gat"}
+    other = {**values, "op1": "sage"}
+    assert canonicalize(space, Candidate(values)) == canonicalize(space, Candidate(swapped))
+    assert canonicalize(space, Candidate(values)) != canonicalize(space, Candidate(other))
+
+
+def test_values_outside_the_graph_are_part_of_the_fingerprint() -> None:
+    space = mlp_classifier()
+    values = {
+        "depth": 2, "width": 32, "activation": "relu", "optimizer": "adam",
+        "learning_rate": 0.01, "weight_decay": 1e-5, "dropout": 0.0,
+    }  # fmt: skip
+    same = dict(reversed(values.items()))
+    assert canonicalize(space, Candidate(values)) == canonicalize(space, Candidate({**same, "dropout": 0}))
+    assert canonicalize(space, Candidate(values)) != canonicalize(space, Candidate({**values, "depth": 3}))
