@@ -13,6 +13,7 @@ import argparse
 import multiprocessing
 import sys
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from benchmarks.tables.nas_bench_graph import SHARED_SPACE_DATASETS
 
 GOAL_SHARE = 0.001
 TRAINING_SECONDS = 150.0
+
+# A space is trained again once it has grown by a fifth: a model of this share of the results is the one to wait for.
+_TRAINED_SHARE = 0.8
 
 
 def arguments() -> argparse.Namespace:
@@ -61,18 +65,20 @@ def prepare(client: headstart.Client, options: argparse.Namespace, progress: Pro
     sources = [nas_bench_graph_table(name) for name in options.sources]
     total = len(sources) * options.evaluations
     bar = progress.add_task("History of earlier tasks", total=total, note="")
-
-    def loaded(table: Table, count: int) -> None:
-        progress.update(bar, advance=count, note=str(table.task.descriptor["dataset"]))
-
-    new = load_history(client, sources, evaluations=options.evaluations, loaded=loaded)
-    progress.update(bar, note=f"{len(sources)} tasks, {new} new experiments")
+    # One chunk is one commit: the worker sees all of the history at once and trains once.
+    recorded = load_history(
+        client,
+        sources,
+        evaluations=options.evaluations,
+        chunk_size=total,
+        progress=lambda count: progress.update(bar, completed=count),
+    )
+    progress.update(bar, note=f"{len(sources)} tasks, {recorded.already_known_count} experiments known before")
     waiting = progress.add_task("Training the predictor", total=None, note="")
     predictor = wait_for_predictor(
         client,
         target.space.search_space_id,
-        # A space is trained again once it has grown enough: after this many, no training is due.
-        total // 2,
+        int(_TRAINED_SHARE * _distinct_results(client, sources)),
         TRAINING_SECONDS,
         lambda passed: progress.update(waiting, completed=int(passed)),
     )
@@ -81,6 +87,20 @@ def prepare(client: headstart.Client, options: argparse.Namespace, progress: Pro
         return
     note = f"{predictor.kind}, {predictor.training_size} experiments, {predictor.training_seconds:.0f} s"
     progress.update(waiting, total=1, completed=1, note=note)
+
+
+def _distinct_results(client: headstart.Client, tables: Sequence[Table]) -> int:
+    """Pairs of task and architecture with a result: what a predictor counts as its training size."""
+    return sum(
+        len(
+            {
+                e.fingerprint
+                for e in client.list_experiments(table.name, table.space.search_space_id)
+                if e.outcome.objective_value is not None
+            }
+        )
+        for table in tables
+    )
 
 
 def _forget_earlier_demos(client: headstart.Client, target: Table) -> None:

@@ -12,7 +12,7 @@ import random
 import sys
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import headstart
@@ -91,23 +91,21 @@ def history_records(table: Table, seed: int, evaluations: int = EVALUATIONS) -> 
 
 def load_history(
     client: headstart.Client,
-    tables: Iterable[Table],
+    tables: Sequence[Table],
     seed: int = 0,
     evaluations: int = EVALUATIONS,
-    loaded: Callable[[Table, int], None] = lambda table, count: None,
-) -> int:
-    """Declare each table's space and task and record its cold search; how many experiments that were new.
+    chunk_size: int = 256,
+    progress: Callable[[int], None] | None = None,
+) -> headstart.RecordedMany:
+    """Declare each table's space and task and record its cold search; how many experiments were new.
 
-    ``loaded`` is called with each table and the number of its experiments when they are in.
+    A chunk is one commit. ``progress`` is called with the number of experiments that are in.
     """
-    new = 0
     for table in tables:
         client.create_search_space(table.space)
         client.create_task(table.task)
-        records = history_records(table, seed, evaluations)
-        new += client.record_many(records).recorded_count
-        loaded(table, len(records))
-    return new
+    records = (record for table in tables for record in history_records(table, seed, evaluations))
+    return client.record_many(records, chunk_size=chunk_size, progress=progress)
 
 
 def main() -> int:
@@ -131,13 +129,20 @@ def main() -> int:
         tables = [nas_bench_graph_table(dataset) for dataset in datasets]
         with headstart.connect(options.address) as client, bars(console) as progress:
             bar = progress.add_task("History", total=len(tables) * options.evaluations, note="")
-            new = load_history(
-                client, tables, options.seed, options.evaluations, lambda table, count: progress.advance(bar, count)
+            recorded = load_history(
+                client,
+                tables,
+                options.seed,
+                options.evaluations,
+                progress=lambda count: progress.update(bar, completed=count),
             )
     except (MissingTable, ValueError, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
-    console.print(f"{new} new experiments of {len(tables)} tasks; {len(tables) * options.evaluations} in all")
+    console.print(
+        f"{len(tables)} tasks: {recorded.recorded_count} experiments recorded, "
+        f"{recorded.already_known_count} were there already"
+    )
     return 0
 
 

@@ -51,7 +51,7 @@ def running_service(address: str | None, say: Callable[[str], None]) -> Iterator
         say(f"Using the service on {LOCAL_ADDRESS}")
         yield LOCAL_ADDRESS
     else:
-        with _own_service(say) as own_address:
+        with own_service(say) as own_address:
             yield own_address
 
 

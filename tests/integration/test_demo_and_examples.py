@@ -1,0 +1,136 @@
+"""The commands that a newcomer runs end as promised, against a whole service: databases, server and worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import headstart
+from benchmarks.history import load_history
+from benchmarks.service import ServiceProblem, own_service, running_service
+from benchmarks.tables import nas_bench_graph_table
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with own_service(print) as address:
+        yield address
+
+
+def run(*command: str, seconds: float = 150.0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=REPOSITORY,
+        env={**os.environ, "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(180)
+def test_demo_ends_with_the_table_and_the_picture(address: str, tmp_path: Path) -> None:
+    picture = tmp_path / "demo.png"
+    done = run("-m", "benchmarks.demo", "--quick", "--address", address, "--output", str(picture))
+    assert done.returncode == 0, done.stderr
+    assert "with the service" in done.stdout and "cold, alone" in done.stdout
+    assert "evaluations to the goal" in done.stdout
+    assert "warm start" in done.stdout
+    assert picture.read_bytes().startswith(PNG)
+    with headstart.connect(address) as client:
+        assert not [task.task_id for task in client.list_tasks() if "-demo-" in task.task_id]
+
+
+@pytest.mark.timeout(180)
+def test_history_loaded_again_is_recorded_once(address: str) -> None:
+    table = nas_bench_graph_table("pubmed")
+    with headstart.connect(address) as client:
+        first = load_history(client, [table], seed=5, evaluations=70)
+        second = load_history(client, [table], seed=5, evaluations=70)
+        experiments = list(client.list_experiments(table.name, table.space.search_space_id))
+    assert (first.recorded_count, second.recorded_count, second.already_known_count) == (70, 0, 70)
+    assert len(experiments) == 70
+
+
+@pytest.mark.timeout(180)
+def test_demo_refuses_a_service_that_knows_the_target(address: str, tmp_path: Path) -> None:
+    with headstart.connect(address) as client:
+        load_history(client, [nas_bench_graph_table("physics")], seed=5, evaluations=50)
+    done = run("-m", "benchmarks.demo", "--quick", "--address", address, "--target", "physics")
+    assert done.returncode == 2
+    assert "already has results of nas-bench-graph-physics" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.timeout(180)
+def test_prediction_benchmark_prints_and_writes_its_figures(address: str, tmp_path: Path) -> None:
+    results, image = tmp_path / "prediction.json", tmp_path / "prediction.png"
+    done = run(
+        *("-m", "benchmarks.prediction", "--quick", "--address", address),
+        *("--results", str(results), "--image", str(image)),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Kendall tau" in done.stdout and "90 % interval covers" in done.stdout
+    figures = json.loads(results.read_text())
+    assert figures["labels"] == 120 and figures["held_out"] == 2_000
+    assert figures["figures"]["rankings"]["headstart"]["tau"]["mean"] > 0.4
+    assert 0.0 < figures["figures"]["coverage"]["mean"] <= 1.0
+    assert figures["machine"]["cores"] >= 1 and figures["commit"]
+    assert image.read_bytes().startswith(PNG)
+
+
+@pytest.mark.timeout(180)
+def test_example_trains_real_networks_and_records_their_curves(address: str) -> None:
+    done = run("examples/digits/run.py", "--quick", "--address", address)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in ("wine", "breast-cancer", "digits"))
+    with headstart.connect(address) as client:
+        tasks = [task for task in client.list_tasks() if task.task_id.startswith("sklearn-")]
+        experiments = [e for task in tasks for e in client.list_experiments(task.task_id, "small-networks")]
+    assert len(tasks) == 3 and len(experiments) >= 18
+    completed = [e.outcome for e in experiments if e.outcome.status is headstart.ExperimentStatus.COMPLETED]
+    assert completed
+    for outcome in completed:
+        assert [point.fidelity for point in outcome.learning_curve] == [1.0, 2.0, 3.0, 4.0]
+        assert outcome.learning_curve[-1].value == outcome.objective_value
+        assert outcome.proxies["parameters"] > 0 and (outcome.cost_seconds or 0) > 0
+
+
+@pytest.mark.timeout(180)
+def test_quickstart_runs_and_runs_again_on_its_own_results(address: str) -> None:
+    for total in (4, 8):
+        done = run("examples/quickstart.py", "--address", address, "--evaluations", "4")
+        assert done.returncode == 0, done.stderr
+        assert f"Best of all {total}:" in done.stdout
+
+
+@pytest.mark.parametrize("command", [("-m", "benchmarks.demo", "--quick"), ("-m", "benchmarks.prediction", "--quick")])
+def test_address_without_a_service_is_one_clear_line(command: tuple[str, ...]) -> None:
+    done = run(*command, "--address", "127.0.0.1:9")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "no Headstart service answers on 127.0.0.1:9: start one there with `make run`"
+    ]
+
+
+def test_running_service_is_used_as_it_is(address: str) -> None:
+    with running_service(address, print) as used:
+        assert used == address
+    with headstart.connect(address) as client:
+        list(client.list_tasks())
+
+
+def test_service_that_ends_while_starting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_TORCH_THREADS", "none")
+    with pytest.raises(ServiceProblem, match="HEADSTART_TORCH_THREADS"), own_service(print):
+        pass
