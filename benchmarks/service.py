@@ -82,7 +82,8 @@ def wait_for_predictor(
 
 
 @contextmanager
-def _own_service(say: Callable[[str], None]) -> Iterator[str]:
+def own_service(say: Callable[[str], None]) -> Iterator[str]:
+    """The address of a new service, stopped and forgotten at the end. Raises ServiceProblem where it does not start."""
     command = _server_command()
     # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
