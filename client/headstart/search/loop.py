@@ -21,7 +21,6 @@ from headstart.search.history import History, Trial
 from headstart.search.memory import LocalMemory, Memory, ServiceMemory
 from headstart.search.strategies import Strategy, default_strategies
 from headstart.spaces import Candidate, SearchSpace, enumerate_space, sample, space_size
-from headstart.spaces.sampling import NotEnumerable
 from headstart.values import Direction, ExperimentStatus, Outcome, Record
 
 # What proposed the candidates that WarmStart gave, in results.
@@ -195,10 +194,7 @@ def _untried(strategy: Strategy, history: History, generator: random.Random) -> 
         candidate = sample(history.space, generator)
         if candidate not in history:
             return candidate
-    try:
-        if space_size(history.space) > _LARGEST_ENUMERATION:
-            return candidate
-    except NotEnumerable:
+    if space_size(history.space) > _LARGEST_ENUMERATION:
         return candidate
     return next((each for each in enumerate_space(history.space) if each not in history), None)
 

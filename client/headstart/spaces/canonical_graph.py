@@ -12,12 +12,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from headstart.spaces.declaration import Candidate, Graph, Node, OpRole, SearchSpace, Value, ValueOf, holds
 
-# Leaves of the individualisation tree before the order falls back on colour refinement alone. Only graphs with many
-# interchangeable parts that are not plain twins come near it.
-_MAX_LEAVES = 256
+# Node and edge visits after which no further ways to tell interchangeable nodes apart are compared: those of a colour
+# are numbered as they come. That is still exact for copies of the same part; after twice as many, ties stay.
+_ENOUGH_WORK = 200_000
+
+# Nodes up to which refinement is fast from labels alone.
+_SMALL = 32
 
 # Multiplicities count parallel paths through identities; beyond this many they are taken as equal.
 _MAX_MULTIPLICITY = 2**16
@@ -203,36 +207,101 @@ def _op_text(op: str) -> str:
 
 def _canonical_order(labels: list[str], edges: list[tuple[int, int, int]]) -> list[int]:
     """Node indices in an order that every isomorphic graph would give the same labels and edges in."""
-    incoming: list[list[tuple[int, int]]] = [[] for _ in labels]
-    outgoing: list[list[tuple[int, int]]] = [[] for _ in labels]
-    for source, target, count in edges:
-        outgoing[source].append((target, count))
-        incoming[target].append((source, count))
-    rank = {label: index for index, label in enumerate(sorted(set(labels)))}
-    start = _refine([rank[label] for label in labels], incoming, outgoing)
-    best: tuple[list[tuple[int, int, int]], list[int]] | None = None
-    stack, leaves = [start], 0
-    while stack:
-        colours = stack.pop()
-        cell = _first_shared_cell(colours)
-        if cell is None:
-            leaves += 1
-            if leaves > _MAX_LEAVES:
-                return sorted(range(len(labels)), key=start.__getitem__)
-            form = sorted((colours[source], colours[target], count) for source, target, count in edges)
-            if best is None or form < best[0]:
-                best = (form, colours)
-            continue
-        twins = all(incoming[node] == incoming[cell[0]] and outgoing[node] == outgoing[cell[0]] for node in cell)
-        for node in cell[:1] if twins else cell:
-            chosen = [2 * colour for colour in colours]
-            chosen[node] -= 1
-            stack.append(_refine(chosen, incoming, outgoing))
-    assert best is not None
-    return sorted(range(len(labels)), key=best[1].__getitem__)
+    return sorted(range(len(labels)), key=_Ordering(labels, edges).colours().__getitem__)
+
+
+class _Ordering:
+    """Finds a colour for every node, all different, that depends on the structure alone."""
+
+    def __init__(self, labels: list[str], edges: list[tuple[int, int, int]]) -> None:
+        self._labels = labels
+        self._edges = edges
+        self._incoming: list[list[tuple[int, int]]] = [[] for _ in labels]
+        self._outgoing: list[list[tuple[int, int]]] = [[] for _ in labels]
+        for source, target, count in edges:
+            self._outgoing[source].append((target, count))
+            self._incoming[target].append((source, count))
+        self._work = 0
+
+    def colours(self) -> list[int]:
+        best: tuple[list[tuple[int, int, int]], list[int]] | None = None
+        stack = [self._start()]
+        while stack:
+            colours = self._refine(stack.pop())
+            cell = _first_shared_cell(colours)
+            if cell is None:
+                form = sorted((colours[source], colours[target], count) for source, target, count in self._edges)
+                if best is None or form < best[0]:
+                    best = (form, colours)
+            elif self._are_twins(cell):
+                stack.append(_told_apart(colours, cell))
+            elif self._work < _ENOUGH_WORK:
+                stack += [_singled_out(colours, node) for node in cell]
+            elif best is not None:
+                break
+            elif self._work < 2 * _ENOUGH_WORK:
+                stack = [_told_apart(colours, cell)]
+            else:
+                return colours
+        assert best is not None
+        return best[1]
+
+    def _start(self) -> list[int]:
+        """Ranks by label; in larger graphs, to refine in few rounds, also by the longest paths to and from a node."""
+        if len(self._labels) <= _SMALL:
+            return _ranks(self._labels)
+        order = _topological(self._incoming, self._outgoing)
+        depth, height = [0] * len(order), [0] * len(order)
+        for node in order:
+            depth[node] = max((depth[source] + 1 for source, _ in self._incoming[node]), default=0)
+        for node in reversed(order):
+            height[node] = max((height[target] + 1 for target, _ in self._outgoing[node]), default=0)
+        return _ranks(list(zip(self._labels, depth, height, strict=True)))
+
+    def _are_twins(self, cell: list[int]) -> bool:
+        """Whether nodes have the same neighbours: then any order of them gives the same graph."""
+        incoming, outgoing = set(self._incoming[cell[0]]), set(self._outgoing[cell[0]])
+        return all(set(self._incoming[node]) == incoming and set(self._outgoing[node]) == outgoing for node in cell[1:])
+
+    def _refine(self, colours: list[int]) -> list[int]:
+        """Split colours by the colours of neighbours until nothing splits; colours become ranks 0, 1, ..."""
+        count = 0
+        while True:
+            colours = _ranks(
+                [
+                    (
+                        colour,
+                        tuple(sorted([(colours[source], times) for source, times in before])),
+                        tuple(sorted([(colours[target], times) for target, times in after])),
+                    )
+                    for colour, before, after in zip(colours, self._incoming, self._outgoing, strict=True)
+                ]
+            )
+            self._work += len(self._labels) + 2 * len(self._edges)
+            split = max(colours, default=-1) + 1
+            if split in (count, len(colours)) or self._work > 2 * _ENOUGH_WORK:
+                return colours
+            count = split
+
+
+def _ranks(keys: list[Any]) -> list[int]:
+    rank = {key: index for index, key in enumerate(sorted(set(keys)))}
+    return [rank[key] for key in keys]
+
+
+def _topological(incoming: list[list[tuple[int, int]]], outgoing: list[list[tuple[int, int]]]) -> list[int]:
+    waiting = [len(before) for before in incoming]
+    order = [node for node, count in enumerate(waiting) if count == 0]
+    for node in order:
+        for target, _ in outgoing[node]:
+            waiting[target] -= 1
+            if waiting[target] == 0:
+                order.append(target)
+    return order
 
 
 def _first_shared_cell(colours: list[int]) -> list[int] | None:
+    """The nodes of the smallest colour that more than one node has."""
     cells: dict[int, list[int]] = {}
     for node, colour in enumerate(colours):
         cells.setdefault(colour, []).append(node)
@@ -240,22 +309,16 @@ def _first_shared_cell(colours: list[int]) -> list[int] | None:
     return cells[min(shared)] if shared else None
 
 
-def _refine(
-    colours: list[int], incoming: list[list[tuple[int, int]]], outgoing: list[list[tuple[int, int]]]
-) -> list[int]:
-    """Split colours by the colours of neighbours until nothing splits; colours become ranks 0, 1, ..."""
-    count = 0
-    while True:
-        signatures = [
-            (
-                colour,
-                tuple(sorted([(colours[source], times) for source, times in before])),
-                tuple(sorted([(colours[target], times) for target, times in after])),
-            )
-            for colour, before, after in zip(colours, incoming, outgoing, strict=True)
-        ]
-        rank = {signature: index for index, signature in enumerate(sorted(set(signatures)))}
-        colours = [rank[signature] for signature in signatures]
-        if len(rank) in (count, len(colours)):
-            return colours
-        count = len(rank)
+def _singled_out(colours: list[int], node: int) -> list[int]:
+    """One node before the others of its colour."""
+    chosen = [2 * colour for colour in colours]
+    chosen[node] -= 1
+    return chosen
+
+
+def _told_apart(colours: list[int], cell: list[int]) -> list[int]:
+    """All nodes of a colour one after another."""
+    chosen = [len(cell) * colour for colour in colours]
+    for index, node in enumerate(cell):
+        chosen[node] -= index
+    return chosen

@@ -29,6 +29,7 @@ MAX_EDGES = 8192
 MAX_PARAMETERS = 256
 MAX_CHOICES = 4096
 MAX_NAME_LENGTH = 63
+MAX_TEXT_LENGTH = 4096
 
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -56,14 +57,30 @@ def require(violations: Iterator[Violation]) -> None:
         raise InvalidInput(found)
 
 
+def text_violations(text: str, field: str, maximum: int, minimum: int = 0) -> Iterator[Violation]:
+    """What keeps a text from being kept: its length, or a NUL character, which PostgreSQL cannot hold."""
+    if not minimum <= len(text) <= maximum:
+        yield Violation(field, f"must have {minimum} to {maximum} characters, got {len(text)}")
+    if "\0" in text:
+        yield Violation(field, "must not contain NUL characters")
+
+
+def is_slug(text: str) -> bool:
+    """Whether a text can be an id that a client chose."""
+    return _SLUG.fullmatch(text) is not None
+
+
 def slug_violations(value: str, field: str) -> Iterator[Violation]:
-    if not _SLUG.fullmatch(value):
+    if not is_slug(value):
         yield Violation(field, f"must be 1 to {MAX_NAME_LENGTH} of a-z, 0-9 and inner hyphens, got {value[:80]!r}")
 
 
 def space_violations(space: SearchSpace, field: str = "search_space") -> Iterator[Violation]:
     """Everything wrong with a declaration."""
     yield from slug_violations(space.search_space_id, f"{field}.search_space_id")
+    yield from text_violations(space.description, f"{field}.description", MAX_TEXT_LENGTH)
+    for op in space.op_roles:
+        yield from text_violations(op, f"{field}.op_roles", MAX_NAME_LENGTH, minimum=1)
     if not space.parameters and space.graph_template is None and not space.explicit_graphs:
         yield Violation(f"{field}.parameters", "a space needs parameters, a graph template, or explicit graphs")
     if space.graph_template is not None and space.explicit_graphs:
@@ -82,8 +99,7 @@ def parameter_violations(parameters: tuple[Parameter, ...], field: str) -> Itera
     earlier: dict[str, Domain] = {}
     for index, parameter in enumerate(parameters):
         path = f"{field}[{index}]"
-        if not 0 < len(parameter.name) <= MAX_NAME_LENGTH:
-            yield Violation(f"{path}.name", f"must have 1 to {MAX_NAME_LENGTH} characters")
+        yield from text_violations(parameter.name, f"{path}.name", MAX_NAME_LENGTH, minimum=1)
         if parameter.name in earlier:
             yield Violation(f"{path}.name", f"{parameter.name!r} is declared twice")
         yield from _domain_violations(parameter.domain, path)
@@ -101,6 +117,9 @@ def _domain_violations(domain: Domain, path: str) -> Iterator[Violation]:
             yield Violation(f"{path}.categorical.choices", "a choice is listed twice")
         if any(isinstance(choice, float) and not math.isfinite(choice) for choice in domain.choices):
             yield Violation(f"{path}.categorical.choices", "numbers must be finite")
+        for index, choice in enumerate(domain.choices):
+            if isinstance(choice, str):
+                yield from text_violations(choice, f"{path}.categorical.choices[{index}]", MAX_TEXT_LENGTH)
         return
     kind = "integer" if isinstance(domain, Integer) else "float"
     if not (math.isfinite(domain.lower) and math.isfinite(domain.upper)):
@@ -135,6 +154,7 @@ def _template_violations(template: GraphTemplate, domains: Mapping[str, Domain],
     index_of: dict[str, int] = {}
     for index, node in enumerate(template.nodes):
         path = f"{field}.nodes[{index}]"
+        yield from text_violations(node.name, f"{path}.name", MAX_NAME_LENGTH, minimum=1)
         if node.name in index_of:
             yield Violation(f"{path}.name", f"{node.name!r} is declared twice")
         index_of[node.name] = index
@@ -144,10 +164,12 @@ def _template_violations(template: GraphTemplate, domains: Mapping[str, Domain],
                 yield Violation(
                     f"{path}.op_parameter", f"{node.op.parameter!r} is not a categorical parameter of strings"
                 )
-        elif not node.op:
-            yield Violation(f"{path}.op", "must not be empty")
+        else:
+            yield from text_violations(node.op, f"{path}.op", MAX_NAME_LENGTH, minimum=1)
         for name, source in node.attributes.items():
-            if isinstance(source, ValueOf) and source.parameter not in domains:
+            if not isinstance(source, ValueOf):
+                yield from _attribute_violations(name, source, path)
+            elif source.parameter not in domains:
                 yield Violation(f"{path}.attributes[{name}]", f"{source.parameter!r} is not a declared parameter")
     pairs: list[tuple[int, int]] = []
     for index, edge in enumerate(template.edges):
@@ -200,11 +222,9 @@ def graph_violations(graph: Graph, field: str = "graph") -> Iterator[Violation]:
         yield Violation(f"{field}.edges", f"at most {MAX_EDGES} edges, got {len(graph.edges)}")
         return
     for index, node in enumerate(graph.nodes):
-        if not 0 < len(node.op) <= MAX_NAME_LENGTH:
-            yield Violation(f"{field}.nodes[{index}].op", f"must have 1 to {MAX_NAME_LENGTH} characters")
+        yield from text_violations(node.op, f"{field}.nodes[{index}].op", MAX_NAME_LENGTH, minimum=1)
         for name, value in node.attributes.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                yield Violation(f"{field}.nodes[{index}].attributes[{name[:MAX_NAME_LENGTH]}]", "must be finite")
+            yield from _attribute_violations(name, value, f"{field}.nodes[{index}]")
     outside = False
     for index, (source, target) in enumerate(graph.edges):
         for end, node_index in (("source", source), ("target", target)):
@@ -215,6 +235,15 @@ def graph_violations(graph: Graph, field: str = "graph") -> Iterator[Violation]:
                 )
     if not outside and has_cycle(len(graph.nodes), graph.edges):
         yield Violation(f"{field}.edges", "edges form a cycle")
+
+
+def _attribute_violations(name: str, value: Value, path: str) -> Iterator[Violation]:
+    field = f"{path}.attributes[{name[:MAX_NAME_LENGTH]}]"
+    yield from text_violations(name, field, MAX_NAME_LENGTH, minimum=1)
+    if isinstance(value, str):
+        yield from text_violations(value, field, MAX_TEXT_LENGTH)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Violation(field, "must be finite")
 
 
 def value_problem(value: Value, domain: Domain) -> str | None:

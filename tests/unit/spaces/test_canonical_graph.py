@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
+from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -126,18 +129,47 @@ def test_true_and_one_are_different_attributes() -> None:
     assert fingerprint(True) != fingerprint(1)
 
 
-def test_highly_symmetric_graph_is_ordered_in_reasonable_time() -> None:
-    """Twelve disjoint chains of equal operations: 12! ways to number them."""
+def copies_of_a_chain(copies: int, *ops: str) -> Graph:
     nodes = [Node("in"), Node("out")]
     edges: list[tuple[int, int]] = []
-    for _ in range(12):
-        first = len(nodes)
-        nodes += [Node("conv"), Node("pool")]
-        edges += [(0, first), (first, first + 1), (first + 1, 1)]
-    graph = Graph(tuple(nodes), tuple(edges))
-    expected = canonical_graph(graph, ROLES)
-    assert len(expected.ops) == len(nodes)
-    assert canonical_graph(renumbered(graph, random.Random(1)), ROLES).ops == expected.ops
+    for _ in range(copies):
+        chain = [0, *range(len(nodes), len(nodes) + len(ops)), 1]
+        nodes += [Node(op) for op in ops]
+        edges += list(pairwise(chain))
+    return Graph(tuple(nodes), tuple(edges))
+
+
+@pytest.mark.parametrize("copies", [4, 12, 40])
+def test_copies_of_a_part_may_be_numbered_in_any_way(copies: int) -> None:
+    """Forty copies can be numbered in 40! ways."""
+    graph = copies_of_a_chain(copies, "conv", "pool", "conv")
+    generator = random.Random(1)
+    for _ in range(3):
+        assert canonical_graph(renumbered(graph, generator), ROLES) == canonical_graph(graph, ROLES)
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        copies_of_a_chain(1, *["conv"] * 2046),
+        copies_of_a_chain(682, "conv", "pool", "conv"),
+        # A fence: every node looks like every other until refinement has come in from the ends.
+        Graph(
+            tuple(Node("conv") for _ in range(2048)),
+            tuple((node, node + 1) if node % 2 else (node + 1, node) for node in range(2047)),
+        ),
+        # A ladder of full layers.
+        Graph(
+            tuple(Node("conv") for _ in range(1024)),
+            tuple((4 * a + b, 4 * a + 4 + c) for a in range(255) for b in range(4) for c in range(4)),
+        ),
+    ],
+    ids=["chain", "copies", "fence", "layers"],
+)
+def test_largest_symmetric_graphs_take_bounded_time(graph: Graph) -> None:
+    begin = time.process_time()
+    canonical_graph(graph, ROLES)
+    assert time.process_time() - begin < 5.0
 
 
 def test_nas_bench_201_has_5425_architectures() -> None:

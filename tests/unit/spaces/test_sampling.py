@@ -150,15 +150,10 @@ def test_enumeration_of_nested_conditions() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(spaces())
-def test_the_size_is_the_number_of_enumerated_candidates(space: SearchSpace) -> None:
-    try:
-        size = space_size(space)
-    except NotEnumerable:
-        with pytest.raises(NotEnumerable):
-            list(enumerate_space(space))
-        return
+def test_the_size_is_an_upper_bound(space: SearchSpace) -> None:
+    size = space_size(space)
     if size < 5000:
-        assert sum(1 for _ in enumerate_space(space)) == size
+        assert 0 < sum(1 for _ in enumerate_space(space)) <= size
 
 
 def test_float_spaces_are_refused_by_enumeration() -> None:
