@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,19 +29,13 @@ from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
 from headstart_server.runtime.migration import migrate
 from headstart_server.runtime.settings import Settings, load_settings
+from tests.waiting import wait_until
 
 # The tests' own settings come from the tests, not from whoever runs them.
 for _name in [name for name in os.environ if name.startswith("HEADSTART_")]:
     del os.environ[_name]
 
 TEMPLATE = "headstart_template"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0, what: str = "it") -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

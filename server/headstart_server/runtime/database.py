@@ -47,14 +47,14 @@ _DEADLOCK = "40P01"
 _TOO_MANY_CONNECTIONS = "53300"
 
 
-def create_engine(settings: Settings) -> Engine:
+def create_engine(settings: Settings, pool_wait_seconds: float = POOL_WAIT_SECONDS) -> Engine:
     """An engine that connects when first used, and reports a lost database as Unavailable wherever it is met."""
     engine = create_sqlalchemy_engine(
         settings.database_url,
         pool_pre_ping=True,
         pool_size=settings.database_pool_size,
         max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
+        pool_timeout=pool_wait_seconds,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "headstart",

@@ -1,0 +1,117 @@
+"""Transactions against a real PostgreSQL: what is retried, and how a lost database looks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from headstart_server.runtime.database import TRANSACTION_TRIES, create_engine, run_transaction
+from headstart_server.runtime.errors import ResourceExhausted, Unavailable
+from headstart_server.runtime.settings import load_settings
+
+
+@pytest.fixture
+def two_rows(empty_database_url: str) -> Iterator[Engine]:
+    engine = create_engine(load_settings(database_url=empty_database_url))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE counters (id int PRIMARY KEY, value int NOT NULL)"))
+        connection.execute(text("INSERT INTO counters VALUES (1, 0), (2, 0)"))
+    yield engine
+    engine.dispose()
+
+
+def increment(connection: Connection, row: int) -> None:
+    connection.execute(text("UPDATE counters SET value = value + 1 WHERE id = :row"), {"row": row})
+
+
+def values(engine: Engine) -> list[int]:
+    with engine.connect() as connection:
+        return list(connection.execute(text("SELECT value FROM counters ORDER BY id")).scalars())
+
+
+def test_deadlocked_transactions_both_end_well(two_rows: Engine) -> None:
+    together = threading.Barrier(2)
+    attempts: list[int] = []
+
+    def work(first: int, second: int) -> None:
+        def both(connection: Connection) -> None:
+            attempts.append(first)
+            increment(connection, first)
+            if attempts.count(first) == 1:
+                together.wait()
+            increment(connection, second)
+
+        run_transaction(two_rows, both)
+
+    threads = [threading.Thread(target=work, args=order) for order in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert values(two_rows) == [2, 2]
+    assert len(attempts) == 3
+
+
+def test_conflicts_without_end_are_unavailable_after_a_bounded_number_of_tries(two_rows: Engine) -> None:
+    attempts = 0
+
+    def conflict(connection: Connection) -> None:
+        nonlocal attempts
+        attempts += 1
+        connection.execute(text("DO $$ BEGIN RAISE serialization_failure; END $$"))
+
+    with pytest.raises(Unavailable) as raised:
+        run_transaction(two_rows, conflict)
+    assert raised.value.reason == "DATABASE_BUSY"
+    assert attempts == TRANSACTION_TRIES
+
+
+def test_other_errors_are_not_retried_and_change_nothing(two_rows: Engine) -> None:
+    attempts = 0
+
+    def wrong(connection: Connection) -> None:
+        nonlocal attempts
+        attempts += 1
+        increment(connection, 1)
+        connection.execute(text("INSERT INTO counters VALUES (1, 0)"))
+
+    with pytest.raises(IntegrityError):
+        run_transaction(two_rows, wrong)
+    assert attempts == 1
+    assert values(two_rows) == [0, 0]
+
+
+def test_session_ended_by_the_server_is_unavailable_and_the_next_one_works(two_rows: Engine) -> None:
+    with pytest.raises(Unavailable) as raised:
+        run_transaction(two_rows, lambda c: c.execute(text("SELECT pg_terminate_backend(pg_backend_pid())")))
+    assert raised.value.reason == "DATABASE_UNAVAILABLE"
+    run_transaction(two_rows, lambda connection: increment(connection, 1))
+    assert values(two_rows) == [1, 0]
+
+
+def test_idle_connection_that_died_is_replaced_without_an_error(two_rows: Engine) -> None:
+    with two_rows.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    killer = create_engine(load_settings(database_url=two_rows.url.render_as_string(hide_password=False)))
+    with killer.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    killer.dispose()
+    assert values(two_rows) == [0, 0]
+
+
+def test_absent_server_is_unavailable() -> None:
+    engine = create_engine(load_settings(database_url="postgresql://127.0.0.1:1/headstart"))
+    with pytest.raises(Unavailable):
+        run_transaction(engine, lambda connection: None)
+
+
+def test_more_transactions_than_connections_wait_then_are_turned_away(two_rows: Engine) -> None:
+    url = two_rows.url.render_as_string(hide_password=False)
+    engine = create_engine(load_settings(database_url=url, database_pool_size=1), pool_wait_seconds=0.2)
+    with engine.connect(), pytest.raises(ResourceExhausted):
+        run_transaction(engine, lambda connection: None)
+    engine.dispose()
