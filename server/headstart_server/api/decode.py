@@ -9,7 +9,7 @@ from uuid import UUID
 
 from headstart import codec, codec_answers, codec_spaces, values
 from headstart.spaces import InvalidInput, SearchSpace, Violation, space_violations
-from headstart.spaces.validation import require
+from headstart.spaces.validation import require, text_violations
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart.v1 import search_space_pb2, task_pb2
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status, curve_violations, outcome_violations
@@ -94,8 +94,7 @@ def _record(
     space = knowledge.search_space(namespace, sent.search_space_id)
     outcome = _outcome(sent.outcome)
     require(outcome_violations(outcome, f"{prefix}outcome"))
-    if len(sent.worker_id) > MAX_WORKER_ID:
-        raise invalid(f"{prefix}worker_id", f"at most {MAX_WORKER_ID} characters, got {len(sent.worker_id)}")
+    require(text_violations(sent.worker_id, f"{prefix}worker_id", MAX_WORKER_ID))
     return NewExperiment(
         request_id=request_id,
         task_id=sent.task_id,

@@ -63,7 +63,9 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
     if isinstance(error, InvalidInput):
         shown = error.violations[:_MAX_VIOLATIONS]
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=found.field[:_MAX_TEXT], description=found.description[:_MAX_TEXT])
+            error_details_pb2.BadRequest.FieldViolation(
+                field=found.field[:_MAX_TEXT], description=found.description[:_MAX_TEXT]
+            )
             for found in shown
         ]
         message = "; ".join(f"{found.field}: {found.description}"[:_MAX_TEXT] for found in shown[:_MAX_NAMED])

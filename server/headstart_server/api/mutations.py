@@ -13,7 +13,6 @@ from headstart_server.api.decode import uuid
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.request_log import answer_once
 
-
 Response = TypeVar("Response", bound=Message)
 
 

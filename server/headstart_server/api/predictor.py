@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from headstart.v1 import predictor_service_pb2 as pb2
 from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc
-from headstart_server.api import decode
 from headstart_server.api.blocking import BlockingWork
-from headstart_server.api.calls import Context
-from headstart_server.prediction.scorer import LocalScorer, scored_input_from_proto
+from headstart_server.prediction.scorer import LocalScorer
 
 
 class PredictorServicer(pb2_grpc.PredictorServiceServicer):

@@ -8,7 +8,7 @@ from threading import Lock
 
 from sqlalchemy import Connection, select
 
-from headstart.spaces import CanonicalCandidate, Candidate
+from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
 from headstart_server.knowledge.tables import architectures, namespaces, search_spaces
 

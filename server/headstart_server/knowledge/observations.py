@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, select
 
+from headstart.spaces.validation import is_slug
 from headstart_server.knowledge.outcomes import Status, is_full_training
 from headstart_server.knowledge.tables import (
     architectures,
@@ -63,7 +64,8 @@ class ObservationCache:
 
     def of_task(self, connection: Connection, namespace: str, task_id: str, space_id: str) -> Observations | None:
         """None where the task has no experiment in the space."""
-        row = connection.execute(_tried(namespace, space_id).where(tasks.c.name == task_id)).first()
+        query = _tried(namespace, space_id).where(tasks.c.name == task_id)
+        row = connection.execute(query).first() if is_slug(task_id) else None
         return None if row is None else self._current(connection, row, space_id)
 
     def of_space(self, connection: Connection, namespace: str, space_id: str) -> list[Observations]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from uuid import UUID
 
-from headstart.spaces import CanonicalCandidate, Candidate, Violation
-from headstart_server.knowledge.tasks import Task
+from headstart.spaces import Candidate, CanonicalCandidate, Violation
+from headstart.spaces.validation import text_violations
+from headstart_server.knowledge.tasks import MAX_NAME, Task
 
 MAX_METRICS = 256
 MAX_CURVE_POINTS = 10_000
-MAX_NAME = 255
 
 
 class Status(IntEnum):
@@ -88,8 +88,7 @@ def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Vio
         if len(numbers) > MAX_METRICS:
             yield Violation(f"{field}.{name}", f"at most {MAX_METRICS} entries, got {len(numbers)}")
         for key, number in numbers.items():
-            if not 0 < len(key) <= MAX_NAME:
-                yield Violation(f"{field}.{name}", f"names must have 1 to {MAX_NAME} characters")
+            yield from text_violations(key, f"{field}.{name}", MAX_NAME, minimum=1)
             if not math.isfinite(number):
                 yield Violation(f"{field}.{name}[{key[:63]}]", "must be finite; leave out what is missing")
     for name, amount in (("fidelity", outcome.fidelity), ("cost_seconds", outcome.cost_seconds)):

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import SearchSpace
+from headstart.spaces.validation import is_slug
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.knowledge.stored_form import space_from_json, space_to_json
 from headstart_server.knowledge.tables import namespaces, search_spaces
@@ -40,11 +41,12 @@ def create_search_space(connection: Connection, namespace: str, space: SearchSpa
 
 def find_search_space(connection: Connection, namespace: str, search_space_id: str) -> StoredSpace:
     """Raises NotFound."""
-    row = connection.execute(
+    query = (
         select(search_spaces.c.id, search_spaces.c.declaration, search_spaces.c.created_at)
         .join(namespaces)
         .where(namespaces.c.name == namespace, search_spaces.c.name == search_space_id)
-    ).first()
+    )
+    row = connection.execute(query).first() if is_slug(search_space_id) else None
     if row is None:
         raise NotFound(f"search space {search_space_id[:63]!r} is not known", reason="SEARCH_SPACE_NOT_FOUND")
     return StoredSpace(row.id, space_from_json(search_space_id, row.declaration), row.created_at)

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
-from headstart.spaces import CanonicalCandidate, Candidate, SearchSpace, candidate_violations, canonicalize
+from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace, candidate_violations, canonicalize
 from headstart.spaces.validation import require
 from headstart_server.knowledge import experiments, outbox, recording, search_spaces, similarity, tables, tasks
 from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
 from headstart_server.knowledge.architectures import Architecture, ArchitectureCache
 from headstart_server.knowledge.observations import ObservationCache, Observations, no_observations
 from headstart_server.knowledge.outcomes import NewExperiment
-
 
 _CANONICAL_CACHE = 200_000
 
@@ -156,6 +155,8 @@ class KnowledgeService:
     def experiment(self, namespace: str, task_id: str, space_id: str, sequence: int) -> experiments.Experiment:
         """Raises NotFound."""
         with self._engine.connect() as connection:
+            tasks.find_task(connection, namespace, task_id)
+            search_spaces.find_search_space(connection, namespace, space_id)
             return experiments.get_experiment(connection, namespace, task_id, space_id, sequence)
 
     def list_experiments(
@@ -163,18 +164,16 @@ class KnowledgeService:
     ) -> list[experiments.Experiment]:
         """Raises NotFound for an unknown task or space."""
         with self._engine.connect() as connection:
-            found = experiments.list_experiments(connection, namespace, task_id, space_id, after, limit)
-            if not found:
-                tasks.find_task(connection, namespace, task_id)
-                search_spaces.find_search_space(connection, namespace, space_id)
-            return found
+            tasks.find_task(connection, namespace, task_id)
+            search_spaces.find_search_space(connection, namespace, space_id)
+            return experiments.list_experiments(connection, namespace, task_id, space_id, after, limit)
 
     def observations(self, namespace: str, task_id: str, search_space_id: str) -> Observations:
         """What was measured on a task in a space. Raises NotFound for an unknown task or space."""
+        self.search_space(namespace, search_space_id)
         with self._engine.connect() as connection:
             found = self._observations.of_task(connection, namespace, task_id, search_space_id)
         if found is None:
-            self.search_space(namespace, search_space_id)
             return no_observations(self.task(namespace, task_id), search_space_id)
         return found
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.spaces import (
+    Candidate,
     CanonicalCandidate,
     CanonicalGraph,
-    Candidate,
     Categorical,
     Condition,
     EdgeTemplate,

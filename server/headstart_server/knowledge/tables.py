@@ -93,8 +93,6 @@ architectures = Table(
     UniqueConstraint("search_space_id", "fingerprint"),
 )
 
-EXPERIMENT_PARTITIONS = 16
-
 experiments = Table(
     "experiments",
     metadata,

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Row, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import Violation
-from headstart.spaces.validation import slug_violations
+from headstart.spaces.validation import MAX_TEXT_LENGTH, is_slug, slug_violations, text_violations
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.knowledge.tables import namespaces, search_spaces, task_summaries, tasks
 from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 
 MAX_DESCRIPTOR_WORDS = 64
 MAX_META_FEATURES = 1024
-MAX_TEXT = 4096
+MAX_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,18 @@ class StoredTask:
 def task_violations(task: Task, field: str = "task") -> Iterator[Violation]:
     """Everything wrong with a task as a client sends it."""
     yield from slug_violations(task.task_id, f"{field}.task_id")
-    if not 0 < len(task.metric) <= MAX_TEXT:
-        yield Violation(f"{field}.objective.metric", f"must have 1 to {MAX_TEXT} characters")
-    for name, text in (("description", task.description), ("fidelity_unit", task.fidelity_unit)):
-        if len(text) > MAX_TEXT:
-            yield Violation(f"{field}.{name}", f"at most {MAX_TEXT} characters, got {len(text)}")
+    yield from text_violations(task.metric, f"{field}.objective.metric", MAX_NAME, minimum=1)
+    yield from text_violations(task.description, f"{field}.description", MAX_TEXT_LENGTH)
+    yield from text_violations(task.fidelity_unit, f"{field}.fidelity_unit", MAX_NAME)
     if len(task.descriptor) > MAX_DESCRIPTOR_WORDS:
         yield Violation(f"{field}.descriptor", f"at most {MAX_DESCRIPTOR_WORDS} entries, got {len(task.descriptor)}")
     if len(task.meta_features) > MAX_META_FEATURES:
         yield Violation(f"{field}.meta_features", f"at most {MAX_META_FEATURES} entries, got {len(task.meta_features)}")
+    for name, word in task.descriptor.items():
+        yield from text_violations(name, f"{field}.descriptor", MAX_NAME, minimum=1)
+        yield from text_violations(word, f"{field}.descriptor[{name[:63]}]", MAX_TEXT_LENGTH)
     for name, number in task.meta_features.items():
+        yield from text_violations(name, f"{field}.meta_features", MAX_NAME, minimum=1)
         if not math.isfinite(number):
             yield Violation(f"{field}.meta_features[{name[:63]}]", "must be finite; leave out what is missing")
     if not (math.isfinite(task.max_fidelity) and task.max_fidelity >= 0):
@@ -96,7 +98,7 @@ def create_task(connection: Connection, namespace: str, task: Task) -> StoredTas
 
 def find_task(connection: Connection, namespace: str, task_id: str) -> StoredTask:
     """Raises NotFound."""
-    row = connection.execute(_named(namespace).where(tasks.c.name == task_id)).first()
+    row = connection.execute(_named(namespace).where(tasks.c.name == task_id)).first() if is_slug(task_id) else None
     if row is None:
         raise NotFound(f"task {task_id[:63]!r} is not known", reason="TASK_NOT_FOUND")
     return _with_summaries(connection, [row])[0]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import Candidate, Parameter, SearchSpace, Value, Violation, sample
-from headstart.spaces.validation import parameter_violations
+from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tables import tasks
 from headstart_server.knowledge.tasks import StoredTask, find_task
 from headstart_server.strategy.bandit import ArmStatistics, Choice, choose
@@ -21,7 +21,6 @@ from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
 MAX_ARMS = 64
 MAX_SLOTS = 1024
-MAX_ARM_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,7 @@ def arm_violations(arms: Sequence[Arm], field: str = "arms") -> Iterator[Violati
     names: set[str] = set()
     for index, arm in enumerate(arms):
         path = f"{field}[{index}]"
-        if not 0 < len(arm.name) <= MAX_ARM_NAME:
-            yield Violation(f"{path}.name", f"must have 1 to {MAX_ARM_NAME} characters")
+        yield from text_violations(arm.name, f"{path}.name", MAX_NAME_LENGTH, minimum=1)
         if arm.name in names:
             yield Violation(f"{path}.name", f"{arm.name!r} is listed twice")
         names.add(arm.name)

@@ -10,13 +10,13 @@ from enum import IntEnum
 
 from sqlalchemy import Connection, Engine
 
-from headstart.spaces import CanonicalCandidate, Candidate, SearchSpace, sample
+from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace, sample
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import SimilarTask
-from headstart_server.prediction.service import PredictionService, Query
 from headstart_server.prediction.service import Prediction as Predicted
+from headstart_server.prediction.service import PredictionService, Query
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.warm_start.gate import Gate, judge

@@ -1,0 +1,200 @@
+"""RecordExperiment's promises, kept by the knowledge room on a real database."""
+
+from __future__ import annotations
+
+import math
+import random
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from headstart.spaces import Candidate, nas_bench_201, sample
+from headstart_server.knowledge.architecture_index import ArchitectureIndex
+from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
+from headstart_server.knowledge.recording import Recorded
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.tables import architectures, experiments, outbox
+from headstart_server.knowledge.tasks import Task
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.errors import AlreadyExists, NotFound
+
+SPACE = nas_bench_201()
+NAMESPACE = "default"
+
+
+def a_task(name: str, maximize: bool = True) -> Task:
+    return Task(name, "", "accuracy", maximize, {"domain": "image"}, {"classes": 10.0}, "epoch", 200.0)
+
+
+@pytest.fixture
+def knowledge(engine: Engine) -> KnowledgeService:
+    service = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
+
+    def create(connection):
+        service.create_search_space(connection, NAMESPACE, SPACE)
+        service.create_task(connection, NAMESPACE, a_task("cifar"))
+        service.create_task(connection, NAMESPACE, a_task("loss", maximize=False))
+
+    run_transaction(engine, create)
+    return service
+
+
+class Recorder:
+    def __init__(self, engine: Engine, knowledge: KnowledgeService) -> None:
+        self.engine, self.knowledge = engine, knowledge
+
+    def new(
+        self, candidate: Candidate, outcome: Outcome, task: str = "cifar", request_id: UUID | None = None
+    ) -> NewExperiment:
+        canonical = self.knowledge.canonical(NAMESPACE, SPACE, candidate)
+        return NewExperiment(request_id or uuid4(), task, SPACE.search_space_id, candidate, canonical, outcome)
+
+    def record(self, *records: NewExperiment) -> list[Recorded]:
+        return run_transaction(self.engine, lambda c: self.knowledge.record(c, NAMESPACE, records))
+
+
+@pytest.fixture
+def recorder(engine: Engine, knowledge: KnowledgeService) -> Recorder:
+    return Recorder(engine, knowledge)
+
+
+def candidates(count: int, seed: int = 0) -> list[Candidate]:
+    """With distinct fingerprints."""
+    from headstart.spaces import canonicalize
+
+    generator = random.Random(seed)
+    found: dict[str, Candidate] = {}
+    while len(found) < count:
+        candidate = sample(SPACE, generator)
+        found.setdefault(canonicalize(SPACE, candidate).fingerprint, candidate)
+    return list(found.values())
+
+
+def completed(value: float) -> Outcome:
+    return Outcome(Status.COMPLETED, value)
+
+
+def test_repeated_request_id_returns_first_experiment_and_adds_none(recorder, engine):
+    new = recorder.new(candidates(1)[0], completed(0.5))
+    first = recorder.record(new)[0]
+    again = recorder.record(new)[0]
+    assert (first.already_known, again.already_known) == (False, True)
+    assert again.sequence == first.sequence == 1
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(experiments)).scalar_one() == 1
+
+
+def test_request_id_with_other_content_is_refused_and_changes_nothing(recorder, engine):
+    request_id = uuid4()
+    recorder.record(recorder.new(candidates(1)[0], completed(0.5), request_id=request_id))
+    with pytest.raises(AlreadyExists, match="new request_id"):
+        recorder.record(
+            recorder.new(candidates(2)[1], completed(0.1)),
+            recorder.new(candidates(1)[0], completed(0.6), request_id=request_id),
+        )
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(experiments)).scalar_one() == 1
+
+
+def test_request_id_twice_in_one_chunk_is_one_experiment(recorder):
+    new = recorder.new(candidates(1)[0], completed(0.5))
+    answers = recorder.record(new, new)
+    assert [answer.already_known for answer in answers] == [False, True]
+    assert [answer.sequence for answer in answers] == [1, 1]
+
+
+@pytest.mark.parametrize(("task", "best"), [("cifar", 0.9), ("loss", 0.1)])
+def test_incumbent_follows_the_direction_of_the_task(recorder, task, best):
+    values = [0.5, 0.9, 0.1, 0.3]
+    for candidate, value in zip(candidates(4), values, strict=True):
+        answer = recorder.record(recorder.new(candidate, completed(value), task))[0]
+    assert answer.incumbent.objective_value == best
+    assert answer.incumbent.sequence == values.index(best) + 1
+
+
+def test_failed_and_partial_runs_are_kept_but_never_incumbent(recorder, knowledge):
+    one, two, three = candidates(3)
+    recorder.record(recorder.new(one, Outcome(Status.FAILED, math.nan)))
+    recorder.record(recorder.new(two, Outcome(Status.COMPLETED, 0.99, fidelity=10.0)))
+    answer = recorder.record(recorder.new(three, Outcome(Status.COMPLETED, 0.4, fidelity=200.0)))[0]
+    assert answer.incumbent.objective_value == 0.4
+    observed = knowledge.observations(NAMESPACE, "cifar", SPACE.search_space_id)
+    assert observed.count == 3
+    assert observed.completed.tolist() == [False, False, True]
+
+
+def test_equivalent_candidates_are_counted_together(recorder):
+    zeros = {f"op{i}": "none" for i in range(6)}
+    # No path from input to output in either.
+    recorder.record(recorder.new(Candidate(zeros), completed(0.1)))
+    answer = recorder.record(recorder.new(Candidate({**zeros, "op0": "nor_conv_3x3"}), completed(0.1)))[0]
+    assert answer.equivalent_count == 2
+
+
+def test_one_architecture_is_one_row_whatever_tasks_it_is_tried_on(recorder, engine):
+    candidate = candidates(1)[0]
+    recorder.record(recorder.new(candidate, completed(0.5)), recorder.new(candidate, completed(0.7), "loss"))
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(architectures)).scalar_one() == 1
+        assert connection.execute(select(func.count()).select_from(outbox)).scalar_one() == 1
+
+
+def test_concurrent_workers_lose_and_double_nothing(recorder, engine, knowledge):
+    """Eight writers, every record sent twice, two tasks mixed in every chunk."""
+    pool = candidates(40)
+    records = [
+        recorder.new(pool[i % 40], completed(i / 400), "cifar" if i % 3 else "loss", UUID(int=i)) for i in range(400)
+    ]
+    chunks = [records[i : i + 10] for i in range(0, 400, 10)] * 2
+    random.Random(0).shuffle(chunks)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda chunk: recorder.record(*chunk), chunks))
+    with engine.connect() as connection:
+        rows = connection.execute(select(experiments.c.task_id, experiments.c.sequence)).all()
+    by_task: dict[int, list[int]] = {}
+    for task, sequence in rows:
+        by_task.setdefault(task, []).append(sequence)
+    assert len(rows) == 400
+    for sequences in by_task.values():
+        assert sorted(sequences) == list(range(1, len(sequences) + 1))
+    summary = {s.search_space_id: s for s in knowledge.stored_task(NAMESPACE, "cifar").summaries}
+    assert summary[SPACE.search_space_id].incumbent.objective_value == 398 / 400
+    assert summary[SPACE.search_space_id].experiment_count == sum(1 for i in range(400) if i % 3)
+
+
+def test_observations_are_read_on_and_never_stale(recorder, knowledge):
+    for index, candidate in enumerate(candidates(5)):
+        recorder.record(recorder.new(candidate, completed(float(index))))
+        observed = knowledge.observations(NAMESPACE, "cifar", SPACE.search_space_id)
+        assert observed.values.tolist() == [float(i) for i in range(index + 1)]
+
+
+def test_unknown_task_keeps_nothing_of_the_chunk(recorder, engine):
+    one, two = candidates(2)
+    with pytest.raises(NotFound, match="nowhere"):
+        recorder.record(recorder.new(one, completed(0.5)), recorder.new(two, completed(0.5), "nowhere"))
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(experiments)).scalar_one() == 0
+
+
+def test_deleted_task_takes_its_experiments_along_and_can_be_made_anew(recorder, knowledge, engine):
+    for candidate in candidates(3):
+        recorder.record(recorder.new(candidate, completed(0.5)))
+    knowledge.observations(NAMESPACE, "cifar", SPACE.search_space_id)
+    assert run_transaction(engine, lambda c: knowledge.delete_task(c, NAMESPACE, "cifar")) == 3
+    with pytest.raises(NotFound):
+        knowledge.observations(NAMESPACE, "cifar", SPACE.search_space_id)
+    run_transaction(engine, lambda c: knowledge.create_task(c, NAMESPACE, a_task("cifar")))
+    assert knowledge.observations(NAMESPACE, "cifar", SPACE.search_space_id).count == 0
+
+
+def test_task_of_other_content_is_refused_and_the_same_content_accepted(knowledge, engine):
+    run_transaction(engine, lambda c: knowledge.create_task(c, NAMESPACE, a_task("cifar")))
+    with pytest.raises(AlreadyExists):
+        run_transaction(engine, lambda c: knowledge.create_task(c, NAMESPACE, a_task("cifar", maximize=False)))
+
+
+def test_search_space_survives_the_way_through_the_database(knowledge):
+    assert knowledge.stored_search_space(NAMESPACE, SPACE.search_space_id).space == SPACE

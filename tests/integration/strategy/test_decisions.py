@@ -1,0 +1,129 @@
+"""SelectStrategy's rows: decisions, rewards computed from recorded experiments, pending pulls."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, select
+
+from headstart.spaces import Candidate, Float, Integer, Parameter, nas_bench_201, sample
+from headstart_server.knowledge.architecture_index import ArchitectureIndex
+from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.tasks import Task
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.errors import NotFound
+from headstart_server.strategy.rewards import credit_decision
+from headstart_server.strategy.service import Arm, Decision, StrategyService
+from headstart_server.strategy.tables import strategy_arms, strategy_decisions
+
+SPACE = nas_bench_201()
+NAMESPACE = "default"
+ARMS = [
+    Arm("random"),
+    Arm("evolution", (Parameter("population", Integer(10, 100)), Parameter("rate", Float(0.1, 1.0)))),
+]
+
+
+class Search:
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.knowledge = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
+        self.knowledge.listeners.append(credit_decision)
+        self.strategy = StrategyService(decision_ttl_seconds=3600)
+        self.generator = random.Random(0)
+
+        def create(connection):
+            self.knowledge.create_search_space(connection, NAMESPACE, SPACE)
+            for name, maximize in (("up", True), ("down", False)):
+                task = Task(name, "", "metric", maximize, {}, {}, "", 0.0)
+                self.knowledge.create_task(connection, NAMESPACE, task)
+
+        run_transaction(engine, create)
+
+    def select(self, slots: int = 1, task: str = "up") -> list[Decision]:
+        return run_transaction(
+            self.engine, lambda c: self.strategy.select(c, NAMESPACE, task, ARMS, slots, (0.0, 100.0))
+        )
+
+    def record(self, value: float | None, decision: UUID | None, task: str = "up", status=Status.COMPLETED) -> None:
+        candidate: Candidate = sample(SPACE, self.generator)
+        new = NewExperiment(
+            uuid4(),
+            task,
+            SPACE.search_space_id,
+            candidate,
+            self.knowledge.canonical(NAMESPACE, SPACE, candidate),
+            Outcome(status, value),
+            decision,
+        )
+        run_transaction(self.engine, lambda c: self.knowledge.record(c, NAMESPACE, [new, new]))
+
+    def reward(self, decision: Decision) -> float | None:
+        with self.engine.connect() as connection:
+            row = connection.execute(
+                select(strategy_decisions).where(strategy_decisions.c.id == decision.decision_id)
+            ).one()
+        return row.reward_sum / row.experiment_count if row.experiment_count else None
+
+
+@pytest.fixture
+def search(engine: Engine) -> Search:
+    return Search(engine)
+
+
+def test_first_reward_is_neutral_and_later_ones_are_the_share_beaten(search):
+    first, second, third, fourth = (search.select()[0] for _ in range(4))
+    for decision, value in ((first, 0.5), (second, 0.9), (third, 0.7), (fourth, 0.5)):
+        search.record(value, decision.decision_id)
+    assert [search.reward(d) for d in (first, second, third, fourth)] == [0.5, 1.0, 0.5, pytest.approx(0.5 / 3)]
+
+
+def test_minimized_tasks_reward_low_values(search):
+    one, two = search.select(2, "down")
+    search.record(0.5, one.decision_id, "down")
+    search.record(0.1, two.decision_id, "down")
+    assert search.reward(two) == 1.0
+
+
+def test_failed_run_gets_no_reward_but_counts_as_pull(search):
+    decision = search.select()[0]
+    search.record(None, decision.decision_id, status=Status.FAILED)
+    assert search.reward(decision) == 0.0
+    with search.engine.connect() as connection:
+        assert connection.execute(select(strategy_arms.c.pulls)).scalar_one() == 1
+
+
+def test_unknown_decision_and_decision_of_another_task_earn_nothing_but_the_experiment_is_kept(search):
+    other = search.select(task="down")[0]
+    search.record(0.5, other.decision_id, "up")
+    search.record(0.5, uuid4(), "up")
+    assert search.reward(other) is None
+    assert search.knowledge.observations(NAMESPACE, "up", SPACE.search_space_id).count == 2
+
+
+def test_sixteen_workers_at_once_get_a_spread_of_arms(search):
+    with ThreadPoolExecutor(8) as threads:
+        decisions = [found[0] for found in threads.map(lambda _: search.select(), range(16))]
+    counts = Counter(decision.arm for decision in decisions)
+    assert set(counts) == {"random", "evolution"}
+    assert max(counts.values()) <= 12
+    assert len({decision.decision_id for decision in decisions}) == 16
+
+
+def test_settings_are_drawn_from_the_declared_ranges(search):
+    for decision in search.select(20):
+        if decision.arm == "evolution":
+            assert 10 <= decision.hyperparameters["population"] <= 100
+            assert 0.1 <= decision.hyperparameters["rate"] <= 1.0
+        else:
+            assert decision.hyperparameters == {}
+
+
+def test_unknown_task_is_not_found(search):
+    with pytest.raises(NotFound, match="nowhere"):
+        search.select(task="nowhere")
