@@ -26,6 +26,9 @@ _SMALL = 32
 # Multiplicities count parallel paths through identities; beyond this many they are taken as equal.
 _MAX_MULTIPLICITY = 2**16
 
+# Contracting identities with many neighbours multiplies edges; a graph that would get more is left uncontracted.
+_MAX_CONTRACTED_EDGES = 2**16
+
 Attributes = tuple[tuple[str, Value], ...]
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -101,12 +104,15 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
     """Prune, contract and order a valid graph."""
     roles = [op_roles.get(node.op) for node in graph.nodes]
     successors, predecessors = _adjacency(graph)
+    edge_count = len(graph.edges)
     for node, role in enumerate(roles):
         if role is OpRole.ZERO:
             _detach(node, successors, predecessors)
     for node, role in enumerate(roles):
         if role is OpRole.IDENTITY:
-            _contract(node, successors, predecessors)
+            edge_count += _contract(node, successors, predecessors)
+            if edge_count > _MAX_CONTRACTED_EDGES:
+                return canonical_graph(graph, {op: kept for op, kept in op_roles.items() if kept is not role})
     gone = {node for node, role in enumerate(roles) if role in (OpRole.ZERO, OpRole.IDENTITY)}
     alive = _alive(len(roles), roles, gone, successors, predecessors)
     number = {node: index for index, node in enumerate(alive)}
@@ -164,12 +170,14 @@ def _detach(node: int, successors: Adjacency, predecessors: Adjacency) -> None:
     successors[node] = {}
 
 
-def _contract(node: int, successors: Adjacency, predecessors: Adjacency) -> None:
+def _contract(node: int, successors: Adjacency, predecessors: Adjacency) -> int:
+    """Join what is before a node with what is after it; returns by how many edges that is more at the most."""
     before, after = predecessors[node], successors[node]
     _detach(node, successors, predecessors)
     for source, count in before.items():
         for target, further in after.items():
             _connect(source, target, count * further, successors, predecessors)
+    return len(before) * len(after) - len(before) - len(after)
 
 
 def _alive(
