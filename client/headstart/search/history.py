@@ -41,7 +41,10 @@ class History:
 
     def __contains__(self, candidate: Candidate) -> bool:
         """Whether an equivalent candidate has been tried."""
-        return self.fingerprint(candidate) in self._fingerprints
+        return self.has_fingerprint(self.fingerprint(candidate))
+
+    def has_fingerprint(self, fingerprint: str) -> bool:
+        return fingerprint in self._fingerprints
 
     @property
     def sign(self) -> float:

@@ -100,8 +100,9 @@ class PredictorGuidedEvolution:
                 candidate = mutate(history.space, parent, generator, 1 + index % 2)
             else:
                 candidate = sample(history.space, generator)
-            if candidate not in history:
-                pool.setdefault(history.fingerprint(candidate), candidate)
+            fingerprint = history.fingerprint(candidate)
+            if not history.has_fingerprint(fingerprint):
+                pool.setdefault(fingerprint, candidate)
         candidates = list(pool.values())
         if not candidates:
             return self.fallback.propose(history, generator)
