@@ -12,6 +12,19 @@ EXPERIMENT_PARTITIONS = 16
 
 STATEMENTS = (
     """
+    CREATE TABLE jobs (
+        id BIGSERIAL NOT NULL,
+        kind TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        attempts INTEGER DEFAULT 0 NOT NULL,
+        created_at TIMESTAMPTZ DEFAULT clock_timestamp() NOT NULL,
+        run_after TIMESTAMPTZ DEFAULT clock_timestamp() NOT NULL,
+        CONSTRAINT pk_jobs PRIMARY KEY (id),
+        CONSTRAINT uq_jobs_kind_namespace_subject UNIQUE (kind, namespace, subject)
+    )
+    """,
+    """
     CREATE TABLE namespaces (
         id BIGSERIAL NOT NULL,
         name TEXT NOT NULL,
@@ -73,6 +86,27 @@ STATEMENTS = (
         CONSTRAINT pk_architectures PRIMARY KEY (id),
         CONSTRAINT uq_architectures_search_space_id_fingerprint UNIQUE (search_space_id, fingerprint),
         CONSTRAINT fk_architectures_search_space_id FOREIGN KEY (search_space_id) REFERENCES search_spaces (id)
+    )
+    """,
+    """
+    CREATE TABLE model_versions (
+        id BIGSERIAL NOT NULL,
+        namespace_id BIGINT NOT NULL,
+        search_space_id BIGINT NOT NULL,
+        number INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        metrics JSONB NOT NULL,
+        artefact BYTEA NOT NULL,
+        training_size BIGINT NOT NULL,
+        trained_through BIGINT NOT NULL,
+        parameter_count BIGINT NOT NULL,
+        training_seconds DOUBLE PRECISION NOT NULL,
+        created_at TIMESTAMPTZ DEFAULT clock_timestamp() NOT NULL,
+        CONSTRAINT pk_model_versions PRIMARY KEY (id),
+        CONSTRAINT uq_model_versions_search_space_id_number UNIQUE (search_space_id, number),
+        CONSTRAINT fk_model_versions_namespace_id FOREIGN KEY (namespace_id) REFERENCES namespaces (id),
+        CONSTRAINT fk_model_versions_search_space_id FOREIGN KEY (search_space_id) REFERENCES search_spaces (id)
     )
     """,
     """
