@@ -1,0 +1,100 @@
+"""What the prediction room is asked, and what it answers: plain values for the edge and for other rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.prediction.adaptation import Estimates
+
+
+@dataclass(frozen=True)
+class Query:
+    """``learning_curve`` is (fidelity, value) in the task's units; ``fidelity`` None is a full training."""
+
+    candidate: Candidate
+    canonical: CanonicalCandidate
+    learning_curve: tuple[tuple[float, float], ...] = ()
+    proxies: Mapping[str, float] = field(default_factory=dict)
+    fidelity: float | None = None
+
+
+@dataclass(frozen=True)
+class MemberPrediction:
+    member: str
+    mean: float
+    standard_deviation: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class CurveForecast:
+    """Points (fidelity, value) that are expected, and whether to stop."""
+
+    curve: tuple[tuple[float, float], ...]
+    stop: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """In the task's unit; ``probability_of_improvement`` is None while the task has no incumbent."""
+
+    mean: float
+    standard_deviation: float
+    lower: float
+    upper: float
+    probability_of_improvement: float | None
+    members: tuple[MemberPrediction, ...]
+    out_of_distribution: bool
+    forecast: CurveForecast | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Predictions in the order of the queries; ``model_version`` is empty where no model took part."""
+
+    predictions: list[Prediction]
+    model_version: str
+    basis: str
+    degraded: bool
+
+
+def left_aside(queries: Sequence[Query]) -> str:
+    """What the queries brought that the predictions do not use, in words to follow the basis."""
+    aside = ""
+    if any(query.learning_curve for query in queries):
+        aside += "; partial learning curves are not used yet"
+    if any(query.fidelity is not None for query in queries):
+        aside += "; predicted for a full training, other fidelities are not predicted yet"
+    return aside
+
+
+def predictions_of(estimates: Estimates) -> list[Prediction]:
+    """One prediction for each row of arrays."""
+    members = [(each.member, each.means.tolist(), each.deviations.tolist(), each.weight) for each in estimates.members]
+    rows = zip(
+        estimates.means.tolist(),
+        estimates.deviations.tolist(),
+        estimates.lower.tolist(),
+        estimates.upper.tolist(),
+        [None] * len(estimates.means) if estimates.improvement is None else estimates.improvement.tolist(),
+        estimates.out_of_distribution.tolist(),
+        strict=True,
+    )
+    return [
+        Prediction(
+            mean,
+            deviation,
+            lower,
+            upper,
+            improvement,
+            tuple(
+                MemberPrediction(name, means[row], deviations[row], weight)
+                for name, means, deviations, weight in members
+            ),
+            strange,
+        )
+        for row, (mean, deviation, lower, upper, improvement, strange) in enumerate(rows)
+    ]

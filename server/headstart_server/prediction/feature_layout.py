@@ -1,0 +1,192 @@
+"""Where everything a model sees of a candidate has its place: ops, node attributes, and values outside the graph.
+
+A layout follows from a search space alone and is stored with every model version, so that a model can be used without
+the declaration it was trained under. Ops and attributes that no declaration names are hashed into spare places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from headstart.spaces import Categorical, OpRole, Parameter, SearchSpace, Value, ValueOf
+
+# Places for ops and attributes of explicit graphs, which no declaration lists.
+_HASHED_OPS = 16
+_HASHED_ATTRIBUTES = 16
+
+
+@dataclass(frozen=True)
+class ParameterPlaces:
+    """How one parameter outside the graph is laid out: one place for each choice, or one for a number on its range."""
+
+    name: str
+    choices: tuple[Value, ...] = ()
+    lower: float = 0.0
+    upper: float = 0.0
+    logarithmic: bool = False
+    conditional: bool = False
+
+    @property
+    def width(self) -> int:
+        return (len(self.choices) or 1) + self.conditional
+
+    def place(self, value: Value | None) -> list[float]:
+        """The numbers in this parameter's places; an inactive parameter has no choice, or the middle of its range."""
+        places: list[float]
+        if self.choices:
+            places = [
+                float(value is not None and isinstance(value, bool) == isinstance(choice, bool) and value == choice)
+                for choice in self.choices
+            ]
+        else:
+            places = [0.5 if value is None else self._share_of_range(float(value))]
+        return [*places, float(value is not None)] if self.conditional else places
+
+    def _share_of_range(self, value: float) -> float:
+        if self.upper <= self.lower:
+            return 0.5
+        if self.logarithmic:
+            return math.log(value / self.lower) / math.log(self.upper / self.lower)
+        return (value - self.lower) / (self.upper - self.lower)
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """``ops`` are the declared ops in order; ``hashed_ops`` places follow them. ``attribute_width`` may be 0."""
+
+    ops: tuple[str, ...]
+    input_ops: tuple[str, ...]
+    output_ops: tuple[str, ...]
+    hashed_ops: int
+    attribute_width: int
+    parameters: tuple[ParameterPlaces, ...]
+
+    @property
+    def has_graph(self) -> bool:
+        return self.op_count > 0
+
+    @property
+    def op_count(self) -> int:
+        return len(self.ops) + self.hashed_ops
+
+    @property
+    def value_width(self) -> int:
+        return sum(parameter.width for parameter in self.parameters)
+
+    @cached_property
+    def _op_places(self) -> dict[str, int]:
+        return {op: place for place, op in enumerate(self.ops)}
+
+    def op_place(self, op: str) -> int:
+        place = self._op_places.get(op)
+        return len(self.ops) + stable_hash(op) % self.hashed_ops if place is None else place
+
+    def place_attributes(self, attributes: tuple[tuple[str, Value], ...]) -> list[float]:
+        """Numbers, as logarithms, in the place of their name; anything else as 1 in the place of name and value."""
+        places = [0.0] * self.attribute_width
+        for name, value in attributes:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                places[stable_hash(f"{name}={value!r}") % self.attribute_width] += 1.0
+            else:
+                places[stable_hash(name) % self.attribute_width] += math.copysign(math.log1p(abs(value)), value)
+        return places
+
+    def place_values(self, values: tuple[tuple[str, Value], ...]) -> list[float]:
+        known = dict(values)
+        return [number for parameter in self.parameters for number in parameter.place(known.get(parameter.name))]
+
+
+def feature_layout(space: SearchSpace) -> FeatureLayout:
+    """The layout of a (valid) search space."""
+    gone = {op for op, role in space.op_roles.items() if role in (OpRole.ZERO, OpRole.IDENTITY)}
+    ops, attributes, expressed = _declared(space)
+    if space.explicit_graphs:
+        ops |= set(space.op_roles)
+    hashed = _HASHED_OPS if space.explicit_graphs else int(bool(ops))
+    return FeatureLayout(
+        ops=tuple(sorted(ops - gone)),
+        input_ops=_with_role(space, OpRole.INPUT),
+        output_ops=_with_role(space, OpRole.OUTPUT),
+        hashed_ops=hashed,
+        attribute_width=_HASHED_ATTRIBUTES if attributes or space.explicit_graphs else 0,
+        parameters=tuple(_places(parameter) for parameter in space.parameters if parameter.name not in expressed),
+    )
+
+
+def layout_to_json(layout: FeatureLayout) -> dict[str, object]:
+    return {
+        "ops": list(layout.ops),
+        "input_ops": list(layout.input_ops),
+        "output_ops": list(layout.output_ops),
+        "hashed_ops": layout.hashed_ops,
+        "attribute_width": layout.attribute_width,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "choices": list(parameter.choices),
+                "lower": parameter.lower,
+                "upper": parameter.upper,
+                "logarithmic": parameter.logarithmic,
+                "conditional": parameter.conditional,
+            }
+            for parameter in layout.parameters
+        ],
+    }
+
+
+def layout_from_json(content: Mapping[str, Any]) -> FeatureLayout:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
+    parameters = tuple(
+        ParameterPlaces(**{**parameter, "choices": tuple(parameter["choices"])})
+        for parameter in fields.pop("parameters")
+    )
+    return FeatureLayout(parameters=parameters, **fields)
+
+
+def stable_hash(text: str) -> int:
+    """The same number in every process, unlike hash()."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _declared(space: SearchSpace) -> tuple[set[str], bool, set[str]]:
+    """Ops of the template, whether its nodes have attributes, and the parameters it expresses."""
+    template = space.graph_template
+    if template is None:
+        return set(), False, set()
+    domains = {parameter.name: parameter.domain for parameter in space.parameters}
+    ops: set[str] = set()
+    expressed = {edge.condition.parameter for edge in template.edges if edge.condition is not None}
+    for node in template.nodes:
+        if isinstance(node.op, ValueOf):
+            domain = domains[node.op.parameter]
+            assert isinstance(domain, Categorical)
+            ops |= {str(choice) for choice in domain.choices}
+            expressed.add(node.op.parameter)
+        else:
+            ops.add(node.op)
+        expressed |= {source.parameter for source in node.attributes.values() if isinstance(source, ValueOf)}
+    return ops, any(node.attributes for node in template.nodes), expressed
+
+
+def _with_role(space: SearchSpace, role: OpRole) -> tuple[str, ...]:
+    return tuple(sorted(op for op, given in space.op_roles.items() if given is role))
+
+
+def _places(parameter: Parameter) -> ParameterPlaces:
+    domain, conditional = parameter.domain, parameter.condition is not None
+    if isinstance(domain, Categorical):
+        return ParameterPlaces(parameter.name, choices=domain.choices, conditional=conditional)
+    return ParameterPlaces(
+        parameter.name,
+        lower=float(domain.lower),
+        upper=float(domain.upper),
+        logarithmic=domain.logarithmic,
+        conditional=conditional,
+    )

@@ -1,0 +1,201 @@
+"""A trained model as bytes, and in memory: the networks of one search space with all they need to score candidates.
+
+A model is several networks, each trained without one fold of the architectures (by fingerprint). So for every
+architecture there is a network that has never seen its results, and a task can be adapted from scores that do not
+flatter themselves. Bytes are a numpy archive with a JSON header; nothing in them is executed when they are read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.feature_layout import FeatureLayout, layout_from_json, layout_to_json
+from headstart_server.prediction.graph_batch import BatchAssembler, Floats
+from headstart_server.prediction.graph_kernels import GraphKernels
+from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
+from headstart_server.prediction.normal_scores import Scale
+from headstart_server.prediction.structural_features import StructuralFeatures
+
+Hashes = NDArray[np.uint64]
+
+KIND = "graph_network"
+FOLDS = 3
+
+_FORMAT = 1
+# Graphs of one forward pass; more are taken in turn.
+_CHUNK = 1024
+_MAX_STANDARDISED = 5.0
+
+
+@dataclass(frozen=True)
+class ModelTask:
+    """A task with a head. ``error`` is the head's usual error on unseen architectures, in normal scores."""
+
+    task_id: str
+    metric: str
+    maximize: bool
+    count: int
+    scale: Scale
+    error: float
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Of structural features [s]; columns that never differ in training are silenced."""
+
+    centre: Floats
+    factor: Floats
+
+    @classmethod
+    def of(cls, features: Floats) -> Standardisation:
+        spread = features.std(axis=0)
+        return cls(
+            features.mean(axis=0), np.where(spread > 1e-3, 1.0 / np.maximum(spread, 1e-3), 0.0).astype(np.float32)
+        )
+
+    def apply(self, features: Floats) -> Floats:
+        applied: Floats = (features - self.centre) * self.factor
+        return applied.clip(-_MAX_STANDARDISED, _MAX_STANDARDISED)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Embeddings [n, e] and for every fold's network the score of every head, float32 [n, folds, heads]."""
+
+    embeddings: Floats
+    folds: Floats
+
+    def unseen(self, candidates: Sequence[CanonicalCandidate], seen: Hashes) -> NDArray[np.float64]:
+        """Scores [n, heads] by networks that have not seen the architecture: its fold's, or the mean of all."""
+        scores: NDArray[np.float64] = self.folds.mean(axis=1, dtype=np.float64)
+        hashes = hashes_of(candidate.fingerprint for candidate in candidates)
+        for row in np.flatnonzero(np.isin(hashes, seen)).tolist():
+            scores[row] = self.folds[row, fold_of(candidates[row].fingerprint)]
+        return scores
+
+
+class GraphModel:
+    """Networks ready to score. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        layout: FeatureLayout,
+        tasks: tuple[ModelTask, ...],
+        standardisation: Standardisation,
+        seen: Hashes,
+        networks: Sequence[GraphNetwork],
+    ) -> None:
+        """``seen`` are the hashes of the architectures that it was trained on."""
+        self.layout = layout
+        self.seen = seen
+        self.tasks = tasks
+        self.standardisation = standardisation
+        self.networks = tuple(networks)
+        self.assembler = BatchAssembler(layout)
+        self.features = StructuralFeatures(layout, self.assembler)
+        for network in self.networks:
+            network.eval()
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for network in self.networks for parameter in network.parameters())
+
+    def score(self, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        embeddings, scores = [], []
+        for start in range(0, len(candidates), _CHUNK):
+            chunk = candidates[start : start + _CHUNK]
+            batch = self.assembler.assemble(chunk)
+            structural = self.standardisation.apply(self.features.vectors(chunk))
+            with torch.inference_mode():
+                told = [network(batch, structural) for network in self.networks]
+            embeddings.append(np.concatenate([embedding.cpu().numpy() for embedding, _ in told], axis=1))
+            scores.append(np.stack([score.cpu().numpy() for _, score in told], axis=1))
+        if not embeddings:
+            width = sum(network.shape.embedding_width for network in self.networks)
+            return Scores(
+                np.zeros((0, width), np.float32), np.zeros((0, len(self.networks), len(self.tasks)), np.float32)
+            )
+        return Scores(np.concatenate(embeddings), np.concatenate(scores))
+
+    def to_bytes(self) -> bytes:
+        header = {
+            "format": _FORMAT,
+            "layout": layout_to_json(self.layout),
+            "shape": asdict(self.networks[0].shape),
+            "networks": len(self.networks),
+            "tasks": [_task_to_json(task) for task in self.tasks],
+        }
+        arrays: dict[str, Any] = {
+            "centre": self.standardisation.centre,
+            "factor": self.standardisation.factor,
+            "seen": self.seen,
+        }
+        for index, network in enumerate(self.networks):
+            arrays |= {f"{index}/{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
+        content = io.BytesIO()
+        np.savez_compressed(content, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
+        return content.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, kernels: GraphKernels, device: str = "cpu") -> GraphModel:
+        """Raises ValueError for bytes that are not a model of this version's format."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            header = json.loads(archive["header"].tobytes())
+            if header.get("format") != _FORMAT:
+                raise ValueError(f"model format {header.get('format')!r} is not {_FORMAT}")
+            networks = []
+            for index in range(header["networks"]):
+                network = GraphNetwork(NetworkShape(**header["shape"]), kernels)
+                names = network.state_dict().keys()
+                network.load_state_dict({name: torch.from_numpy(archive[f"{index}/{name}"]) for name in names})
+                networks.append(network.to(device))
+            return cls(
+                layout_from_json(header["layout"]),
+                tuple(_task_from_json(task) for task in header["tasks"]),
+                Standardisation(archive["centre"], archive["factor"]),
+                archive["seen"],
+                networks,
+            )
+
+
+def read_knowledge(content: bytes) -> tuple[tuple[ModelTask, ...], Hashes]:
+    """The tasks that a model has heads for, in the order of its scores, and what it has seen; no network is built."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        header = json.loads(archive["header"].tobytes())
+        return tuple(_task_from_json(task) for task in header["tasks"]), archive["seen"]
+
+
+def hashes_of(fingerprints: Iterable[str]) -> Hashes:
+    return np.array([int(fingerprint[:16], 16) for fingerprint in fingerprints], np.uint64)
+
+
+def fold_of(fingerprint: str) -> int:
+    """The fold that an architecture belongs to: the network of that number has not been trained on it."""
+    return int(fingerprint[:8], 16) % FOLDS
+
+
+def _task_to_json(task: ModelTask) -> dict[str, object]:
+    return {
+        "task_id": task.task_id,
+        "metric": task.metric,
+        "maximize": task.maximize,
+        "count": task.count,
+        "scores": task.scale.scores.tolist(),
+        "oriented": task.scale.oriented.tolist(),
+        "error": task.error,
+    }
+
+
+def _task_from_json(content: dict[str, object]) -> ModelTask:
+    fields = dict(content)
+    scores, oriented = np.array(fields.pop("scores")), np.array(fields.pop("oriented"))
+    return ModelTask(scale=Scale(scores, oriented, bool(content["maximize"])), **fields)  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""The common scale on which tasks are learned: normal scores, higher is better, whatever a task measures in.
+
+A value becomes the normal quantile of its rank among the values known, so that 10 % and 91 % accuracy, or losses over
+six orders of magnitude, weigh the same; failed runs share the lowest rank. The way back interpolates between the
+values known and goes on beyond them at the slope of the outer ones, so that a prediction may beat the incumbent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+Numbers = NDArray[np.float64]
+
+# Share of the values at either end that gives the slope beyond them.
+_OUTER_SHARE = 0.1
+# Predictions are carried through the curved scale at this many equally likely points.
+_POINTS = ndtri((np.arange(16) + 0.5) / 16)
+
+
+def normal_scores(values: Numbers, maximize: bool) -> Numbers:
+    """Normal scores of values [n], NaN for a failed run; equal values get equal scores."""
+    if not len(values):
+        return np.zeros(0)
+    oriented = np.where(np.isfinite(values), values if maximize else -values, -np.inf)
+    return np.asarray(ndtri((rankdata(oriented) - 0.5) / len(values)))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The way between the unit of a task and normal scores: increasing knots of scores and oriented values."""
+
+    scores: Numbers
+    oriented: Numbers
+    maximize: bool
+
+    @classmethod
+    def of(cls, values: Numbers, maximize: bool) -> Scale:
+        """The scale of values [n], of which at least one is finite."""
+        scores = normal_scores(values, maximize)
+        finite = np.isfinite(values)
+        oriented, first = np.unique(values[finite] if maximize else -values[finite], return_index=True)
+        return cls(scores[finite][first], oriented, maximize)
+
+    def to_unit(self, scores: Numbers) -> Numbers:
+        """Values in the task's unit for normal scores of any shape."""
+        inside = np.interp(scores, self.scores, self.oriented)
+        above = np.maximum(scores - self.scores[-1], 0.0) * self._slope(upper=True)
+        below = np.maximum(self.scores[0] - scores, 0.0) * self._slope(upper=False)
+        oriented = inside + above - below
+        return np.asarray(oriented if self.maximize else -oriented)
+
+    def coarse(self, knots: int = 65) -> Scale:
+        """The same scale with at most so many knots, for keeping."""
+        if len(self.scores) <= knots:
+            return self
+        kept = np.unique(np.linspace(0, len(self.scores) - 1, knots).astype(np.int64))
+        return Scale(self.scores[kept], self.oriented[kept], self.maximize)
+
+    def to_scores(self, values: Numbers) -> Numbers:
+        """Normal scores of values within the range of those known; beyond it the outermost score."""
+        return np.asarray(np.interp(values if self.maximize else -values, self.oriented, self.scores))
+
+    def moments(self, means: Numbers, deviations: Numbers) -> tuple[Numbers, Numbers]:
+        """Mean and standard deviation in the task's unit of normal distributions [n] of the score."""
+        points = self.to_unit(means[:, None] + deviations[:, None] * _POINTS)
+        return points.mean(axis=1), points.std(axis=1)
+
+    def _slope(self, upper: bool) -> float:
+        if len(self.scores) < 2:
+            return 0.0
+        inner = max(1, round(_OUTER_SHARE * len(self.scores)))
+        first, last = (-1 - inner, -1) if upper else (0, inner)
+        first, last = first % len(self.scores), last % len(self.scores)
+        return float((self.oriented[last] - self.oriented[first]) / (self.scores[last] - self.scores[first]))

@@ -1,0 +1,155 @@
+"""Model versions in the database: written, promoted, found and loaded. A version is never changed, only retired.
+
+A version's name is "NAMESPACE/SEARCH_SPACE/NUMBER". The artefacts of the newest versions of a space are kept, so that
+a server that still answers from an earlier one can load it; older rows are removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
+
+from headstart_server.knowledge.tables import namespaces, search_spaces
+from headstart_server.prediction.tables import model_versions
+from headstart_server.prediction.training import ModelArtefact, TaskFigures
+from headstart_server.runtime.errors import NotFound
+
+KEPT_VERSIONS = 5
+
+_CANDIDATE, _SERVING, _RETIRED = "CANDIDATE", "SERVING", "RETIRED"
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """``trained_through`` is the number of experiments of the space when it was trained."""
+
+    namespace: str
+    search_space_id: str
+    number: int
+    kind: str
+    training_size: int
+    trained_through: int
+    parameter_count: int
+    training_seconds: float
+    created_at: datetime
+    figures: tuple[TaskFigures, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.namespace}/{self.search_space_id}/{self.number}"
+
+
+def write_version(
+    connection: Connection, namespace: str, search_space_id: str, artefact: ModelArtefact, trained_through: int
+) -> ModelVersion:
+    """Keep a new version as a candidate. Raises NotFound for an unknown space."""
+    # The lock numbers versions one after the other without holding up the recording of experiments.
+    space = connection.execute(
+        select(search_spaces.c.id, search_spaces.c.namespace_id)
+        .join(namespaces)
+        .where(namespaces.c.name == namespace, search_spaces.c.name == search_space_id)
+        .with_for_update(key_share=True, of=search_spaces)
+    ).first()
+    if space is None:
+        raise NotFound(f"search space {search_space_id[:63]!r} is not known", reason="SEARCH_SPACE_NOT_FOUND")
+    last = connection.execute(
+        select(func.coalesce(func.max(model_versions.c.number), 0)).where(model_versions.c.search_space_id == space.id)
+    ).scalar_one()
+    number, created_at = connection.execute(
+        model_versions.insert()
+        .values(
+            namespace_id=space.namespace_id,
+            search_space_id=space.id,
+            number=last + 1,
+            state=_CANDIDATE,
+            kind=artefact.kind,
+            metrics={"tasks": [asdict(figures) for figures in artefact.figures]},
+            artefact=artefact.content,
+            training_size=artefact.training_size,
+            trained_through=trained_through,
+            parameter_count=artefact.parameter_count,
+            training_seconds=artefact.seconds,
+        )
+        .returning(model_versions.c.number, model_versions.c.created_at)
+    ).one()
+    return ModelVersion(
+        namespace,
+        search_space_id,
+        number,
+        artefact.kind,
+        artefact.training_size,
+        trained_through,
+        artefact.parameter_count,
+        artefact.seconds,
+        created_at,
+        artefact.figures,
+    )
+
+
+def promote(connection: Connection, version: ModelVersion) -> None:
+    """Let a version serve in place of the one before, and remove versions too old to be asked for."""
+    space = _space_number(version.namespace, version.search_space_id)
+    of_space = model_versions.c.search_space_id == space
+    retire = update(model_versions).where(of_space, model_versions.c.state == _SERVING).values(state=_RETIRED)
+    connection.execute(retire)
+    serve = update(model_versions).where(of_space, model_versions.c.number == version.number).values(state=_SERVING)
+    connection.execute(serve)
+    connection.execute(
+        delete(model_versions).where(of_space, model_versions.c.number <= version.number - KEPT_VERSIONS)
+    )
+
+
+def newest_version(connection: Connection, namespace: str, search_space_id: str) -> ModelVersion | None:
+    """The version of a space that serves, or None."""
+    columns = [column for column in model_versions.c if column.name != "artefact"]
+    query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.state == _SERVING)
+    row = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).first()
+    return None if row is None else _version(namespace, search_space_id, row)
+
+
+def load_artefact(connection: Connection, name: str) -> bytes:
+    """The bytes of the version of a name. Raises NotFound."""
+    namespace, _, rest = name.partition("/")
+    search_space_id, _, number = rest.partition("/")
+    content = None
+    if number.isdigit() and len(number) < 10:
+        query = _named(select(model_versions.c.artefact), namespace, search_space_id)
+        content = connection.execute(query.where(model_versions.c.number == int(number))).scalar()
+    if content is None:
+        raise NotFound(f"model version {name[:200]!r} is not known", reason="MODEL_VERSION_NOT_FOUND")
+    return bytes(content)
+
+
+def _space_number(namespace: str, search_space_id: str) -> Any:
+    return (
+        select(search_spaces.c.id)
+        .join(namespaces)
+        .where(namespaces.c.name == namespace, search_spaces.c.name == search_space_id)
+        .scalar_subquery()
+    )
+
+
+def _named(query: Select[Any], namespace: str, search_space_id: str) -> Select[Any]:
+    return (
+        query.join(search_spaces, model_versions.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .where(namespaces.c.name == namespace, search_spaces.c.name == search_space_id)
+    )
+
+
+def _version(namespace: str, search_space_id: str, row: Row[Any]) -> ModelVersion:
+    return ModelVersion(
+        namespace=namespace,
+        search_space_id=search_space_id,
+        number=row.number,
+        kind=row.kind,
+        training_size=row.training_size,
+        trained_through=row.trained_through,
+        parameter_count=row.parameter_count,
+        training_seconds=row.training_seconds,
+        created_at=row.created_at,
+        figures=tuple(TaskFigures(**figures) for figures in row.metrics["tasks"]),
+    )

@@ -1,0 +1,176 @@
+"""Who scores candidates with a model version: this process, or a predictor host asked over gRPC. Both agree.
+
+A host gets all that a model looks at: the canonical graph, with parallel edges as often as they count, and the values
+outside the graph as the attributes of one more node without an op, which no real node is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import grpc
+import numpy as np
+import torch
+from sqlalchemy import Engine
+
+from headstart.codec_spaces import graph_to_proto
+from headstart.spaces import CanonicalCandidate, CanonicalGraph, Graph, Node, Value
+from headstart.v1 import predictor_service_pb2 as pb2
+from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc
+from headstart_server.prediction.graph_batch import MAX_EDGE_WEIGHT, Floats
+from headstart_server.prediction.graph_kernels import GraphKernels, load_kernels
+from headstart_server.prediction.graph_model import FOLDS, GraphModel, Scores
+from headstart_server.prediction.registry import load_artefact
+from headstart_server.runtime.errors import NotFound, Unavailable
+from headstart_server.runtime.settings import Settings
+
+_LOADED_MODELS = 32
+# Candidates in one call to a host: keeps messages and answers far below the limit on their size.
+_REMOTE_CHUNK = 512
+_REMOTE_SECONDS = 10.0
+_OUTSIDE = ""
+
+
+class Scorer(Protocol):
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        """Raises NotFound for an unknown version, Unavailable where the model is out of reach."""
+
+
+def open_scorer(engine: Engine, settings: Settings) -> Scorer:
+    """The scorer that the settings ask for. Connects to nothing yet."""
+    if settings.predictor_target:
+        return RemoteScorer(settings.predictor_target, settings.max_message_bytes)
+    return LocalScorer(engine, settings)
+
+
+class LocalScorer:
+    """Scores in the thread of its caller, with models loaded from the database when first asked for. Thread-safe."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._kernels: GraphKernels | None = None
+        self._models: OrderedDict[str, GraphModel] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        return self.model(model_version).score(candidates)
+
+    def kernels(self) -> GraphKernels:
+        """Loaded when first asked for, since DGL takes its time. Raises StartupError."""
+        with self._loading:
+            if self._kernels is None:
+                torch.set_num_threads(self._settings.torch_threads)
+                self._kernels = load_kernels(self._settings.graph_kernels)
+            return self._kernels
+
+    def model(self, model_version: str) -> GraphModel:
+        with self._lock:
+            model = self._models.get(model_version)
+            if model is not None:
+                self._models.move_to_end(model_version)
+                return model
+        kernels = self.kernels()
+        with self._engine.connect() as connection:
+            content = load_artefact(connection, model_version)
+        model = GraphModel.from_bytes(content, kernels, "cuda" if torch.cuda.is_available() else "cpu")
+        with self._lock:
+            self._models[model_version] = model
+            if len(self._models) > _LOADED_MODELS:
+                self._models.popitem(last=False)
+        return model
+
+
+class RemoteScorer:
+    """Asks a predictor host. Thread-safe."""
+
+    def __init__(self, target: str, max_message_bytes: int) -> None:
+        limits = [
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.max_receive_message_length", max_message_bytes),
+        ]
+        self._channel = grpc.insecure_channel(target, options=limits)
+        self._stub = pb2_grpc.PredictorServiceStub(self._channel)
+
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        parts = []
+        for start in range(0, max(len(candidates), 1), _REMOTE_CHUNK):
+            graphs = [graph_to_proto(graph_of(each)) for each in candidates[start : start + _REMOTE_CHUNK]]
+            parts.append(self._ask(pb2.ScoreRequest(model_version=model_version, graphs=graphs)))
+        return Scores(
+            np.concatenate([part.embeddings for part in parts]), np.concatenate([part.folds for part in parts])
+        )
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _ask(self, request: pb2.ScoreRequest) -> Scores:
+        try:
+            response = self._stub.Score(request, timeout=_REMOTE_SECONDS)
+        except grpc.RpcError as error:
+            code = error.code() if isinstance(error, grpc.Call) else None
+            if code is grpc.StatusCode.NOT_FOUND:
+                raise NotFound(
+                    "the predictor host does not know the model version", "MODEL_VERSION_NOT_FOUND"
+                ) from error
+            raise Unavailable("the predictor host is out of reach", "PREDICTOR_UNAVAILABLE") from error
+        return Scores(matrix_from_proto(response.embeddings), folds_from_matrix(matrix_from_proto(response.scores)))
+
+
+def score_response(scores: Scores) -> pb2.ScoreResponse:
+    """The answer of a host: of every network in turn, one column for each head."""
+    rows = len(scores.folds)
+    return pb2.ScoreResponse(
+        embeddings=matrix_to_proto(scores.embeddings), scores=matrix_to_proto(scores.folds.reshape(rows, -1))
+    )
+
+
+def folds_from_matrix(matrix: Floats) -> Floats:
+    """Scores [n, folds, heads] from [n, folds x heads]."""
+    return matrix.reshape(len(matrix), FOLDS, matrix.shape[1] // FOLDS)
+
+
+def matrix_to_proto(matrix: Floats) -> pb2.Matrix:
+    return pb2.Matrix(rows=matrix.shape[0], columns=matrix.shape[1], values=matrix.ravel().tolist())
+
+
+def matrix_from_proto(message: pb2.Matrix) -> Floats:
+    return np.array(message.values, np.float32).reshape(message.rows, message.columns)
+
+
+def graph_of(candidate: CanonicalCandidate) -> Graph:
+    """Everything a model looks at, as one graph that ``candidate_of`` reads back."""
+    canonical = candidate.graph or CanonicalGraph((), (), ())
+    nodes = [Node(op, dict(attributes)) for op, attributes in zip(canonical.ops, canonical.attributes, strict=True)]
+    edges = tuple(
+        (source, target)
+        for source, target, multiplicity in canonical.edges
+        for _ in range(min(multiplicity, MAX_EDGE_WEIGHT))
+    )
+    return Graph((*nodes, Node(_OUTSIDE, dict(candidate.values))), edges)
+
+
+def candidate_of(graph: Graph) -> CanonicalCandidate:
+    """The candidate behind a graph from ``graph_of``, or behind a plain canonical graph.
+
+    Its fingerprint tells apart what a model can tell apart; it is not that of the server's records.
+    """
+    nodes = list(graph.nodes)
+    values: tuple[tuple[str, Value], ...] = ()
+    if nodes and nodes[-1].op == _OUTSIDE:
+        values = tuple(sorted(nodes.pop().attributes.items()))
+    counts: dict[tuple[int, int], int] = {}
+    for edge in graph.edges:
+        counts[edge] = counts.get(edge, 0) + 1
+    canonical = CanonicalGraph(
+        tuple(node.op for node in nodes),
+        tuple(tuple(sorted(node.attributes.items())) for node in nodes),
+        tuple((source, target, count) for (source, target), count in sorted(counts.items())),
+    )
+    digest = hashlib.sha256(repr((canonical, values)).encode()).hexdigest()[:32]
+    return CanonicalCandidate(canonical if nodes else None, values, digest)

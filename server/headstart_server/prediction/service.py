@@ -1,0 +1,372 @@
+"""The prediction room: how good candidates will be, from a trained model, recorded neighbours, or other tasks.
+
+It decides what an answer may rest on. With a model and a few results of the task: the model, adapted to them. With
+results but no model: the nearest of them. With next to no results: tasks that measure the same in the same unit, on an
+interval as wide as they disagree. With nothing at all it refuses; a number is never made up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.adaptation import Estimates
+from headstart_server.prediction.answers import (
+    Answer,
+    CurveForecast,
+    MemberPrediction,
+    Prediction,
+    Query,
+    left_aside,
+    predictions_of,
+)
+from headstart_server.prediction.feature_layout import feature_layout
+from headstart_server.prediction.graph_kernels import load_kernels
+from headstart_server.prediction.graph_model import Hashes, ModelTask, read_knowledge
+from headstart_server.prediction.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, promote, write_version
+from headstart_server.prediction.scorer import Scorer, open_scorer
+from headstart_server.prediction.source_prediction import from_heads, from_neighbours
+from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
+from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.prediction.training import TaskLabels, TrainingOptions, train_model
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
+from headstart_server.runtime.settings import Settings
+
+__all__ = [
+    "Answer",
+    "CurveForecast",
+    "MemberPrediction",
+    "ModelVersion",
+    "Prediction",
+    "PredictionService",
+    "Query",
+    "SourceScores",
+    "open_scorer",
+]
+
+_log = logging.getLogger(__name__)
+
+# Completed architectures of a task from which on its own results carry a prediction, and without which they cannot.
+_ENOUGH_OWN = 5
+_LEAST_OWN = 2
+_LEAST_OF_SOURCE = 5
+# How long a server may go on with a model version after a newer one was promoted.
+_LOOK_UP_SECONDS = 1.0
+_KEPT_DESCRIPTIONS = 256
+# A task is pooled from so many sources at most, those with most results.
+_MOST_SOURCES = 32
+
+
+@dataclass(frozen=True)
+class SourceScores:
+    """Scores float [n, tasks] of the model's heads, higher is better; for recorded architectures by unseen networks."""
+
+    task_ids: tuple[str, ...]
+    scores: NDArray[np.float64]
+    model_version: str
+
+
+@dataclass(frozen=True)
+class _Told:
+    estimates: Estimates
+    basis: str
+    model_version: str = ""
+    degraded: bool = False
+
+
+class PredictionService:
+    """Thread-safe; scores and adapts in the thread of its caller."""
+
+    embedding_version = EMBEDDING_VERSION
+
+    def __init__(self, engine: Engine, knowledge: KnowledgeService, scorer: Scorer, settings: Settings) -> None:
+        self._engine = engine
+        self._knowledge = knowledge
+        self._scorer = scorer
+        self._settings = settings
+        self._predictors = TaskPredictors()
+        self._lock = threading.Lock()
+        self._features: dict[tuple[str, str], StructuralFeatures] = {}
+        self._newest: dict[tuple[str, str], tuple[float, ModelVersion | None]] = {}
+        self._known: dict[str, tuple[tuple[ModelTask, ...], Hashes]] = {}
+
+    # What candidates are worth
+
+    def predict(
+        self, namespace: str, task_id: str, search_space_id: str, queries: Sequence[Query], interval_level: float
+    ) -> Answer:
+        """Raises NotFound for an unknown task or space, FailedPrecondition where nothing is known to rest on."""
+        observations = self._knowledge.observations(namespace, task_id, search_space_id)
+        candidates = [query.canonical for query in queries]
+        version = self._serving(namespace, search_space_id)
+        degraded = False
+        told: _Told | None = None
+        if version is not None:
+            try:
+                told = self._from_model(namespace, observations, candidates, interval_level, version)
+            except (Unavailable, NotFound) as error:
+                _log.warning("predicting without model %s: %s", version.name, error)
+                degraded = True
+        if told is None:
+            told = self._from_records(namespace, observations, candidates, interval_level, degraded)
+        basis = told.basis + left_aside(queries)
+        return Answer(predictions_of(told.estimates), told.model_version, basis, degraded)
+
+    def source_scores(
+        self, namespace: str, search_space_id: str, canonicals: Sequence[CanonicalCandidate]
+    ) -> SourceScores | None:
+        """What every head of the space's model says of candidates; None without a model, or with it out of reach."""
+        version = self._serving(namespace, search_space_id)
+        if version is None:
+            return None
+        try:
+            heads, _ = self._known_to(version)
+            scores = self._unseen_scores(version, canonicals)
+        except (Unavailable, NotFound) as error:
+            _log.warning("no source scores from model %s: %s", version.name, error)
+            return None
+        return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
+
+    # The vector index and what stands in for it
+
+    def embed(
+        self, namespace: str, search_space_id: str, canonicals: Sequence[CanonicalCandidate]
+    ) -> NDArray[np.float32]:
+        """Embeddings float32 [n, d] of ``embedding_version``. Raises NotFound for an unknown space."""
+        return self._features_of(namespace, search_space_id).vectors(canonicals)
+
+    def nearest_recorded(
+        self, namespace: str, search_space_id: str, canonical: CanonicalCandidate, count: int
+    ) -> list[tuple[str, float]]:
+        """Fingerprints of the recorded architectures nearest by embedding, with Euclidean distances, nearest first."""
+        recorded = [each.canonical for each in self._knowledge.architectures(namespace, search_space_id).values()]
+        if not recorded:
+            return []
+        embeddings = self.embed(namespace, search_space_id, recorded)
+        distances = np.linalg.norm(embeddings - self.embed(namespace, search_space_id, [canonical]), axis=1)
+        order = np.argsort(distances, kind="stable")[:count]
+        return [(recorded[index].fingerprint, float(distances[index])) for index in order]
+
+    # Models
+
+    def needs_training(self, namespace: str, search_space_id: str, experiment_count: int) -> bool:
+        """Whether the space has grown enough since its last version, or enough for a first one."""
+        with self._engine.connect() as connection:
+            version = newest_version(connection, namespace, search_space_id)
+        if version is None:
+            return experiment_count >= self._settings.training_min_experiments
+        return experiment_count >= self._settings.training_growth * version.trained_through
+
+    def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
+        """Train on all that is recorded, keep the version and let it serve. None where there is too little."""
+        space = self._knowledge.search_space(namespace, search_space_id)
+        observed = self._knowledge.tasks_observed(namespace, search_space_id)
+        experiment_count = sum(observations.count for observations in observed)
+        if experiment_count < self._settings.training_min_experiments:
+            return None
+        recorded = self._knowledge.architectures(namespace, search_space_id)
+        artefact = train_model(
+            space,
+            [TaskLabels(observations.task, labels_of(observations)) for observations in observed],
+            {fingerprint: architecture.canonical for fingerprint, architecture in recorded.items()},
+            load_kernels(self._settings.graph_kernels),
+            TrainingOptions(threads=os.cpu_count()),
+            _log.info,
+        )
+        if artefact is None:
+            return None
+        version = run_transaction(
+            self._engine,
+            lambda connection: write_version(connection, namespace, search_space_id, artefact, experiment_count),
+        )
+        run_transaction(self._engine, lambda connection: promote(connection, version))
+        return version
+
+    def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
+        """The version that serves. Raises NotFound where there is none yet."""
+        with self._engine.connect() as connection:
+            version = newest_version(connection, namespace, search_space_id)
+        if version is None:
+            raise NotFound(
+                f"search space {search_space_id[:63]!r} has no model yet: the worker trains one from "
+                f"{self._settings.training_min_experiments} experiments on",
+                reason="PREDICTOR_NOT_FOUND",
+            )
+        return version
+
+    # What an answer rests on
+
+    def _from_model(
+        self,
+        namespace: str,
+        observations: Observations,
+        candidates: Sequence[CanonicalCandidate],
+        level: float,
+        version: ModelVersion,
+    ) -> _Told | None:
+        """None where the model knows no task that this one can be compared with."""
+        space_id = observations.search_space_id
+        heads, _ = self._known_to(version)
+        made = f"graph network {version.name}, trained on {version.training_size} results of {len(heads)} tasks"
+        labels = self._predictors.labels(namespace, observations)
+        if labels.completed_count >= _ENOUGH_OWN:
+            fitted = self._predictors.fitted(
+                namespace,
+                version.name,
+                observations,
+                lambda: self._knowledge.architectures(namespace, space_id),
+                self._features_of(namespace, space_id),
+                lambda missing: self._unseen_scores(version, missing),
+            )
+            scores = self._unseen_scores(version, candidates)
+            features = self._features_of(namespace, space_id).vectors(candidates)
+            estimates = fitted.predict(candidates, features, scores, level)
+            return _Told(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
+        chosen = [column for column, head in enumerate(heads) if _comparable(head, observations.task)]
+        chosen = sorted(chosen, key=lambda column: -heads[column].count)[:_MOST_SOURCES]
+        if not chosen:
+            return None
+        scores = self._unseen_scores(version, candidates)[:, chosen]
+        estimates = from_heads(
+            [heads[column] for column in chosen], scores, level, _incumbent(observations), observations.task.maximize
+        )
+        return _Told(estimates, f"{made}; {_few(labels.completed_count)}, so {_other_tasks(len(chosen))}", version.name)
+
+    def _from_records(
+        self,
+        namespace: str,
+        observations: Observations,
+        candidates: Sequence[CanonicalCandidate],
+        level: float,
+        degraded: bool,
+    ) -> _Told:
+        labels = self._predictors.labels(namespace, observations)
+        why = "the model is out of reach" if degraded else "no model that could help exists yet"
+        sources = [] if labels.completed_count >= _ENOUGH_OWN else self._sources(namespace, observations)
+        features = self._features_of(namespace, observations.search_space_id)
+        if sources:
+            recorded = self._knowledge.architectures(namespace, observations.search_space_id)
+            known = [
+                (features.vectors([recorded[each].canonical for each in source.fingerprints]), source.values)
+                for source in sources
+            ]
+            estimates = from_neighbours(
+                known,
+                features.vectors(candidates),
+                level,
+                _incumbent(observations),
+                observations.task.maximize,
+            )
+            return _Told(
+                estimates,
+                f"k nearest recorded architectures ({why}); {_few(labels.completed_count)}, so "
+                f"{_other_tasks(len(sources))}",
+            )
+        if labels.completed_count < _LEAST_OWN:
+            raise FailedPrecondition(
+                f"nothing to predict from: task {observations.task.task_id!r} has {labels.completed_count} completed "
+                f"architectures in {observations.search_space_id!r} (at least {_LEAST_OWN} are needed), and no other "
+                f"task with {_LEAST_OF_SOURCE} of them there measures {observations.task.metric!r} in its direction",
+                reason="NO_EVIDENCE",
+            )
+        fitted = self._predictors.fitted(
+            namespace,
+            "",
+            observations,
+            lambda: self._knowledge.architectures(namespace, observations.search_space_id),
+            features,
+            None,
+        )
+        estimates = fitted.predict(candidates, features.vectors(candidates), None, level)
+        return _Told(estimates, f"k nearest of {fitted.completed_count} recorded architectures of this task ({why})")
+
+    def _sources(self, namespace: str, target: Observations) -> list[Labels]:
+        """Labels of the other tasks that measure the same, those with most results first."""
+        found = []
+        for observations in self._knowledge.tasks_observed(namespace, target.search_space_id):
+            task = observations.task
+            if task.task_id == target.task.task_id or not _same_objective(task, target.task):
+                continue
+            labels = most_telling(self._predictors.labels(namespace, observations), task.maximize)
+            if labels.completed_count >= _LEAST_OF_SOURCE:
+                found.append(labels)
+        return sorted(found, key=lambda source: -len(source.fingerprints))[:_MOST_SOURCES]
+
+    # What is kept in memory
+
+    def _serving(self, namespace: str, search_space_id: str) -> ModelVersion | None:
+        """The version that serves, asked of the database at most once in _LOOK_UP_SECONDS."""
+        key, now = (namespace, search_space_id), time.monotonic()
+        with self._lock:
+            looked_up, version = self._newest.get(key, (-_LOOK_UP_SECONDS, None))
+        if now - looked_up < _LOOK_UP_SECONDS:
+            return version
+        with self._engine.connect() as connection:
+            version = newest_version(connection, namespace, search_space_id)
+        with self._lock:
+            self._newest[key] = (now, version)
+        return version
+
+    def _known_to(self, version: ModelVersion) -> tuple[tuple[ModelTask, ...], Hashes]:
+        """The heads of a version, and the architectures that it has seen."""
+        with self._lock:
+            known = self._known.get(version.name)
+        if known is None:
+            with self._engine.connect() as connection:
+                known = read_knowledge(load_artefact(connection, version.name))
+            with self._lock:
+                self._known[version.name] = known
+                if len(self._known) > _KEPT_DESCRIPTIONS:
+                    del self._known[next(iter(self._known))]
+        return known
+
+    def _unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+        _, seen = self._known_to(version)
+        return self._scorer.score(version.name, candidates).unseen(candidates, seen)
+
+    def _features_of(self, namespace: str, search_space_id: str) -> StructuralFeatures:
+        key = (namespace, search_space_id)
+        with self._lock:
+            features = self._features.get(key)
+        if features is None:
+            features = StructuralFeatures(feature_layout(self._knowledge.search_space(namespace, search_space_id)))
+            with self._lock:
+                features = self._features.setdefault(key, features)
+        return features
+
+
+def _comparable(head: ModelTask, task: Task) -> bool:
+    return head.task_id != task.task_id and head.metric == task.metric and head.maximize == task.maximize
+
+
+def _same_objective(one: Task, other: Task) -> bool:
+    return one.metric == other.metric and one.maximize == other.maximize
+
+
+def _incumbent(observations: Observations) -> float | None:
+    values = observations.values[observations.completed]
+    if not len(values):
+        return None
+    return float(values.max() if observations.task.maximize else values.min())
+
+
+def _few(count: int) -> str:
+    return f"this task has {count or 'no'} completed architecture{'' if count == 1 else 's'}"
+
+
+def _other_tasks(count: int) -> str:
+    return f"from {count} other task{'' if count == 1 else 's'} with the same metric, on a wide interval"

@@ -1,0 +1,76 @@
+"""Predictions for a task that has no results of its own yet, from other tasks that measure the same in the same unit.
+
+Nothing says yet which source is like the task, so all count the same, and the interval is as wide as they disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtr
+from scipy.stats import t as student_t
+
+from headstart_server.prediction.adaptation import GRAPH_NETWORK, K_NEAREST, AnyFloats, Estimates, MemberEstimates
+from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.graph_model import ModelTask
+from headstart_server.prediction.nearest import NearestNeighbours
+from headstart_server.prediction.normal_scores import Scale, normal_scores
+
+
+def from_heads(
+    heads: Sequence[ModelTask], scores: Numbers, level: float, incumbent: float | None, maximize: bool
+) -> Estimates:
+    """From the heads of a model: scores [m, heads], each carried to the unit by the scale of its task."""
+    told = [
+        head.scale.moments(scores[:, column], np.full(len(scores), head.error)) for column, head in enumerate(heads)
+    ]
+    spreads = [float(head.scale.oriented.std()) for head in heads]
+    return _pooled(GRAPH_NETWORK, told, spreads, level, incumbent, maximize, np.zeros(len(scores), bool))
+
+
+def from_neighbours(
+    sources: Sequence[tuple[AnyFloats, Numbers]],
+    features: AnyFloats,
+    level: float,
+    incumbent: float | None,
+    maximize: bool,
+) -> Estimates:
+    """From the nearest recorded architectures of each source, given as features [n, d] and values [n]."""
+    asked: Numbers = np.asarray(features, np.float64)
+    told, spreads, strange = [], [], np.ones(len(asked), bool)
+    for known, values in sources:
+        scale = Scale.of(values, maximize)
+        nearest = NearestNeighbours(np.asarray(known, np.float64), normal_scores(values, maximize))
+        told.append(scale.moments(*nearest.predict(asked)))
+        spreads.append(float(scale.oriented.std()))
+        strange &= nearest.unlike_known(asked)
+    return _pooled(K_NEAREST, told, spreads, level, incumbent, maximize, strange)
+
+
+def _pooled(
+    member: str,
+    told: Sequence[tuple[Numbers, Numbers]],
+    spreads: Sequence[float],
+    level: float,
+    incumbent: float | None,
+    maximize: bool,
+    strange: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> Estimates:
+    """The task is taken for one more draw from where its sources come from; of one source its own spread stands in."""
+    means = np.stack([mean for mean, _ in told])
+    within = np.square(np.stack([deviation for _, deviation in told])).mean(axis=0)
+    count = len(told)
+    between = means.var(axis=0, ddof=1) * (1.0 + 1.0 / count) if count > 1 else np.full(means.shape[1], spreads[0] ** 2)
+    mean, deviation = means.mean(axis=0), np.sqrt(within + between + 1e-18)
+    half = float(student_t.ppf(0.5 + level / 2, df=max(count - 1, 2))) * deviation
+    ahead = None if incumbent is None else (mean - incumbent if maximize else incumbent - mean)
+    return Estimates(
+        means=mean,
+        deviations=deviation,
+        lower=mean - half,
+        upper=mean + half,
+        improvement=None if ahead is None else ndtr(ahead / deviation),
+        members=(MemberEstimates(member, mean, deviation, 1.0),),
+        out_of_distribution=strange,
+    )

@@ -1,0 +1,143 @@
+"""Keeps every task's adapted predictor, and adapts it again when the task has new results or the space a new model.
+
+What is costly is kept longer: scores of an architecture as long as the model version, hyperparameters until the task
+has a tenth more results.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge.architectures import Architecture
+from headstart_server.knowledge.observations import Observations
+from headstart_server.prediction.adaptation import AdaptedPredictor, AnyFloats, Estimates
+from headstart_server.prediction.gaussian_process import Hyperparameters, Numbers
+from headstart_server.prediction.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.structural_features import StructuralFeatures
+
+_KEPT_PREDICTORS = 256
+_KEPT_LABELS = 4096
+_GROWTH_BEFORE_REFIT = 1.1
+
+# Scores [n, heads] of architectures by networks that have not seen their results.
+UnseenScores = Callable[[Sequence[CanonicalCandidate]], Numbers]
+
+
+@dataclass(frozen=True)
+class TaskPredictor:
+    """A predictor with the labels it was fitted to; ``completed_count`` of them have a value."""
+
+    predictor: AdaptedPredictor
+    labels: Labels
+    places: Mapping[str, int]
+
+    @property
+    def completed_count(self) -> int:
+        return self.labels.completed_count
+
+    def predict(
+        self, candidates: Sequence[CanonicalCandidate], features: AnyFloats, scores: Numbers | None, level: float
+    ) -> Estimates:
+        known = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
+        return self.predictor.predict(features, scores, level, known)
+
+
+@dataclass
+class _Kept:
+    fingerprints: tuple[str, ...]
+    fitted: TaskPredictor
+    candidates: dict[str, CanonicalCandidate]
+    rows: dict[str, NDArray[np.float64]]
+    hyperparameters: Hyperparameters | None
+    chosen_at: int
+
+
+class TaskPredictors:
+    """By namespace, task, space and model version ("" before any exists). Thread-safe."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str, str, str], _Kept] = OrderedDict()
+        self._labels: OrderedDict[tuple[str, str, str], tuple[tuple[str, ...], Labels | None]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def labels(self, namespace: str, observations: Observations) -> Labels:
+        """The labels of these observations."""
+        key = (namespace, observations.task.task_id, observations.search_space_id)
+        with self._lock:
+            fingerprints, labels = self._labels.get(key, ((), None))
+        if labels is None or fingerprints is not observations.fingerprints:
+            labels = labels_of(observations)
+            with self._lock:
+                self._labels[key] = (observations.fingerprints, labels)
+                self._labels.move_to_end(key)
+                if len(self._labels) > _KEPT_LABELS:
+                    self._labels.popitem(last=False)
+        return labels
+
+    def fitted(
+        self,
+        namespace: str,
+        model_version: str,
+        observations: Observations,
+        architectures: Callable[[], Mapping[str, Architecture]],
+        features: StructuralFeatures,
+        unseen_scores: UnseenScores | None,
+    ) -> TaskPredictor:
+        """The predictor for these observations, of which at least two architectures completed."""
+        key = (namespace, observations.task.task_id, observations.search_space_id, model_version)
+        with self._lock:
+            kept = self._kept.get(key)
+        # A task that was deleted and made again has other observations, whatever their number.
+        if kept is not None and kept.fingerprints is observations.fingerprints:
+            return kept.fitted
+        kept = _fit(kept, self.labels(namespace, observations), observations, architectures, features, unseen_scores)
+        with self._lock:
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
+            if len(self._kept) > _KEPT_PREDICTORS:
+                self._kept.popitem(last=False)
+        return kept.fitted
+
+
+def _fit(
+    before: _Kept | None,
+    labels: Labels,
+    observations: Observations,
+    architectures: Callable[[], Mapping[str, Architecture]],
+    features: StructuralFeatures,
+    unseen_scores: UnseenScores | None,
+) -> _Kept:
+    maximize = observations.task.maximize
+    labels = most_telling(labels, maximize)
+    canonicals = {} if before is None else before.candidates
+    if any(fingerprint not in canonicals for fingerprint in labels.fingerprints):
+        recorded = architectures()
+        canonicals = {fingerprint: recorded[fingerprint].canonical for fingerprint in labels.fingerprints}
+    candidates = [canonicals[fingerprint] for fingerprint in labels.fingerprints]
+    rows = {} if before is None else dict(before.rows)
+    if unseen_scores is not None:
+        missing = [candidate for candidate in candidates if candidate.fingerprint not in rows]
+        if missing:
+            scored = unseen_scores(missing)
+            rows.update((each.fingerprint, row) for each, row in zip(missing, scored, strict=True))
+    scores = np.stack([rows[each.fingerprint] for each in candidates]) if unseen_scores is not None else None
+    hyperparameters, chosen_at = None, len(candidates)
+    if before is not None and len(candidates) <= _GROWTH_BEFORE_REFIT * before.chosen_at:
+        hyperparameters, chosen_at = before.hyperparameters, before.chosen_at
+    predictor = AdaptedPredictor(features.vectors(candidates), scores, labels.values, maximize, hyperparameters)
+    places = {fingerprint: place for place, fingerprint in enumerate(labels.fingerprints)}
+    return _Kept(
+        observations.fingerprints,
+        TaskPredictor(predictor, labels, places),
+        canonicals,
+        {fingerprint: rows[fingerprint] for fingerprint in labels.fingerprints if fingerprint in rows},
+        predictor.hyperparameters,
+        chosen_at,
+    )

@@ -1,0 +1,293 @@
+"""Training of a search space's model from everything recorded in it, offline.
+
+Every task is learned on its own normal scores, as a ranking first (pairwise logistic loss: Burges et al., ICML 2005)
+and as numbers second. Every network is trained without one fold of the architectures, all tasks' results of an
+architecture on the same side; the figures come from predicting each fold as the service would, adapted to the others.
+The learning rate follows one cycle over a fixed number of epochs, after which held-out ranking had stopped to improve.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau
+
+from headstart.spaces import CanonicalCandidate, SearchSpace
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.adaptation import AdaptedPredictor
+from headstart_server.prediction.feature_layout import feature_layout
+from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.graph_batch import Floats
+from headstart_server.prediction.graph_kernels import GraphKernels
+from headstart_server.prediction.graph_model import (
+    FOLDS,
+    KIND,
+    GraphModel,
+    ModelTask,
+    Standardisation,
+    fold_of,
+    hashes_of,
+)
+from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
+from headstart_server.prediction.labels import Labels, most_telling
+from headstart_server.prediction.normal_scores import Scale, normal_scores
+from headstart_server.prediction.structural_features import StructuralFeatures
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+# A task with fewer completed architectures gets no head; one with fewer than the second gets no figures.
+MIN_COMPLETED = 10
+MIN_COMPLETED_FOR_FIGURES = 30
+_TASKS_WITH_FIGURES = 64
+_COVERAGE_LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    epochs: int = 60
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.1
+    squared_error_weight: float = 0.3
+    width: int = 48
+    layers: int = 3
+    seed: int = 0
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class TaskLabels:
+    task: Task
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class TaskFigures:
+    """Held-out figures of one task: Kendall tau, and the share of values inside the 90 % intervals."""
+
+    task_id: str
+    held_out_count: int
+    kendall_tau: float
+    interval_coverage: float
+
+
+@dataclass(frozen=True)
+class ModelArtefact:
+    """A trained model; ``training_size`` counts pairs of task and architecture."""
+
+    content: bytes
+    kind: str
+    training_size: int
+    parameter_count: int
+    seconds: float
+    figures: tuple[TaskFigures, ...]
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """One line for each task's result of an architecture: row of the architecture, head, and normal score [entries]."""
+
+    rows: torch.Tensor
+    heads: torch.Tensor
+    targets: torch.Tensor
+
+
+def train_model(
+    space: SearchSpace,
+    tasks: Sequence[TaskLabels],
+    architectures: Mapping[str, CanonicalCandidate],
+    kernels: GraphKernels,
+    options: TrainingOptions = TrainingOptions(),
+    progress: Progress | None = None,
+) -> ModelArtefact | None:
+    """The model of a space, or None where no task has MIN_COMPLETED completed architectures."""
+    started = time.monotonic()
+    learned = [each for each in tasks if each.labels.completed_count >= MIN_COMPLETED]
+    if not learned:
+        return None
+    fingerprints = sorted({fingerprint for each in learned for fingerprint in each.labels.fingerprints})
+    candidates = [architectures[fingerprint] for fingerprint in fingerprints]
+    model = _untrained(space, learned, candidates, kernels, options)
+    entries = _entries(learned, {fingerprint: row for row, fingerprint in enumerate(fingerprints)})
+    folds = np.array([fold_of(fingerprint) for fingerprint in fingerprints])
+    structural = model.standardisation.apply(model.features.vectors(candidates))
+    with _threads(options.threads):
+        for fold, network in enumerate(model.networks):
+            rows = np.flatnonzero(folds != fold)
+            _train_network(network, model, candidates, structural, entries, rows, options, fold)
+            if progress is not None:
+                progress(f"{space.search_space_id}: network {fold + 1} of {FOLDS} trained on {len(rows)} architectures")
+        scores = model.score(candidates).unseen(candidates, model.seen)
+    model.tasks = tuple(replace(task, error=_error(entries, head, scores)) for head, task in enumerate(model.tasks))
+    figures = tuple(_figures(model, learned, candidates, scores))
+    seconds = time.monotonic() - started
+    _log.info("trained %s on %d results in %.1f s", space.search_space_id, len(entries.rows), seconds)
+    return ModelArtefact(model.to_bytes(), KIND, len(entries.rows), model.parameter_count, seconds, figures)
+
+
+def _untrained(
+    space: SearchSpace,
+    learned: Sequence[TaskLabels],
+    candidates: Sequence[CanonicalCandidate],
+    kernels: GraphKernels,
+    options: TrainingOptions,
+) -> GraphModel:
+    layout = feature_layout(space)
+    heads = tuple(
+        ModelTask(
+            task_id=each.task.task_id,
+            metric=each.task.metric,
+            maximize=each.task.maximize,
+            count=each.labels.completed_count,
+            scale=Scale.of(each.labels.values, each.task.maximize).coarse(),
+            error=1.0,
+        )
+        for each in learned
+    )
+    features = StructuralFeatures(layout).vectors(candidates)
+    shape = NetworkShape(
+        op_count=layout.op_count,
+        attribute_width=layout.attribute_width,
+        structural_width=features.shape[1],
+        task_count=len(heads),
+        width=options.width,
+        layers=options.layers,
+    )
+    networks = []
+    for fold in range(FOLDS):
+        torch.manual_seed(options.seed + fold)
+        networks.append(GraphNetwork(shape, kernels))
+    seen = hashes_of(candidate.fingerprint for candidate in candidates)
+    return GraphModel(layout, heads, Standardisation.of(features), seen, networks)
+
+
+def _entries(learned: Sequence[TaskLabels], row_of: Mapping[str, int]) -> _Entries:
+    rows, heads, targets = [], [], []
+    for head, each in enumerate(learned):
+        rows += [row_of[fingerprint] for fingerprint in each.labels.fingerprints]
+        heads += [head] * len(each.labels.fingerprints)
+        targets.append(normal_scores(each.labels.values, each.task.maximize))
+    return _Entries(
+        torch.tensor(rows), torch.tensor(heads), torch.from_numpy(np.concatenate(targets).astype(np.float32))
+    )
+
+
+def _train_network(
+    network: GraphNetwork,
+    model: GraphModel,
+    candidates: Sequence[CanonicalCandidate],
+    structural: Floats,
+    entries: _Entries,
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    options: TrainingOptions,
+    fold: int,
+) -> None:
+    if not len(rows):
+        return
+    generator = np.random.default_rng(options.seed + fold)
+    size = 64 if len(rows) <= 1024 else 128
+    steps = -(-len(rows) // size)
+    optimizer = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, options.learning_rate, total_steps=options.epochs * steps, pct_start=0.15
+    )
+    network.train()
+    for _ in range(options.epochs):
+        for chosen in np.array_split(generator.permutation(rows), steps):
+            batch = model.assembler.assemble([candidates[row] for row in chosen])
+            _, scores = network(batch, structural[chosen])
+            loss = _loss(scores, _within(entries, chosen, len(candidates)), options.squared_error_weight)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    network.eval()
+
+
+def _within(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]], count: int) -> _Entries:
+    """The entries of the chosen architectures, their rows counted within the choice."""
+    place = torch.full((count,), -1)
+    place[torch.from_numpy(chosen)] = torch.arange(len(chosen))
+    rows = place[entries.rows]
+    inside = rows >= 0
+    return _Entries(rows[inside], entries.heads[inside], entries.targets[inside])
+
+
+def _loss(scores: torch.Tensor, entries: _Entries, squared_error_weight: float) -> torch.Tensor:
+    """Pairwise logistic loss over all pairs of the same task, weighed by how far apart they are, plus squared error."""
+    told = scores[entries.rows, entries.heads]
+    squared = torch.square(told - entries.targets).mean()
+    left, right = _pairs(entries.heads)
+    wanted = entries.targets[left] - entries.targets[right]
+    total = wanted.abs().sum()
+    if not float(total):
+        return squared_error_weight * squared
+    wrong = torch.nn.functional.softplus(-(told[left] - told[right]) * torch.sign(wanted))
+    return (wrong * wanted.abs()).sum() / total + squared_error_weight * squared
+
+
+def _pairs(heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """All pairs of entries with the same head."""
+    left, right = [], []
+    for head in torch.unique(heads):
+        members = torch.nonzero(heads == head)[:, 0]
+        pairs = torch.combinations(members, 2)
+        left.append(pairs[:, 0])
+        right.append(pairs[:, 1])
+    return torch.cat(left), torch.cat(right)
+
+
+def _error(entries: _Entries, head: int, scores: Numbers) -> float:
+    own = (entries.heads == head).numpy()
+    told = scores[entries.rows.numpy()[own], head]
+    return float(np.sqrt(np.square(told - entries.targets.numpy()[own]).mean()))
+
+
+def _figures(
+    model: GraphModel, learned: Sequence[TaskLabels], candidates: Sequence[CanonicalCandidate], scores: Numbers
+) -> Iterator[TaskFigures]:
+    """Each fold of a task predicted by the model adapted to its other folds."""
+    row_of = {candidate.fingerprint: row for row, candidate in enumerate(candidates)}
+    features = model.features.vectors(candidates)
+    enough = [each for each in learned if each.labels.completed_count >= MIN_COMPLETED_FOR_FIGURES]
+    for each in enough[:_TASKS_WITH_FIGURES]:
+        labels = most_telling(each.labels, each.task.maximize)
+        rows = np.array([row_of[fingerprint] for fingerprint in labels.fingerprints])
+        yield _task_figures(each.task, labels, features[rows], scores[rows])
+
+
+def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers) -> TaskFigures:
+    folds = np.array([fold_of(fingerprint) for fingerprint in labels.fingerprints])
+    finite = np.isfinite(labels.values)
+    counts, taus, inside = [], [], 0.0
+    for fold in range(FOLDS):
+        known, held_out = folds != fold, (folds == fold) & finite
+        if held_out.sum() < 2 or (known & finite).sum() < 2:
+            continue
+        predictor = AdaptedPredictor(features[known], scores[known], labels.values[known], task.maximize)
+        told = predictor.predict(features[held_out], scores[held_out], _COVERAGE_LEVEL)
+        values = labels.values[held_out]
+        tau = float(kendalltau(told.means, values).statistic)
+        taus.append(tau if np.isfinite(tau) else 0.0)
+        counts.append(len(values))
+        inside += float(((values >= told.lower) & (values <= told.upper)).sum())
+    total = max(sum(counts), 1)
+    return TaskFigures(task.task_id, sum(counts), float(np.dot(taus, counts)) / total, inside / total)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Training may use more threads than serving, which shares its processor with many calls."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
