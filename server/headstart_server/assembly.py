@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.prediction.service import PredictionService, open_scorer
+from headstart_server.prediction.scorer import LocalScorer, open_scorer
+from headstart_server.prediction.service import PredictionService
 from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.rewards import credit_decision

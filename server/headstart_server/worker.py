@@ -67,6 +67,8 @@ class Worker:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        # Search spaces whose experiments did not suffice for a model, and how many there were.
+        self._too_few: dict[tuple[str, str], int] = {}
 
     def drain(self) -> None:
         """Work until nothing is left. Raises IndexUnavailable where the vector index is out of reach."""
@@ -82,18 +84,23 @@ class Worker:
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""
         for namespace, space_id, experiment_count in self._rooms.knowledge.search_spaces_by_growth():
+            if self._too_few.get((namespace, space_id)) == experiment_count:
+                continue
             if self._rooms.prediction.needs_training(namespace, space_id, experiment_count):
                 with self._rooms.engine.begin() as connection:
                     enqueue(connection, Job(_TRAIN, namespace, space_id))
         return run_next(self._rooms.engine, _TRAIN, self._train_space)
 
     def _train_space(self, job: Job) -> None:
+        counts = {(name, space): count for name, space, count in self._rooms.knowledge.search_spaces_by_growth()}
         try:
             version = self._rooms.prediction.train(job.namespace, job.subject)
         except Exception:
             metrics.TRAINING_FAILURES.inc()
             raise
-        if version is not None:
+        if version is None:
+            self._too_few[job.namespace, job.subject] = counts[job.namespace, job.subject]
+        else:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
             metrics.MODEL_NUMBER.labels(job.namespace, job.subject).set(version.number)
 

@@ -9,6 +9,7 @@ from headstart_server.knowledge import experiments, recording, similarity, tasks
 from headstart_server.knowledge.outcomes import Outcome
 from headstart_server.knowledge.search_spaces import StoredSpace
 from headstart_server.knowledge.service import Match
+from headstart_server.prediction.registry import ModelVersion
 from headstart_server.prediction.service import Answer, Prediction
 from headstart_server.strategy.service import Decision
 from headstart_server.warm_start.service import Suggestion, WarmStart
@@ -202,3 +203,22 @@ def architecture_matches(found: list[Match], degraded: bool) -> knowledge_base_s
         for match in found
     )
     return codec_answers.architecture_matches_to_proto(values.ArchitectureMatches(matches, degraded))
+
+
+def predictor(version: ModelVersion) -> knowledge_base_service_pb2.GetPredictorResponse:
+    return codec_answers.predictor_to_proto(
+        values.Predictor(
+            model_version=version.name,
+            kind=version.kind,
+            training_size=version.training_size,
+            parameter_count=version.parameter_count,
+            training_seconds=version.training_seconds,
+            create_time=version.created_at,
+            validation=tuple(
+                values.ValidationFigures(
+                    figures.task_id, figures.held_out_count, figures.kendall_tau, figures.interval_coverage
+                )
+                for figures in version.figures
+            ),
+        )
+    )

@@ -86,7 +86,10 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
 
 
 def _info(reason: str) -> Message:
-    return error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN, metadata={"request_id": request_id.get()})
+    info: Message = error_details_pb2.ErrorInfo(
+        reason=reason, domain=_DOMAIN, metadata={"request_id": request_id.get()}
+    )
+    return info
 
 
 def _packed(message: Message) -> any_pb2.Any:

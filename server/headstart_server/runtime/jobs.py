@@ -12,7 +12,9 @@ from datetime import timedelta
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     DateTime,
+    Engine,
     Integer,
     Table,
     Text,
@@ -22,7 +24,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.runtime.database import metadata
