@@ -210,7 +210,7 @@ def test_malformed_graph_is_refused_by_field(client, stubs, task, unique_id, can
         (lambda m: setattr(m, "search_space_id", "Has Spaces"), "search_space.search_space_id"),
         (lambda m: m.ClearField("parameters"), "search_space.graph_template.nodes[2].op_parameter"),
         (lambda m: setattr(m.graph_template.edges[0], "target", "lost"), "search_space.graph_template.edges[0].target"),
-        (lambda m: m.parameters[0].ClearField("categorical"), "search_space.parameters[0].domain"),
+        (lambda m: m.parameters[0].ClearField("categorical"), "search_space.parameters[0]"),
         (lambda m: setattr(m.parameters[1], "name", "op0"), "search_space.parameters[1].name"),
     ],
 )
