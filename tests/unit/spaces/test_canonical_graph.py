@@ -148,6 +148,17 @@ def test_copies_of_a_part_may_be_numbered_in_any_way(copies: int) -> None:
         assert canonical_graph(renumbered(graph, generator), ROLES) == canonical_graph(graph, ROLES)
 
 
+def test_twins_and_copies_in_one_graph() -> None:
+    """Numbering the twins settles nothing about the copies."""
+    copies = copies_of_a_chain(3, "dense", "pool")
+    first = len(copies.nodes)
+    twins = [edge for node in range(first, first + 3) for edge in ((0, node), (node, 1))]
+    graph = Graph((*copies.nodes, *[Node("conv")] * 3), (*copies.edges, *twins))
+    generator = random.Random(1)
+    for _ in range(10):
+        assert canonical_graph(renumbered(graph, generator), ROLES) == canonical_graph(graph, ROLES)
+
+
 @pytest.mark.parametrize(
     "graph",
     [
