@@ -31,7 +31,8 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "$$found cannot make a virtual environment: on Debian and Ubuntu, install the package python3-venv"; exit 2; }; fi; \
 	$(BIN)/python -c 'import sys; new = sys.version_info >= (3, 12); new and print("Python is newer than 3.11: DGL has no wheels for it, so the predictor uses the plain torch kernels (equal results)")'; \
 	echo "Installing into $(VENV): some minutes the first time"; \
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_OPTIONS) \
+	if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; \
+	$(BIN)/python -m pip install --disable-pip-version-check $$quiet $(PIP_OPTIONS) \
 	  -c constraints.txt -e '.[server,embedded,bench,dev]'; \
 	touch $@
 
