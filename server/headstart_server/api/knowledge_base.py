@@ -17,6 +17,7 @@ from headstart_server.runtime.errors import Unimplemented
 
 _DEFAULT_COUNT = 10
 _MAX_COUNT = 1000
+_PAGE_BYTES = 2 * 1024 * 1024
 
 
 class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
@@ -164,13 +165,19 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         found = self._rooms.knowledge.list_experiments(
             namespace_of_caller(), request.task_id, request.search_space_id, after, size + 1
         )
-        page = found[:size]
-        last = page[-1].sequence if page else after
-        return pb2.ListExperimentsResponse(
-            experiments=[encode.experiment(experiment) for experiment in page],
-            next_page_token=page_token(name, str(last)) if len(found) > size else "",
-            last_sequence=last,
-        )
+        answer = pb2.ListExperimentsResponse(last_sequence=after)
+        room = _PAGE_BYTES
+        for experiment in found[:size]:
+            message = encode.experiment(experiment)
+            room -= message.ByteSize()
+            # Experiments with long curves make a page full before the count does; one always fits.
+            if room < 0 and answer.experiments:
+                break
+            answer.experiments.append(message)
+            answer.last_sequence = experiment.sequence
+        if len(answer.experiments) < len(found):
+            answer.next_page_token = page_token(name, str(answer.last_sequence))
+        return answer
 
     # What is like what
 

@@ -137,6 +137,17 @@ def test_nearest_architectures_come_from_the_index_and_without_it_from_the_recor
     assert after.matches[0].results[0].task_id == "friend"
 
 
+def test_pages_with_long_curves_stay_below_the_limit_of_a_message(with_history):
+    client = with_history
+    curve = tuple(headstart.CurvePoint(step, 1 / step) for step in range(1, 10_001))
+    outcome = headstart.completed(0.5, learning_curve=curve)
+    for candidate in (record.candidate for record in history("target", 60, seed=9)):
+        client.record("target", SPACE.search_space_id, candidate, outcome)
+    kept = list(client.list_experiments("target", SPACE.search_space_id, page_size=1000))
+    assert [experiment.sequence for experiment in kept] == list(range(1, 61))
+    assert kept[-1].outcome.learning_curve == curve
+
+
 def test_pages_of_experiments_are_complete_and_in_order(with_history):
     client = with_history
     kept = list(client.list_experiments("friend", SPACE.search_space_id, page_size=7))
