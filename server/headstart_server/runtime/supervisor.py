@@ -31,6 +31,7 @@ from headstart_server.runtime.log import configure_logging
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.runtime.startup import migrate_database, require_free
 
+MAX_PORT = 65535
 WATCH_SECONDS = 1.0
 READY_POLL_SECONDS = 0.1
 # Recovery after a crash reads the log since the last checkpoint; a first import of torch may take a slow disk long.
@@ -71,6 +72,7 @@ class Supervisor:
         settings = self._settings
         require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
         require_free(settings.metrics_address, "HEADSTART_METRICS_ADDRESS")
+        require_free(self._worker_metrics_address(), "HEADSTART_METRICS_ADDRESS (the worker takes the port after it)")
         (self._directory / "logs").mkdir(exist_ok=True)
         given = settings.model_fields_set
         database_url = settings.database_url if "database_url" in given else self._start_postgres()
@@ -144,7 +146,7 @@ class Supervisor:
     def _worker_metrics_address(self) -> str:
         """The port after the server's: both are in the reach of one scrape configuration."""
         host, port = split_address(self._settings.metrics_address)
-        return f"{host}:{port + 1 if port else 0}"
+        return f"{host}:{port + 1 if 0 < port < MAX_PORT else 0}"
 
     def _add(self, program: Program) -> Child:
         child = Child(program)
@@ -172,7 +174,7 @@ class Supervisor:
     def _greet(self) -> None:
         settings, print_line = self._settings, self._console.print
         print_line(f"[bold green]Headstart serves[/] gRPC on [bold]{settings.grpc_address}[/]")
-        print_line(f"  metrics   http://{settings.metrics_address}/metrics")
+        print_line(f"  metrics   http://{settings.metrics_address}/metrics, worker's {self._worker_metrics_address()}")
         print_line(f"  data      {self._directory}", soft_wrap=True)
         print_line(f"  logs      {self._directory / 'logs'}", soft_wrap=True)
         print_line("  Ctrl-C stops it; what is recorded stays")
