@@ -13,8 +13,8 @@ from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.runtime import metrics
-from headstart_server.runtime.database import check_schema, run_transaction
-from headstart_server.runtime.errors import ServiceError, StartupError
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_next
 from headstart_server.runtime.settings import Settings
 
@@ -27,14 +27,10 @@ logger = logging.getLogger(__name__)
 def run_worker(settings: Settings, once: bool) -> None:
     """Work until SIGTERM or SIGINT, or with ``once`` until nothing is left to do.
 
-    Raises StartupError for a wrong schema or a database out of reach at the start; later failures are logged and tried
-    again, or raised with ``once``.
+    The database is expected to be there with the right schema (``runtime.startup``). What fails is logged and tried
+    again; with ``once`` it is raised.
     """
     rooms = open_rooms(settings)
-    try:
-        check_schema(rooms.engine)
-    except ServiceError as error:
-        raise StartupError(f"{error.message}: is PostgreSQL running, and is HEADSTART_DATABASE_URL right?") from None
     worker = Worker(rooms)
     if once:
         try:

@@ -26,8 +26,7 @@ from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
 from headstart_server.assembly import open_predictor, open_rooms
-from headstart_server.runtime.database import check_schema
-from headstart_server.runtime.errors import ServiceError, StartupError
+from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
 
 # So that clients of a name with several addresses find replicas that came later.
@@ -44,16 +43,10 @@ Ready = Callable[[int], None]
 async def serve(settings: Settings, ready: Ready | None = None) -> None:
     """Answer calls until SIGTERM or SIGINT; ``ready`` is called with the port once calls are answered.
 
-    Raises StartupError for a port that is taken, a database out of reach, or a schema that is not this version's.
+    The database is expected to be there with the right schema (``runtime.startup``); from then on health tells.
+    Raises StartupError for a port that is taken.
     """
     rooms = open_rooms(settings)
-    try:
-        await asyncio.get_running_loop().run_in_executor(None, check_schema, rooms.engine)
-    except ServiceError as error:
-        raise StartupError(
-            f"{error.message}: is PostgreSQL running, and is HEADSTART_DATABASE_URL right? "
-            f"({rooms.engine.url.render_as_string(hide_password=True)})"
-        ) from None
     database = BlockingWork(settings.database_threads, "database")
     models = BlockingWork(_MODEL_THREADS, "models")
     server, port = _bound_server(settings)
