@@ -8,7 +8,6 @@ interval as wide as they disagree. With nothing at all it refuses; a number is n
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -184,7 +183,7 @@ class PredictionService:
             [TaskLabels(observations.task, labels_of(observations)) for observations in observed],
             {fingerprint: architecture.canonical for fingerprint, architecture in recorded.items()},
             load_kernels(self._settings.graph_kernels),
-            TrainingOptions(threads=os.cpu_count()),
+            TrainingOptions(threads=self._settings.torch_threads),
             _log.info,
         )
         if artefact is None:

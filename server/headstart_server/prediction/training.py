@@ -48,10 +48,14 @@ MIN_COMPLETED = 10
 MIN_COMPLETED_FOR_FIGURES = 30
 _TASKS_WITH_FIGURES = 64
 _COVERAGE_LEVEL = 0.9
+_FEW = 512
+_LEAST_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
+    """``epochs`` are for few architectures; more of them are seen less often, since every epoch has more steps."""
+
     epochs: int = 60
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
@@ -60,6 +64,12 @@ class TrainingOptions:
     layers: int = 3
     seed: int = 0
     threads: int | None = None
+
+    def epochs_for(self, architectures: int) -> int:
+        return max(
+            min(_LEAST_EPOCHS, self.epochs),
+            min(self.epochs, round(self.epochs * (_FEW / max(architectures, 1)) ** 0.5)),
+        )
 
 
 @dataclass(frozen=True)
@@ -193,13 +203,13 @@ def _train_network(
         return
     generator = np.random.default_rng(options.seed + fold)
     size = 64 if len(rows) <= 1024 else 128
-    steps = -(-len(rows) // size)
+    steps, epochs = -(-len(rows) // size), options.epochs_for(len(rows))
     optimizer = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, options.learning_rate, total_steps=options.epochs * steps, pct_start=0.15
+        optimizer, options.learning_rate, total_steps=epochs * steps, pct_start=0.15
     )
     network.train()
-    for _ in range(options.epochs):
+    for _ in range(epochs):
         for chosen in np.array_split(generator.permutation(rows), steps):
             batch = model.assembler.assemble([candidates[row] for row in chosen])
             _, scores = network(batch, structural[chosen])

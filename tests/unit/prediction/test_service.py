@@ -1,0 +1,248 @@
+"""What predictions rest on, over real tables: model, neighbours, other tasks, or nothing."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+from sqlalchemy import Engine, func, select
+
+from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.knowledge.architecture_index import ArchitectureIndex
+from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.tables import task_summaries
+from headstart_server.prediction.registry import KEPT_VERSIONS, load_artefact, newest_version, promote, write_version
+from headstart_server.prediction.scorer import LocalScorer, RemoteScorer
+from headstart_server.prediction.service import Answer, PredictionService, Query
+from headstart_server.prediction.tables import model_versions
+from headstart_server.prediction.training import ModelArtefact
+from headstart_server.runtime.errors import FailedPrecondition, NotFound
+from headstart_server.runtime.settings import Settings
+from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_candidates, toy_task, toy_values
+
+SPACE_ID = SPACE.search_space_id
+Pairs = Sequence[tuple[Candidate, CanonicalCandidate]]
+
+
+class Room:
+    """A prediction service over an empty database, and a short way to fill it."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
+        self.prediction = PredictionService(engine, self.knowledge, LocalScorer(engine, settings), settings)
+        with engine.begin() as connection:
+            self.knowledge.create_search_space(connection, "default", SPACE)
+
+    def task(self, task_id: str, maximize: bool = True, metric: str = "accuracy") -> None:
+        with self.engine.begin() as connection:
+            self.knowledge.create_task(connection, "default", toy_task(task_id, maximize, metric))
+
+    def record(self, task_id: str, pairs: Pairs, values: Sequence[float], status: Status = Status.COMPLETED) -> None:
+        records = [
+            NewExperiment(
+                request_id=uuid.uuid4(),
+                task_id=task_id,
+                search_space_id=SPACE_ID,
+                candidate=candidate,
+                canonical=canonical,
+                outcome=Outcome(status, value),
+            )
+            for (candidate, canonical), value in zip(pairs, values, strict=True)
+        ]
+        with self.engine.begin() as connection:
+            self.knowledge.record(connection, "default", records)
+
+    def predict(self, task_id: str, pairs: Pairs) -> Answer:
+        queries = [Query(candidate, canonical) for candidate, canonical in pairs]
+        return self.prediction.predict("default", task_id, SPACE_ID, queries, 0.9)
+
+
+@pytest.fixture
+def room(engine: Engine, settings: Settings) -> Room:
+    return Room(engine, settings.model_copy(update={"graph_kernels": "torch"}))
+
+
+def values_of(pairs: Pairs, other_task: bool = False) -> list[float]:
+    return toy_values([canonical for _, canonical in pairs], other_task).tolist()  # type: ignore[no-any-return]
+
+
+def agreement(answer: Answer, pairs: Pairs) -> float:
+    exact = [toy_accuracy(canonical) for _, canonical in pairs]
+    return float(kendalltau([prediction.mean for prediction in answer.predictions], exact).statistic)
+
+
+def test_without_any_evidence_it_refuses_to_invent_a_number(room: Room) -> None:
+    pairs = toy_candidates(40)
+    room.task("target")
+    room.task("other-metric", metric="loss", maximize=False)
+    room.record("other-metric", pairs[:20], values_of(pairs[:20]))
+    with pytest.raises(FailedPrecondition, match="'accuracy'") as raised:
+        room.predict("target", pairs[20:])
+    assert raised.value.reason == "NO_EVIDENCE"
+
+
+def test_unknown_task_and_space_are_not_found(room: Room) -> None:
+    with pytest.raises(NotFound):
+        room.predict("target", toy_candidates(1))
+    with pytest.raises(NotFound):
+        room.prediction.predictor("default", SPACE_ID)
+
+
+def test_before_any_model_the_nearest_recorded_architectures_answer_and_say_so(room: Room) -> None:
+    pairs = toy_candidates(140)
+    room.task("target")
+    room.record("target", pairs[:80], values_of(pairs[:80]))
+    answer = room.predict("target", pairs[80:])
+    assert "k nearest of 80 recorded architectures" in answer.basis
+    assert answer.model_version == ""
+    assert not answer.degraded
+    assert {member.member for prediction in answer.predictions for member in prediction.members} == {"k_nearest"}
+    assert agreement(answer, pairs[80:]) > 0.5
+
+
+def test_other_tasks_with_the_same_metric_stand_in_on_a_wide_interval(room: Room) -> None:
+    pairs = toy_candidates(140)
+    for task_id in ("target", "one", "two"):
+        room.task(task_id)
+    room.record("one", pairs[:80], values_of(pairs[:80]))
+    room.record("two", pairs[:80], values_of(pairs[:80], other_task=True))
+    answer = room.predict("target", pairs[80:])
+    assert "from 2 other tasks" in answer.basis
+    assert "no completed architectures" in answer.basis
+    assert all(prediction.probability_of_improvement is None for prediction in answer.predictions)
+    exact = np.array([toy_accuracy(canonical) for _, canonical in pairs[80:]])
+    inside = [p.lower <= value <= p.upper for p, value in zip(answer.predictions, exact, strict=True)]
+    assert np.mean(inside) > 0.9
+    assert agreement(answer, pairs[80:]) > 0.4
+
+
+def test_model_is_trained_promoted_and_adapted_to_the_task(room: Room) -> None:
+    pairs = toy_candidates(200)
+    room.task("target")
+    room.record("target", pairs[:120], values_of(pairs[:120]))
+    room.record("target", pairs[120:125], [math.nan] * 5, Status.FAILED)
+    assert room.prediction.needs_training("default", SPACE_ID, 125)
+    assert not room.prediction.needs_training("default", SPACE_ID, 99)
+    version = room.prediction.train("default", SPACE_ID)
+    assert version is not None
+    assert version.name == f"default/{SPACE_ID}/1"
+    assert room.prediction.predictor("default", SPACE_ID) == version
+    assert version.figures[0].task_id == "target"
+    assert version.figures[0].held_out_count == 120
+    assert not room.prediction.needs_training("default", SPACE_ID, 149)
+    assert room.prediction.needs_training("default", SPACE_ID, 150)
+    answer = room.predict("target", pairs[125:])
+    assert answer.model_version == version.name
+    assert "adapted to 120 of this task" in answer.basis
+    assert agreement(answer, pairs[125:]) > 0.6
+    incumbent = max(values_of(pairs[:120]))
+    for prediction in answer.predictions:
+        assert prediction.lower <= prediction.mean <= prediction.upper
+        assert 0.0 <= (prediction.probability_of_improvement or 0.0) <= 1.0
+        assert sum(member.weight for member in prediction.members) == pytest.approx(1.0)
+    sure = [p for p in answer.predictions if p.upper < incumbent - 5.0]
+    assert sure
+    assert all((p.probability_of_improvement or 0.0) < 0.3 for p in sure)
+
+
+def test_new_results_change_the_next_prediction(room: Room) -> None:
+    pairs = toy_candidates(160)
+    room.task("target")
+    room.record("target", pairs[:110], values_of(pairs[:110]))
+    assert room.prediction.train("default", SPACE_ID) is not None
+    before = room.predict("target", pairs[110:])
+    room.record("target", pairs[110:130], values_of(pairs[110:130]))
+    after = room.predict("target", pairs[110:])
+    assert "adapted to 130" in after.basis
+    widths = [
+        np.mean([prediction.upper - prediction.lower for prediction in answer.predictions[:20]])
+        for answer in (before, after)
+    ]
+    assert widths[1] < widths[0]
+
+
+def test_a_task_the_model_has_never_seen_is_predicted_from_its_sources_then_from_itself(room: Room) -> None:
+    pairs = toy_candidates(260)
+    for task_id in ("one", "two"):
+        room.task(task_id)
+        room.record(task_id, pairs[:80], values_of(pairs[:80], other_task=task_id == "two"))
+    assert room.prediction.train("default", SPACE_ID) is not None
+    room.task("target")
+    cold = room.predict("target", pairs[120:])
+    assert "from 2 other tasks" in cold.basis
+    assert cold.model_version
+    assert agreement(cold, pairs[120:]) > 0.5
+    room.record("target", pairs[80:120], values_of(pairs[80:120]))
+    warm = room.predict("target", pairs[120:])
+    assert "adapted to 40" in warm.basis
+    assert agreement(warm, pairs[120:]) > 0.6
+    scores = room.prediction.source_scores("default", SPACE_ID, [canonical for _, canonical in pairs[120:]])
+    assert scores is not None
+    assert scores.task_ids == ("one", "two")
+    assert scores.scores.shape == (140, 2)
+
+
+def test_model_host_out_of_reach_degrades_to_the_nearest(room: Room) -> None:
+    pairs = toy_candidates(140)
+    room.task("target")
+    room.record("target", pairs[:110], values_of(pairs[:110]))
+    assert room.prediction.train("default", SPACE_ID) is not None
+    scorer = RemoteScorer("127.0.0.1:1", 1 << 20)
+    cut_off = PredictionService(room.engine, room.knowledge, scorer, room.settings)
+    queries = [Query(candidate, canonical) for candidate, canonical in pairs[110:]]
+    answer = cut_off.predict("default", "target", SPACE_ID, queries, 0.9)
+    scorer.close()
+    assert answer.degraded
+    assert answer.model_version == ""
+    assert "out of reach" in answer.basis
+    assert agreement(answer, pairs[110:]) > 0.4
+
+
+def test_learning_curves_are_named_as_not_used(room: Room) -> None:
+    pairs = toy_candidates(30)
+    room.task("target")
+    room.record("target", pairs[:20], values_of(pairs[:20]))
+    queries = [Query(*pairs[25], learning_curve=((1.0, 50.0),))]
+    answer = room.prediction.predict("default", "target", SPACE_ID, queries, 0.9)
+    assert "curves are not used yet" in answer.basis
+    assert answer.predictions[0].forecast is None
+
+
+def test_versions_count_up_and_old_ones_are_removed(room: Room) -> None:
+    pairs = toy_candidates(101)
+    room.task("target")
+    room.record("target", pairs, values_of(pairs))
+    artefact = ModelArtefact(b"bytes", "graph_network", 101, 5, 0.1, ())
+    for number in range(1, KEPT_VERSIONS + 3):
+        with room.engine.begin() as connection:
+            version = write_version(connection, "default", SPACE_ID, replace(artefact, content=b"%d" % number), 101)
+            assert version.number == number
+            promote(connection, version)
+    with room.engine.connect() as connection:
+        newest = newest_version(connection, "default", SPACE_ID)
+        assert newest is not None
+        assert load_artefact(connection, newest.name) == b"%d" % newest.number
+        count = connection.execute(select(func.count()).select_from(model_versions)).scalar_one()
+        assert count == KEPT_VERSIONS
+        for name in (f"default/{SPACE_ID}/1", "default/unknown/1", f"other/{SPACE_ID}/7", "nonsense", ""):
+            with pytest.raises(NotFound):
+                load_artefact(connection, name)
+        assert connection.execute(select(func.count()).select_from(task_summaries)).scalar_one() == 1
+
+
+def test_nearest_recorded_architecture_of_a_recorded_one_is_itself(room: Room) -> None:
+    pairs = toy_candidates(50)
+    room.task("target")
+    room.record("target", pairs, values_of(pairs))
+    found = room.prediction.nearest_recorded("default", SPACE_ID, pairs[7][1], 5)
+    assert found[0] == (pairs[7][1].fingerprint, 0.0)
+    distances = [distance for _, distance in found]
+    assert distances == sorted(distances)
