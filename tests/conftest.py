@@ -161,7 +161,8 @@ def engine(settings: Settings) -> Iterator[Engine]:
 class Service:
     """A server role in a process of its own, as an operator runs it."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, role: str = "serve") -> None:
+        self._role = role
         self.settings = settings
         self.log = log
         self.address = ""
@@ -172,7 +173,7 @@ class Service:
         address = self.address or self.settings.grpc_address
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "headstart_server", "serve"],
+                [sys.executable, "-m", "headstart_server", self._role],
                 env=self._environment(grpc_address=address),
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -185,10 +186,12 @@ class Service:
         return self
 
     def kill(self) -> None:
-        """As a power cut would end it."""
+        """As a power cut would end it; nothing where it has ended."""
         assert self._process is not None
+        assert self._process.stdout is not None
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._process.stdout.close()
 
     def stop(self) -> int:
         """As an operator ends it; the exit code."""

@@ -1,0 +1,46 @@
+"""A predictor host answers what a server would have answered itself, and its loss degrades an answer, no more."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+import headstart
+from headstart.spaces import nas_bench_201, sample
+
+SPACE = nas_bench_201()
+
+
+def test_remote_scores_equal_local_ones_and_their_loss_is_survived(service, tmp_path):
+    generator = random.Random(0)
+    drawn = [sample(SPACE, generator) for _ in range(200)]
+    values = [sum(value == "nor_conv_3x3" for value in candidate.values.values()) for candidate in drawn]
+    with headstart.connect(service.address) as client:
+        client.create_search_space(SPACE)
+        client.create_task(headstart.Task("cifar", headstart.Objective("accuracy")))
+        client.record_many(
+            headstart.Record("cifar", SPACE.search_space_id, candidate, headstart.completed(float(value)))
+            for candidate, value in zip(drawn, values, strict=True)
+        )
+        service.run_worker()
+        local = client.predict("cifar", SPACE.search_space_id, drawn[:50])
+
+    service_type = type(service)
+    host = service_type(service.settings, tmp_path / "predictor.log", role="predictor").start()
+    front_settings = service.settings.model_copy(update={"predictor_target": host.address})
+    front = service_type(front_settings, tmp_path / "front.log").start()
+    try:
+        with headstart.connect(front.address) as client:
+            remote = client.predict("cifar", SPACE.search_space_id, drawn[:50])
+            assert remote.model_version == local.model_version
+            assert not remote.degraded
+            for ours, theirs in zip(local.predictions, remote.predictions, strict=True):
+                assert theirs.estimate.mean == pytest.approx(ours.estimate.mean, abs=1e-4)
+            host.kill()
+            alone = client.predict("cifar", SPACE.search_space_id, [sample(SPACE, generator) for _ in range(5)])
+            assert alone.degraded
+            assert "out of reach" in alone.basis
+    finally:
+        front.kill()
+        host.kill()
