@@ -9,6 +9,7 @@ The learning rate follows one cycle over a fixed number of epochs, after which h
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,10 +67,8 @@ class TrainingOptions:
     threads: int | None = None
 
     def epochs_for(self, architectures: int) -> int:
-        return max(
-            min(_LEAST_EPOCHS, self.epochs),
-            min(self.epochs, round(self.epochs * (_FEW / max(architectures, 1)) ** 0.5)),
-        )
+        shrunk = round(self.epochs * math.sqrt(_FEW / max(architectures, _FEW)))
+        return max(shrunk, min(_LEAST_EPOCHS, self.epochs))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from headstart_server.prediction.adaptation import AdaptedPredictor
+from headstart_server.prediction.adaptation import AdaptedPredictor, agreement
 from headstart_server.prediction.gaussian_process import GaussianProcess
 from headstart_server.prediction.graph_batch import Floats
 from headstart_server.prediction.nearest import NearestNeighbours
@@ -46,9 +46,17 @@ def test_results_of_the_task_decide_which_head_counts() -> None:
     assert predictor.agreement[1] < 0.1
 
 
-def test_misleading_head_does_not_make_predictions_worse() -> None:
+def test_head_that_ranks_the_other_way_has_no_say() -> None:
     misleading = -heads(0.1)[:, :1]
+    assert agreement(misleading[:60].astype(np.float64), normal_scores(VALUES[:60], True)) == pytest.approx([0.0])
     assert tau(100, misleading) > tau(100, np.zeros((600, 1), np.float32)) - 0.02
+
+
+def test_head_that_agrees_by_chance_alone_counts_little() -> None:
+    noise = np.random.default_rng(5).normal(size=(40, 200))
+    given = agreement(noise, normal_scores(VALUES[:40], True))
+    assert (given == 0.0).mean() > 0.75
+    assert given.max() < 0.3
 
 
 @pytest.mark.parametrize("count", [12, 40, 200])

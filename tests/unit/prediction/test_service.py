@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -246,3 +250,42 @@ def test_nearest_recorded_architecture_of_a_recorded_one_is_itself(room: Room) -
     assert found[0] == (pairs[7][1].fingerprint, 0.0)
     distances = [distance for _, distance in found]
     assert distances == sorted(distances)
+
+
+def test_predictor_host_gives_the_answers_of_the_process_itself(room: Room) -> None:
+    pairs = toy_candidates(140)
+    room.task("target")
+    room.record("target", pairs[:110], values_of(pairs[:110]))
+    assert room.prediction.train("default", SPACE_ID) is not None
+    here = room.predict("target", pairs[100:])
+    with predictor_host(room.settings) as address:
+        scorer = RemoteScorer(address, room.settings.max_message_bytes)
+        through_host = PredictionService(room.engine, room.knowledge, scorer, room.settings)
+        queries = [Query(candidate, canonical) for candidate, canonical in pairs[100:]]
+        there = through_host.predict("default", "target", SPACE_ID, queries, 0.9)
+        scorer.close()
+    assert not there.degraded
+    assert there.basis == here.basis
+    np.testing.assert_allclose(
+        [prediction.mean for prediction in there.predictions],
+        [prediction.mean for prediction in here.predictions],
+        rtol=1e-3,
+    )
+
+
+@contextmanager
+def predictor_host(settings: Settings) -> Iterator[str]:
+    """The address of a predictor role in a process of its own."""
+    given = {name: value for name, value in settings.model_dump(mode="json").items() if value is not None}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headstart_server", "predictor"],
+        env={**os.environ, **{f"HEADSTART_{name.upper()}": str(value) for name, value in given.items()}},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
