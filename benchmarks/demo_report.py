@@ -45,6 +45,8 @@ def verdict(table: Table, traces: dict[str, list[Trace]], goal: float) -> str:
     advised, alone = (
         median(evaluations_to(table, run.values, goal) for run in traces[name]) for name in (ADVISED, ALONE)
     )
+    if min(advised, alone) > len(traces[ADVISED][0].values):
+        return "Neither search reached the goal in the evaluations it had."
     change = 1 - advised / alone
     if change >= 0:
         return (

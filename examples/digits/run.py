@@ -15,7 +15,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -70,7 +70,7 @@ def advised_to_stop(client: headstart.Client, task_id: str, candidate: Candidate
 
 
 def search(
-    client: headstart.Client, dataset: str, run: str, options: argparse.Namespace, console: Console
+    client: headstart.Client, executor: Executor, dataset: str, run: str, options: argparse.Namespace
 ) -> list[str]:
     """Search on one data set with all workers; a row of the final table."""
     task = describe(dataset, options.epochs, run)
@@ -79,11 +79,7 @@ def search(
         Job(client.address, task.task_id, dataset, options.epochs, options.evaluations, worker)
         for worker in range(options.workers)
     ]
-    with (
-        console.status(f"{dataset}: {options.evaluations} trainings of {options.epochs} epochs"),
-        ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as executor,
-    ):
-        proposed_by = sum(executor.map(work, jobs), Counter[str]())
+    proposed_by = sum(executor.map(work, jobs), Counter[str]())
     experiments = list(client.list_experiments(task.task_id, "small-networks"))
     statuses = Counter(experiment.outcome.status for experiment in experiments)
     completed = [e for e in experiments if e.outcome.status is ExperimentStatus.COMPLETED]
@@ -92,12 +88,13 @@ def search(
     return [
         dataset,
         str(len(experiments)),
-        f"{statuses[ExperimentStatus.FAILED]} / {statuses[ExperimentStatus.STOPPED]}",
+        str(statuses[ExperimentStatus.FAILED]),
+        str(statuses[ExperimentStatus.STOPPED]),
         f"{best.outcome.objective_value:.4f}",
         str(first),
         f"{best.outcome.proxies['parameters']:,.0f}",
         f"{sum(experiment.outcome.cost_seconds or 0.0 for experiment in experiments):.0f} s",
-        ", ".join(f"{name} {count}" for name, count in proposed_by.most_common()),
+        "\n".join(f"{name.replace('_', ' ')} {count}" for name, count in proposed_by.most_common()),
     ]
 
 
@@ -117,15 +114,21 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     console = Console()
-    headings = ("data", "trained", "failed / stopped", "best", "found at", "parameters", "training", "proposed by")
+    headings = ("data", "trained", "failed", "stopped", "best", "found at", "weights", "training", "proposed by")
     grid = Grid(*headings, title="Validation accuracy of small networks")
     # A name for this run, so that each run searches on new tasks and starts from the earlier ones.
     run = uuid.uuid4().hex[:6]
+    # Spawned, not forked: gRPC's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
     try:
-        with headstart.connect(options.address) as client:
+        with (
+            headstart.connect(options.address) as client,
+            ProcessPoolExecutor(options.workers, mp_context=context) as executor,
+        ):
             client.create_search_space(small_networks())
             for dataset in DATASETS:
-                grid.add_row(*search(client, dataset, run, options, console))
+                with console.status(f"{dataset}: {options.evaluations} trainings of {options.epochs} epochs"):
+                    grid.add_row(*search(client, executor, dataset, run, options))
     except HeadstartError as problem:
         print(problem, file=sys.stderr)
         return 2

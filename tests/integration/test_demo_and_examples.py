@@ -53,7 +53,7 @@ def test_demo_ends_with_the_table_and_the_picture(address: str, tmp_path: Path) 
 
 @pytest.mark.timeout(180)
 def test_history_loaded_again_is_recorded_once(address: str) -> None:
-    table = nas_bench_graph_table("pubmed")
+    table = nas_bench_graph_table("computers")
     with headstart.connect(address) as client:
         first = load_history(client, [table], seed=5, evaluations=70)
         second = load_history(client, [table], seed=5, evaluations=70)
