@@ -63,7 +63,9 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     watch = HealthWatch(services, rooms.engine)
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
     reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    preparing = asyncio.get_running_loop().run_in_executor(None, rooms.prediction.prepare)
     await _run(server, port, watch, settings, ready)
+    await preparing
     database.close()
     models.close()
     rooms.engine.dispose()

@@ -36,7 +36,7 @@ from headstart_server.prediction.graph_kernels import load_kernels
 from headstart_server.prediction.graph_model import Hashes, ModelTask, read_knowledge
 from headstart_server.prediction.labels import Labels, labels_of, most_telling
 from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, promote, write_version
-from headstart_server.prediction.scorer import Scorer, open_scorer
+from headstart_server.prediction.scorer import LocalScorer, Scorer, open_scorer
 from headstart_server.prediction.source_prediction import from_heads, from_neighbours
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
 from headstart_server.prediction.task_predictors import TaskPredictors
@@ -102,6 +102,11 @@ class PredictionService:
         self._features: dict[tuple[str, str], StructuralFeatures] = {}
         self._newest: dict[tuple[str, str], tuple[float, ModelVersion | None]] = {}
         self._known: dict[str, tuple[tuple[ModelTask, ...], Hashes]] = {}
+
+    def prepare(self) -> None:
+        """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
+        if isinstance(self._scorer, LocalScorer):
+            self._scorer.kernels()
 
     # What candidates are worth
 
