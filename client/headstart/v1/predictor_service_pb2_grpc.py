@@ -50,7 +50,7 @@ class PredictorServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Score(self, request, context):
-        """Readout embeddings and the score of every source task's head, for canonical graphs.
+        """Readout embeddings and the scores of every source task's heads, for canonical graphs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
