@@ -71,8 +71,8 @@ def advised_to_stop(client: headstart.Client, task_id: str, candidate: Candidate
 
 def search(
     client: headstart.Client, executor: Executor, dataset: str, run: str, options: argparse.Namespace
-) -> list[str]:
-    """Search on one data set with all workers; a row of the final table."""
+) -> tuple[list[str], Counter[str]]:
+    """Search on one data set with all workers; a row of the final table, and how many each strategy proposed."""
     task = describe(dataset, options.epochs, run)
     client.create_task(task)
     jobs = [
@@ -85,7 +85,7 @@ def search(
     completed = [e for e in experiments if e.outcome.status is ExperimentStatus.COMPLETED]
     best = max(completed, key=lambda experiment: experiment.outcome.objective_value or 0.0)
     first = next(n for n, e in enumerate(experiments, start=1) if e.experiment_id == best.experiment_id)
-    return [
+    row = [
         dataset,
         str(len(experiments)),
         str(statuses[ExperimentStatus.FAILED]),
@@ -94,8 +94,8 @@ def search(
         str(first),
         f"{best.outcome.proxies['parameters']:,.0f}",
         f"{sum(experiment.outcome.cost_seconds or 0.0 for experiment in experiments):.0f} s",
-        "\n".join(f"{name.replace('_', ' ')} {count}" for name, count in proposed_by.most_common()),
     ]
+    return row, proposed_by
 
 
 def arguments() -> argparse.Namespace:
@@ -114,10 +114,11 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     console = Console()
-    headings = ("data", "trained", "failed", "stopped", "best", "found at", "weights", "training", "proposed by")
+    headings = ("data", "trained", "failed", "stopped", "best", "found at", "weights", "time")
     grid = Grid(*headings, title="Validation accuracy of small networks")
     # A name for this run, so that each run searches on new tasks and starts from the earlier ones.
     run = uuid.uuid4().hex[:6]
+    proposed_by: Counter[str] = Counter()
     # Spawned, not forked: gRPC's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     try:
@@ -128,11 +129,14 @@ def main() -> int:
             client.create_search_space(small_networks())
             for dataset in DATASETS:
                 with console.status(f"{dataset}: {options.evaluations} trainings of {options.epochs} epochs"):
-                    grid.add_row(*search(client, executor, dataset, run, options))
+                    row, proposals = search(client, executor, dataset, run, options)
+                grid.add_row(*row)
+                proposed_by += proposals
     except HeadstartError as problem:
         print(problem, file=sys.stderr)
         return 2
     console.print(grid)
+    console.print("Proposed by", ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in proposed_by.most_common()))
     return 0
 
 
