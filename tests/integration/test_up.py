@@ -144,6 +144,7 @@ def test_interrupt_ends_everything_in_time_and_the_next_start_has_it_all(up: Up)
 @pytest.mark.parametrize("name", ["postgresql", "chroma", "serve", "worker"])
 def test_killed_child_comes_back_and_nothing_is_lost(steady_up: Up, name: str) -> None:
     create_task(steady_up, f"kept-{name}")
+    wait_until(lambda: name in steady_up.children(), 30, f"the start of {name}")
     victim = steady_up.children()[name]
     victim.kill()
 
@@ -158,6 +159,8 @@ def test_killed_child_comes_back_and_nothing_is_lost(steady_up: Up, name: str) -
 
 def test_supervisor_that_is_killed_takes_all_but_postgresql_along_and_the_next_one_goes_on(up: Up) -> None:
     create_task(up, "kept")
+    # The worker is the last to come: a child has its own command line only when it has begun.
+    wait_until(lambda: len(up.children()) == 4, 30, "the start of all children")
     children = up.children()
     up.kill()
     wait_until(lambda: not any(ended_or_gone(children[name]) is False for name in ("chroma", "serve", "worker")), 10)
