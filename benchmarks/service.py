@@ -96,6 +96,8 @@ def own_service(say: Callable[[str], None]) -> Iterator[str]:
     log = directory / "service.log"
     say(f"Starting a service on {address} with a temporary data directory")
     kept = False
+    # A command that is told to end takes its service with it.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with log.open("wb") as output:
         # A session of its own, so that Ctrl-C reaches this command first and the service is stopped in order.
         process = subprocess.Popen(
@@ -114,6 +116,7 @@ def own_service(say: Callable[[str], None]) -> Iterator[str]:
             raise
         finally:
             _stop(process)
+            signal.signal(signal.SIGTERM, before)
             if not kept:
                 shutil.rmtree(directory, ignore_errors=True)
 

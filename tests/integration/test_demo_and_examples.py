@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,5 +135,35 @@ def test_running_service_is_used_as_it_is(address: str) -> None:
 
 def test_service_that_ends_while_starting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_TORCH_THREADS", "none")
-    with pytest.raises(ServiceProblem, match="HEADSTART_TORCH_THREADS"), own_service(print):
+    with pytest.raises(ServiceProblem, match="HEADSTART_TORCH_THREADS") as problem, own_service(print):
         pass
+    log = Path(str(problem.value).rpartition("all of it in ")[2].rstrip(")"))
+    assert "HEADSTART_TORCH_THREADS" in log.read_text()
+    shutil.rmtree(log.parent)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_command_leaves_nothing_running(tmp_path: Path, end: signal.Signals) -> None:
+    place = tmp_path / "says"
+    with place.open("w") as output:
+        demo = subprocess.Popen(
+            [sys.executable, "-c", _OWN_SERVICE], cwd=REPOSITORY, stdout=output, stderr=output, start_new_session=True
+        )
+    until = time.monotonic() + 60
+    while "address " not in place.read_text():
+        assert time.monotonic() < until and demo.poll() is None, place.read_text()
+        time.sleep(0.1)
+    address = place.read_text().split("address ")[1].split()[0]
+    demo.send_signal(end)
+    demo.wait(30)
+    with pytest.raises(ServiceProblem, match="no Headstart service answers"), running_service(address, print):
+        pass
+
+
+_OWN_SERVICE = """
+import time
+from benchmarks.service import own_service
+with own_service(lambda text: None) as address:
+    print("address", address, flush=True)
+    time.sleep(60)
+"""
