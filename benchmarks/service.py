@@ -102,8 +102,7 @@ def own_service(say: Callable[[str], None]) -> Iterator[str]:
         # A session of its own, so that Ctrl-C reaches this command first and the service is stopped in order.
         process = subprocess.Popen(
             [*command, "up"],
-            # DGL's OpenMP threads spin while they wait for each other: on few cores, beside a search, they take all.
-            env={"OMP_NUM_THREADS": "1", **os.environ, **settings},
+            env={**os.environ, **settings},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

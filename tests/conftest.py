@@ -35,6 +35,9 @@ from tests.waiting import wait_until
 for _name in [name for name in os.environ if name.startswith("HEADSTART_")]:
     del os.environ[_name]
 
+# As the roles do it (runtime/startup.py): DGL reads this when it is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TEMPLATE = "headstart_template"
 
 
