@@ -125,6 +125,11 @@ def completed(objective_value: float, **details: object) -> Outcome:
     return Outcome(ExperimentStatus.COMPLETED, objective_value, **details)  # type: ignore[arg-type]
 
 
+def is_full_training(fidelity: float | None, max_fidelity: float) -> bool:
+    """Whether a value measured at a fidelity is a final one; on a task that has no full training every value is."""
+    return fidelity is None or max_fidelity == 0 or fidelity >= max_fidelity
+
+
 @dataclass(frozen=True)
 class Experiment:
     """``experiment_id`` is "TASK/SEARCH_SPACE/SEQUENCE"; sequences count up in the order of recording."""

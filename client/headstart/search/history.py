@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.spaces import Candidate, SearchSpace, canonicalize
-from headstart.values import Direction, ExperimentStatus, Outcome
+from headstart.values import Direction, ExperimentStatus, Outcome, is_full_training
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class History:
         score = -math.inf
         value = outcome.objective_value
         # The value of a partial training does not compare with those of full ones: the candidate counts as tried only.
-        full = outcome.fidelity is None or 0.0 < self.max_fidelity <= outcome.fidelity
+        full = is_full_training(outcome.fidelity, self.max_fidelity)
         if outcome.status is ExperimentStatus.COMPLETED and value is not None and full:
             score = self.sign * value
         return Trial(candidate, fingerprint or self.fingerprint(candidate), outcome, score)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from uuid import UUID
 
+from headstart import values
 from headstart.spaces import Candidate, CanonicalCandidate, Violation
 from headstart.spaces.validation import text_violations
 from headstart_server.knowledge.tasks import MAX_NAME, Task
@@ -73,7 +74,7 @@ class NewExperiment:
 
 def is_full_training(task: Task, fidelity: float | None) -> bool:
     """Whether a value measured at a fidelity is a final one."""
-    return fidelity is None or task.max_fidelity == 0 or fidelity >= task.max_fidelity
+    return values.is_full_training(fidelity, task.max_fidelity)
 
 
 def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Violation]:

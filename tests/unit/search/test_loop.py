@@ -50,6 +50,19 @@ def test_best_is_in_the_tasks_direction() -> None:
     assert down.best_candidate == Candidate({"x": down.best_value})
 
 
+def test_values_at_a_fidelity_are_final_where_the_task_has_no_full_training() -> None:
+    """As the service sees it: such an outcome becomes the incumbent."""
+    outcome = Outcome(ExperimentStatus.COMPLETED, 0.5, fidelity=3.0)
+    assert search_without_service(LINE, lambda candidate: outcome, 3).best_value == 0.5
+
+
+@pytest.mark.parametrize(("fidelity", "score"), [(None, 0.5), (9.0, -math.inf), (10.0, 0.5), (12.0, 0.5)])
+def test_partial_trainings_have_no_score(fidelity: float | None, score: float) -> None:
+    history = History(LINE, max_fidelity=10.0)
+    outcome = Outcome(ExperimentStatus.COMPLETED, 0.5, fidelity=fidelity)
+    assert history.trial(Candidate({"x": 0.0}), outcome).score == score
+
+
 def test_no_candidate_is_tried_twice_and_a_small_space_is_tried_completely() -> None:
     result = search_without_service(TINY, lambda c: number(c, "a"), 100)
     assert result.exhausted
