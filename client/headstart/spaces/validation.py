@@ -167,10 +167,9 @@ def _template_violations(template: GraphTemplate, domains: Mapping[str, Domain],
         else:
             yield from text_violations(node.op, f"{path}.op", MAX_NAME_LENGTH, minimum=1)
         for name, source in node.attributes.items():
-            if not isinstance(source, ValueOf):
-                yield from _attribute_violations(name, source, path)
-            elif source.parameter not in domains:
-                yield Violation(f"{path}.attributes[{name}]", f"{source.parameter!r} is not a declared parameter")
+            yield from _attribute_violations(name, source, path)
+            if isinstance(source, ValueOf) and source.parameter not in domains:
+                yield Violation(_attribute_path(name, path), f"{source.parameter!r} is not a declared parameter")
     pairs: list[tuple[int, int]] = []
     for index, edge in enumerate(template.edges):
         path = f"{field}.edges[{index}]"
@@ -237,8 +236,12 @@ def graph_violations(graph: Graph, field: str = "graph") -> Iterator[Violation]:
         yield Violation(f"{field}.edges", "edges form a cycle")
 
 
-def _attribute_violations(name: str, value: Value, path: str) -> Iterator[Violation]:
-    field = f"{path}.attributes[{name[:MAX_NAME_LENGTH]}]"
+def _attribute_path(name: str, path: str) -> str:
+    return f"{path}.attributes[{name[:MAX_NAME_LENGTH]}]"
+
+
+def _attribute_violations(name: str, value: Value | ValueOf, path: str) -> Iterator[Violation]:
+    field = _attribute_path(name, path)
     yield from text_violations(name, field, MAX_NAME_LENGTH, minimum=1)
     if isinstance(value, str):
         yield from text_violations(value, field, MAX_TEXT_LENGTH)
