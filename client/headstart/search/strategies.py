@@ -6,7 +6,6 @@ take turns with it: what it needs to know is in the history of all of them.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,16 +76,18 @@ class RegularizedEvolution:
 
 @dataclass(frozen=True)
 class PredictorGuidedEvolution:
-    """The one of many mutations of the best candidates, and of random ones, that promises the largest improvement.
+    """The one of many mutations of the best candidates, and of random ones, that may turn out best.
 
-    Promise is expected improvement (Jones et al., 1998) under the predicted mean and standard deviation. While nothing
-    can be predicted, ``fallback`` proposes.
+    Candidates are compared by their predicted mean plus ``optimism`` predicted standard deviations (an upper confidence
+    bound: Srinivas et al., "Gaussian process optimization in the bandit setting", ICML 2010). While nothing can be
+    predicted, ``fallback`` proposes.
     """
 
     predict: Predict
     parents: int = 10
     mutants: int = 96
     strangers: int = 32
+    optimism: float = 1.0
     fallback: Strategy = RegularizedEvolution()
 
     def propose(self, history: History, generator: random.Random) -> Candidate:
@@ -110,26 +111,11 @@ class PredictorGuidedEvolution:
             predictions = self.predict(candidates)
         except NO_ANSWER:
             return self.fallback.propose(history, generator)
-        incumbent = parents[0].score
         promise = [
-            expected_improvement(
-                history.sign * prediction.estimate.mean, prediction.estimate.standard_deviation, incumbent
-            )
+            history.sign * prediction.estimate.mean + self.optimism * prediction.estimate.standard_deviation
             for prediction in predictions
         ]
         return candidates[max(range(len(candidates)), key=promise.__getitem__)]
-
-
-def expected_improvement(mean: float, standard_deviation: float, incumbent: float) -> float:
-    """Of a normal variable over the incumbent; far below it, where that vanishes, less negative is better."""
-    gain = mean - incumbent
-    if standard_deviation <= 0.0:
-        return gain
-    position = gain / standard_deviation
-    if position < -8.0:
-        return gain
-    density = math.exp(-0.5 * position**2) / math.sqrt(2.0 * math.pi)
-    return gain * 0.5 * math.erfc(-position / math.sqrt(2.0)) + standard_deviation * density
 
 
 def default_strategies(predict: Predict | None = None) -> dict[str, Strategy]:

@@ -14,7 +14,8 @@ import numpy as np
 
 # How many pulls on this task the experience of all other tasks together may weigh as.
 _PRIOR_PULLS = 4.0
-_DRAWS = 1000
+# Posterior draws of one choice, and of all choices of a call together.
+_DRAWS, _FEWEST_DRAWS, _DRAWS_OF_CALL = 1000, 100, 32_000
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,18 @@ class Choice:
     reason: str
 
 
-def choose(arms: Sequence[ArmStatistics], generator: np.random.Generator) -> Choice:
-    """Draw one arm of several with distinct names."""
+def draws_for(slots: int) -> int:
+    """How many posterior draws each of so many choices may take."""
+    return max(_FEWEST_DRAWS, min(_DRAWS, _DRAWS_OF_CALL // slots))
+
+
+def choose(arms: Sequence[ArmStatistics], generator: np.random.Generator, draws: int = _DRAWS) -> Choice:
+    """Draw one arm of several with distinct names; its probability is known to about 1 / sqrt(draws)."""
     successes = np.array([_successes(arm) for arm in arms])
     failures = np.array([_failures(arm) for arm in arms])
     pending = np.array([arm.pending for arm in arms])
-    draws = generator.beta(successes, failures + pending, size=(_DRAWS, len(arms)))
-    probabilities = np.bincount(draws.argmax(axis=1), minlength=len(arms)) / _DRAWS
+    drawn = generator.beta(successes, failures + pending, size=(draws, len(arms)))
+    probabilities = np.bincount(drawn.argmax(axis=1), minlength=len(arms)) / draws
     index = int(generator.choice(len(arms), p=probabilities))
     arm = arms[index]
     return Choice(

@@ -1,19 +1,26 @@
 """What an experiment is worth to the arm that led to it: computed here from what was recorded, never reported.
 
-The reward is the share of the task's earlier completed experiments that this one beats; ties count half. The first one
-has nothing to beat and gets 0.5. A run that did not complete gets 0.
+A search wants one excellent result, not good ones on average, so the reward is the chance that this result beats eight
+others of its task. Its place among the n completed ones recorded so far tells that chance: with b of them beaten (ties
+count half) and the place of a further one equally likely, it is the eighth moment of a Beta distribution. The first
+result, and a partial training that cannot be compared, get the chance of any result, 1/9. A run that did not complete
+gets 0.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select, update
+import math
+
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from headstart_server.knowledge.outcomes import NewExperiment, Status
+from headstart_server.knowledge.outcomes import NewExperiment, Status, is_full_training
 from headstart_server.knowledge.tables import experiments, tasks
+from headstart_server.knowledge.tasks import task_from_row
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
-NEUTRAL_REWARD = 0.5
+# Of so many further results a good one is to be the best.
+OTHERS = 8
 
 
 def credit_decision(connection: Connection, task: int, new: NewExperiment) -> None:
@@ -51,14 +58,29 @@ def _reward(connection: Connection, task: int, new: NewExperiment) -> float:
     value = new.outcome.objective_value
     if new.outcome.status is not Status.COMPLETED or value is None:
         return 0.0
-    maximize = connection.execute(select(tasks.c.maximize).where(tasks.c.id == task)).scalar_one()
+    stored = connection.execute(select(tasks).where(tasks.c.id == task)).one()
+    if not is_full_training(task_from_row(stored), new.outcome.fidelity):
+        return chance_to_beat(0.0, 0)
     earlier = experiments.c.objective_value
-    beaten = earlier < value if maximize else earlier > value
+    beaten = earlier < value if stored.maximize else earlier > value
     row = connection.execute(
         select(
-            func.count(),
+            func.count().label("number"),
             func.count().filter(beaten).label("beaten"),
             func.count().filter(earlier == value).label("tied"),
-        ).where(experiments.c.task_id == task, experiments.c.status == Status.COMPLETED.value)
+        ).where(
+            experiments.c.task_id == task,
+            experiments.c.status == Status.COMPLETED.value,
+            or_(
+                experiments.c.fidelity.is_(None),
+                stored.max_fidelity == 0,
+                experiments.c.fidelity >= stored.max_fidelity,
+            ),
+        )
     ).one()
-    return (row.beaten + row.tied / 2) / row[0] if row[0] else NEUTRAL_REWARD
+    return chance_to_beat(row.beaten + row.tied / 2, row.number)
+
+
+def chance_to_beat(beaten: float, number: int, others: int = OTHERS) -> float:
+    """The chance that a result which beat ``beaten`` of ``number`` earlier ones beats so many further ones."""
+    return math.prod((beaten + 1 + i) / (number + 2 + i) for i in range(others))

@@ -16,7 +16,7 @@ from headstart.spaces import Candidate, Parameter, SearchSpace, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tables import tasks
 from headstart_server.knowledge.tasks import StoredTask, find_task
-from headstart_server.strategy.bandit import ArmStatistics, Choice, choose
+from headstart_server.strategy.bandit import ArmStatistics, Choice, choose, draws_for
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
 MAX_ARMS = 64
@@ -83,7 +83,7 @@ class StrategyService:
         settings = {arm.name: arm.hyperparameters for arm in arms}
         decisions = []
         for _ in range(slots):
-            choice = choose(list(statistics.values()), generator)
+            choice = choose(list(statistics.values()), generator, draws_for(slots))
             decisions.append(_decision(choice, settings[choice.name], now + self._ttl))
             drawn = statistics[choice.name]
             statistics[choice.name] = replace(drawn, pending=drawn.pending + 1)

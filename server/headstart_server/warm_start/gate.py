@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from headstart_server.knowledge.similarity import Basis, SimilarTask
 
@@ -13,20 +13,27 @@ _ENOUGH = 10
 
 @dataclass(frozen=True)
 class Gate:
+    """``weights`` of the tasks that take part, by task id; empty where the gate is closed."""
+
     open: bool
     reason: str
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 def judge(similar: Sequence[SimilarTask]) -> Gate:
-    """Closed where there is no source, or where measurements speak against every one of them."""
+    """Closed where there is no source, or where measurements speak against every one that resembles the target."""
     if not similar:
         return Gate(False, "no other task has completed experiments in this search space")
-    if not any(task.weight > 0 for task in similar):
-        return Gate(False, f"none of {len(similar)} other tasks resembles this one")
-    if all(_disagrees(task) for task in similar):
-        return Gate(False, f"the results measured here contradict all {len(similar)} other tasks")
-    used = [task for task in similar if task.weight > 0 and not _disagrees(task)]
-    return Gate(True, f"{len(used)} of {len(similar)} other tasks take part, led by {used[0].task_id}")
+    taking_part = [task for task in similar if task.weight > 0 and not _disagrees(task)]
+    if not taking_part:
+        contradicted = sum(_disagrees(task) for task in similar)
+        return Gate(
+            False,
+            f"none of {len(similar)} other tasks resembles this one"
+            + (f"; the results measured here contradict {contradicted} of them" if contradicted else ""),
+        )
+    reason = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {taking_part[0].task_id}"
+    return Gate(True, reason, {task.task_id: task.weight for task in taking_part})
 
 
 def _disagrees(task: SimilarTask) -> bool:

@@ -22,10 +22,16 @@ from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.warm_start.gate import Gate, judge
 from headstart_server.warm_start.recent import RecentSuggestions
 from headstart_server.warm_start.sources import SourceScores, weigh_sources
-from headstart_server.warm_start.transfer_ranking import SourceEvidence, Transferred, rank_transferred
+from headstart_server.warm_start.transfer_ranking import (
+    SourceEvidence,
+    Standing,
+    Transferred,
+    rank_transferred,
+    standings_of,
+)
 
-# Draws from the space for each exploration asked for, before the space counts as exhausted.
-_DRAWS_PER_SUGGESTION = 50
+# Draws in a row that bring nothing new, after which the space counts as exhausted.
+_FRUITLESS_DRAWS = 300
 
 INTERVAL_LEVEL = 0.9
 
@@ -77,6 +83,7 @@ class WarmStartService:
         self._prediction = prediction
         self._exploration_share = exploration_share
         self._ttl = timedelta(seconds=suggestion_ttl_seconds)
+        self._standings: dict[tuple[str, str, str], tuple[Observations, Sequence[Standing]]] = {}
 
     def propose(
         self,
@@ -98,15 +105,16 @@ class WarmStartService:
         architectures = self._knowledge.architectures(namespace, space_id) if sources else {}
         similar = weigh_sources(target, sources, self._source_scores(namespace, target, architectures))
         gate = judge(similar)
-        weights = {task.task_id: task.weight for task in similar} if gate.open else {}
-        transferred = rank_transferred(sources, weights)
+        transferred = rank_transferred(self._standings_of(namespace, sources), gate.weights)
         generator = random.Random(seed) if seed is not None else random.Random()
         share = self._exploration_share if exploration_share is None else exploration_share
         explorations = _explorations(count, share, generator)
 
         def choose(connection: Connection) -> list[Suggestion]:
             recent = RecentSuggestions(connection, namespace, task_id, space_id)
-            chosen = _Choice(set(target.fingerprints) | recent.fingerprints())
+            # Read again under the lock: what came in meanwhile must not be suggested either.
+            evaluated = self._knowledge.observations(namespace, task_id, space_id).fingerprints
+            chosen = _Choice({*evaluated, *recent.fingerprints()})
             chosen.take_transferred(transferred, architectures, pool, count - explorations)
             if pool:
                 chosen.explore_pool(pool, count, generator)
@@ -122,6 +130,18 @@ class WarmStartService:
     def _sources(self, namespace: str, target: Observations) -> list[Observations]:
         observed = self._knowledge.tasks_observed(namespace, target.search_space_id)
         return [o for o in observed if o.task.task_id != target.task.task_id and o.completed.any()]
+
+    def _standings_of(self, namespace: str, sources: Sequence[Observations]) -> Mapping[str, Sequence[Standing]]:
+        """By task id; taken anew only from sources that have grown."""
+        found: dict[str, Sequence[Standing]] = {}
+        for source in sources:
+            key = (namespace, source.search_space_id, source.task.task_id)
+            held = self._standings.get(key)
+            # Observations are replaced, never changed: the same object has the same standings.
+            if held is None or held[0] is not source:
+                held = self._standings[key] = (source, standings_of(source))
+            found[source.task.task_id] = held[1]
+        return found
 
     def _source_scores(
         self, namespace: str, target: Observations, architectures: Mapping[str, Architecture]
@@ -141,18 +161,14 @@ class WarmStartService:
     def _explore(
         self, namespace: str, space: SearchSpace, chosen: _Choice, count: int, generator: random.Random
     ) -> None:
-        for _ in range(_DRAWS_PER_SUGGESTION * count):
-            if len(chosen.suggestions) >= count:
-                return
+        fruitless = 0
+        while len(chosen.suggestions) < count and fruitless < _FRUITLESS_DRAWS:
             candidate = sample(space, generator)
-            chosen.add(
-                Suggestion(
-                    candidate,
-                    self._knowledge.canonical(namespace, space, candidate),
-                    Origin.EXPLORATION,
-                    "drawn at random from the search space",
-                )
-            )
+            canonical = self._knowledge.canonical(namespace, space, candidate)
+            reason = "drawn at random from the search space"
+            fruitless += 1
+            if chosen.add(Suggestion(candidate, canonical, Origin.EXPLORATION, reason)):
+                fruitless = 0
 
     def _predicted(
         self, namespace: str, target: Observations, suggestions: list[Suggestion]
@@ -187,10 +203,13 @@ class _Choice:
         self._excluded = excluded
         self.suggestions: list[Suggestion] = []
 
-    def add(self, suggestion: Suggestion) -> None:
-        if suggestion.canonical.fingerprint not in self._excluded:
-            self._excluded.add(suggestion.canonical.fingerprint)
-            self.suggestions.append(suggestion)
+    def add(self, suggestion: Suggestion) -> bool:
+        """Whether it was taken."""
+        if suggestion.canonical.fingerprint in self._excluded:
+            return False
+        self._excluded.add(suggestion.canonical.fingerprint)
+        self.suggestions.append(suggestion)
+        return True
 
     def take_transferred(
         self,
@@ -205,7 +224,9 @@ class _Choice:
                 return
             if pool and found.fingerprint not in own:
                 continue
-            architecture = architectures[found.fingerprint]
+            architecture = architectures.get(found.fingerprint)
+            if architecture is None:
+                continue
             best = max(found.evidence, key=lambda evidence: evidence.quantile)
             self.add(
                 Suggestion(

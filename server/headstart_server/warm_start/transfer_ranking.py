@@ -11,6 +11,9 @@ from scipy.stats import rankdata
 
 from headstart_server.knowledge.observations import Observations
 
+# A source is asked for so many of its best at most: as many as one call may be answered with.
+MOST_OF_SOURCE = 4096
+
 
 @dataclass(frozen=True)
 class SourceEvidence:
@@ -29,28 +32,37 @@ class Transferred:
     evidence: tuple[SourceEvidence, ...]
 
 
-def rank_transferred(sources: Sequence[Observations], weights: Mapping[str, float]) -> list[Transferred]:
+@dataclass(frozen=True)
+class Standing:
+    """An architecture above the median of a source: its normal score there, and where it was seen."""
+
+    fingerprint: str
+    normal_score: float
+    evidence: SourceEvidence
+
+
+def rank_transferred(standings: Mapping[str, Sequence[Standing]], weights: Mapping[str, float]) -> list[Transferred]:
     """Every architecture above the median of a source with weight, the most promising first.
 
-    The score is the weighted sum over sources of the normal score (Blom, "Statistical estimates and transformed
-    beta-variables", 1958) by which the architecture stands above the source's median. What a source has not seen, or
-    found mediocre, adds nothing.
+    ``standings`` and ``weights`` are by task id. The score is the weighted sum over sources of the normal score by
+    which the architecture stands above the source's median. What a source has not seen, or found mediocre, adds nothing.
     """
     scores: dict[str, float] = {}
     evidence: dict[str, list[SourceEvidence]] = {}
-    for source in sources:
-        weight = weights.get(source.task.task_id, 0.0)
-        if weight <= 0:
-            continue
-        for found, score in _standing(source):
-            scores[found[0]] = scores.get(found[0], 0.0) + weight * score
-            evidence.setdefault(found[0], []).append(found[1])
+    for task_id, weight in weights.items():
+        for standing in standings[task_id]:
+            name = standing.fingerprint
+            scores[name] = scores.get(name, 0.0) + weight * standing.normal_score
+            evidence.setdefault(name, []).append(standing.evidence)
     order = sorted(scores, key=lambda fingerprint: (-scores[fingerprint], fingerprint))
-    return [Transferred(name, scores[name], tuple(evidence[name])) for name in order if scores[name] > 0]
+    return [Transferred(name, scores[name], tuple(evidence[name])) for name in order]
 
 
-def _standing(source: Observations) -> list[tuple[tuple[str, SourceEvidence], float]]:
-    """Each architecture of a source with its best result, and its normal score where that is positive, else 0."""
+def standings_of(source: Observations, most: int = MOST_OF_SOURCE) -> list[Standing]:
+    """The best of a source's architectures, by their best results: those above its median, so many at most.
+
+    Normal scores by Blom, "Statistical estimates and transformed beta-variables", 1958.
+    """
     sign = 1.0 if source.task.maximize else -1.0
     best: dict[str, int] = {}
     for index in np.flatnonzero(source.completed):
@@ -59,19 +71,13 @@ def _standing(source: Observations) -> list[tuple[tuple[str, SourceEvidence], fl
             best[fingerprint] = int(index)
     if len(best) < 2:
         return []
-    indices = np.array(list(best.values()))
+    names, indices = list(best), np.array(list(best.values()))
     ranks = rankdata(sign * source.values[indices])
     normal_scores = ndtri((ranks - 0.375) / (len(ranks) + 0.25))
-    quantiles = (ranks - 1) / (len(ranks) - 1)
-    return [
-        (
-            (
-                fingerprint,
-                SourceEvidence(
-                    source.task.task_id, source.sequence_of(index), float(source.values[index]), float(quantile)
-                ),
-            ),
-            max(0.0, float(score)),
-        )
-        for (fingerprint, index), quantile, score in zip(best.items(), quantiles, normal_scores, strict=True)
-    ]
+    found = []
+    for place in np.argsort(-ranks, kind="stable")[:most]:
+        if normal_scores[place] > 0:
+            value, quantile = float(source.values[indices[place]]), float((ranks[place] - 1) / (len(ranks) - 1))
+            evidence = SourceEvidence(source.task.task_id, source.sequence_of(int(indices[place])), value, quantile)
+            found.append(Standing(names[place], float(normal_scores[place]), evidence))
+    return found

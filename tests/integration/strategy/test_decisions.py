@@ -17,7 +17,7 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound
-from headstart_server.strategy.rewards import credit_decision
+from headstart_server.strategy.rewards import chance_to_beat, credit_decision
 from headstart_server.strategy.service import Arm, Decision, StrategyService
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
@@ -40,7 +40,7 @@ class Search:
         def create(connection):
             self.knowledge.create_search_space(connection, NAMESPACE, SPACE)
             for name, maximize in (("up", True), ("down", False)):
-                task = Task(name, "", "metric", maximize, {}, {}, "", 0.0)
+                task = Task(name, "", "metric", maximize, {}, {}, "epoch", 100.0)
                 self.knowledge.create_task(connection, NAMESPACE, task)
 
         run_transaction(engine, create)
@@ -50,7 +50,14 @@ class Search:
             self.engine, lambda c: self.strategy.select(c, NAMESPACE, task, ARMS, slots, (0.0, 100.0))
         )
 
-    def record(self, value: float | None, decision: UUID | None, task: str = "up", status=Status.COMPLETED) -> None:
+    def record(
+        self,
+        value: float | None,
+        decision: UUID | None,
+        task: str = "up",
+        status: Status = Status.COMPLETED,
+        fidelity: float | None = None,
+    ) -> None:
         candidate: Candidate = sample(SPACE, self.generator)
         new = NewExperiment(
             uuid4(),
@@ -58,7 +65,7 @@ class Search:
             SPACE.search_space_id,
             candidate,
             self.knowledge.canonical(NAMESPACE, SPACE, candidate),
-            Outcome(status, value),
+            Outcome(status, value, fidelity=fidelity),
             decision,
         )
         run_transaction(self.engine, lambda c: self.knowledge.record(c, NAMESPACE, [new, new]))
@@ -76,18 +83,40 @@ def search(engine: Engine) -> Search:
     return Search(engine)
 
 
-def test_first_reward_is_neutral_and_later_ones_are_the_share_beaten(search):
+def test_first_reward_is_neutral_and_later_ones_grow_with_the_share_beaten(search):
     first, second, third, fourth = (search.select()[0] for _ in range(4))
     for decision, value in ((first, 0.5), (second, 0.9), (third, 0.7), (fourth, 0.5)):
         search.record(value, decision.decision_id)
-    assert [search.reward(d) for d in (first, second, third, fourth)] == [0.5, 1.0, 0.5, pytest.approx(0.5 / 3)]
+    expected = [chance_to_beat(0, 0), chance_to_beat(1, 1), chance_to_beat(1, 2), chance_to_beat(0.5, 3)]
+    assert [search.reward(d) for d in (first, second, third, fourth)] == pytest.approx(expected)
+    assert search.reward(first) == pytest.approx(1 / 9)
 
 
 def test_minimized_tasks_reward_low_values(search):
     one, two = search.select(2, "down")
     search.record(0.5, one.decision_id, "down")
     search.record(0.1, two.decision_id, "down")
-    assert search.reward(two) == 1.0
+    assert search.reward(two) == pytest.approx(chance_to_beat(1, 1))
+
+
+def test_partial_training_is_no_baseline_and_earns_the_neutral_reward(search):
+    partial, full = search.select(2)
+    search.record(0.99, partial.decision_id, fidelity=1.0)
+    search.record(0.5, None)
+    search.record(0.9, full.decision_id)
+    assert search.reward(partial) == pytest.approx(1 / 9)
+    assert search.reward(full) == pytest.approx(chance_to_beat(1, 1))
+
+
+def test_reward_is_the_chance_to_beat_eight_others():
+    generator = random.Random(0)
+    hits = trials = 0
+    for _ in range(200_000):
+        values = [generator.random() for _ in range(20)]
+        if sum(value < values[0] for value in values[1:12]) == 10:
+            trials += 1
+            hits += all(value < values[0] for value in values[12:])
+    assert hits / trials == pytest.approx(chance_to_beat(10, 11), abs=0.02)
 
 
 def test_failed_run_gets_no_reward_but_counts_as_pull(search):

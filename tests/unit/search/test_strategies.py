@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import statistics
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ from headstart.search import (
     Strategy,
     search_without_service,
 )
-from headstart.search.strategies import expected_improvement
 from headstart.spaces import Candidate, candidate_violations, mlp_classifier, nas_bench_201, nas_bench_graph, sample
 from headstart.values import Direction, Estimate, ExperimentStatus, Interval, Outcome, Prediction, completed
 
@@ -172,10 +170,17 @@ def test_best_of_a_history_leaves_out_failures_and_partial_trainings() -> None:
     assert [trial.outcome.objective_value for trial in history.best(10)] == [-4.0, -3.0, -2.0]
 
 
-def test_expected_improvement() -> None:
-    assert expected_improvement(1.0, 0.0, 0.5) == 0.5
-    assert expected_improvement(0.5, 1.0, 0.5) == pytest.approx(1 / math.sqrt(2 * math.pi))
-    assert expected_improvement(0.5, 2.0, 0.5) > expected_improvement(0.5, 1.0, 0.5)
-    # Far below the incumbent it still tells the better from the worse.
-    assert expected_improvement(-100.0, 0.1, 0.0) > expected_improvement(-200.0, 0.1, 0.0)
-    assert expected_improvement(0.0, 1.0, 7.9) > expected_improvement(0.0, 1.0, 8.1)
+def test_guided_evolution_prefers_what_may_turn_out_best() -> None:
+    """Of equal means the less certain one; optimism 0 follows the mean alone."""
+    history = history_of([0.1, 0.2, 0.3])
+
+    def one_uncertain(candidates: Sequence[Candidate]) -> list[Prediction]:
+        interval = Interval(0.0, 1.0, 0.9)
+        asked.append(candidates[7])
+        return [Prediction(Estimate(0.5, 0.2 if index == 7 else 0.1, interval)) for index in range(len(candidates))]
+
+    asked: list[Candidate] = []
+    proposal = PredictorGuidedEvolution(one_uncertain).propose(history, random.Random(0))
+    assert proposal == asked[-1]
+    proposal = PredictorGuidedEvolution(one_uncertain, optimism=0.0).propose(history, random.Random(0))
+    assert proposal != asked[-1]

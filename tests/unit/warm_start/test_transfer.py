@@ -8,7 +8,7 @@ from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
 from headstart_server.knowledge.tasks import Task
 from headstart_server.warm_start.gate import judge
 from headstart_server.warm_start.sources import weigh_sources
-from headstart_server.warm_start.transfer_ranking import rank_transferred
+from headstart_server.warm_start.transfer_ranking import Transferred, rank_transferred, standings_of
 
 
 def observed(name: str, values: dict[str, float], maximize: bool = True) -> Observations:
@@ -16,22 +16,26 @@ def observed(name: str, values: dict[str, float], maximize: bool = True) -> Obse
     return Observations(task, "space", tuple(values), np.array(list(values.values())), np.ones(len(values), dtype=bool))
 
 
+def ranked(*sources: Observations, weights: dict[str, float]) -> list[Transferred]:
+    return rank_transferred({source.task.task_id: standings_of(source) for source in sources}, weights)
+
+
 def test_what_several_sources_found_good_comes_first():
     one = observed("one", {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.2})
     two = observed("two", {"b": 0.9, "a": 0.1, "c": 0.2, "e": 0.3})
-    ranked = rank_transferred([one, two], {"one": 1.0, "two": 1.0})
-    assert ranked[0].fingerprint == "b"
-    assert {evidence.task_id for evidence in ranked[0].evidence} == {"one", "two"}
+    best = ranked(one, two, weights={"one": 1.0, "two": 1.0})[0]
+    assert best.fingerprint == "b"
+    assert {evidence.task_id for evidence in best.evidence} == {"one", "two"}
 
 
 def test_source_without_weight_takes_no_part():
     one, two = observed("one", {"a": 0.9, "b": 0.1}), observed("two", {"c": 0.9, "d": 0.1})
-    assert [found.fingerprint for found in rank_transferred([one, two], {"one": 1.0, "two": 0.0})] == ["a"]
+    assert [found.fingerprint for found in ranked(one, two, weights={"one": 1.0})] == ["a"]
 
 
 def test_minimized_source_transfers_its_low_values():
     source = observed("loss", {"a": 0.1, "b": 0.9, "c": 0.5}, maximize=False)
-    best = rank_transferred([source], {"loss": 1.0})[0]
+    best = ranked(source, weights={"loss": 1.0})[0]
     assert best.fingerprint == "a"
     assert best.evidence[0].objective_value == 0.1
     assert best.evidence[0].quantile == 1.0
@@ -39,7 +43,7 @@ def test_minimized_source_transfers_its_low_values():
 
 def test_evidence_points_at_the_experiment():
     source = observed("one", {"a": 0.3, "b": 0.9})
-    assert rank_transferred([source], {"one": 1.0})[0].evidence[0].sequence == 2
+    assert ranked(source, weights={"one": 1.0})[0].evidence[0].sequence == 2
 
 
 def test_measured_agreement_overrules_words():
@@ -65,3 +69,18 @@ def test_gate_closes_without_sources_and_against_contradiction():
     contradicting = SimilarTask("b", 0.0, (Evidence(Basis.MEASURED_AGREEMENT, -0.5, 20),))
     assert judge([agreeing, contradicting]).open
     assert not judge([contradicting]).open
+
+
+def test_gate_closes_where_the_only_resembling_task_is_contradicted():
+    """The contradicted one still has weight from its words; the other one has none at all."""
+    contradicted = SimilarTask("a", 0.2, (Evidence(Basis.MEASURED_AGREEMENT, -0.05, 12),))
+    stranger = SimilarTask("b", 0.0, (Evidence(Basis.DESCRIPTOR, 0.0, 1),))
+    gate = judge([contradicted, stranger])
+    assert not gate.open
+    assert gate.weights == {}
+
+
+def test_contradicted_task_takes_no_part_beside_one_that_agrees():
+    contradicted = SimilarTask("a", 0.2, (Evidence(Basis.MEASURED_AGREEMENT, -0.05, 12),))
+    agreeing = SimilarTask("b", 0.1, ())
+    assert judge([contradicted, agreeing]).weights == {"b": 0.1}
