@@ -45,7 +45,7 @@ def rank_transferred(standings: Mapping[str, Sequence[Standing]], weights: Mappi
     """Every architecture above the median of a source with weight, the most promising first.
 
     ``standings`` and ``weights`` are by task id. The score is the weighted sum over sources of the normal score by
-    which the architecture stands above the source's median. What a source has not seen, or found mediocre, adds nothing.
+    which the architecture stands above the source's median. What a source has not seen, or found mediocre, adds none.
     """
     scores: dict[str, float] = {}
     evidence: dict[str, list[SourceEvidence]] = {}
