@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
 
 from headstart.spaces.declaration import (
     Candidate,
@@ -68,22 +67,14 @@ def enumerate_space(space: SearchSpace) -> Iterator[Candidate]:
     """
     if space.explicit_graphs:
         raise NotEnumerable(f"{space.search_space_id} has explicit graphs: it cannot be enumerated")
-    choices = [
-        [None, *_all_values(parameter)] if parameter.condition else _all_values(parameter)
-        for parameter in space.parameters
-    ]
-    for combination in product(*choices):
-        values = {p.name: v for p, v in zip(space.parameters, combination, strict=True) if v is not None}
-        if all((p.name in values) == holds(p.condition, values) for p in space.parameters):
-            yield Candidate(values)
+    choices = [_all_values(parameter) for parameter in space.parameters]
+    yield from map(Candidate, _assignments(space.parameters, choices, {}))
 
 
 def space_size(space: SearchSpace) -> float:
     """Upper bound on the number of assignments; infinite where a float parameter has more than one value."""
-    try:
-        return math.prod(len(_all_values(parameter)) for parameter in space.parameters)
-    except NotEnumerable:
-        return math.inf
+    counts = [_value_count(parameter.domain) for parameter in space.parameters]
+    return math.inf if None in counts else math.prod(count for count in counts if count is not None)
 
 
 def _refuse_explicit_graphs(space: SearchSpace) -> None:
@@ -128,7 +119,9 @@ def _neighbour(domain: Domain, value: Value, generator: random.Random) -> Value:
         moved = _from_unit(domain, min(1.0, max(0.0, position)))
         if moved != value:
             return moved
-    return value + 1 if isinstance(domain, Integer) and value == domain.lower else domain.lower
+    if value != domain.lower:
+        return domain.lower
+    return domain.lower + 1 if isinstance(domain, Integer) else domain.upper
 
 
 def _from_unit(domain: Integer | Float, position: float) -> Value:
@@ -137,11 +130,18 @@ def _from_unit(domain: Integer | Float, position: float) -> Value:
         lower, upper = lower - 0.5, upper + 0.5
     if domain.logarithmic:
         lower = max(lower, float(domain.lower) / 2)
-        number = math.exp(math.log(lower) + position * (math.log(upper) - math.log(lower)))
+        number = math.exp(_between(math.log(lower), math.log(upper), position))
     else:
-        number = lower + position * (upper - lower)
-    number = min(float(domain.upper), max(float(domain.lower), number))
-    return round(number) if isinstance(domain, Integer) else number
+        number = _between(lower, upper, position)
+    if isinstance(domain, Integer):
+        # The bounds are taken as integers: as floats, large ones are others.
+        return min(domain.upper, max(domain.lower, round(number)))
+    return min(float(domain.upper), max(float(domain.lower), number))
+
+
+def _between(lower: float, upper: float, position: float) -> float:
+    """Finite also where the distance of the bounds is not."""
+    return min(upper, max(lower, lower * (1.0 - position) + upper * position))
 
 
 def _to_unit(domain: Integer | Float, value: Value) -> float:
@@ -149,16 +149,42 @@ def _to_unit(domain: Integer | Float, value: Value) -> float:
     if domain.lower == domain.upper:
         return 0.0
     if domain.logarithmic:
-        return math.log(value / domain.lower) / math.log(domain.upper / domain.lower)
+        lower, upper = math.log(domain.lower), math.log(domain.upper)
+        # The logarithms of neighbouring large numbers are the same float.
+        return (math.log(value) - lower) / (upper - lower) if lower < upper else 0.5
+    if math.isinf(domain.upper - domain.lower):
+        return (value / 2 - domain.lower / 2) / (domain.upper / 2 - domain.lower / 2)
     return (value - domain.lower) / (domain.upper - domain.lower)
 
 
-def _all_values(parameter: Parameter) -> list[Value]:
+def _assignments(
+    parameters: Sequence[Parameter], choices: Sequence[Sequence[Value]], values: Mapping[str, Value]
+) -> Iterator[Mapping[str, Value]]:
+    """Every way to go on from the values of the parameters before, in the order of declaration."""
+    if not parameters:
+        yield values
+    elif not holds(parameters[0].condition, values):
+        yield from _assignments(parameters[1:], choices[1:], values)
+    else:
+        for value in choices[0]:
+            yield from _assignments(parameters[1:], choices[1:], {**values, parameters[0].name: value})
+
+
+def _value_count(domain: Domain) -> int | None:
+    """None where there are more than can be counted."""
+    if isinstance(domain, Categorical):
+        return len(domain.choices)
+    if isinstance(domain, Integer):
+        return domain.upper - domain.lower + 1
+    return 1 if domain.lower == domain.upper else None
+
+
+def _all_values(parameter: Parameter) -> Sequence[Value]:
     domain = parameter.domain
     if isinstance(domain, Categorical):
-        return list(domain.choices)
+        return domain.choices
     if isinstance(domain, Integer):
-        return list(range(domain.lower, domain.upper + 1))
+        return range(domain.lower, domain.upper + 1)
     if domain.lower == domain.upper:
         return [domain.lower]
     raise NotEnumerable(f"parameter {parameter.name!r} is a float: the space cannot be enumerated")

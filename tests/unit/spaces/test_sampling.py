@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections import Counter
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -154,6 +156,55 @@ def test_the_size_is_an_upper_bound(space: SearchSpace) -> None:
     size = space_size(space)
     if size < 5000:
         assert 0 < sum(1 for _ in enumerate_space(space)) <= size
+
+
+HUGE = Integer(0, 2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        HUGE,
+        Integer(1, 2**63 - 1, logarithmic=True),
+        Integer(2**63 - 3, 2**63 - 1),
+        Integer(2**63 - 3, 2**63 - 1, logarithmic=True),
+        Float(-1.7e308, 1.7e308),
+        Float(5e-324, sys.float_info.max, logarithmic=True),
+        Float(0.0, 5e-324),
+    ],
+    ids=str,
+)
+def test_mutations_stay_in_domains_at_the_limits_of_numbers(domain: Integer | Float) -> None:
+    space = SearchSpace("s", (Parameter("a", domain),))
+    generator = random.Random(5)
+    candidate = sample(space, generator)
+    for _ in range(300):
+        assert_valid(space, candidate)
+        mutant = mutate(space, candidate, generator)
+        assert mutant != candidate
+        candidate = mutant
+
+
+def test_domains_as_wide_as_the_floats_are_drawn_and_mutated_evenly() -> None:
+    space = SearchSpace("s", (Parameter("a", Float(-1.7e308, 1.7e308)),))
+    generator = random.Random(6)
+    drawn = [float(sample(space, generator).values["a"]) for _ in range(2000)]
+    assert abs(sum(value < 0 for value in drawn) / 2000 - 0.5) < 0.05
+    near = [float(mutate(space, Candidate({"a": 0.0}), generator).values["a"]) for _ in range(2000)]
+    assert abs(sum(value < 0 for value in near) / 2000 - 0.5) < 0.05
+
+
+@pytest.mark.timeout(20)
+def test_huge_integer_domains_are_counted_and_enumerated_without_listing_them() -> None:
+    space = SearchSpace("s", (Parameter("c", Categorical(("a", "b"))), Parameter("i", HUGE), Parameter("j", HUGE)))
+    assert space_size(space) == 2 * 2**63 * 2**63
+    first = [candidate.values for candidate in islice(enumerate_space(space), 3)]
+    assert first == [{"c": "a", "i": 0, "j": j} for j in range(3)]
+
+
+def test_the_size_is_infinite_beside_a_float() -> None:
+    space = SearchSpace("s", (*(Parameter(f"i{i}", HUGE) for i in range(20)), Parameter("f", Float(0.0, 1.0))))
+    assert space_size(space) == math.inf
 
 
 def test_float_spaces_are_refused_by_enumeration() -> None:
