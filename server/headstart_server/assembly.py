@@ -16,6 +16,9 @@ from headstart_server.strategy.rewards import credit_decision
 from headstart_server.strategy.service import StrategyService
 from headstart_server.warm_start.service import WarmStartService
 
+# Torch has threads of its own; two callers keep it busy while one decodes.
+MODEL_THREADS = 2
+
 
 @dataclass(frozen=True)
 class Rooms:
@@ -28,7 +31,9 @@ class Rooms:
 
 def open_rooms(settings: Settings) -> Rooms:
     """The rooms of a server or worker. Connects to nothing yet."""
-    engine = create_engine(settings)
+    # No thread waits for a connection: those of the models may hold a second one, and training has its own.
+    enough = settings.database_threads + 2 * MODEL_THREADS + 1
+    engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
     knowledge.listeners.append(credit_decision)
     prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)

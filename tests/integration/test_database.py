@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from headstart_server.runtime.database import TRANSACTION_TRIES, create_engine, run_transaction
+from headstart_server.assembly import MODEL_THREADS, open_rooms
+from headstart_server.runtime.database import TRANSACTION_TRIES, create_engine, run_transaction, without_timeouts
 from headstart_server.runtime.errors import ResourceExhausted, Unavailable
-from headstart_server.runtime.settings import load_settings
+from headstart_server.runtime.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_other_errors_are_not_retried_and_change_nothing(two_rows: Engine) -> No
         nonlocal attempts
         attempts += 1
         increment(connection, 1)
-        connection.execute(text("INSERT INTO counters VALUES (1, 0)"))
+        connection.execute(text("INSERT INTO counters VALUES (3, NULL)"))
 
     with pytest.raises(IntegrityError):
         run_transaction(two_rows, wrong)
@@ -115,3 +116,57 @@ def test_more_transactions_than_connections_wait_then_are_turned_away(two_rows: 
     with engine.connect(), pytest.raises(ResourceExhausted):
         run_transaction(engine, lambda connection: None)
     engine.dispose()
+
+
+def test_whoever_waits_for_a_connection_in_vain_is_turned_away_outside_transactions_too(two_rows: Engine) -> None:
+    url = two_rows.url.render_as_string(hide_password=False)
+    engine = create_engine(load_settings(database_url=url), pool_wait_seconds=0.1, connections=1)
+    with engine.connect(), pytest.raises(ResourceExhausted) as raised:
+        engine.connect()
+    assert raised.value.reason == "DATABASE_CONNECTIONS"
+    engine.dispose()
+
+
+def test_a_server_has_a_connection_for_each_of_its_threads(settings: Settings) -> None:
+    rooms = open_rooms(settings.model_copy(update={"database_pool_size": 1, "database_threads": 30}))
+    assert rooms.engine.pool.size() > 30 + MODEL_THREADS
+    rooms.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("limit", "statement"),
+    [("statement_timeout", "SELECT pg_sleep(10)"), ("lock_timeout", "UPDATE counters SET value = 9 WHERE id = 1")],
+)
+def test_statements_and_waits_that_take_too_long_are_unavailable(two_rows: Engine, limit: str, statement: str) -> None:
+    with two_rows.connect() as connection:
+        assert connection.execute(text(f"SHOW {limit}")).scalar_one() != "0"
+        without_timeouts(connection)
+        assert connection.execute(text(f"SHOW {limit}")).scalar_one() == "0"
+
+    def slow(connection: Connection) -> None:
+        connection.execute(text(f"SET LOCAL {limit} = 50"))
+        connection.execute(text(statement))
+
+    with two_rows.begin() as other:
+        increment(other, 1)
+        with pytest.raises(Unavailable) as raised:
+            run_transaction(two_rows, slow)
+    assert raised.value.reason == "DATABASE_BUSY"
+
+
+def test_who_is_second_to_insert_a_key_finds_it_the_second_time(two_rows: Engine) -> None:
+    attempts = 0
+
+    def insert(connection: Connection) -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            run_transaction(two_rows, lambda first: first.execute(text("INSERT INTO counters VALUES (3, 7)")))
+        elif found := connection.execute(text("SELECT value FROM counters WHERE id = 3")).scalar():
+            return int(found)
+        connection.execute(text("INSERT INTO counters VALUES (3, 8)"))
+        return 8
+
+    assert run_transaction(two_rows, insert) == 7
+    with pytest.raises(IntegrityError):
+        run_transaction(two_rows, lambda c: c.execute(text("INSERT INTO counters VALUES (3, 8)")))

@@ -1,4 +1,7 @@
-"""Says whether this server can answer: grpc.health.v1, from the state of the database."""
+"""Says whether this server can answer: grpc.health.v1, from the state of the database.
+
+It asks on a thread and a connection of its own: the answer must not wait for the calls that it is about.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,9 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from grpc_health.v1 import health, health_pb2
-from sqlalchemy import Engine
 
-from headstart_server.runtime.database import check_schema
-from headstart_server.runtime.errors import ServiceError, StartupError
+from headstart_server.runtime.database import check_schema, create_engine
+from headstart_server.runtime.settings import Settings
 
 _SECONDS_BETWEEN_CHECKS = 2.0
 
@@ -20,12 +22,11 @@ logger = logging.getLogger(__name__)
 class HealthWatch:
     """Keeps the health of all services (and of the server as a whole, "") up to date until it is stopped."""
 
-    def __init__(self, services: list[str], engine: Engine) -> None:
+    def __init__(self, services: list[str], settings: Settings) -> None:
         self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        self._engine = engine
+        self._engine = create_engine(settings, connections=1)
         self._services = ["", *services]
         self._serving: bool | None = None
-        # A thread of its own: the answer must not wait for the calls that it is about.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="health")
 
     async def run(self) -> None:
@@ -36,14 +37,16 @@ class HealthWatch:
     async def drain(self) -> None:
         """NOT_SERVING from here on, so that clients turn to other replicas."""
         await self.servicer.enter_graceful_shutdown()
+        self._executor.submit(self._engine.dispose)
         self._executor.shutdown(wait=False)
 
     def _database_answers(self) -> bool:
         try:
             check_schema(self._engine)
-        except (ServiceError, StartupError) as error:
+        # Whatever it is: a watch that ended would go on saying what it said last.
+        except Exception as error:
             if self._serving is not False:
-                logger.warning("not serving: %s", error)
+                logger.warning("not serving: %s: %s", type(error).__name__, error)
             return False
         return True
 

@@ -25,15 +25,12 @@ from headstart_server.api.health import HealthWatch
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
-from headstart_server.assembly import open_predictor, open_rooms
+from headstart_server.assembly import MODEL_THREADS, open_predictor, open_rooms
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
 
 # So that clients of a name with several addresses find replicas that came later.
 _MAX_CONNECTION_AGE_SECONDS = 600
-
-# Torch has threads of its own; two callers keep it busy while one decodes.
-_MODEL_THREADS = 2
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +45,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     """
     rooms = open_rooms(settings)
     database = BlockingWork(settings.database_threads, "database")
-    models = BlockingWork(_MODEL_THREADS, "models")
+    models = BlockingWork(MODEL_THREADS, "models")
     server, port = _bound_server(settings)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
         MetaLearningServicer(rooms, database, models), server
@@ -60,7 +57,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
         meta_learning_service_pb2.DESCRIPTOR.services_by_name["MetaLearningService"].full_name,
         knowledge_base_service_pb2.DESCRIPTOR.services_by_name["KnowledgeBaseService"].full_name,
     ]
-    watch = HealthWatch(services, rooms.engine)
+    watch = HealthWatch(services, settings)
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
     reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     preparing = asyncio.get_running_loop().run_in_executor(None, rooms.prediction.prepare)
@@ -74,11 +71,11 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
 async def serve_predictor(settings: Settings, ready: Ready | None = None) -> None:
     """Answer the scoring calls of other servers until SIGTERM or SIGINT. Raises StartupError as ``serve`` does."""
     engine, scorer = open_predictor(settings)
-    models = BlockingWork(_MODEL_THREADS, "models")
+    models = BlockingWork(MODEL_THREADS, "models")
     server, port = _bound_server(settings)
     predictor_service_pb2_grpc.add_PredictorServiceServicer_to_server(PredictorServicer(scorer, models), server)
     services = [predictor_service_pb2.DESCRIPTOR.services_by_name["PredictorService"].full_name]
-    watch = HealthWatch(services, engine)
+    watch = HealthWatch(services, settings)
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
     reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     await _run(server, port, watch, settings, ready)

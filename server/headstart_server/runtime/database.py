@@ -10,15 +10,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, PoolProxiedConnection, QueuePool, event, text
 from sqlalchemy import create_engine as create_sqlalchemy_engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headstart_server.runtime import metrics
-from headstart_server.runtime.errors import ResourceExhausted, SchemaMismatch, Unavailable
+from headstart_server.runtime.errors import NotFound, ResourceExhausted, SchemaMismatch, Unavailable
 from headstart_server.runtime.settings import Settings
 
 T = TypeVar("T")
@@ -39,20 +39,41 @@ metadata = MetaData(
 
 CONNECT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
+# Waiting for another transaction, and one statement at all. Transactions may idle: a job's lasts as long as its work.
+LOCK_SECONDS = 30
+STATEMENT_SECONDS = 60
 TRANSACTION_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.01
 
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
 _TOO_MANY_CONNECTIONS = "53300"
+_LOCK_TIMEOUT = "55P03"
+_STATEMENT_TIMEOUT = "57014"
+_FOREIGN_KEY_VIOLATION = "23503"
+_UNIQUE_VIOLATION = "23505"
 
 
-def create_engine(settings: Settings, pool_wait_seconds: float = POOL_WAIT_SECONDS) -> Engine:
-    """An engine that connects when first used, and reports a lost database as Unavailable wherever it is met."""
+class _Pool(QueuePool):
+    def connect(self) -> PoolProxiedConnection:
+        try:
+            return super().connect()
+        except PoolTimeout as error:
+            raise ResourceExhausted("all database connections are in use", "DATABASE_CONNECTIONS") from error
+
+
+def create_engine(
+    settings: Settings, pool_wait_seconds: float = POOL_WAIT_SECONDS, connections: int | None = None
+) -> Engine:
+    """An engine that connects when first used; ``connections`` at most, or as many as the settings say.
+
+    Wherever they are met, a lost or overlong busy database is Unavailable, too many connections ResourceExhausted.
+    """
     engine = create_sqlalchemy_engine(
         settings.database_url,
         pool_pre_ping=True,
-        pool_size=settings.database_pool_size,
+        poolclass=_Pool,
+        pool_size=connections or settings.database_pool_size,
         max_overflow=0,
         pool_timeout=pool_wait_seconds,
         connect_args={
@@ -64,6 +85,7 @@ def create_engine(settings: Settings, pool_wait_seconds: float = POOL_WAIT_SECON
             "keepalives_count": 2,
         },
     )
+    event.listen(engine, "connect", _set_timeouts)
     event.listen(engine, "handle_error", _translate)
     return engine
 
@@ -72,9 +94,10 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     """The result of ``work`` after its commit.
 
     ``work`` runs again, from its beginning, after a deadlock or serialization failure: it must not act outside the
-    database. A connection lost during the commit is Unavailable and not retried, since the commit may have happened;
+    database. So it does, once, when another transaction was first to insert a unique key: now it finds that row. A connection lost during the commit is Unavailable and not retried, since the commit may have happened;
     repeating is for the caller, whose request_id makes it safe.
     """
+    was_second = False
     for attempt in range(1, TRANSACTION_TRIES + 1):
         try:
             with engine.begin() as connection:
@@ -86,8 +109,11 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
                 raise Unavailable("the database is busy with conflicting changes", "DATABASE_BUSY") from error
             metrics.DATABASE_RETRIES.inc()
             time.sleep(random.uniform(0.5, 1.5) * FIRST_PAUSE_SECONDS * 2**attempt)
-        except PoolTimeout as error:
-            raise ResourceExhausted("all database connections are in use", "DATABASE_CONNECTIONS") from error
+        except IntegrityError as error:
+            if was_second or _sqlstate(error) != _UNIQUE_VIOLATION:
+                raise
+            was_second = True
+            metrics.DATABASE_RETRIES.inc()
     raise AssertionError("unreachable")
 
 
@@ -117,14 +143,35 @@ def revision_of(connection: Connection) -> str | None:
     return revision
 
 
+def without_timeouts(connection: Connection) -> None:
+    """Let the statements of this transaction take as long as they take."""
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
+def _set_timeouts(driver_connection: Any, _: object) -> None:
+    # Not as options of the connection: those would replace what the URL gives.
+    with driver_connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'; SET statement_timeout = '{STATEMENT_SECONDS}s'")
+    driver_connection.commit()
+
+
 def _translate(context: ExceptionContext) -> None:
-    """Turn "the database is gone" into Unavailable; leave errors of statements to whoever wrote the statement."""
+    """Turn what depends on the state of the service into its errors.
+
+    Other errors of statements are left to whoever wrote the statement.
+    """
     error = context.sqlalchemy_exception
     if not isinstance(error, DBAPIError):
         return
     state = _sqlstate(error)
     if state == _TOO_MANY_CONNECTIONS:
         raise ResourceExhausted("the database takes no more connections", "DATABASE_CONNECTIONS") from error
+    if state in (_LOCK_TIMEOUT, _STATEMENT_TIMEOUT):
+        raise Unavailable("the database is too busy to answer in time", "DATABASE_BUSY") from error
+    # Of all that rows refer to, only tasks are ever deleted.
+    if state == _FOREIGN_KEY_VIOLATION and "task_id" in (error.orig.diag.constraint_name or ""):  # type: ignore[union-attr]
+        raise NotFound("the task was deleted meanwhile", "TASK_NOT_FOUND") from error
     # The pool's own check of an idle connection wants to see the plain error: it answers with a new connection.
     if context.is_pre_ping:
         return

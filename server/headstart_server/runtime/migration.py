@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 import headstart_server
-from headstart_server.runtime.database import SCHEMA_REVISION, revision_of
+from headstart_server.runtime.database import SCHEMA_REVISION, revision_of, without_timeouts
 from headstart_server.runtime.errors import SchemaMismatch, StartupError
 
 # Any fixed number that other users of the same database are unlikely to lock.
@@ -27,6 +27,7 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     Raises StartupError for a PostgreSQL that is too old or a database that is newer than this version.
     """
     with engine.begin() as connection:
+        without_timeouts(connection)
         # Waits for another migrator, which may then have done the work.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
