@@ -16,13 +16,16 @@ from headstart.values import Estimate, Incumbent, Task
 Row = Sequence[str]
 Command = Callable[[Client, argparse.Namespace], Iterator[str]]
 
+# Somebody waits at the terminal: a service that is restarting is waited for, one that is not there is told soon.
+_PATIENCE_SECONDS = 3.0
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
         with connect(options.address, token=options.token, timeout=options.timeout) as client:
-            for line in command(client, options):
+            for line in command(client.with_patience(_PATIENCE_SECONDS), options):
                 print(line)
     except Unavailable as error:
         # With a reason it is the service that speaks; without, nobody does.

@@ -1,12 +1,15 @@
 """The connection to a Headstart service: every question of the contract as a method with plain values.
 
-A call is repeated by gRPC itself when the service is unavailable; calls that change something carry a request id drawn
-once, so that a repeat is answered and not done again. Failures raise the exceptions of ``errors``.
+A call is repeated until its deadline while the service is out of reach or asks to come again; calls that change
+something carry a request id drawn once, so that a repeat is answered and not done again. Failures raise the exceptions
+of ``errors``.
 """
 
 from __future__ import annotations
 
-import json
+import math
+import random
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -45,22 +48,10 @@ MAX_MESSAGE_BYTES = 8 * 2**20
 # A stream of records is renewed after this long; the import goes on where it was.
 _STREAM_SECONDS = 300.0
 
-# Every method may be repeated: questions change nothing, and what changes something carries a request id.
-_SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "3s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
+# Between the attempts of a call, before jitter.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
+
+_SERVICE_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}]}'
 
 
 def connect(
@@ -74,11 +65,11 @@ def connect(
     """A client of the service at an address; connects on the first call.
 
     ``address`` is "host:port" or any gRPC target; several servers share the calls ("ipv4:10.0.0.1:50051,10.0.0.2:50051"
-    or a DNS name with several addresses). ``timeout`` in seconds holds for each call that states none. ``credentials``
-    switch to TLS. Clients may be shared by threads, not by processes: connect after forking.
+    or a DNS name with several addresses). ``timeout`` in seconds holds for each call that states none, with all its
+    attempts. ``credentials`` switch to TLS. Clients may be shared by threads, not by processes: connect after forking.
     """
     options = [
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.keepalive_time_ms", 60_000),
@@ -100,8 +91,18 @@ class Client:
     Values that cannot be sent at all (an integer of more than 64 bits) raise ``headstart.spaces.InvalidInput``.
     """
 
-    def __init__(self, channel: grpc.Channel, *, address: str, token: str | None, timeout: float) -> None:
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        *,
+        address: str,
+        token: str | None,
+        timeout: float,
+        patience: float = math.inf,
+    ) -> None:
         self.address = address
+        self._token = token
+        self._patience = patience
         self._channel = channel
         self._timeout = timeout
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
@@ -119,6 +120,13 @@ class Client:
     def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""
         self._channel.close()
+
+    def with_patience(self, seconds: float) -> Client:
+        """The same connection, for who can go on without an answer: calls are repeated for at most ``seconds``.
+
+        An answer that is under way may still take the call's whole timeout.
+        """
+        return Client(self._channel, address=self.address, token=self._token, timeout=self._timeout, patience=seconds)
 
     def wait_until_reachable(self, timeout: float | None = None) -> None:
         """Returns when a connection stands. Raises DeadlineExceeded."""
@@ -331,10 +339,18 @@ class Client:
 
     def _call(self, method: Any, request: Any, timeout: float | None) -> Any:
         seconds = self._timeout if timeout is None else timeout
-        try:
-            return method(request, timeout=seconds, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise errors.translate(error) from None
+        begin = time.monotonic()
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return method(request, timeout=begin + seconds - time.monotonic(), metadata=self._metadata)
+            except grpc.RpcError as error:
+                failure = errors.translate(error)
+            wait = (failure.retry_seconds or 0.0) + pause * random.uniform(0.5, 1.0)
+            if not _may_pass(failure) or time.monotonic() + wait >= begin + min(seconds, self._patience):
+                raise failure
+            time.sleep(wait)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _pages(self, method: Any, request: Any, timeout: float | None) -> Iterator[Any]:
         while True:
@@ -343,6 +359,12 @@ class Client:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+
+def _may_pass(failure: errors.HeadstartError) -> bool:
+    """A limit on size stays, one on load is told with the time to come again."""
+    busy = isinstance(failure, errors.ResourceExhausted) and failure.retry_seconds is not None
+    return busy or isinstance(failure, errors.Unavailable)
 
 
 def _request_id() -> str:

@@ -24,7 +24,7 @@ from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 _WINDOW = 4
 
 # Streams in a row that may break without one acknowledgement between them.
-_MAX_FAILURES = 10
+_MAX_FAILURES = 13
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 8.0
 

@@ -16,6 +16,9 @@ from headstart.values import Record
 # Results kept while the service is out of reach, before the search gives up.
 MAX_WAITING = 1000
 
+# How long a call of the search waits for a service that is out of reach: there is work to go on with.
+_PATIENCE_SECONDS = 3.0
+
 _PASSING = (DeadlineExceeded, ResourceExhausted, Unavailable)
 
 _logger = logging.getLogger("headstart.search")
@@ -63,7 +66,7 @@ class ServiceMemory:
     """
 
     def __init__(self, client: Client, task_id: str, search_space_id: str, worker_id: str, after_sequence: int) -> None:
-        self._client = client
+        self._client = client.with_patience(_PATIENCE_SECONDS)
         self._task_id = task_id
         self._search_space_id = search_space_id
         self._worker_id = worker_id

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -180,3 +182,19 @@ def test_nothing_can_be_predicted_from_nothing(
 ) -> None:
     with pytest.raises(headstart.FailedPrecondition):
         client.predict(task.task_id, space.search_space_id, [sample(space, random.Random(0))])
+
+
+def test_call_waits_for_a_service_that_is_restarted_and_is_done_once(service: Any) -> None:
+    mlp = mlp_classifier()
+    with headstart.connect(service.address, timeout=90) as client, ThreadPoolExecutor() as pool:
+        client.create_search_space(mlp)
+        client.create_task(headstart.Task("digits", OBJECTIVE))
+        service.kill()
+        candidate = sample(mlp, random.Random(0))
+        recorded = pool.submit(client.record, "digits", mlp.search_space_id, candidate, headstart.completed(0.5))
+        # Longer than the repeats of gRPC itself go on.
+        time.sleep(6.0)
+        assert not recorded.done()
+        service.start()
+        assert recorded.result(60).experiment_id == f"digits/{mlp.search_space_id}/1"
+        assert len(list(client.list_experiments("digits", mlp.search_space_id))) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
@@ -64,7 +65,14 @@ class Failing(knowledge_grpc.KnowledgeBaseServiceServicer):
                     information,
                 )
             )
-        if request.task_id == "flaky" and self.calls < 3:
+        if request.task_id == "busy-once" and self.calls == 1:
+            delay = duration_pb2.Duration(seconds=1)
+            context.abort_with_status(
+                status_of(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", error_details_pb2.RetryInfo(retry_delay=delay))
+            )
+        if request.task_id == "slow":
+            time.sleep(0.5)
+        if request.task_id == "flaky" and self.calls < 7:
             context.abort(grpc.StatusCode.UNAVAILABLE, "just now")
         if request.task_id == "garbled":
             context.set_trailing_metadata((("grpc-status-details-bin", b"\xff\xff\xff"),))
@@ -106,16 +114,54 @@ def test_invalid_argument_names_the_fields(failing: tuple[Failing, str]) -> None
 
 
 def test_retry_delay_is_in_seconds(failing: tuple[Failing, str]) -> None:
-    with headstart.connect(failing[1]) as client, pytest.raises(headstart.ResourceExhausted) as caught:
+    """And there is no second attempt where it would come after the deadline."""
+    servicer, address = failing
+    with headstart.connect(address, timeout=2) as client, pytest.raises(headstart.ResourceExhausted) as caught:
         client.get_task("busy")
     assert caught.value.retry_seconds == 2.5
+    assert servicer.calls == 1
 
 
 def test_unavailable_is_retried(failing: tuple[Failing, str]) -> None:
     servicer, address = failing
     with headstart.connect(address) as client:
         assert client.get_task("flaky").task_id == "flaky"
-    assert servicer.calls == 3
+    assert servicer.calls == 7
+
+
+def test_unavailable_is_not_retried_past_the_deadline(failing: tuple[Failing, str]) -> None:
+    servicer, address = failing
+    with headstart.connect(address) as client:
+        begin = time.monotonic()
+        with pytest.raises(headstart.Unavailable, match="plain"):
+            client.get_task("UNAVAILABLE", timeout=1.5)
+        assert 0.5 < time.monotonic() - begin < 1.5
+    assert 3 <= servicer.calls <= 8
+
+
+def test_patience_ends_the_retries_and_not_an_answer_under_way(failing: tuple[Failing, str]) -> None:
+    with headstart.connect(failing[1]) as client:
+        impatient = client.with_patience(0.1)
+        with pytest.raises(headstart.Unavailable):
+            impatient.get_task("flaky")
+        assert failing[0].calls == 1
+        assert impatient.get_task("slow").task_id == "slow"
+
+
+def test_busy_service_is_asked_again_after_the_delay_it_named(failing: tuple[Failing, str]) -> None:
+    servicer, address = failing
+    with headstart.connect(address) as client:
+        begin = time.monotonic()
+        assert client.get_task("busy-once").task_id == "busy-once"
+    assert servicer.calls == 2
+    assert 1.0 <= time.monotonic() - begin < 5.0
+
+
+def test_limit_that_names_no_delay_is_not_retried(failing: tuple[Failing, str]) -> None:
+    servicer, address = failing
+    with headstart.connect(address) as client, pytest.raises(headstart.ResourceExhausted):
+        client.get_task("RESOURCE_EXHAUSTED")
+    assert servicer.calls == 1
 
 
 def test_other_errors_are_not_retried(failing: tuple[Failing, str]) -> None:
@@ -161,7 +207,7 @@ def test_calls_of_a_method_that_is_not_there_are_unimplemented(failing: tuple[Fa
 
 
 def test_nobody_there() -> None:
-    with headstart.connect("127.0.0.1:1", timeout=20) as client:
+    with headstart.connect("127.0.0.1:1", timeout=2) as client:
         with pytest.raises(headstart.Unavailable):
             client.get_task("any")
         with pytest.raises(headstart.DeadlineExceeded, match=r"127\.0\.0\.1:1 within"):
