@@ -81,7 +81,18 @@ def test_wrong_setting(tmp_path: Path) -> None:
 def test_taken_port(command: str, taken_address: str, database_url: str, tmp_path: Path) -> None:
     environment = {"HEADSTART_DATABASE_URL": database_url, "HEADSTART_GRPC_ADDRESS": taken_address}
     done = run(command, directory=tmp_path, HEADSTART_METRICS_ADDRESS="127.0.0.1:0", **environment)
-    assert_refused(done, taken_address, "HEADSTART_GRPC_ADDRESS")
+    assert_refused(done, taken_address, "Address already in use", "HEADSTART_GRPC_ADDRESS")
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "predictor"])
+def test_address_that_is_not_of_this_machine(command: str, tmp_path: Path) -> None:
+    done = run(command, "--grpc-address", "nosuchhost.invalid:50999", directory=tmp_path)
+    assert_refused(done, "annot listen on nosuchhost.invalid:50999: ", "HEADSTART_GRPC_ADDRESS")
+    assert "in use" not in done.stderr
+
+
+def test_up_refuses_port_0(tmp_path: Path) -> None:
+    assert_refused(run("up", "--grpc-address", "127.0.0.1:0", directory=tmp_path), "127.0.0.1:0", "not 0")
 
 
 def test_taken_metrics_port(taken_address: str, database_url: str, tmp_path: Path) -> None:

@@ -197,15 +197,20 @@ def chroma_answers(url: str) -> bool:
 
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now; closing connections of an earlier one do not count."""
+    return listening_problem(host, port) is None
+
+
+def listening_problem(host: str, port: int) -> str | None:
+    """What the system says against a server that listens there; None where it could."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
             probe.listen(1)
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
 
 
 def free_port() -> int:

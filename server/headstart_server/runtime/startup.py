@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from headstart_server.runtime.database import check_schema, create_engine
-from headstart_server.runtime.embedded import port_is_free
+from headstart_server.runtime.embedded import listening_problem
 from headstart_server.runtime.errors import StartupError, Unavailable
 from headstart_server.runtime.log import configure_logging
 from headstart_server.runtime.settings import Settings, split_address
@@ -22,15 +22,23 @@ T = TypeVar("T")
 def prepare_role(settings: Settings, role: str) -> None:
     """To be called before torch or DGL is imported."""
     configure_logging(settings.log_level, role)
-    # DGL takes its threads from OpenMP, which reads this when it is loaded. Left alone, the threads of several roles wait
-    # for each other by spinning: a training of 12 s took 491 s on a busy machine.
+    # DGL takes its threads from OpenMP, which reads this when it is loaded. Left alone, the threads of several roles
+    # wait for each other by spinning: a training of 12 s took 491 s on a busy machine.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.torch_threads))
 
 
 def require_free(address: str, setting: str) -> None:
+    """Port 0 is free: it takes any."""
     host, port = split_address(address)
-    if port and not port_is_free(host, port):
-        raise StartupError(f"The address {address} is taken: end what serves it, or set {setting} to another")
+    problem = listening_problem(host, port)
+    if problem is not None:
+        raise StartupError(f"Cannot listen on {address}: {problem}; {setting} sets another address")
+
+
+def require_fixed_port(address: str, setting: str) -> None:
+    """For who has to know the port before the role has it."""
+    if split_address(address)[1] == 0:
+        raise StartupError(f"{setting} is {address}: a port is needed that is not 0")
 
 
 def require_database(settings: Settings) -> None:

@@ -29,7 +29,7 @@ from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.log import configure_logging
 from headstart_server.runtime.settings import Settings, split_address
-from headstart_server.runtime.startup import migrate_database, require_free
+from headstart_server.runtime.startup import migrate_database, require_fixed_port, require_free
 
 MAX_PORT = 65535
 WATCH_SECONDS = 1.0
@@ -70,6 +70,7 @@ class Supervisor:
 
     def _start(self) -> None:
         settings = self._settings
+        require_fixed_port(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
         require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
         require_free(settings.metrics_address, "HEADSTART_METRICS_ADDRESS")
         require_free(self._worker_metrics_address(), "HEADSTART_METRICS_ADDRESS (the worker takes the port after it)")
