@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, select
 
 from headstart.spaces import Candidate
-from headstart_server.knowledge.outcomes import Outcome, Status
+from headstart_server.knowledge.outcomes import Outcome, Status, full_training_clause
 from headstart_server.knowledge.stored_form import candidate_from_json
 from headstart_server.knowledge.tables import architectures, experiments, namespaces, search_spaces, tasks
 from headstart_server.runtime.errors import NotFound
@@ -63,7 +63,7 @@ def list_experiments(
 def best_results(
     connection: Connection, namespace: str, space_id: str, fingerprints: list[str]
 ) -> Mapping[str, list[Result]]:
-    """For each architecture, the best completed value on every task that it was tried on."""
+    """For each architecture, the best value of a full training on every task that it was tried on."""
     rows = connection.execute(
         select(
             architectures.c.fingerprint,
@@ -85,6 +85,7 @@ def best_results(
             search_spaces.c.name == space_id,
             architectures.c.fingerprint.in_(fingerprints),
             experiments.c.status == Status.COMPLETED.value,
+            full_training_clause(tasks.c.max_fidelity),
         )
     )
     best: dict[str, dict[str, Result]] = {fingerprint: {} for fingerprint in fingerprints}
@@ -116,6 +117,12 @@ def _in(namespace: str, task_id: str, space_id: str) -> Select[Any]:
     )
 
 
+
+def _floats(stored: Mapping[str, float]) -> Mapping[str, float]:
+    """JSON columns give large floats back as integers."""
+    return {name: float(number) for name, number in stored.items()}
+
+
 def _experiment(task_id: str, space_id: str, row: Row[Any]) -> Experiment:
     return Experiment(
         task_id=task_id,
@@ -126,11 +133,11 @@ def _experiment(task_id: str, space_id: str, row: Row[Any]) -> Experiment:
         outcome=Outcome(
             status=Status(row.status),
             objective_value=row.objective_value,
-            metrics=row.metrics,
+            metrics=_floats(row.metrics),
             curve=tuple(zip(row.curve_fidelities, row.curve_values, strict=True)),
             fidelity=row.fidelity,
             cost_seconds=row.cost_seconds,
-            proxies=row.proxies,
+            proxies=_floats(row.proxies),
             seed=row.seed,
         ),
         decision_id=row.decision_id,

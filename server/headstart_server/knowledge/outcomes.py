@@ -9,13 +9,18 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, literal, or_
+
 from headstart import values
 from headstart.spaces import Candidate, CanonicalCandidate, Violation
 from headstart.spaces.validation import text_violations
+from headstart_server.knowledge.tables import experiments
 from headstart_server.knowledge.tasks import MAX_NAME, Task
 
 MAX_METRICS = 256
 MAX_CURVE_POINTS = 10_000
+# Means and spreads of values are still finite numbers.
+MAX_VALUE = 1e100
 
 
 class Status(IntEnum):
@@ -77,6 +82,13 @@ def is_full_training(task: Task, fidelity: float | None) -> bool:
     return values.is_full_training(fidelity, task.max_fidelity)
 
 
+
+def full_training_clause(max_fidelity: float | ColumnElement[float]) -> ColumnElement[bool]:
+    """The same of rows of ``experiments``, for the full training of their task: a number, or the column of tasks."""
+    fidelity = experiments.c.fidelity
+    return or_(fidelity.is_(None), literal(0.0) == max_fidelity, fidelity >= max_fidelity)
+
+
 def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Violation]:
     """Everything wrong with a report."""
     ended_well = outcome.status is Status.COMPLETED
@@ -85,6 +97,8 @@ def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Vio
         yield Violation(f"{field}.objective_value", "missing: a COMPLETED outcome has a value")
     elif ended_well and value is not None and not math.isfinite(value):
         yield Violation(f"{field}.objective_value", f"{value} is only allowed where the status is FAILED or STOPPED")
+    elif ended_well and value is not None and abs(value) > MAX_VALUE:
+        yield Violation(f"{field}.objective_value", f"must lie within {-MAX_VALUE:g} and {MAX_VALUE:g}, got {value:g}")
     for name, numbers in (("metrics", outcome.metrics), ("proxies", outcome.proxies)):
         if len(numbers) > MAX_METRICS:
             yield Violation(f"{field}.{name}", f"at most {MAX_METRICS} entries, got {len(numbers)}")
@@ -114,3 +128,6 @@ def curve_violations(
         previous = fidelity
         if finite and not math.isfinite(value):
             yield Violation(f"{field}[{index}].value", f"{value} is only allowed where the status is FAILED or STOPPED")
+        elif finite and abs(value) > MAX_VALUE:
+            limits = f"{-MAX_VALUE:g} and {MAX_VALUE:g}"
+            yield Violation(f"{field}[{index}].value", f"must lie within {limits}, got {value:g}")

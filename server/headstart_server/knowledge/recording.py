@@ -20,7 +20,7 @@ from headstart_server.knowledge.search_spaces import StoredSpace, find_search_sp
 from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json
 from headstart_server.knowledge.tables import architectures, experiments, outbox, task_summaries
 from headstart_server.knowledge.tasks import Incumbent, StoredTask, find_task, task_incumbent
-from headstart_server.runtime.errors import AlreadyExists
+from headstart_server.runtime.errors import AlreadyExists, NotFound
 
 # Called inside the transaction for each new experiment: the connection, the task's row number, the experiment.
 Listener = Callable[[Connection, int, NewExperiment], None]
@@ -60,19 +60,24 @@ def record(
         space = find_search_space(connection, namespace, space_id)
         positions = list(indices)
         group = [records[i] for i in positions]
-        for position, answer in zip(positions, _record_group(connection, task, space, group, listeners), strict=True):
+        kept = _record_group(connection, namespace, task, space, group, listeners)
+        for position, answer in zip(positions, kept, strict=True):
             answers[position] = answer
     return [answers[i] for i in range(len(records))]
 
 
 def _record_group(
     connection: Connection,
+    namespace: str,
     task: StoredTask,
     space: StoredSpace,
     records: Sequence[NewExperiment],
     listeners: Sequence[Listener],
 ) -> list[Recorded]:
     count = _lock_summary(connection, task.id, space.id)
+    if count == 0:
+        # Until now its full training could be changed, and may have been while this waited.
+        task = find_task(connection, namespace, task.task.task_id)
     known = _known(connection, task.id, records)
     fresh = _first_of_each(record for record in records if record.request_id not in known)
     if fresh:
@@ -103,7 +108,9 @@ def _lock_summary(connection: Connection, task: int, space: int) -> int:
     if count is None:
         fresh = insert(task_summaries).values(task_id=task, search_space_id=space)
         connection.execute(fresh.on_conflict_do_nothing())
-        count = connection.execute(query).scalar_one()
+        count = connection.execute(query).scalar()
+    if count is None:
+        raise NotFound("the task was deleted meanwhile", reason="TASK_NOT_FOUND")
     return int(count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import NamedTuple
 
@@ -30,13 +31,19 @@ def create_search_space(connection: Connection, namespace: str, space: SearchSpa
     )
     connection.execute(statement.on_conflict_do_nothing())
     stored = find_search_space(connection, namespace, space.search_space_id)
-    if space_to_json(stored.space) != space_to_json(space):
+    if _content(stored.space) != _content(space):
         raise AlreadyExists(
             f"search space {space.search_space_id!r} exists with another declaration; spaces never change: "
             "choose another search_space_id",
             reason="SEARCH_SPACE_ALREADY_EXISTS",
         )
     return stored
+
+
+
+def _content(space: SearchSpace) -> str:
+    """As text, in which True and 1 differ."""
+    return json.dumps(space_to_json(space), sort_keys=True)
 
 
 def find_search_space(connection: Connection, namespace: str, search_space_id: str) -> StoredSpace:

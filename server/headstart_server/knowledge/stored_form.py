@@ -1,4 +1,8 @@
-"""How spaces, candidates and canonical graphs look in JSON columns."""
+"""How spaces, candidates and canonical graphs look in JSON columns.
+
+JSONB keeps numbers as decimals: 1e25 comes back as an integer, and -0.0 loses its sign. So whole floats are put down as
+``{"float": "1e+25"}``; every value of a parameter or attribute goes through ``_value_to_json`` and back.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,31 @@ from headstart.spaces import (
 Json = Any
 
 
+def _value_to_json(value: Value) -> Json:
+    return {"float": repr(value)} if isinstance(value, float) and value.is_integer() else value
+
+
+def _value_from_json(stored: Json) -> Value:
+    value: Value = float(stored["float"]) if isinstance(stored, dict) else stored
+    return value
+
+
+def _values_to_json(values: Mapping[str, Value]) -> Json:
+    return {name: _value_to_json(value) for name, value in values.items()}
+
+
+def _values_from_json(stored: Mapping[str, Json]) -> dict[str, Value]:
+    return {name: _value_from_json(value) for name, value in stored.items()}
+
+
+def _pairs_to_json(pairs: tuple[tuple[str, Value], ...]) -> Json:
+    return [[name, _value_to_json(value)] for name, value in pairs]
+
+
+def _pairs_from_json(stored: Json) -> tuple[tuple[str, Value], ...]:
+    return tuple((name, _value_from_json(value)) for name, value in stored)
+
+
 def space_to_json(space: SearchSpace) -> Json:
     """Everything of a declaration but its id."""
     return {
@@ -52,10 +81,10 @@ def space_from_json(search_space_id: str, stored: Json) -> SearchSpace:
 
 
 def candidate_to_json(candidate: Candidate) -> Json:
-    stored: dict[str, Json] = {"values": dict(candidate.values)}
+    stored: dict[str, Json] = {"values": _values_to_json(candidate.values)}
     if candidate.graph is not None:
         stored["graph"] = {
-            "nodes": [{"op": node.op, "attributes": dict(node.attributes)} for node in candidate.graph.nodes],
+            "nodes": [{"op": node.op, "attributes": _values_to_json(node.attributes)} for node in candidate.graph.nodes],
             "edges": [list(edge) for edge in candidate.graph.edges],
         }
     return stored
@@ -64,27 +93,28 @@ def candidate_to_json(candidate: Candidate) -> Json:
 def candidate_from_json(stored: Json) -> Candidate:
     graph = stored.get("graph")
     if graph is None:
-        return Candidate(stored["values"])
-    nodes = tuple(Node(node["op"], node["attributes"]) for node in graph["nodes"])
-    return Candidate(stored["values"], Graph(nodes, tuple((source, target) for source, target in graph["edges"])))
+        return Candidate(_values_from_json(stored["values"]))
+    nodes = tuple(Node(node["op"], _values_from_json(node["attributes"])) for node in graph["nodes"])
+    edges = tuple((source, target) for source, target in graph["edges"])
+    return Candidate(_values_from_json(stored["values"]), Graph(nodes, edges))
 
 
 def canonical_to_json(canonical: CanonicalCandidate) -> Json:
     graph = canonical.graph
     return {
-        "graph": None if graph is None else [graph.ops, graph.attributes, graph.edges],
-        "values": canonical.values,
+        "graph": None if graph is None else [graph.ops, [_pairs_to_json(node) for node in graph.attributes], graph.edges],
+        "values": _pairs_to_json(canonical.values),
     }
 
 
 def canonical_from_json(fingerprint: str, stored: Json) -> CanonicalCandidate:
-    values = tuple((name, value) for name, value in stored["values"])
+    values = _pairs_from_json(stored["values"])
     if stored["graph"] is None:
         return CanonicalCandidate(None, values, fingerprint)
     ops, attributes, edges = stored["graph"]
     graph = CanonicalGraph(
         ops=tuple(ops),
-        attributes=tuple(tuple((name, value) for name, value in node) for node in attributes),
+        attributes=tuple(_pairs_from_json(node) for node in attributes),
         edges=tuple((source, target, count) for source, target, count in edges),
     )
     return CanonicalCandidate(graph, values, fingerprint)
@@ -93,30 +123,34 @@ def canonical_from_json(fingerprint: str, stored: Json) -> CanonicalCandidate:
 def _parameter_to_json(parameter: Parameter) -> Json:
     domain = parameter.domain
     if isinstance(domain, Categorical):
-        stored: dict[str, Json] = {"kind": "categorical", "choices": list(domain.choices)}
+        stored: dict[str, Json] = {"kind": "categorical", "choices": [_value_to_json(choice) for choice in domain.choices]}
     else:
         kind = "integer" if isinstance(domain, Integer) else "float"
-        stored = {"kind": kind, "lower": domain.lower, "upper": domain.upper, "logarithmic": domain.logarithmic}
+        bounds = {"lower": _value_to_json(domain.lower), "upper": _value_to_json(domain.upper)}
+        stored = {"kind": kind, **bounds, "logarithmic": domain.logarithmic}
     return {"name": parameter.name, "domain": stored, "condition": _condition_to_json(parameter.condition)}
 
 
 def _parameter_from_json(stored: Json) -> Parameter:
     domain = stored["domain"]
     if domain["kind"] == "categorical":
-        made: Categorical | Integer | Float = Categorical(tuple(domain["choices"]))
+        made: Categorical | Integer | Float = Categorical(tuple(map(_value_from_json, domain["choices"])))
     elif domain["kind"] == "integer":
         made = Integer(domain["lower"], domain["upper"], domain["logarithmic"])
     else:
-        made = Float(float(domain["lower"]), float(domain["upper"]), domain["logarithmic"])
+        lower, upper = (float(_value_from_json(domain[bound])) for bound in ("lower", "upper"))
+        made = Float(lower, upper, domain["logarithmic"])
     return Parameter(stored["name"], made, _condition_from_json(stored["condition"]))
 
 
 def _condition_to_json(condition: Condition | None) -> Json:
-    return None if condition is None else {"parameter": condition.parameter, "values": list(condition.values)}
+    if condition is None:
+        return None
+    return {"parameter": condition.parameter, "values": [_value_to_json(value) for value in condition.values]}
 
 
 def _condition_from_json(stored: Json) -> Condition | None:
-    return None if stored is None else Condition(stored["parameter"], tuple(stored["values"]))
+    return None if stored is None else Condition(stored["parameter"], tuple(map(_value_from_json, stored["values"])))
 
 
 def _template_to_json(template: GraphTemplate) -> Json:
@@ -150,11 +184,10 @@ def _template_from_json(stored: Json) -> GraphTemplate:
 
 
 def _source_to_json(source: Value | ValueOf) -> Json:
-    return {"parameter": source.parameter} if isinstance(source, ValueOf) else {"value": source}
+    return {"parameter": source.parameter} if isinstance(source, ValueOf) else {"value": _value_to_json(source)}
 
 
 def _source_from_json(stored: Mapping[str, Json]) -> Value | ValueOf:
     if "parameter" in stored:
         return ValueOf(stored["parameter"])
-    value: Value = stored["value"]
-    return value
+    return _value_from_json(stored["value"])

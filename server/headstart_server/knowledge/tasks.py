@@ -111,12 +111,21 @@ def list_tasks(connection: Connection, namespace: str, after: str, limit: int) -
 
 
 def update_task(connection: Connection, namespace: str, task: Task) -> StoredTask:
-    """Replace all but the objective. Raises NotFound, and FailedPrecondition when the objective would change."""
+    """Replace all but the objective, and once there are results, but the full training.
+
+    Raises NotFound, and FailedPrecondition when one of these would change.
+    """
+    connection.execute(_named(namespace).where(tasks.c.name == task.task_id).with_for_update(of=tasks))
     stored = find_task(connection, namespace, task.task_id)
     if (stored.task.metric, stored.task.maximize) != (task.metric, task.maximize):
         raise FailedPrecondition(
             f"the objective of task {task.task_id!r} cannot change, its results depend on it: create another task",
             reason="OBJECTIVE_IMMUTABLE",
+        )
+    if stored.task.max_fidelity != task.max_fidelity and any(found.experiment_count for found in stored.summaries):
+        raise FailedPrecondition(
+            f"the max_fidelity of task {task.task_id!r} cannot change, its results depend on it: create another task",
+            reason="FIDELITY_IMMUTABLE",
         )
     statement = update(tasks).where(tasks.c.id == stored.id)
     connection.execute(statement.values(updated_at=func.clock_timestamp(), **_columns(task)))

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
-from headstart.spaces import Candidate, nas_bench_201, sample
+from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpace, nas_bench_201, sample
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
-from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
+from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status, outcome_violations
 from headstart_server.knowledge.recording import Recorded
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tables import architectures, experiments, outbox
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import run_transaction
-from headstart_server.runtime.errors import AlreadyExists, NotFound
+from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
+from tests.waiting import wait_until
 
 SPACE = nas_bench_201()
 NAMESPACE = "default"
@@ -198,3 +200,117 @@ def test_task_of_other_content_is_refused_and_the_same_content_accepted(knowledg
 
 def test_search_space_survives_the_way_through_the_database(knowledge):
     assert knowledge.stored_search_space(NAMESPACE, SPACE.search_space_id).space == SPACE
+
+
+ODD = SearchSpace(
+    "odd",
+    parameters=(
+        Parameter("rate", Float(1e-3, 1e30)),
+        Parameter("size", Categorical((1e25, 1e17, 2.0, 3, True))),
+    ),
+)
+
+
+@pytest.mark.parametrize("rate", [1e25, 1e17, 0.5, 1.0])
+def test_floats_come_back_as_the_floats_they_were(recorder, knowledge, engine, rate):
+    run_transaction(engine, lambda c: knowledge.create_search_space(c, NAMESPACE, ODD))
+    candidate = Candidate({"rate": rate, "size": 1e25})
+    canonical = knowledge.canonical(NAMESPACE, ODD, candidate)
+    outcome = Outcome(Status.COMPLETED, 0.5, metrics={"loss": 1e25})
+    recorder.record(NewExperiment(uuid4(), "cifar", "odd", candidate, canonical, outcome))
+    (found,) = knowledge.list_experiments(NAMESPACE, "cifar", "odd", 0, 10)
+    stored = knowledge.stored_search_space(NAMESPACE, "odd").space
+    (architecture,) = knowledge.architectures(NAMESPACE, "odd").values()
+    assert repr(stored) == repr(ODD)
+    assert repr(found.candidate) == repr(architecture.candidate) == repr(candidate)
+    assert repr(architecture.canonical) == repr(canonical)
+    assert isinstance(found.outcome.metrics["loss"], float)
+
+
+def test_a_space_with_truth_values_is_not_one_with_numbers(knowledge, engine):
+    def create(*choices):
+        space = SearchSpace("flags", parameters=(Parameter("flag", Categorical(choices)),))
+        run_transaction(engine, lambda c: knowledge.create_search_space(c, NAMESPACE, space))
+
+    create(True, False)
+    create(True, False)
+    with pytest.raises(AlreadyExists):
+        create(1, 0)
+
+
+def test_full_training_of_a_task_is_settled_by_its_first_result(recorder, knowledge, engine):
+    def update(max_fidelity: float, description: str = "") -> None:
+        changed = replace(a_task("cifar"), max_fidelity=max_fidelity, description=description)
+        run_transaction(engine, lambda c: knowledge.update_task(c, NAMESPACE, changed))
+
+    update(100.0)
+    recorder.record(recorder.new(candidates(1)[0], Outcome(Status.COMPLETED, 0.5, fidelity=100.0)))
+    with pytest.raises(FailedPrecondition) as raised:
+        update(50.0)
+    assert raised.value.reason == "FIDELITY_IMMUTABLE"
+    update(100.0, "another")
+    assert knowledge.stored_task(NAMESPACE, "cifar").summaries[0].completed_count == 1
+
+
+def test_results_of_an_architecture_are_those_of_full_trainings(recorder, knowledge):
+    one, two = candidates(2)
+    recorder.record(
+        recorder.new(one, Outcome(Status.COMPLETED, 0.99, fidelity=10.0)),
+        recorder.new(one, Outcome(Status.COMPLETED, 0.5, fidelity=200.0)),
+        recorder.new(one, completed(0.4)),
+        recorder.new(two, Outcome(Status.COMPLETED, 0.99, fidelity=10.0)),
+    )
+    nearest = [(knowledge.canonical(NAMESPACE, SPACE, each).fingerprint, 0.0) for each in (one, two)]
+    first, second = knowledge.matches(NAMESPACE, SPACE.search_space_id, nearest)
+    assert [result.objective_value for result in first.results] == [0.5]
+    assert second.results == []
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_recording_on_a_task_that_is_deleted_meanwhile_is_not_found(recorder, knowledge, engine, before):
+    one, two = candidates(2)
+    if before:
+        recorder.record(recorder.new(one, completed(0.5)))
+    with engine.begin() as deleting:
+        knowledge.delete_task(deleting, NAMESPACE, "cifar")
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(recorder.record, recorder.new(two, completed(0.5)))
+            wait_until(lambda: waits_for_a_lock(engine))
+            deleting.commit()
+            with pytest.raises(NotFound) as raised:
+                waiting.result()
+    assert raised.value.reason == "TASK_NOT_FOUND"
+
+
+def test_one_request_id_in_two_spaces_at_once_is_one_experiment_and_one_refusal(recorder, knowledge, engine):
+    run_transaction(engine, lambda c: knowledge.create_search_space(c, NAMESPACE, ODD))
+    request_id = uuid4()
+    candidate = Candidate({"rate": 0.5, "size": 3})
+    canonical = knowledge.canonical(NAMESPACE, ODD, candidate)
+    other = NewExperiment(request_id, "cifar", "odd", candidate, canonical, completed(0.5))
+    with engine.begin() as first:
+        knowledge.record(first, NAMESPACE, [recorder.new(candidates(1)[0], completed(0.5), request_id=request_id)])
+        with ThreadPoolExecutor(1) as thread:
+            second = thread.submit(recorder.record, other)
+            wait_until(lambda: waits_for_a_lock(engine))
+            first.commit()
+            with pytest.raises(AlreadyExists) as raised:
+                second.result()
+    assert raised.value.reason == "REQUEST_ID_REUSED"
+
+
+@pytest.mark.parametrize("value", [1.7e308, -1.1e100])
+def test_values_that_cannot_be_reckoned_with_are_refused(value):
+    outcome = Outcome(Status.COMPLETED, value, curve=((1.0, value),))
+    fields = [violation.field for violation in outcome_violations(outcome)]
+    assert fields == ["outcome.objective_value", "outcome.learning_curve[0].value"]
+    assert not list(outcome_violations(Outcome(Status.FAILED, value)))
+    assert not list(outcome_violations(Outcome(Status.COMPLETED, 1e100)))
+
+
+def waits_for_a_lock(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        )
+        return bool(found.scalar_one())
