@@ -28,6 +28,11 @@ class Rooms:
     warm_start: WarmStartService
     strategy: StrategyService
 
+    def close(self) -> None:
+        """End all connections."""
+        self.prediction.close()
+        self.engine.dispose()
+
 
 def open_rooms(settings: Settings) -> Rooms:
     """The rooms of a server or worker. Connects to nothing yet."""

@@ -6,8 +6,11 @@ Any number of workers may run: each piece of work is claimed by a lock in Postgr
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
+import time
+from functools import partial
 
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.architecture_index import IndexUnavailable
@@ -20,6 +23,7 @@ from headstart_server.runtime.settings import Settings
 
 _TRAIN = "train"
 _PAUSE_SECONDS = 5.0
+_SECONDS_BETWEEN_COMPARISONS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ def run_worker(settings: Settings, once: bool) -> None:
             raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
     else:
         _work_until_stopped(worker, settings.worker_poll_seconds)
-    rooms.engine.dispose()
+    rooms.close()
 
 
 def _work_until_stopped(worker: Worker, poll_seconds: float) -> None:
@@ -65,9 +69,13 @@ class Worker:
         self._rooms = rooms
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
+        self._compared = -math.inf
 
     def drain(self) -> None:
         """Work until nothing is left. Raises IndexUnavailable where the vector index is out of reach."""
+        while self.step():
+            pass
+        self._compared = -math.inf
         while self.step():
             pass
 
@@ -75,7 +83,8 @@ class Worker:
         """A piece of each kind of work; False where there was none."""
         # The index first: it is quick, and a search may wait for it.
         indexed = self._index()
-        return self._train() or indexed
+        mended = self._mend_index()
+        return self._train() or indexed or mended
 
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""
@@ -95,7 +104,7 @@ class Worker:
             metrics.TRAINING_FAILURES.inc()
             raise
         if version is None:
-            self._too_few[job.namespace, job.subject] = counts[job.namespace, job.subject]
+            self._too_few[job.namespace, job.subject] = counts.get((job.namespace, job.subject), 0)
         else:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
             metrics.MODEL_NUMBER.labels(job.namespace, job.subject).set(version.number)
@@ -108,6 +117,28 @@ class Worker:
         metrics.VECTORS_INDEXED.inc(delivered)
         metrics.OUTBOX_DEPTH.set(self._rooms.knowledge.outbox_depth())
         return delivered > 0
+
+    def _mend_index(self) -> bool:
+        """Now and then, index the spaces again of which the vector index has lost something; whether there were any."""
+        if time.monotonic() - self._compared < _SECONDS_BETWEEN_COMPARISONS:
+            return False
+        self._compared = time.monotonic()
+        knowledge, found = self._rooms.knowledge, False
+        for space in knowledge.indexed_spaces():
+            version = self._rooms.prediction.embedding_version
+            try:
+                held = knowledge.index_size(space.namespace, space.search_space_id, version)
+            except IndexUnavailable as error:
+                logger.warning("cannot compare the vector index with the records: %s", error)
+                return found
+            if held < space.architecture_count:
+                logger.warning(
+                    "the vector index holds %d of %d architectures of %s/%s: indexing them again",
+                    *(held, space.architecture_count, space.namespace, space.search_space_id),
+                )
+                run_transaction(self._rooms.engine, partial(knowledge.index_again, space=space))
+                found = True
+        return found
 
     def _deliver(self, namespace: str, space_id: str, architectures: list[Architecture]) -> None:
         prediction = self._rooms.prediction

@@ -65,7 +65,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     await preparing
     database.close()
     models.close()
-    rooms.engine.dispose()
+    rooms.close()
 
 
 async def serve_predictor(settings: Settings, ready: Ready | None = None) -> None:

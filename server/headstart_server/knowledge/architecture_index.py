@@ -15,7 +15,7 @@ import numpy as np
 from chromadb.api import ClientAPI
 from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings as ChromaSettings
-from chromadb.errors import ChromaError
+from chromadb.errors import ChromaError, NotFoundError
 from numpy.typing import NDArray
 
 # Everything that chromadb raises when its server is gone, restarting or wiped.
@@ -49,11 +49,23 @@ class ArchitectureIndex:
             raise self._lost(error) from error
 
     def nearest(
-        self, namespace: str, space_id: str, version: str, embedding: NDArray[np.float32], count: int
+        self,
+        namespace: str,
+        space_id: str,
+        version: str,
+        embedding: NDArray[np.float32],
+        count: int,
+        least_size: int = 0,
     ) -> list[tuple[str, float]]:
-        """Fingerprints with distances, nearest first, for one ``embedding`` [d]. Raises IndexUnavailable."""
+        """Fingerprints with distances, nearest first, for one ``embedding`` [d].
+
+        Raises IndexUnavailable, also where the index holds fewer than ``least_size`` architectures.
+        """
         try:
             collection = self._collection(namespace, space_id, version)
+            held = int(collection.count()) if least_size else 0
+            if held < least_size:
+                raise IndexUnavailable(f"Chroma at {self._url} holds {held} architectures of at least {least_size}")
             found = collection.query(query_embeddings=embedding[None, :], n_results=count, include=["distances"])
         except _FAILURES as error:
             raise self._lost(error) from error
@@ -63,9 +75,11 @@ class ArchitectureIndex:
         return [(name, float(max(d, 0.0)) ** 0.5) for name, d in zip(found["ids"][0], distances[0], strict=True)]
 
     def size(self, namespace: str, space_id: str, version: str) -> int:
-        """How many architectures the index holds. Raises IndexUnavailable."""
+        """How many architectures the index holds: none without a collection. Raises IndexUnavailable."""
         try:
             return int(self._collection(namespace, space_id, version).count())
+        except NotFoundError:
+            return 0
         except _FAILURES as error:
             raise self._lost(error) from error
 

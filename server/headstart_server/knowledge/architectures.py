@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
@@ -20,6 +20,18 @@ class Architecture:
     fingerprint: str
     candidate: Candidate
     canonical: CanonicalCandidate
+
+
+def count_in_space(connection: Connection, namespace: str, space_id: str) -> int:
+    """How many distinct architectures a space has."""
+    query = (
+        select(func.count())
+        .select_from(architectures)
+        .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .where(namespaces.c.name == namespace, search_spaces.c.name == space_id)
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 class ArchitectureCache:

@@ -117,7 +117,6 @@ def _in(namespace: str, task_id: str, space_id: str) -> Select[Any]:
     )
 
 
-
 def _floats(stored: Mapping[str, float]) -> Mapping[str, float]:
     """JSON columns give large floats back as integers."""
     return {name: float(number) for name, number in stored.items()}

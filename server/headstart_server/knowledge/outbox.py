@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
@@ -13,6 +14,16 @@ from headstart_server.knowledge.tables import architectures, namespaces, outbox,
 
 # Gets namespace, search space id and the architectures to index.
 Deliver = Callable[[str, str, list[Architecture]], None]
+
+
+@dataclass(frozen=True)
+class IndexedSpace:
+    """A space of which no architecture waits."""
+
+    number: int
+    namespace: str
+    search_space_id: str
+    architecture_count: int
 
 
 def deliver_batch(connection: Connection, deliver: Deliver, limit: int = 500) -> int:
@@ -56,3 +67,29 @@ def deliver_batch(connection: Connection, deliver: Deliver, limit: int = 500) ->
 def waiting(connection: Connection) -> int:
     """How many architectures the index does not hold yet."""
     return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
+
+
+def indexed_spaces(connection: Connection) -> list[IndexedSpace]:
+    """Every space that has architectures and none waiting."""
+    rows = connection.execute(
+        select(
+            search_spaces.c.id,
+            namespaces.c.name.label("namespace"),
+            search_spaces.c.name.label("space"),
+            func.count(architectures.c.id).label("number"),
+        )
+        .select_from(architectures)
+        .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .outerjoin(outbox, outbox.c.architecture_id == architectures.c.id)
+        .group_by(search_spaces.c.id, namespaces.c.name, search_spaces.c.name)
+        .having(func.count(outbox.c.id) == 0)
+        .order_by(search_spaces.c.id)
+    )
+    return [IndexedSpace(row.id, row.namespace, row.space, row.number) for row in rows]
+
+
+def put_all(connection: Connection, space: IndexedSpace) -> None:
+    """Let every architecture of a space wait again, in the order of recording."""
+    of_space = select(architectures.c.id).where(architectures.c.search_space_id == space.number)
+    connection.execute(insert(outbox).from_select(["architecture_id"], of_space.order_by(architectures.c.id)))

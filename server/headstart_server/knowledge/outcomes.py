@@ -82,7 +82,6 @@ def is_full_training(task: Task, fidelity: float | None) -> bool:
     return values.is_full_training(fidelity, task.max_fidelity)
 
 
-
 def full_training_clause(max_fidelity: float | ColumnElement[float]) -> ColumnElement[bool]:
     """The same of rows of ``experiments``, for the full training of their task: a number, or the column of tasks."""
     fidelity = experiments.c.fidelity

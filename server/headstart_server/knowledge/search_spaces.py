@@ -40,7 +40,6 @@ def create_search_space(connection: Connection, namespace: str, space: SearchSpa
     return stored
 
 
-
 def _content(space: SearchSpace) -> str:
     """As text, in which True and 1 differ."""
     return json.dumps(space_to_json(space), sort_keys=True)

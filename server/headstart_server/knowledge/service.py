@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -18,13 +18,24 @@ from sqlalchemy import Connection, Engine, func, select
 
 from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace, candidate_violations, canonicalize
 from headstart.spaces.validation import require
-from headstart_server.knowledge import experiments, outbox, recording, search_spaces, similarity, tables, tasks
+from headstart_server.knowledge import (
+    architectures,
+    experiments,
+    outbox,
+    recording,
+    search_spaces,
+    similarity,
+    tables,
+    tasks,
+)
 from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
 from headstart_server.knowledge.architectures import Architecture, ArchitectureCache
 from headstart_server.knowledge.observations import ObservationCache, Observations, no_observations
 from headstart_server.knowledge.outcomes import NewExperiment
 
 _CANONICAL_CACHE = 200_000
+# Share of a space's architectures that the vector index may lack and still be asked.
+_INDEX_LAG = 0.01
 
 logger = logging.getLogger(__name__)
 
@@ -182,12 +193,18 @@ class KnowledgeService:
         with self._engine.connect() as connection:
             return self._observations.of_space(connection, namespace, search_space_id)
 
-    def architectures(self, namespace: str, search_space_id: str) -> Mapping[str, Architecture]:
-        """By fingerprint, at least all architectures that ``tasks_observed`` speaks of."""
+    def architectures(
+        self, namespace: str, search_space_id: str, fingerprints: Iterable[str] | None = None
+    ) -> Mapping[str, Architecture]:
+        """By fingerprint, at least those asked for, as far as they are recorded; else all of the present tasks.
+
+        Who holds observations asks by their fingerprints: their task may be deleted meanwhile.
+        """
         with self._engine.connect() as connection:
-            observed = self._observations.of_space(connection, namespace, search_space_id)
-            wanted = set().union(*(observations.fingerprints for observations in observed))
-            return self._architectures.of(connection, namespace, search_space_id, wanted)
+            if fingerprints is None:
+                observed = self._observations.of_space(connection, namespace, search_space_id)
+                fingerprints = set().union(*(observations.fingerprints for observations in observed))
+            return self._architectures.of(connection, namespace, search_space_id, fingerprints)
 
     def search_spaces_by_growth(self) -> list[tuple[str, str, int]]:
         """Namespace, search space id and number of experiments, of every space that has any."""
@@ -220,12 +237,29 @@ class KnowledgeService:
         """Put embeddings [n, d] into the vector index. Raises IndexUnavailable."""
         self._index.upsert(namespace, space_id, version, fingerprints, embeddings)
 
+    def index_size(self, namespace: str, space_id: str, version: str) -> int:
+        """How many architectures the vector index holds. Raises IndexUnavailable."""
+        return self._index.size(namespace, space_id, version)
+
+    def indexed_spaces(self) -> list[outbox.IndexedSpace]:
+        """The spaces of which the vector index should hold every architecture, as none waits."""
+        with self._engine.connect() as connection:
+            return outbox.indexed_spaces(connection)
+
+    def index_again(self, connection: Connection, space: outbox.IndexedSpace) -> None:
+        """Put all architectures of a space into the outbox."""
+        outbox.put_all(connection, space)
+
     def nearest_fingerprints(
         self, namespace: str, space_id: str, version: str, embedding: NDArray[np.float32], count: int
     ) -> list[tuple[str, float]] | None:
-        """From the vector index, nearest first; None where it is out of reach or does not hold the space yet."""
+        """From the vector index, nearest first; None where it is out of reach or lacks much of the space."""
+        with self._engine.connect() as connection:
+            recorded = architectures.count_in_space(connection, namespace, space_id)
         try:
-            return self._index.nearest(namespace, space_id, version, embedding, count)
+            # The index follows what is recorded a moment later.
+            least = recorded - int(_INDEX_LAG * recorded)
+            return self._index.nearest(namespace, space_id, version, embedding, count, least)
         except IndexUnavailable as error:
             logger.warning("vector index unavailable, answering without it: %s", error)
             return None

@@ -84,7 +84,9 @@ def candidate_to_json(candidate: Candidate) -> Json:
     stored: dict[str, Json] = {"values": _values_to_json(candidate.values)}
     if candidate.graph is not None:
         stored["graph"] = {
-            "nodes": [{"op": node.op, "attributes": _values_to_json(node.attributes)} for node in candidate.graph.nodes],
+            "nodes": [
+                {"op": node.op, "attributes": _values_to_json(node.attributes)} for node in candidate.graph.nodes
+            ],
             "edges": [list(edge) for edge in candidate.graph.edges],
         }
     return stored
@@ -102,7 +104,9 @@ def candidate_from_json(stored: Json) -> Candidate:
 def canonical_to_json(canonical: CanonicalCandidate) -> Json:
     graph = canonical.graph
     return {
-        "graph": None if graph is None else [graph.ops, [_pairs_to_json(node) for node in graph.attributes], graph.edges],
+        "graph": None
+        if graph is None
+        else [graph.ops, [_pairs_to_json(node) for node in graph.attributes], graph.edges],
         "values": _pairs_to_json(canonical.values),
     }
 
@@ -123,7 +127,10 @@ def canonical_from_json(fingerprint: str, stored: Json) -> CanonicalCandidate:
 def _parameter_to_json(parameter: Parameter) -> Json:
     domain = parameter.domain
     if isinstance(domain, Categorical):
-        stored: dict[str, Json] = {"kind": "categorical", "choices": [_value_to_json(choice) for choice in domain.choices]}
+        stored: dict[str, Json] = {
+            "kind": "categorical",
+            "choices": [_value_to_json(choice) for choice in domain.choices],
+        }
     else:
         kind = "integer" if isinstance(domain, Integer) else "float"
         bounds = {"lower": _value_to_json(domain.lower), "upper": _value_to_json(domain.upper)}

@@ -61,10 +61,6 @@ class Scale:
         kept = np.unique(np.linspace(0, len(self.scores) - 1, knots).astype(np.int64))
         return Scale(self.scores[kept], self.oriented[kept], self.maximize)
 
-    def to_scores(self, values: Numbers) -> Numbers:
-        """Normal scores of values within the range of those known; beyond it the outermost score."""
-        return np.asarray(np.interp(values if self.maximize else -values, self.oriented, self.scores))
-
     def moments(self, means: Numbers, deviations: Numbers) -> tuple[Numbers, Numbers]:
         """Mean and standard deviation in the task's unit of normal distributions [n] of the score."""
         points = self.to_unit(means[:, None] + deviations[:, None] * _POINTS)

@@ -39,6 +39,9 @@ class Scorer(Protocol):
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         """Raises NotFound for an unknown version, Unavailable where the model is out of reach."""
 
+    def close(self) -> None:
+        """End what is open. Nothing is asked of it afterwards."""
+
 
 def open_scorer(engine: Engine, settings: Settings) -> Scorer:
     """The scorer that the settings ask for. Connects to nothing yet."""
@@ -60,6 +63,10 @@ class LocalScorer:
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         return self.model(model_version).score(candidates)
+
+    def close(self) -> None:
+        with self._lock:
+            self._models.clear()
 
     def kernels(self) -> GraphKernels:
         """Loaded when first asked for, since DGL takes its time. Raises StartupError."""

@@ -108,6 +108,10 @@ class PredictionService:
         if isinstance(self._scorer, LocalScorer):
             self._scorer.kernels()
 
+    def close(self) -> None:
+        """Nothing is asked of it afterwards."""
+        self._scorer.close()
+
     # What candidates are worth
 
     def predict(
@@ -182,7 +186,8 @@ class PredictionService:
         experiment_count = sum(observations.count for observations in observed)
         if experiment_count < self._settings.training_min_experiments:
             return None
-        recorded = self._knowledge.architectures(namespace, search_space_id)
+        wanted = {fingerprint for observations in observed for fingerprint in observations.fingerprints}
+        recorded = self._knowledge.architectures(namespace, search_space_id, wanted)
         artefact = train_model(
             space,
             [TaskLabels(observations.task, labels_of(observations)) for observations in observed],
@@ -232,7 +237,7 @@ class PredictionService:
                 namespace,
                 version.name,
                 observations,
-                lambda: self._knowledge.architectures(namespace, space_id),
+                lambda wanted: self._knowledge.architectures(namespace, space_id, wanted),
                 self._features_of(namespace, space_id),
                 lambda missing: self._unseen_scores(version, missing),
             )
@@ -263,7 +268,8 @@ class PredictionService:
         sources = [] if labels.completed_count >= _ENOUGH_OWN else self._sources(namespace, observations)
         features = self._features_of(namespace, observations.search_space_id)
         if sources:
-            recorded = self._knowledge.architectures(namespace, observations.search_space_id)
+            wanted = [fingerprint for source in sources for fingerprint in source.fingerprints]
+            recorded = self._knowledge.architectures(namespace, observations.search_space_id, wanted)
             known = [
                 (features.vectors([recorded[each].canonical for each in source.fingerprints]), source.values)
                 for source in sources
@@ -291,7 +297,7 @@ class PredictionService:
             namespace,
             "",
             observations,
-            lambda: self._knowledge.architectures(namespace, observations.search_space_id),
+            lambda wanted: self._knowledge.architectures(namespace, observations.search_space_id, wanted),
             features,
             None,
         )

@@ -17,8 +17,8 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.spaces import CanonicalCandidate, SearchSpace
-from headstart_server.prediction.feature_layout import FeatureLayout, feature_layout
+from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.feature_layout import FeatureLayout
 from headstart_server.prediction.graph_batch import BatchAssembler, Floats, GraphBatch, Integers
 
 # Changes with the meaning of the vectors: vectors of different versions are not comparable.
@@ -70,11 +70,6 @@ class StructuralFeatures:
                 self._cache[fingerprint] = row
             while len(self._cache) > _CACHED_CANDIDATES:
                 self._cache.popitem(last=False)
-
-
-def structural_embedding(space: SearchSpace, candidates: Sequence[CanonicalCandidate]) -> Floats:
-    """Feature vectors, float32 [candidates, width], for a caller that keeps nothing."""
-    return StructuralFeatures(feature_layout(space)).vectors(candidates)
 
 
 def batch_features(layout: FeatureLayout, subsets: Floats, batch: GraphBatch) -> Floats:

@@ -86,7 +86,7 @@ class TaskPredictors:
         namespace: str,
         model_version: str,
         observations: Observations,
-        architectures: Callable[[], Mapping[str, Architecture]],
+        architectures: Callable[[Sequence[str]], Mapping[str, Architecture]],
         features: StructuralFeatures,
         unseen_scores: UnseenScores | None,
     ) -> TaskPredictor:
@@ -110,7 +110,7 @@ def _fit(
     before: _Kept | None,
     labels: Labels,
     observations: Observations,
-    architectures: Callable[[], Mapping[str, Architecture]],
+    architectures: Callable[[Sequence[str]], Mapping[str, Architecture]],
     features: StructuralFeatures,
     unseen_scores: UnseenScores | None,
 ) -> _Kept:
@@ -118,7 +118,7 @@ def _fit(
     labels = most_telling(labels, maximize)
     canonicals = {} if before is None else before.candidates
     if any(fingerprint not in canonicals for fingerprint in labels.fingerprints):
-        recorded = architectures()
+        recorded = architectures(labels.fingerprints)
         canonicals = {fingerprint: recorded[fingerprint].canonical for fingerprint in labels.fingerprints}
     candidates = [canonicals[fingerprint] for fingerprint in labels.fingerprints]
     rows = {} if before is None else dict(before.rows)

@@ -94,8 +94,9 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     """The result of ``work`` after its commit.
 
     ``work`` runs again, from its beginning, after a deadlock or serialization failure: it must not act outside the
-    database. So it does, once, when another transaction was first to insert a unique key: now it finds that row. A connection lost during the commit is Unavailable and not retried, since the commit may have happened;
-    repeating is for the caller, whose request_id makes it safe.
+    database. So it does, once, when another transaction was first to insert a unique key: now it finds that row. A
+    connection lost during the commit is Unavailable and not retried, since the commit may have happened; repeating is
+    for the caller, whose request_id makes it safe.
     """
     was_second = False
     for attempt in range(1, TRANSACTION_TRIES + 1):

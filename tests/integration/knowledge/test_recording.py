@@ -311,6 +311,6 @@ def test_values_that_cannot_be_reckoned_with_are_refused(value):
 def waits_for_a_lock(engine: Engine) -> bool:
     with engine.connect() as connection:
         found = connection.execute(
-            text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+            text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')")
         )
         return bool(found.scalar_one())

@@ -7,15 +7,16 @@ import pytest
 from scipy.stats import kendalltau
 
 from headstart_server.prediction.adaptation import AdaptedPredictor, agreement
+from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.gaussian_process import GaussianProcess
 from headstart_server.prediction.graph_batch import Floats
 from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale, normal_scores
-from headstart_server.prediction.structural_features import structural_embedding
+from headstart_server.prediction.structural_features import StructuralFeatures
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_canonicals, toy_values
 
 ALL = toy_canonicals(600)
-FEATURES = structural_embedding(SPACE, ALL)
+FEATURES = StructuralFeatures(feature_layout(SPACE)).vectors(ALL)
 VALUES = toy_values(ALL, noise=1.0)
 EXACT = np.array([toy_accuracy(each) for each in ALL])
 

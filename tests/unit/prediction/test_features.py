@@ -23,7 +23,7 @@ from headstart.spaces import (
 )
 from headstart_server.prediction.feature_layout import feature_layout, layout_from_json, layout_to_json
 from headstart_server.prediction.graph_batch import BatchAssembler
-from headstart_server.prediction.structural_features import StructuralFeatures, structural_embedding
+from headstart_server.prediction.structural_features import StructuralFeatures
 from tests.unit.prediction.toys import SPACE, toy_canonicals
 
 
@@ -31,23 +31,25 @@ from tests.unit.prediction.toys import SPACE, toy_canonicals
 def test_features_have_one_length_in_a_space_and_are_finite(space: SearchSpace) -> None:
     generator = random.Random(0)
     canonicals = [canonicalize(space, sample(space, generator)) for _ in range(50)]
-    one_by_one = np.concatenate([structural_embedding(space, [canonical]) for canonical in canonicals])
-    together = structural_embedding(space, canonicals)
+    one_by_one = np.concatenate(
+        [StructuralFeatures(feature_layout(space)).vectors([canonical]) for canonical in canonicals]
+    )
+    together = StructuralFeatures(feature_layout(space)).vectors(canonicals)
     np.testing.assert_allclose(together, one_by_one, rtol=1e-6)
     assert together.dtype == np.float32
     assert np.isfinite(together).all()
-    assert len(structural_embedding(space, [])) == 0
+    assert len(StructuralFeatures(feature_layout(space)).vectors([])) == 0
 
 
 def test_features_tell_different_cells_apart() -> None:
     canonicals = toy_canonicals(300)
-    assert len(np.unique(structural_embedding(SPACE, canonicals), axis=0)) > 290
+    assert len(np.unique(StructuralFeatures(feature_layout(SPACE)).vectors(canonicals), axis=0)) > 290
 
 
 def test_longest_and_shortest_paths_are_counted_in_ops() -> None:
     space = SearchSpace("evolved", op_roles={"in": OpRole.INPUT, "out": OpRole.OUTPUT, "a": None}, explicit_graphs=True)  # type: ignore[dict-item]
     chain = Graph(tuple(Node(op) for op in ("in", "a", "a", "a", "out")), ((0, 1), (1, 2), (2, 3), (3, 4), (0, 3)))
-    vector = structural_embedding(space, [canonicalize(space, Candidate({}, chain))])[0]
+    vector = StructuralFeatures(feature_layout(space)).vectors([canonicalize(space, Candidate({}, chain))])[0]
     # Three ops on the longest way, one on the shortest, two ways in all: the last three numbers before attributes.
     longest, shortest, ways = vector[-32 - 3 :][:3]
     np.testing.assert_allclose([longest, shortest, ways], np.log1p([3.0, 1.0, 2.0]), rtol=1e-5)
@@ -64,7 +66,7 @@ def test_inactive_parameters_and_logarithmic_ranges_have_their_places() -> None:
         "weight_decay": 1e-6,
         "dropout": 0.25,
     }
-    vector = structural_embedding(space, [canonicalize(space, Candidate(values))])[0]
+    vector = StructuralFeatures(feature_layout(space)).vectors([canonicalize(space, Candidate(values))])[0]
     expected = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.5, 0.0, 1.0, 0.0, 0.5]
     np.testing.assert_allclose(vector, expected, atol=1e-6)
 

@@ -242,6 +242,22 @@ def test_versions_count_up_and_old_ones_are_removed(room: Room) -> None:
         assert connection.execute(select(func.count()).select_from(task_summaries)).scalar_one() == 1
 
 
+def test_task_that_is_deleted_while_it_is_predicted_takes_nothing_along(room: Room) -> None:
+    pairs = toy_candidates(40)
+    room.task("target")
+    room.task("source")
+    room.record("target", pairs[:20], values_of(pairs[:20]))
+    room.record("source", pairs[:20], values_of(pairs[:20]))
+    observations = room.knowledge.observations("default", "target", SPACE_ID)
+    with room.engine.begin() as connection:
+        room.knowledge.delete_task(connection, "default", "source")
+        room.knowledge.delete_task(connection, "default", "target")
+    fresh = Room(room.engine, room.settings)
+    asked = [canonical for _, canonical in pairs[20:]]
+    told = fresh.prediction._from_records("default", observations, asked, 0.9, degraded=False)
+    assert len(told.estimates.means) == 20
+
+
 def test_nearest_recorded_architecture_of_a_recorded_one_is_itself(room: Room) -> None:
     pairs = toy_candidates(50)
     room.task("target")

@@ -1,0 +1,82 @@
+"""The worker's promises: the vector index mends itself, and nothing that vanishes meanwhile stops it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from uuid import uuid4
+
+import chromadb
+import pytest
+
+from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
+from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
+from headstart_server.knowledge.tasks import Task
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.jobs import Job
+from headstart_server.runtime.settings import Settings
+from headstart_server.worker import Worker
+
+SPACE = nas_bench_201()
+SPACE_ID = SPACE.search_space_id
+COUNT = 30
+
+
+@pytest.fixture
+def rooms(settings: Settings) -> Iterator[Rooms]:
+    """With one task that has COUNT results."""
+    rooms = open_rooms(settings)
+
+    def create(connection):
+        rooms.knowledge.create_search_space(connection, "default", SPACE)
+        rooms.knowledge.create_task(connection, "default", Task("cifar", "", "accuracy", True, {}, {}, "", 0.0))
+
+    run_transaction(rooms.engine, create)
+    generator = random.Random(0)
+    records = []
+    for _ in range(COUNT):
+        candidate = sample(SPACE, generator)
+        canonical = rooms.knowledge.canonical("default", SPACE, candidate)
+        outcome = Outcome(Status.COMPLETED, generator.random())
+        records.append(NewExperiment(uuid4(), "cifar", SPACE_ID, candidate, canonical, outcome))
+    run_transaction(rooms.engine, lambda connection: rooms.knowledge.record(connection, "default", records))
+    yield rooms
+    rooms.engine.dispose()
+
+
+def nearest(rooms: Rooms, canonical: CanonicalCandidate) -> list[tuple[str, float]] | None:
+    embedding = rooms.prediction.embed("default", SPACE_ID, [canonical])[0]
+    version = rooms.prediction.embedding_version
+    return rooms.knowledge.nearest_fingerprints("default", SPACE_ID, version, embedding, 5)
+
+
+@pytest.mark.parametrize("lost", ["all", "half"])
+def test_index_that_lost_something_is_not_asked_and_mends_itself(rooms: Rooms, chroma_url: str, lost: str) -> None:
+    canonical = next(iter(rooms.knowledge.architectures("default", SPACE_ID).values())).canonical
+    worker = Worker(rooms)
+    worker.drain()
+    before = nearest(rooms, canonical)
+    assert before is not None
+    assert before[0] == (canonical.fingerprint, 0.0)
+
+    client = chromadb.HttpClient(*chroma_url.removeprefix("http://").split(":"))
+    (collection,) = client.list_collections()
+    if lost == "all":
+        client.delete_collection(collection.name)
+    else:
+        collection.delete(collection.get()["ids"][::2])
+    assert nearest(rooms, canonical) is None
+
+    worker.drain()
+    after = nearest(rooms, canonical)
+    assert after is not None
+    assert after[0] == before[0]
+    assert [distance for _, distance in after] == pytest.approx([distance for _, distance in before], abs=1e-4)
+    assert rooms.knowledge.outbox_depth() == 0
+
+
+def test_space_whose_only_task_was_deleted_is_not_trained(rooms: Rooms) -> None:
+    run_transaction(rooms.engine, lambda connection: rooms.knowledge.delete_task(connection, "default", "cifar"))
+    Worker(rooms)._train_space(Job("train", "default", SPACE_ID))
+    assert not Worker(rooms)._train()
