@@ -9,7 +9,12 @@ from uuid import uuid4
 import chromadb
 import pytest
 
+from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
+from headstart.v1.knowledge_base_service_pb2 import SearchArchitecturesRequest, SearchArchitecturesResponse
+from headstart_server.api import pagination
+from headstart_server.api.blocking import BlockingWork
+from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task
@@ -45,6 +50,19 @@ def rooms(settings: Settings) -> Iterator[Rooms]:
     rooms.engine.dispose()
 
 
+def search(rooms: Rooms, canonical: CanonicalCandidate) -> SearchArchitecturesResponse:
+    (candidate,) = (
+        found.candidate
+        for found in rooms.knowledge.architectures("default", SPACE_ID).values()
+        if found.fingerprint == canonical.fingerprint
+    )
+    request = SearchArchitecturesRequest(search_space_id=SPACE_ID, candidate=candidate_to_proto(candidate), count=20)
+    work = BlockingWork(1, "test")
+    answer = KnowledgeBaseServicer(rooms, work, work)._search_architectures(request)
+    work.close()
+    return answer
+
+
 def nearest(rooms: Rooms, canonical: CanonicalCandidate) -> list[tuple[str, float]] | None:
     embedding = rooms.prediction.embed("default", SPACE_ID, [canonical])[0]
     version = rooms.prediction.embedding_version
@@ -67,6 +85,9 @@ def test_index_that_lost_something_is_not_asked_and_mends_itself(rooms: Rooms, c
     else:
         collection.delete(collection.get()["ids"][::2])
     assert nearest(rooms, canonical) is None
+    without = search(rooms, canonical)
+    assert without.degraded
+    assert without.matches[0].fingerprint == canonical.fingerprint
 
     worker.drain()
     after = nearest(rooms, canonical)
@@ -74,6 +95,15 @@ def test_index_that_lost_something_is_not_asked_and_mends_itself(rooms: Rooms, c
     assert after[0] == before[0]
     assert [distance for _, distance in after] == pytest.approx([distance for _, distance in before], abs=1e-4)
     assert rooms.knowledge.outbox_depth() == 0
+    assert not search(rooms, canonical).degraded
+
+
+def test_nearest_architectures_are_as_many_as_a_message_takes(rooms: Rooms, monkeypatch) -> None:
+    canonical = next(iter(rooms.knowledge.architectures("default", SPACE_ID).values())).canonical
+    whole = search(rooms, canonical)
+    assert len(whole.matches) == 20
+    monkeypatch.setattr(pagination, "_PAGE_BYTES", sum(match.ByteSize() for match in whole.matches[:7]))
+    assert list(search(rooms, canonical).matches) == list(whole.matches[:7])
 
 
 def test_space_whose_only_task_was_deleted_is_not_trained(rooms: Rooms) -> None:

@@ -19,9 +19,12 @@ from headstart_server.runtime import errors
 from headstart_server.runtime.log import request_id
 
 _DOMAIN = "headstart"
-# Details travel in the trailing metadata, of which peers take 8 KiB.
+# Details travel in the trailing metadata, of which peers take 8 KiB: the message once more and in base64. The message
+# itself is percent-encoded, at three bytes for one. All limits are in bytes.
 _MAX_VIOLATIONS = 10
+_MAX_FIELD = 120
 _MAX_TEXT = 200
+_MAX_MESSAGE = 1024
 _MAX_NAMED = 4
 _DETAILS_KEY = "grpc-status-details-bin"
 
@@ -53,6 +56,8 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -
     """End the call with the status of an error."""
     code = code_of(error)
     message, details = _describe(error)
+    plain = message.isascii() and message.isprintable() and "%" not in message
+    message = _cut(message, _MAX_MESSAGE if plain else _MAX_MESSAGE // 3)
     number: int = code.value[0]
     assert number in code_pb2.Code.values()
     status = status_pb2.Status(code=number, message=message, details=[_packed(detail) for detail in details])
@@ -64,7 +69,7 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
         shown = error.violations[:_MAX_VIOLATIONS]
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
-                field=found.field[:_MAX_TEXT], description=found.description[:_MAX_TEXT]
+                field=_cut(found.field, _MAX_FIELD), description=_cut(found.description, _MAX_TEXT)
             )
             for found in shown
         ]
@@ -83,6 +88,11 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
         delay.FromNanoseconds(int(error.retry_seconds * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return error.message, details
+
+
+def _cut(text: str, size: int) -> str:
+    """As many whole characters as so many bytes of UTF-8 hold."""
+    return text.encode(errors="replace")[:size].decode(errors="ignore")
 
 
 def _info(reason: str) -> Message:

@@ -10,14 +10,13 @@ from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate
-from headstart_server.api.pagination import page_key, page_size, page_token
+from headstart_server.api.pagination import in_batches, page_name, page_of, page_sequence, page_size, page_token
 from headstart_server.assembly import Rooms
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import Unimplemented
 
 _DEFAULT_COUNT = 10
 _MAX_COUNT = 1000
-_PAGE_BYTES = 2 * 1024 * 1024
 
 
 class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
@@ -59,15 +58,15 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         self, request: pb2.ListSearchSpacesRequest, context: Context
     ) -> pb2.ListSearchSpacesResponse:
         def work() -> pb2.ListSearchSpacesResponse:
-            after = page_key("search_spaces", request.page_token, first="")
-            size = page_size(request.page_size)
-            found = self._rooms.knowledge.list_search_spaces(namespace_of_caller(), after, size + 1)
-            page = found[:size]
-            more = len(found) > size
-            return pb2.ListSearchSpacesResponse(
-                search_spaces=[encode.search_space(stored) for stored in page],
-                next_page_token=page_token("search_spaces", page[-1].space.search_space_id) if more else "",
+            namespace = namespace_of_caller()
+            found = in_batches(
+                lambda after, limit: self._rooms.knowledge.list_search_spaces(namespace, after, limit),
+                lambda stored: stored.space.search_space_id,
+                page_name("search_spaces", request.page_token),
             )
+            page, more = page_of(map(encode.search_space, found), page_size(request.page_size))
+            token = page_token("search_spaces", page[-1].search_space_id) if more else ""
+            return pb2.ListSearchSpacesResponse(search_spaces=page, next_page_token=token)
 
         return await self._database.run(context, work)
 
@@ -98,15 +97,15 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
 
     async def ListTasks(self, request: pb2.ListTasksRequest, context: Context) -> pb2.ListTasksResponse:
         def work() -> pb2.ListTasksResponse:
-            after = page_key("tasks", request.page_token, first="")
-            size = page_size(request.page_size)
-            found = self._rooms.knowledge.list_tasks(namespace_of_caller(), after, size + 1)
-            page = found[:size]
-            more = len(found) > size
-            return pb2.ListTasksResponse(
-                tasks=[encode.task(stored) for stored in page],
-                next_page_token=page_token("tasks", page[-1].task.task_id) if more else "",
+            namespace = namespace_of_caller()
+            found = in_batches(
+                lambda after, limit: self._rooms.knowledge.list_tasks(namespace, after, limit),
+                lambda stored: stored.task.task_id,
+                page_name("tasks", request.page_token),
             )
+            page, more = page_of(map(encode.task, found), page_size(request.page_size))
+            token = page_token("tasks", page[-1].task_id) if more else ""
+            return pb2.ListTasksResponse(tasks=page, next_page_token=token)
 
         return await self._database.run(context, work)
 
@@ -160,24 +159,21 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         if request.after_sequence < 0:
             raise decode.invalid("after_sequence", f"must not be negative, got {request.after_sequence}")
         name = f"experiments/{request.task_id}/{request.search_space_id}"
-        after = int(page_key(name, request.page_token, first=str(request.after_sequence)))
-        size = page_size(request.page_size)
-        found = self._rooms.knowledge.list_experiments(
-            namespace_of_caller(), request.task_id, request.search_space_id, after, size + 1
+        after = page_sequence(name, request.page_token, first=request.after_sequence)
+        namespace = namespace_of_caller()
+        found = in_batches(
+            lambda after, limit: self._rooms.knowledge.list_experiments(
+                namespace, request.task_id, request.search_space_id, after, limit
+            ),
+            lambda experiment: experiment.sequence,
+            after,
         )
-        answer = pb2.ListExperimentsResponse(last_sequence=after)
-        room = _PAGE_BYTES
-        for experiment in found[:size]:
-            message = encode.experiment(experiment)
-            room -= message.ByteSize()
-            # Experiments with long curves make a page full before the count does; one always fits.
-            if room < 0 and answer.experiments:
-                break
-            answer.experiments.append(message)
-            answer.last_sequence = experiment.sequence
-        if len(answer.experiments) < len(found):
-            answer.next_page_token = page_token(name, str(answer.last_sequence))
-        return answer
+        # Experiments with long curves make a page full before the count does.
+        page, more = page_of(map(encode.experiment, found), page_size(request.page_size))
+        last = decode.experiment_name(page[-1].experiment_id)[2] if page else after
+        return pb2.ListExperimentsResponse(
+            experiments=page, last_sequence=last, next_page_token=page_token(name, str(last)) if more else ""
+        )
 
     # What is like what
 
@@ -199,7 +195,11 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         if nearest is None:
             nearest = prediction.nearest_recorded(namespace, space_id, canonical, count)
             metrics.DEGRADED_ANSWERS.labels("SearchArchitectures").inc()
-        return encode.architecture_matches(knowledge.matches(namespace, space_id, nearest), degraded)
+        answer = encode.architecture_matches(knowledge.matches(namespace, space_id, nearest), degraded)
+        # Where many tasks tried them, the nearest that one message takes.
+        kept, _ = page_of(answer.matches, count)
+        del answer.matches[len(kept) :]
+        return answer
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
         def work() -> pb2.SearchTasksResponse:

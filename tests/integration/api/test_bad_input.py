@@ -16,6 +16,7 @@ from headstart.spaces import Candidate, nas_bench_201, sample
 from headstart.v1 import experiment_pb2, search_space_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
+from headstart_server.api.pagination import page_token
 
 SPACE = nas_bench_201()
 GOOD = Candidate({f"op{i}": "nor_conv_3x3" for i in range(6)})
@@ -281,9 +282,26 @@ def test_bad_arms_are_refused_by_field(stubs, task, arms, field):
 
 
 def test_foreign_page_token_is_refused(stubs, task):
-    for token in ("garbage!", "c2VhcmNoX3NwYWNlczp4"):
+    for token in ("garbage!", "c2VhcmNoX3NwYWNlczp4", page_token("tasks", "nul\0"), page_token("tasks", "")):
         code, fields, _ = failure(stubs.knowledge.ListTasks, knowledge_pb2.ListTasksRequest(page_token=token))
         assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["page_token"])
+    for key in ("x", "-1", "\u0663", "9" * 19, "1\0", ""):
+        token = page_token(f"experiments/{task.task_id}/{SPACE.search_space_id}", key)
+        request = knowledge_pb2.ListExperimentsRequest(
+            task_id=task.task_id, search_space_id=SPACE.search_space_id, page_token=token
+        )
+        code, fields, _ = failure(stubs.knowledge.ListExperiments, request)
+        assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["page_token"])
+
+
+def test_errors_about_long_text_of_any_script_fit_the_trailing_metadata(stubs, task):
+    arms = [meta_pb2.Arm(name="\u6f22" * 60) for _ in range(20)]
+    code, fields, reason = failure(
+        stubs.meta.SelectStrategy,
+        meta_pb2.SelectStrategyRequest(request_id=str(uuid.uuid4()), task_id=task.task_id, arms=arms),
+    )
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert fields == [f"arms[{index}].name" for index in range(1, 11)]
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a/b/c", "a/b/-1", "a/b/99999999999999999999", "a/b/1/2"])
