@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from headstart.client import Client
 from headstart.search.advice import Advice, Adviser
 from headstart.search.history import History, Trial
-from headstart.search.memory import LocalMemory, Memory, ServiceMemory
+from headstart.search.memory import PATIENCE_SECONDS, LocalMemory, Memory, ServiceMemory
 from headstart.search.strategies import Strategy, default_strategies
 from headstart.spaces import Candidate, SearchSpace, enumerate_space, sample, space_size
 from headstart.values import Direction, ExperimentStatus, Outcome, Record
@@ -101,7 +101,7 @@ def search(
     task = client.get_task(task_id)
     adviser = None
     if advice is not None:
-        adviser = Adviser(client, task_id, space.search_space_id, advice)
+        adviser = Adviser(client.with_patience(PATIENCE_SECONDS), task_id, space.search_space_id, advice)
     if strategies is None:
         strategies = default_strategies(adviser.predict if adviser and advice and advice.predict else None)
     memory = ServiceMemory(client, task_id, space.search_space_id, worker_id, after_sequence)

@@ -17,7 +17,7 @@ from headstart.values import Record
 MAX_WAITING = 1000
 
 # How long a call of the search waits for a service that is out of reach: there is work to go on with.
-_PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 3.0
 
 _PASSING = (DeadlineExceeded, ResourceExhausted, Unavailable)
 
@@ -66,7 +66,7 @@ class ServiceMemory:
     """
 
     def __init__(self, client: Client, task_id: str, search_space_id: str, worker_id: str, after_sequence: int) -> None:
-        self._client = client.with_patience(_PATIENCE_SECONDS)
+        self._client = client.with_patience(PATIENCE_SECONDS)
         self._task_id = task_id
         self._search_space_id = search_space_id
         self._worker_id = worker_id

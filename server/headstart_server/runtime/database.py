@@ -55,6 +55,9 @@ _UNIQUE_VIOLATION = "23505"
 
 
 class _Pool(QueuePool):
+    # SQLAlchemy names a pool's logger after its module: this one's chatter is the library's, not ours.
+    __module__ = QueuePool.__module__
+
     def connect(self) -> PoolProxiedConnection:
         try:
             return super().connect()
