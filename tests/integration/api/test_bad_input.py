@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 
 import headstart
 from headstart.codec_spaces import candidate_to_proto, space_to_proto
-from headstart.spaces import Candidate, nas_bench_201, sample
+from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, nas_bench_201, sample
 from headstart.v1 import experiment_pb2, search_space_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
@@ -294,14 +294,17 @@ def test_foreign_page_token_is_refused(stubs, task):
         assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["page_token"])
 
 
-def test_errors_about_long_text_of_any_script_fit_the_trailing_metadata(stubs, task):
-    arms = [meta_pb2.Arm(name="\u6f22" * 60) for _ in range(20)]
-    code, fields, reason = failure(
-        stubs.meta.SelectStrategy,
-        meta_pb2.SelectStrategyRequest(request_id=str(uuid.uuid4()), task_id=task.task_id, arms=arms),
-    )
+def test_errors_about_long_text_of_any_script_fit_the_trailing_metadata(client, stubs, task, unique_id):
+    names = ["\u6f22" * 60 + f"{number:02}" for number in range(20)]
+    choices = ("\u5b57" * 250, "\u5b57" * 251)
+    space = SearchSpace(unique_id("han"), parameters=tuple(Parameter(name, Categorical(choices)) for name in names))
+    client.create_search_space(space)
+    candidate = candidate_to_proto(Candidate(dict.fromkeys(names, "\u5b57" * 249)))
+    request = record(task.task_id, search_space_id=space.search_space_id, candidate=candidate)
+    code, fields, reason = failure(stubs.meta.RecordExperiment, request)
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
-    assert fields == [f"arms[{index}].name" for index in range(1, 11)]
+    assert len(fields) == 10
+    assert all(field.startswith("candidate.values[\u6f22") for field in fields)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a/b/c", "a/b/-1", "a/b/99999999999999999999", "a/b/1/2"])
