@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from headstart_server.knowledge.outcomes import NewExperiment, Status, is_full_training
+from headstart_server.knowledge.outcomes import NewExperiment, Status, full_training_clause, is_full_training
 from headstart_server.knowledge.tables import experiments, tasks
 from headstart_server.knowledge.tasks import task_from_row
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
@@ -71,11 +71,7 @@ def _reward(connection: Connection, task: int, new: NewExperiment) -> float:
         ).where(
             experiments.c.task_id == task,
             experiments.c.status == Status.COMPLETED.value,
-            or_(
-                experiments.c.fidelity.is_(None),
-                stored.max_fidelity == 0,
-                experiments.c.fidelity >= stored.max_fidelity,
-            ),
+            full_training_clause(stored.max_fidelity),
         )
     ).one()
     return chance_to_beat(row.beaten + row.tied / 2, row.number)
