@@ -4,12 +4,35 @@ from headstart.v1 import meta_learning_service_pb2 as _meta_learning_service_pb2
 from headstart.v1 import search_space_pb2 as _search_space_pb2
 from headstart.v1 import task_pb2 as _task_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class ExperimentOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXPERIMENT_ORDER_UNSPECIFIED: _ClassVar[ExperimentOrder]
+    EXPERIMENT_ORDER_RECORDING: _ClassVar[ExperimentOrder]
+    EXPERIMENT_ORDER_OBJECTIVE_VALUE: _ClassVar[ExperimentOrder]
+    EXPERIMENT_ORDER_RECORD_TIME: _ClassVar[ExperimentOrder]
+
+class ArchitectureMeasure(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ARCHITECTURE_MEASURE_UNSPECIFIED: _ClassVar[ArchitectureMeasure]
+    ARCHITECTURE_MEASURE_EMBEDDING: _ClassVar[ArchitectureMeasure]
+    ARCHITECTURE_MEASURE_OP_DISTRIBUTION: _ClassVar[ArchitectureMeasure]
+    ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE: _ClassVar[ArchitectureMeasure]
+EXPERIMENT_ORDER_UNSPECIFIED: ExperimentOrder
+EXPERIMENT_ORDER_RECORDING: ExperimentOrder
+EXPERIMENT_ORDER_OBJECTIVE_VALUE: ExperimentOrder
+EXPERIMENT_ORDER_RECORD_TIME: ExperimentOrder
+ARCHITECTURE_MEASURE_UNSPECIFIED: ArchitectureMeasure
+ARCHITECTURE_MEASURE_EMBEDDING: ArchitectureMeasure
+ARCHITECTURE_MEASURE_OP_DISTRIBUTION: ArchitectureMeasure
+ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE: ArchitectureMeasure
 
 class CreateSearchSpaceRequest(_message.Message):
     __slots__ = ("request_id", "search_space")
@@ -136,18 +159,59 @@ class GetExperimentResponse(_message.Message):
     def __init__(self, experiment: _Optional[_Union[_experiment_pb2.Experiment, _Mapping]] = ...) -> None: ...
 
 class ListExperimentsRequest(_message.Message):
-    __slots__ = ("task_id", "search_space_id", "page_size", "page_token", "after_sequence")
+    __slots__ = ("task_id", "search_space_id", "page_size", "page_token", "after_sequence", "filter", "order_by", "descending")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    DESCENDING_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     search_space_id: str
     page_size: int
     page_token: str
     after_sequence: int
-    def __init__(self, task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
+    filter: ExperimentFilter
+    order_by: ExperimentOrder
+    descending: bool
+    def __init__(self, task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., after_sequence: _Optional[int] = ..., filter: _Optional[_Union[ExperimentFilter, _Mapping]] = ..., order_by: _Optional[_Union[ExperimentOrder, str]] = ..., descending: bool = ...) -> None: ...
+
+class ExperimentFilter(_message.Message):
+    __slots__ = ("statuses", "min_objective_value", "max_objective_value", "min_node_count", "max_node_count", "proxies", "recorded_from", "recorded_before")
+    class ProxiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: NumberRange
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[NumberRange, _Mapping]] = ...) -> None: ...
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    MIN_OBJECTIVE_VALUE_FIELD_NUMBER: _ClassVar[int]
+    MAX_OBJECTIVE_VALUE_FIELD_NUMBER: _ClassVar[int]
+    MIN_NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MAX_NODE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROXIES_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FROM_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    statuses: _containers.RepeatedScalarFieldContainer[_experiment_pb2.ExperimentStatus]
+    min_objective_value: float
+    max_objective_value: float
+    min_node_count: int
+    max_node_count: int
+    proxies: _containers.MessageMap[str, NumberRange]
+    recorded_from: _timestamp_pb2.Timestamp
+    recorded_before: _timestamp_pb2.Timestamp
+    def __init__(self, statuses: _Optional[_Iterable[_Union[_experiment_pb2.ExperimentStatus, str]]] = ..., min_objective_value: _Optional[float] = ..., max_objective_value: _Optional[float] = ..., min_node_count: _Optional[int] = ..., max_node_count: _Optional[int] = ..., proxies: _Optional[_Mapping[str, NumberRange]] = ..., recorded_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class NumberRange(_message.Message):
+    __slots__ = ("lower", "upper")
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    lower: float
+    upper: float
+    def __init__(self, lower: _Optional[float] = ..., upper: _Optional[float] = ...) -> None: ...
 
 class ListExperimentsResponse(_message.Message):
     __slots__ = ("experiments", "next_page_token", "last_sequence")
@@ -160,34 +224,42 @@ class ListExperimentsResponse(_message.Message):
     def __init__(self, experiments: _Optional[_Iterable[_Union[_experiment_pb2.Experiment, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., last_sequence: _Optional[int] = ...) -> None: ...
 
 class SearchArchitecturesRequest(_message.Message):
-    __slots__ = ("search_space_id", "candidate", "count")
+    __slots__ = ("search_space_id", "candidate", "count", "measure", "time_limit_seconds")
     SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     search_space_id: str
     candidate: _search_space_pb2.Candidate
     count: int
-    def __init__(self, search_space_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
+    measure: ArchitectureMeasure
+    time_limit_seconds: float
+    def __init__(self, search_space_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., count: _Optional[int] = ..., measure: _Optional[_Union[ArchitectureMeasure, str]] = ..., time_limit_seconds: _Optional[float] = ...) -> None: ...
 
 class SearchArchitecturesResponse(_message.Message):
-    __slots__ = ("matches", "degraded")
+    __slots__ = ("matches", "degraded", "embedding_version")
     MATCHES_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_VERSION_FIELD_NUMBER: _ClassVar[int]
     matches: _containers.RepeatedCompositeFieldContainer[ArchitectureMatch]
     degraded: bool
-    def __init__(self, matches: _Optional[_Iterable[_Union[ArchitectureMatch, _Mapping]]] = ..., degraded: bool = ...) -> None: ...
+    embedding_version: str
+    def __init__(self, matches: _Optional[_Iterable[_Union[ArchitectureMatch, _Mapping]]] = ..., degraded: bool = ..., embedding_version: _Optional[str] = ...) -> None: ...
 
 class ArchitectureMatch(_message.Message):
-    __slots__ = ("candidate", "fingerprint", "distance", "results")
+    __slots__ = ("candidate", "fingerprint", "distance", "results", "upper_bound")
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     DISTANCE_FIELD_NUMBER: _ClassVar[int]
     RESULTS_FIELD_NUMBER: _ClassVar[int]
+    UPPER_BOUND_FIELD_NUMBER: _ClassVar[int]
     candidate: _search_space_pb2.Candidate
     fingerprint: str
     distance: float
     results: _containers.RepeatedCompositeFieldContainer[ArchitectureResult]
-    def __init__(self, candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., fingerprint: _Optional[str] = ..., distance: _Optional[float] = ..., results: _Optional[_Iterable[_Union[ArchitectureResult, _Mapping]]] = ...) -> None: ...
+    upper_bound: bool
+    def __init__(self, candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., fingerprint: _Optional[str] = ..., distance: _Optional[float] = ..., results: _Optional[_Iterable[_Union[ArchitectureResult, _Mapping]]] = ..., upper_bound: bool = ...) -> None: ...
 
 class ArchitectureResult(_message.Message):
     __slots__ = ("task_id", "experiment_id", "objective_value")
@@ -232,14 +304,30 @@ class ListTaskClustersResponse(_message.Message):
     def __init__(self, clusters: _Optional[_Iterable[_Union[TaskCluster, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class TaskCluster(_message.Message):
-    __slots__ = ("name", "task_ids", "description")
+    __slots__ = ("name", "task_ids", "description", "positions", "medoid_task_id", "silhouette", "update_time")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    MEDOID_TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    SILHOUETTE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     name: str
     task_ids: _containers.RepeatedScalarFieldContainer[str]
     description: str
-    def __init__(self, name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ...) -> None: ...
+    positions: _containers.RepeatedCompositeFieldContainer[TaskPosition]
+    medoid_task_id: str
+    silhouette: float
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., positions: _Optional[_Iterable[_Union[TaskPosition, _Mapping]]] = ..., medoid_task_id: _Optional[str] = ..., silhouette: _Optional[float] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TaskPosition(_message.Message):
+    __slots__ = ("x", "y")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    x: float
+    y: float
+    def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
 
 class GetPredictorRequest(_message.Message):
     __slots__ = ("search_space_id",)
@@ -286,11 +374,13 @@ class ExplainTaskRequest(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ...) -> None: ...
 
 class ExplainTaskResponse(_message.Message):
-    __slots__ = ("similar_tasks", "gate", "explanation")
+    __slots__ = ("similar_tasks", "gate", "explanation", "suggestions")
     SIMILAR_TASKS_FIELD_NUMBER: _ClassVar[int]
     GATE_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTIONS_FIELD_NUMBER: _ClassVar[int]
     similar_tasks: _containers.RepeatedCompositeFieldContainer[_meta_learning_service_pb2.SimilarTask]
     gate: _meta_learning_service_pb2.Gate
     explanation: str
-    def __init__(self, similar_tasks: _Optional[_Iterable[_Union[_meta_learning_service_pb2.SimilarTask, _Mapping]]] = ..., gate: _Optional[_Union[_meta_learning_service_pb2.Gate, _Mapping]] = ..., explanation: _Optional[str] = ...) -> None: ...
+    suggestions: _containers.RepeatedCompositeFieldContainer[_meta_learning_service_pb2.Suggestion]
+    def __init__(self, similar_tasks: _Optional[_Iterable[_Union[_meta_learning_service_pb2.SimilarTask, _Mapping]]] = ..., gate: _Optional[_Union[_meta_learning_service_pb2.Gate, _Mapping]] = ..., explanation: _Optional[str] = ..., suggestions: _Optional[_Iterable[_Union[_meta_learning_service_pb2.Suggestion, _Mapping]]] = ...) -> None: ...

@@ -160,7 +160,8 @@ class KnowledgeBaseServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTask(self, request, context):
-        """Removes the task with its experiments and decisions.
+        """Removes the task with its experiments, decisions, and the architectures that no other task tried. Records that come
+        later answer NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,7 +174,7 @@ class KnowledgeBaseServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListExperiments(self, request, context):
-        """In the order of recording.
+        """Those that a filter lets through, in the order asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -194,7 +195,8 @@ class KnowledgeBaseServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListTaskClusters(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Groups of like tasks, as the worker found them last; the largest first.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

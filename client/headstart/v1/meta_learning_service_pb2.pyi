@@ -24,6 +24,7 @@ class SimilarityKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SIMILARITY_KIND_DESCRIPTOR: _ClassVar[SimilarityKind]
     SIMILARITY_KIND_META_FEATURES: _ClassVar[SimilarityKind]
     SIMILARITY_KIND_MEASURED_AGREEMENT: _ClassVar[SimilarityKind]
+    SIMILARITY_KIND_PERFORMANCE_PROFILE: _ClassVar[SimilarityKind]
 
 class GateState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +45,7 @@ SIMILARITY_KIND_UNSPECIFIED: SimilarityKind
 SIMILARITY_KIND_DESCRIPTOR: SimilarityKind
 SIMILARITY_KIND_META_FEATURES: SimilarityKind
 SIMILARITY_KIND_MEASURED_AGREEMENT: SimilarityKind
+SIMILARITY_KIND_PERFORMANCE_PROFILE: SimilarityKind
 GATE_STATE_UNSPECIFIED: GateState
 GATE_STATE_OPEN: GateState
 GATE_STATE_CLOSED: GateState
@@ -140,14 +142,16 @@ class SimilarTask(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., weight: _Optional[float] = ..., basis: _Optional[_Iterable[_Union[SimilarityBasis, _Mapping]]] = ...) -> None: ...
 
 class SimilarityBasis(_message.Message):
-    __slots__ = ("kind", "value", "count")
+    __slots__ = ("kind", "value", "count", "details")
     KIND_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     kind: SimilarityKind
     value: float
     count: int
-    def __init__(self, kind: _Optional[_Union[SimilarityKind, str]] = ..., value: _Optional[float] = ..., count: _Optional[int] = ...) -> None: ...
+    details: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[_Union[SimilarityKind, str]] = ..., value: _Optional[float] = ..., count: _Optional[int] = ..., details: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Gate(_message.Message):
     __slots__ = ("state", "reason")

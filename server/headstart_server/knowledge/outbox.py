@@ -91,5 +91,9 @@ def indexed_spaces(connection: Connection) -> list[IndexedSpace]:
 
 def put_all(connection: Connection, space: IndexedSpace) -> None:
     """Let every architecture of a space wait again, in the order of recording."""
-    of_space = select(architectures.c.id).where(architectures.c.search_space_id == space.number)
-    connection.execute(insert(outbox).from_select(["architecture_id"], of_space.order_by(architectures.c.id)))
+    columns = architectures.c
+    of_space = select(columns.id, columns.search_space_id, columns.fingerprint).where(
+        columns.search_space_id == space.number
+    )
+    names = ["architecture_id", "search_space_id", "fingerprint"]
+    connection.execute(insert(outbox).from_select(names, of_space.order_by(columns.id)))

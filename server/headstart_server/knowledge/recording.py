@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.knowledge.outcomes import NewExperiment, Status, is_full_training
 from headstart_server.knowledge.search_spaces import StoredSpace, find_search_space
-from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json
+from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
 from headstart_server.knowledge.tables import architectures, experiments, outbox, task_summaries
 from headstart_server.knowledge.tasks import Incumbent, StoredTask, find_task, task_incumbent
 from headstart_server.runtime.errors import AlreadyExists, NotFound
@@ -91,7 +91,7 @@ def _record_group(
                 listener(connection, task.id, new)
         connection.execute(
             insert(experiments),
-            [_row(task.id, space.id, known[new.request_id][1], new) for new in fresh],
+            [_row(task, space.id, known[new.request_id][1], new) for new in fresh],
         )
         _update_summary(connection, task, space.id, count, fresh)
     return _answers(connection, task, space, records, known)
@@ -152,6 +152,7 @@ def _architecture_ids(connection: Connection, space: int, records: Sequence[NewE
             "fingerprint": fingerprint,
             "candidate": candidate_to_json(by_fingerprint[fingerprint].candidate),
             "canonical": canonical_to_json(by_fingerprint[fingerprint].canonical),
+            "node_count": node_count(by_fingerprint[fingerprint].canonical),
         }
         # Sorted, so that two transactions never wait for each other.
         for fingerprint in sorted(by_fingerprint)
@@ -163,18 +164,23 @@ def _architecture_ids(connection: Connection, space: int, records: Sequence[NewE
     found = {row.fingerprint: row.id for row in connection.execute(find)}
     missing = [row for row in rows if row["fingerprint"] not in found]
     if missing:
-        statement = insert(architectures).on_conflict_do_nothing().returning(columns.id)
-        inserted = connection.execute(statement, missing).scalars().all()
+        statement = insert(architectures).on_conflict_do_nothing().returning(columns.id, columns.fingerprint)
+        inserted = connection.execute(statement, missing).all()
         if inserted:
-            connection.execute(insert(outbox), [{"architecture_id": number} for number in inserted])
+            waiting = [
+                {"architecture_id": row.id, "search_space_id": space, "fingerprint": row.fingerprint}
+                for row in inserted
+            ]
+            connection.execute(insert(outbox), waiting)
         found = {row.fingerprint: row.id for row in connection.execute(find)}
     return found
 
 
-def _row(task: int, space: int, kept: _Kept, new: NewExperiment) -> dict[str, Any]:
+def _row(task: StoredTask, space: int, kept: _Kept, new: NewExperiment) -> dict[str, Any]:
     outcome = new.outcome
     return {
-        "task_id": task,
+        "task_id": task.id,
+        "namespace_id": task.namespace_id,
         "search_space_id": space,
         "sequence": kept.sequence,
         "request_id": new.request_id,

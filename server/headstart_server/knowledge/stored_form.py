@@ -111,6 +111,11 @@ def canonical_to_json(canonical: CanonicalCandidate) -> Json:
     }
 
 
+def node_count(canonical: CanonicalCandidate) -> int:
+    """Nodes of the canonical graph; 0 without one."""
+    return 0 if canonical.graph is None else len(canonical.graph.ops)
+
+
 def canonical_from_json(fingerprint: str, stored: Json) -> CanonicalCandidate:
     values = _pairs_from_json(stored["values"])
     if stored["graph"] is None:

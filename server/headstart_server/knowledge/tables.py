@@ -7,13 +7,16 @@ partitioned by hash of the task, so every unique key of it holds ``task_id``.
 from __future__ import annotations
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
     DateTime,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     Table,
@@ -89,6 +92,8 @@ architectures = Table(
     Column("fingerprint", Text, nullable=False),
     Column("candidate", JSONB, nullable=False),
     Column("canonical", JSONB, nullable=False),
+    # Of the canonical graph; 0 without one.
+    Column("node_count", Integer, nullable=False),
     _created_at(),
     UniqueConstraint("search_space_id", "fingerprint"),
 )
@@ -117,16 +122,102 @@ experiments = Table(
     Column("decision_id", UUID(as_uuid=True)),
     Column("worker_id", Text, nullable=False),
     _created_at("recorded_at"),
+    # Of its task: for the lists of a whole namespace.
+    Column("namespace_id", BigInteger, nullable=False),
     UniqueConstraint("task_id", "request_id"),
-    Index("ix_experiments_task_id_architecture_id", "task_id", "architecture_id"),
+    Index("ix_experiments_architecture_id_task_id", "architecture_id", "task_id"),
+    Index("ix_experiments_task_id_objective_value", "task_id", "objective_value", "search_space_id", "sequence"),
+    Index(
+        "ix_experiments_namespace_id_recorded_at",
+        "namespace_id",
+        "recorded_at",
+        "task_id",
+        "search_space_id",
+        "sequence",
+    ),
     postgresql_partition_by="HASH (task_id)",
 )
 
-# Architectures that the vector index does not hold yet.
+# What the vector index does not know yet: new architectures, and removed ones (those without architecture_id).
 outbox = Table(
     "outbox",
     metadata,
     Column("id", BigInteger, primary_key=True),
-    Column("architecture_id", ForeignKey("architectures.id", ondelete="CASCADE"), nullable=False),
+    Column("architecture_id", ForeignKey("architectures.id", ondelete="CASCADE")),
     _created_at(),
+    Column("search_space_id", ForeignKey("search_spaces.id"), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Index("ix_outbox_search_space_id", "search_space_id"),
+    Index("ix_outbox_architecture_id", "architecture_id"),
+)
+
+# Collections of the vector index, by embedding version: one serves, one may be under construction beside it, and
+# retired ones wait to be dropped.
+vector_indexes = Table(
+    "vector_indexes",
+    metadata,
+    Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    # How many vectors it held when the worker last looked.
+    Column("vector_count", BigInteger, nullable=False, server_default="0"),
+    # The last architecture, by number, that was put into one under construction.
+    Column("built_through", BigInteger, nullable=False, server_default="0"),
+    _created_at(),
+    _created_at("updated_at"),
+)
+
+# How a task behaves in a space: predicted normal scores of a fixed set of probe architectures.
+task_embeddings = Table(
+    "task_embeddings",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
+    # Of the probes and of what predicted them: only profiles of one version are comparable.
+    Column("version", Text, nullable=False),
+    Column("profile", ARRAY(REAL), nullable=False),
+    # So many experiments were known when it was made.
+    Column("experiment_count", BigInteger, nullable=False),
+    _created_at("updated_at"),
+    Index("ix_task_embeddings_search_space_id", "search_space_id"),
+)
+
+# How much each meta-feature tells of the agreement between tasks; learned from pairs of tasks.
+meta_feature_weights = Table(
+    "meta_feature_weights",
+    metadata,
+    Column("namespace_id", ForeignKey("namespaces.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("weight", Float(53), nullable=False),
+    Column("pair_count", BigInteger, nullable=False),
+    _created_at("updated_at"),
+)
+
+task_clusters = Table(
+    "task_clusters",
+    metadata,
+    Column("namespace_id", ForeignKey("namespaces.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    # The id of the task in its middle.
+    Column("medoid", Text, nullable=False),
+    Column("silhouette", Float(53)),
+    _created_at("updated_at"),
+    UniqueConstraint("namespace_id", "name"),
+)
+
+# Where each task belongs, and where it lies on the map of all tasks.
+task_cluster_members = Table(
+    "task_cluster_members",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("namespace_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("x", Float(53), nullable=False),
+    Column("y", Float(53), nullable=False),
+    ForeignKeyConstraint(
+        ["namespace_id", "number"], ["task_clusters.namespace_id", "task_clusters.number"], ondelete="CASCADE"
+    ),
+    Index("ix_task_cluster_members_namespace_id_number", "namespace_id", "number"),
 )

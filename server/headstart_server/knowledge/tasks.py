@@ -56,6 +56,7 @@ class TaskSummary:
 @dataclass(frozen=True)
 class StoredTask:
     id: int
+    namespace_id: int
     task: Task
     created_at: datetime
     updated_at: datetime
@@ -206,5 +207,8 @@ def _with_summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[St
     for number, summary in map(_summary, connection.execute(_summaries(list(summaries)))):
         summaries[number].append(summary)
     return [
-        StoredTask(row.id, task_from_row(row), row.created_at, row.updated_at, tuple(summaries[row.id])) for row in rows
+        StoredTask(
+            row.id, row.namespace_id, task_from_row(row), row.created_at, row.updated_at, tuple(summaries[row.id])
+        )
+        for row in rows
     ]
