@@ -16,6 +16,14 @@ from headstart.errors import (
     Unavailable,
     Unimplemented,
 )
+from headstart.knowledge_values import (
+    ArchitectureMeasure,
+    ExperimentFilter,
+    ExperimentOrder,
+    Explanation,
+    NumberRange,
+    TaskCluster,
+)
 from headstart.record_stream import RecordedMany
 from headstart.search import Advice, SearchResult, search, search_without_service
 from headstart.spaces import (
@@ -66,6 +74,7 @@ from headstart.values import (
 __all__ = [
     "Advice",
     "AlreadyExists",
+    "ArchitectureMeasure",
     "Arm",
     "Candidate",
     "Categorical",
@@ -78,7 +87,10 @@ __all__ = [
     "EdgeTemplate",
     "Estimate",
     "Experiment",
+    "ExperimentFilter",
+    "ExperimentOrder",
     "ExperimentStatus",
+    "Explanation",
     "FailedPrecondition",
     "Float",
     "Graph",
@@ -91,6 +103,7 @@ __all__ = [
     "Node",
     "NodeTemplate",
     "NotFound",
+    "NumberRange",
     "Objective",
     "OpRole",
     "Outcome",
@@ -110,6 +123,7 @@ __all__ = [
     "Suggestion",
     "SuggestionOrigin",
     "Task",
+    "TaskCluster",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -14,11 +14,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
-from headstart import codec, codec_answers, errors
+from headstart import codec, codec_answers, codec_knowledge, errors
+from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
@@ -229,16 +230,29 @@ class Client:
 
     def list_experiments(
         self,
-        task_id: str,
-        search_space_id: str,
+        task_id: str = "",
+        search_space_id: str = "",
         *,
+        filter: ExperimentFilter | None = None,
+        order_by: ExperimentOrder | None = None,
+        descending: bool = False,
         after_sequence: int = 0,
         page_size: int = 500,
         timeout: float | None = None,
     ) -> Iterator[Experiment]:
-        """Experiments in the order of recording; pass the last one's ``sequence`` to read what came since."""
+        """Experiments of a task (or of all tasks) in a space (or in all), read page by page.
+
+        Without ``order_by``: of a task in the order of recording, of all tasks by time. Of a task and space, pass the
+        last one's ``sequence`` as ``after_sequence`` to read what came since.
+        """
         request = knowledge_pb2.ListExperimentsRequest(
-            task_id=task_id, search_space_id=search_space_id, page_size=page_size, after_sequence=after_sequence
+            task_id=task_id,
+            search_space_id=search_space_id,
+            page_size=page_size,
+            after_sequence=after_sequence,
+            filter=None if filter is None else codec_knowledge.filter_to_proto(filter),
+            order_by=None if order_by is None else cast("knowledge_pb2.ExperimentOrder", order_by.value),
+            descending=descending,
         )
         for page in self._pages(self._knowledge.ListExperiments, request, timeout):
             yield from map(codec.experiment_from_proto, page.experiments)
@@ -315,14 +329,25 @@ class Client:
     # What is like what
 
     def search_architectures(
-        self, search_space_id: str, candidate: Candidate, *, count: int = 10, timeout: float | None = None
+        self,
+        search_space_id: str,
+        candidate: Candidate,
+        *,
+        count: int = 10,
+        measure: ArchitectureMeasure = ArchitectureMeasure.EMBEDDING,
+        time_limit_seconds: float | None = None,
+        timeout: float | None = None,
     ) -> ArchitectureMatches:
-        """The recorded architectures nearest to a candidate."""
+        """The recorded architectures nearest to a candidate; the time limit is that of GRAPH_EDIT_DISTANCE."""
         request = knowledge_pb2.SearchArchitecturesRequest(
-            search_space_id=search_space_id, candidate=codec.candidate_to_proto(candidate), count=count
+            search_space_id=search_space_id,
+            candidate=codec.candidate_to_proto(candidate),
+            count=count,
+            measure=cast("knowledge_pb2.ArchitectureMeasure", measure.value),
+            time_limit_seconds=time_limit_seconds,
         )
         answer = self._call(self._knowledge.SearchArchitectures, request, timeout)
-        return codec_answers.architecture_matches_from_proto(answer)
+        return codec_knowledge.architecture_matches_from_proto(answer)
 
     def search_tasks(
         self, task_id: str, *, search_space_id: str = "", count: int = 10, timeout: float | None = None
@@ -332,10 +357,21 @@ class Client:
         tasks = self._call(self._knowledge.SearchTasks, request, timeout).tasks
         return tuple(map(codec_answers.similar_task_from_proto, tasks))
 
+    def list_task_clusters(self, *, page_size: int = 100, timeout: float | None = None) -> Iterator[TaskCluster]:
+        """Groups of like tasks as the worker found them last, the largest first."""
+        request = knowledge_pb2.ListTaskClustersRequest(page_size=page_size)
+        for page in self._pages(self._knowledge.ListTaskClusters, request, timeout):
+            yield from map(codec_knowledge.cluster_from_proto, page.clusters)
+
+    def explain_task(self, task_id: str, search_space_id: str, *, timeout: float | None = None) -> Explanation:
+        """What the service would transfer to a task from where, for a person; nothing is set aside for the caller."""
+        request = knowledge_pb2.ExplainTaskRequest(task_id=task_id, search_space_id=search_space_id)
+        return codec_knowledge.explanation_from_proto(self._call(self._knowledge.ExplainTask, request, timeout))
+
     def get_predictor(self, search_space_id: str, *, timeout: float | None = None) -> Predictor:
         """The newest model of a search space and its held-out figures. Raises NotFound before there is one."""
         request = knowledge_pb2.GetPredictorRequest(search_space_id=search_space_id)
-        return codec_answers.predictor_from_proto(self._call(self._knowledge.GetPredictor, request, timeout))
+        return codec_knowledge.predictor_from_proto(self._call(self._knowledge.GetPredictor, request, timeout))
 
     def _call(self, method: Any, request: Any, timeout: float | None) -> Any:
         seconds = self._timeout if timeout is None else timeout

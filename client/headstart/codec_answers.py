@@ -24,12 +24,8 @@ from headstart.codec import (
     values_from_proto,
     values_to_proto,
 )
-from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart.values import (
-    ArchitectureMatch,
-    ArchitectureMatches,
-    ArchitectureResult,
     Arm,
     CurveForecast,
     Decision,
@@ -40,7 +36,6 @@ from headstart.values import (
     MemberPrediction,
     Prediction,
     Predictions,
-    Predictor,
     Query,
     Record,
     Recorded,
@@ -51,7 +46,6 @@ from headstart.values import (
     StopAdvice,
     Suggestion,
     SuggestionOrigin,
-    ValidationFigures,
     WarmStart,
 )
 
@@ -154,7 +148,10 @@ def similar_task_to_proto(similar: SimilarTask) -> meta_pb2.SimilarTask:
         weight=similar.weight,
         basis=[
             meta_pb2.SimilarityBasis(
-                kind=cast("meta_pb2.SimilarityKind", basis.kind.value), value=basis.value, count=basis.count
+                kind=cast("meta_pb2.SimilarityKind", basis.kind.value),
+                value=basis.value,
+                count=basis.count,
+                details=basis.details,
             )
             for basis in similar.basis
         ],
@@ -167,7 +164,10 @@ def similar_task_from_proto(message: meta_pb2.SimilarTask, field: str = "similar
         message.weight,
         tuple(
             SimilarityBasis(
-                enum_from_proto(SimilarityKind, basis.kind, f"{field}.basis[{index}].kind"), basis.value, basis.count
+                enum_from_proto(SimilarityKind, basis.kind, f"{field}.basis[{index}].kind"),
+                basis.value,
+                basis.count,
+                tuple(basis.details),
             )
             for index, basis in enumerate(message.basis)
         ),
@@ -320,82 +320,4 @@ def decision_from_proto(message: meta_pb2.Decision, field: str = "decision") -> 
         message.expected_reward,
         message.reason,
         time_from_proto(message.expire_time) if message.HasField("expire_time") else None,
-    )
-
-
-def architecture_matches_to_proto(answer: ArchitectureMatches) -> knowledge_pb2.SearchArchitecturesResponse:
-    return knowledge_pb2.SearchArchitecturesResponse(
-        matches=[
-            knowledge_pb2.ArchitectureMatch(
-                candidate=candidate_to_proto(match.candidate),
-                fingerprint=match.fingerprint,
-                distance=match.distance,
-                results=[
-                    knowledge_pb2.ArchitectureResult(
-                        task_id=result.task_id,
-                        experiment_id=result.experiment_id,
-                        objective_value=result.objective_value,
-                    )
-                    for result in match.results
-                ],
-            )
-            for match in answer.matches
-        ],
-        degraded=answer.degraded,
-    )
-
-
-def architecture_matches_from_proto(message: knowledge_pb2.SearchArchitecturesResponse) -> ArchitectureMatches:
-    matches = tuple(
-        ArchitectureMatch(
-            candidate_from_proto(match.candidate, f"matches[{index}].candidate"),
-            match.fingerprint,
-            match.distance,
-            tuple(
-                ArchitectureResult(result.task_id, result.experiment_id, result.objective_value)
-                for result in match.results
-            ),
-        )
-        for index, match in enumerate(message.matches)
-    )
-    return ArchitectureMatches(matches, message.degraded)
-
-
-def predictor_to_proto(predictor: Predictor) -> knowledge_pb2.GetPredictorResponse:
-    return knowledge_pb2.GetPredictorResponse(
-        model_version=predictor.model_version,
-        kind=predictor.kind,
-        training_size=predictor.training_size,
-        parameter_count=predictor.parameter_count,
-        training_seconds=predictor.training_seconds,
-        create_time=time_to_proto(predictor.create_time),
-        validation=[
-            knowledge_pb2.ValidationFigures(
-                task_id=figures.task_id,
-                held_out_count=figures.held_out_count,
-                kendall_tau=figures.kendall_tau,
-                interval_coverage=figures.interval_coverage,
-            )
-            for figures in predictor.validation
-        ],
-    )
-
-
-def predictor_from_proto(message: knowledge_pb2.GetPredictorResponse) -> Predictor:
-    return Predictor(
-        message.model_version,
-        message.kind,
-        message.training_size,
-        message.parameter_count,
-        message.training_seconds,
-        time_from_proto(message.create_time) if message.HasField("create_time") else None,
-        tuple(
-            ValidationFigures(
-                figures.task_id,
-                figures.held_out_count,
-                figures.kendall_tau,
-                figures.interval_coverage if figures.HasField("interval_coverage") else None,
-            )
-            for figures in message.validation
-        ),
     )

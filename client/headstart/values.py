@@ -32,11 +32,12 @@ class SuggestionOrigin(Enum):
 
 
 class SimilarityKind(Enum):
-    """DESCRIPTOR and META_FEATURES are measured from 0 to 1, MEASURED_AGREEMENT is Kendall tau from -1 to 1."""
+    """DESCRIPTOR and META_FEATURES are measured from 0 to 1, the others are Kendall tau from -1 to 1."""
 
     DESCRIPTOR = 1
     META_FEATURES = 2
     MEASURED_AGREEMENT = 3
+    PERFORMANCE_PROFILE = 4
 
 
 class GateState(Enum):
@@ -213,11 +214,12 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class SimilarityBasis:
-    """``count``: how many words, numbers or architectures the value rests on."""
+    """``count``: how many words, numbers or architectures the value rests on; ``details``: what tells most."""
 
     kind: SimilarityKind
     value: float
     count: int
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -328,12 +330,13 @@ class ArchitectureResult:
 
 @dataclass(frozen=True)
 class ArchitectureMatch:
-    """``distance`` is Euclidean, between embeddings."""
+    """``distance`` is by the measure asked for; an ``upper_bound`` where the time did not suffice."""
 
     candidate: Candidate
     fingerprint: str
     distance: float
     results: tuple[ArchitectureResult, ...] = ()
+    upper_bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -342,6 +345,7 @@ class ArchitectureMatches:
 
     matches: tuple[ArchitectureMatch, ...]
     degraded: bool = False
+    embedding_version: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart import codec, codec_answers, codec_spaces, values
+from headstart import codec, codec_answers, codec_knowledge, codec_spaces, values
 from headstart.v1 import experiment_pb2, knowledge_base_service_pb2, search_space_pb2, task_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart_server.knowledge import experiments, recording, similarity, tasks
@@ -202,11 +202,11 @@ def architecture_matches(found: list[Match], degraded: bool) -> knowledge_base_s
         )
         for match in found
     )
-    return codec_answers.architecture_matches_to_proto(values.ArchitectureMatches(matches, degraded))
+    return codec_knowledge.architecture_matches_to_proto(values.ArchitectureMatches(matches, degraded))
 
 
 def predictor(version: ModelVersion) -> knowledge_base_service_pb2.GetPredictorResponse:
-    return codec_answers.predictor_to_proto(
+    return codec_knowledge.predictor_to_proto(
         values.Predictor(
             model_version=version.name,
             kind=version.kind,

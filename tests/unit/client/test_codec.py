@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart import codec, codec_answers
+from headstart import codec, codec_answers, codec_knowledge
+from headstart.knowledge_values import ExperimentFilter, Explanation, NumberRange, TaskCluster, TaskPosition
 from headstart.spaces import (
     Candidate,
     Categorical,
@@ -35,7 +36,13 @@ from headstart.spaces import (
     nas_bench_graph,
     sample,
 )
-from headstart.v1 import experiment_pb2, meta_learning_service_pb2, search_space_pb2, task_pb2
+from headstart.v1 import (
+    experiment_pb2,
+    knowledge_base_service_pb2,
+    meta_learning_service_pb2,
+    search_space_pb2,
+    task_pb2,
+)
 from headstart.values import (
     Arm,
     CurveForecast,
@@ -254,8 +261,37 @@ TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
         ),
         (
             Predictor("v", "graph_network", 300, 1000, 2.5, TIME, (ValidationFigures("t", 30, 0.7, None),)),
-            codec_answers.predictor_to_proto,
-            codec_answers.predictor_from_proto,
+            codec_knowledge.predictor_to_proto,
+            codec_knowledge.predictor_from_proto,
+        ),
+        (
+            ExperimentFilter(
+                (ExperimentStatus.COMPLETED, ExperimentStatus.FAILED),
+                NumberRange(-1.0, None),
+                NumberRange(None, 7),
+                {"parameters": NumberRange(1e6, 5e6), "flops": NumberRange()},
+                TIME,
+                TIME,
+            ),
+            codec_knowledge.filter_to_proto,
+            codec_knowledge.filter_from_proto,
+        ),
+        (ExperimentFilter(), codec_knowledge.filter_to_proto, codec_knowledge.filter_from_proto),
+        (
+            TaskCluster("images", ("a", "b"), "both images", (TaskPosition(0.0, 1.0),), "a", -0.5, TIME),
+            codec_knowledge.cluster_to_proto,
+            codec_knowledge.cluster_from_proto,
+        ),
+        (TaskCluster("all", ("a",)), codec_knowledge.cluster_to_proto, codec_knowledge.cluster_from_proto),
+        (
+            Explanation(
+                (SimilarTask("b", 0.5, (SimilarityBasis(SimilarityKind.PERFORMANCE_PROFILE, 0.7, 64, ("cells",)),)),),
+                Gate(GateState.OPEN, "three take part"),
+                "b is like it",
+                (Suggestion(Candidate({"x": 1}), "f", SuggestionOrigin.TRANSFERRED),),
+            ),
+            codec_knowledge.explanation_to_proto,
+            codec_knowledge.explanation_from_proto,
         ),
     ],
 )
@@ -272,6 +308,11 @@ def test_nan_of_a_failed_outcome_is_kept() -> None:
 
 MALFORMED: list[tuple[Callable[[], Any], str]] = [
     (lambda: codec.value_from_proto(search_space_pb2.ParameterValue()), "value"),
+    (lambda: codec_knowledge.filter_to_proto(ExperimentFilter(node_count=NumberRange(1.5))), "filter.min_node_count"),
+    (
+        lambda: codec_knowledge.filter_from_proto(knowledge_base_service_pb2.ExperimentFilter(statuses=[0])),
+        "filter.statuses[0]",
+    ),
     (
         lambda: codec.candidate_from_proto(search_space_pb2.Candidate(values={"a": search_space_pb2.ParameterValue()})),
         "candidate.values[a]",

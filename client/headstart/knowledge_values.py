@@ -1,0 +1,86 @@
+"""The values of the contract about the knowledge base itself: experiments to list, clusters of tasks, explanations.
+
+Plain frozen data, free of protobuf: ``codec_knowledge`` translates. Enum numbers are those of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from headstart.values import ExperimentStatus, Gate, SimilarTask, Suggestion
+
+
+class ExperimentOrder(Enum):
+    """RECORDING: by space and sequence number; OBJECTIVE_VALUE: lowest first, without those that have no finite value;
+    RECORD_TIME: oldest first, the only one over several tasks."""
+
+    RECORDING = 1
+    OBJECTIVE_VALUE = 2
+    RECORD_TIME = 3
+
+
+class ArchitectureMeasure(Enum):
+    """How far architectures are apart: EMBEDDING compares all of the space, the others the nearest by embedding."""
+
+    EMBEDDING = 1
+    OP_DISTRIBUTION = 2
+    GRAPH_EDIT_DISTANCE = 3
+
+
+@dataclass(frozen=True)
+class NumberRange:
+    """Both ends belong to it; None is open."""
+
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True)
+class ExperimentFilter:
+    """Which experiments to list: all that is set must hold.
+
+    ``statuses``: any of these, empty for all. ``objective_value`` in the task's unit. ``node_count``: nodes of the
+    canonical graph, whole numbers, 0 without a graph. ``proxies`` by name. ``recorded_from`` belongs to the range,
+    ``recorded_before`` does not; times without a zone are UTC.
+    """
+
+    statuses: tuple[ExperimentStatus, ...] = ()
+    objective_value: NumberRange = NumberRange()
+    node_count: NumberRange = NumberRange()
+    proxies: Mapping[str, NumberRange] = field(default_factory=dict)
+    recorded_from: datetime | None = None
+    recorded_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TaskPosition:
+    """On a map of all tasks, near where the tasks are alike; without unit."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class TaskCluster:
+    """Like tasks. ``positions`` in the order of ``task_ids``; ``silhouette`` (-1 to 1) is None for a lone cluster."""
+
+    name: str
+    task_ids: tuple[str, ...]
+    description: str = ""
+    positions: tuple[TaskPosition, ...] = ()
+    medoid_task_id: str = ""
+    silhouette: float | None = None
+    update_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Answer of ``Client.explain_task``: what the service would transfer to a task, and why."""
+
+    similar_tasks: tuple[SimilarTask, ...]
+    gate: Gate | None
+    explanation: str
+    suggestions: tuple[Suggestion, ...] = ()
