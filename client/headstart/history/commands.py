@@ -1,0 +1,59 @@
+"""The two commands, without a command line: what ``headstart import`` and ``headstart export`` do with their options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.client import Client
+from headstart.history.model import ExportReport, ImportReport, Progress, Say, UsageProblem
+
+IMPORT_SOURCES = ("csv", "jsonl", "optuna", "mlflow", "ray", "export")
+EXPORT_FORMATS = ("jsonl", "parquet")
+
+DEFAULT_CHUNK_SIZE = 256
+
+
+def run_import(
+    client: Client,
+    source: str,
+    location: str,
+    *,
+    mapping: Path | None = None,
+    task_id: str | None = None,
+    space_id: str | None = None,
+    studies: Sequence[str] = (),
+    objective: str | None = None,
+    direction: str | None = None,
+    dry_run: bool = False,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    say: Say = lambda told: None,
+    progress: Progress = lambda done, total: None,
+) -> ImportReport:
+    """Record the history at ``location``; a second time records nothing twice, and a broken import goes on.
+
+    ``source`` is one of IMPORT_SOURCES; ``location`` is a file (csv, jsonl, export), a storage URL (optuna, mlflow) or
+    a folder (ray). ``studies`` names Optuna studies or MLflow experiments; empty takes the only one. ``direction`` is
+    "maximize" or "minimize". ``space_id`` names the search space to use, or to make where it is not there yet.
+    ``say`` gets lines for a person, ``progress`` the entries done and their number where it is known.
+
+    Raises UsageProblem before anything is recorded, and HeadstartError when the service cannot be reached or refuses:
+    what was acknowledged until then stays, and the same call goes on behind it.
+    """
+    raise UsageProblem("not there yet")
+
+
+def run_export(
+    client: Client,
+    *,
+    task_ids: Sequence[str] = (),
+    format: str,
+    output: Path,
+    say: Say = lambda told: None,
+    progress: Progress = lambda done, total: None,
+) -> ExportReport:
+    """Write tasks (none named: all), their search spaces and experiments into a file; ``format``: EXPORT_FORMATS.
+
+    The file appears under its name when it is complete. Raises UsageProblem, and HeadstartError.
+    """
+    raise UsageProblem("not there yet")

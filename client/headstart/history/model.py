@@ -1,0 +1,103 @@
+"""The plain values of bringing a history in and taking it out: what was read, what was left, and what was asked wrongly.
+
+Nothing here knows a source or the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from headstart.spaces.declaration import SearchSpace, Value
+from headstart.values import CurvePoint, ExperimentStatus, Task
+
+# Of skipped and amended entries this many are listed; the counts are of all.
+MAX_LISTED = 10_000
+
+# What a person reads while it goes on, and (done, of how many or None) for a progress bar.
+Say = Callable[[str], None]
+Progress = Callable[[int, int | None], None]
+
+
+class UsageProblem(ValueError):
+    """The command cannot be carried out as asked: an option, the mapping file or the source is wrong as a whole.
+
+    Nothing was recorded. The command line ends with exit code 2.
+    """
+
+
+class MissingExtra(UsageProblem):
+    """A package that the source or format needs is not installed; the message names the extra."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs an extra: pip install "headstart[{extra}]"')
+        self.extra = extra
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about one entry of a source: where it is ("runs.csv:17", "trial 12"), and what is to say about it."""
+
+    locator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One entry of a source, as read: an experiment that is not yet checked against a space.
+
+    ``identity`` tells it from all other entries of its source, also in a later import. ``task_name`` is empty where
+    all entries belong to one task.
+    """
+
+    locator: str
+    identity: str
+    values: Mapping[str, Value]
+    status: ExperimentStatus
+    objective_value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    learning_curve: tuple[CurvePoint, ...] = ()
+    fidelity: float | None = None
+    cost_seconds: float | None = None
+    proxies: Mapping[str, float] = field(default_factory=dict)
+    seed: int | None = None
+    worker_id: str = ""
+    task_name: str = ""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What came of an import.
+
+    ``read_count`` = recorded + already known + skipped. ``amended`` went in, but not whole: a metric that was not a
+    number was left out, for example. In a dry run nothing is recorded and ``recorded_count`` is what would be sent.
+    """
+
+    source: str
+    dry_run: bool
+    spaces: tuple[SearchSpace, ...]
+    tasks: tuple[Task, ...]
+    read_count: int
+    recorded_count: int
+    already_known_count: int
+    skipped_count: int
+    amended_count: int
+    skipped: tuple[Note, ...] = ()
+    amended: tuple[Note, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 when anything was skipped, else 0."""
+        return 1 if self.skipped_count else 0
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export wrote."""
+
+    path: str
+    format: str
+    space_count: int
+    task_count: int
+    experiment_count: int
+    byte_count: int
