@@ -1,0 +1,1 @@
+"""How the knowledge base does at size: its answers, its index, its import, and what it takes for similar."""
