@@ -32,6 +32,8 @@ STATEMENTS = (
             WHEN 'array' THEN jsonb_array_length(canonical -> 'graph' -> 0) ELSE 0 END
     """,
     "ALTER TABLE architectures ALTER COLUMN node_count SET NOT NULL",
+    # The architectures of a space in the order of recording.
+    "CREATE INDEX ix_architectures_search_space_id_id ON architectures (search_space_id, id)",
     # The outbox names removals too: rows without an architecture.
     "ALTER TABLE outbox ADD COLUMN search_space_id BIGINT",
     "ALTER TABLE outbox ADD COLUMN fingerprint TEXT",

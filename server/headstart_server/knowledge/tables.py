@@ -96,6 +96,7 @@ architectures = Table(
     Column("node_count", Integer, nullable=False),
     _created_at(),
     UniqueConstraint("search_space_id", "fingerprint"),
+    Index("ix_architectures_search_space_id_id", "search_space_id", "id"),
 )
 
 experiments = Table(
