@@ -1,4 +1,4 @@
-"""The two commands, without a command line: what ``headstart import`` and ``headstart export`` do with their options."""
+"""What ``headstart import`` and ``headstart export`` do with their options, without the command line."""
 
 from __future__ import annotations
 

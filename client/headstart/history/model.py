@@ -1,4 +1,4 @@
-"""The plain values of bringing a history in and taking it out: what was read, what was left, and what was asked wrongly.
+"""The values of bringing a history in and taking it out: what was read, what was left, what was asked wrongly.
 
 Nothing here knows a source or the service.
 """
@@ -47,7 +47,7 @@ class Run:
     """One entry of a source, as read: an experiment that is not yet checked against a space.
 
     ``identity`` tells it from all other entries of its source, also in a later import. ``task_name`` is empty where
-    all entries belong to one task.
+    all entries belong to one task. ``notes`` say what of the entry could not be read.
     """
 
     locator: str
@@ -63,6 +63,7 @@ class Run:
     seed: int | None = None
     worker_id: str = ""
     task_name: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
