@@ -8,9 +8,10 @@ from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
 from headstart_server.api import decode, encode
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
+from headstart_server.api.experiment_lists import list_experiments
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate
-from headstart_server.api.pagination import in_batches, page_name, page_of, page_sequence, page_size, page_token
+from headstart_server.api.pagination import in_batches, page_name, page_of, page_size, page_token
 from headstart_server.assembly import Rooms
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import Unimplemented
@@ -153,26 +154,8 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def ListExperiments(
         self, request: pb2.ListExperimentsRequest, context: Context
     ) -> pb2.ListExperimentsResponse:
-        return await self._database.run(context, lambda: self._list_experiments(request))
-
-    def _list_experiments(self, request: pb2.ListExperimentsRequest) -> pb2.ListExperimentsResponse:
-        if request.after_sequence < 0:
-            raise decode.invalid("after_sequence", f"must not be negative, got {request.after_sequence}")
-        name = f"experiments/{request.task_id}/{request.search_space_id}"
-        after = page_sequence(name, request.page_token, first=request.after_sequence)
-        namespace = namespace_of_caller()
-        found = in_batches(
-            lambda after, limit: self._rooms.knowledge.list_experiments(
-                namespace, request.task_id, request.search_space_id, after, limit
-            ),
-            lambda experiment: experiment.sequence,
-            after,
-        )
-        # Experiments with long curves make a page full before the count does.
-        page, more = page_of(map(encode.experiment, found), page_size(request.page_size))
-        last = decode.experiment_name(page[-1].experiment_id)[2] if page else after
-        return pb2.ListExperimentsResponse(
-            experiments=page, last_sequence=last, next_page_token=page_token(name, str(last)) if more else ""
+        return await self._database.run(
+            context, lambda: list_experiments(self._rooms.knowledge, namespace_of_caller(), request)
         )
 
     # What is like what

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -17,7 +21,8 @@ _MAX = 1000
 # Well below the limit of a message.
 _PAGE_BYTES = 2 * 1024 * 1024
 _BATCH = 50
-_MAX_DIGITS = 18
+
+KeyPart = int | float | datetime
 
 T = TypeVar("T")
 Key = TypeVar("Key")
@@ -63,14 +68,47 @@ def page_name(list_name: str, token: str) -> str:
     return key
 
 
-def page_sequence(list_name: str, token: str, first: int) -> int:
-    """The sequence number that a token stands for, ``first`` where there is none. Raises InvalidInput."""
-    if not token:
-        return first
-    key = _key(list_name, token)
-    if not (key.isascii() and key.isdigit() and len(key) <= _MAX_DIGITS):
+def request_name(list_name: str, request: Message) -> str:
+    """The name of a list that a whole request describes: all of it but where the page begins and how long it is."""
+    content = type(request)()
+    content.CopyFrom(request)
+    content.ClearField("page_size")
+    content.ClearField("page_token")
+    digest = hashlib.sha256(content.SerializeToString(deterministic=True)).hexdigest()
+    return f"{list_name}/{digest[:32]}"
+
+
+def key_token(list_name: str, key: Sequence[KeyPart]) -> str:
+    """The token of a key of several parts."""
+    return page_token(list_name, json.dumps([_part_to_json(part) for part in key]))
+
+
+def page_key(list_name: str, token: str, kinds: Sequence[type]) -> tuple[KeyPart, ...]:
+    """The key that a token stands for, of parts of these kinds. Raises InvalidInput for a foreign token."""
+    try:
+        stored = json.loads(_key(list_name, token))
+        if not isinstance(stored, list):
+            raise _foreign()
+        return tuple(_part_from_json(part, kind) for part, kind in zip(stored, kinds, strict=True))
+    except (ValueError, OverflowError, RecursionError):
+        raise _foreign() from None
+
+
+def _part_to_json(part: KeyPart) -> int | float | str:
+    return part.isoformat() if isinstance(part, datetime) else part
+
+
+def _part_from_json(stored: object, kind: type) -> KeyPart:
+    part = datetime.fromisoformat(stored) if kind is datetime and isinstance(stored, str) else stored
+    if isinstance(part, datetime):
+        valid = part.tzinfo is not None
+    elif isinstance(part, float):
+        valid = math.isfinite(part)
+    else:
+        valid = isinstance(part, int) and 0 <= part < 2**63
+    if type(part) is not kind or not valid:
         raise _foreign()
-    return int(key)
+    return part
 
 
 def _key(list_name: str, token: str) -> str:

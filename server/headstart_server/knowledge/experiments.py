@@ -48,16 +48,7 @@ def get_experiment(connection: Connection, namespace: str, task_id: str, space_i
         raise NotFound(
             f"experiment '{task_id[:63]}/{space_id[:63]}/{sequence}' is not known", reason="EXPERIMENT_NOT_FOUND"
         )
-    return _experiment(task_id, space_id, rows[0])
-
-
-def list_experiments(
-    connection: Connection, namespace: str, task_id: str, space_id: str, after: int, limit: int
-) -> list[Experiment]:
-    """In the order of recording, those after the given sequence number."""
-    query = _in(namespace, task_id, space_id).where(experiments.c.sequence > after)
-    rows = connection.execute(query.order_by(experiments.c.sequence).limit(limit))
-    return [_experiment(task_id, space_id, row) for row in rows]
+    return experiment_from_row(task_id, space_id, rows[0])
 
 
 def best_results(
@@ -122,7 +113,8 @@ def _floats(stored: Mapping[str, float]) -> Mapping[str, float]:
     return {name: float(number) for name, number in stored.items()}
 
 
-def _experiment(task_id: str, space_id: str, row: Row[Any]) -> Experiment:
+def experiment_from_row(task_id: str, space_id: str, row: Row[Any]) -> Experiment:
+    """An experiment from a row that has all columns of ``experiments``, and the fingerprint."""
     return Experiment(
         task_id=task_id,
         search_space_id=space_id,

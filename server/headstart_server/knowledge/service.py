@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -20,6 +20,7 @@ from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace, candida
 from headstart.spaces.validation import require
 from headstart_server.knowledge import (
     architectures,
+    experiment_lists,
     experiments,
     outbox,
     recording,
@@ -171,13 +172,11 @@ class KnowledgeService:
             return experiments.get_experiment(connection, namespace, task_id, space_id, sequence)
 
     def list_experiments(
-        self, namespace: str, task_id: str, space_id: str, after: int, limit: int
-    ) -> list[experiments.Experiment]:
-        """Raises NotFound for an unknown task or space."""
+        self, namespace: str, query: experiment_lists.ExperimentQuery, after: experiment_lists.Key | None = None
+    ) -> Iterator[experiment_lists.Listed]:
+        """Those after a key, read as they are needed. Raises NotFound for an unknown task or space."""
         with self._engine.connect() as connection:
-            tasks.find_task(connection, namespace, task_id)
-            search_spaces.find_search_space(connection, namespace, space_id)
-            return experiments.list_experiments(connection, namespace, task_id, space_id, after, limit)
+            yield from experiment_lists.list_experiments(connection, namespace, query, after)
 
     def observations(self, namespace: str, task_id: str, search_space_id: str) -> Observations:
         """What was measured on a task in a space. Raises NotFound for an unknown task or space."""

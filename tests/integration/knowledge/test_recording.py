@@ -218,7 +218,7 @@ def test_floats_come_back_as_the_floats_they_were(recorder, knowledge, engine, r
     canonical = knowledge.canonical(NAMESPACE, ODD, candidate)
     outcome = Outcome(Status.COMPLETED, 0.5, metrics={"loss": 1e25})
     recorder.record(NewExperiment(uuid4(), "cifar", "odd", candidate, canonical, outcome))
-    (found,) = knowledge.list_experiments(NAMESPACE, "cifar", "odd", 0, 10)
+    found = knowledge.experiment(NAMESPACE, "cifar", "odd", 1)
     stored = knowledge.stored_search_space(NAMESPACE, "odd").space
     (architecture,) = knowledge.architectures(NAMESPACE, "odd").values()
     assert repr(stored) == repr(ODD)
