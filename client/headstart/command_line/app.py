@@ -1,0 +1,75 @@
+"""All commands in one place, and the options that stand before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from headstart.client import DEFAULT_ADDRESS
+from headstart.command_line import advice, experiments, history, similarities, spaces, tasks
+from headstart.command_line.session import Connection
+
+_LOOK, _COMPARE, _ASK, _KEEP = "Look", "Compare", "Ask", "Keep"
+
+app = typer.Typer(
+    name="headstart",
+    help="Look into a running Headstart service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
+    (_LOOK, "tasks", tasks.tasks),
+    (_LOOK, "task", tasks.task),
+    (_LOOK, "spaces", spaces.spaces),
+    (_LOOK, "space", spaces.space),
+    (_LOOK, "experiments", experiments.experiments),
+    (_LOOK, "experiment", experiments.experiment),
+    (_LOOK, "predictor", spaces.predictor),
+    (_COMPARE, "clusters", similarities.clusters),
+    (_ASK, "suggest", advice.suggest),
+    (_ASK, "explain", advice.explain),
+    (_KEEP, "import", history.import_history),
+    (_KEEP, "export", history.export_history),
+    (_KEEP, "delete-task", tasks.delete_task),
+)
+for _panel, _name, _command in _COMMANDS:
+    app.command(_name, rich_help_panel=_panel)(_command)
+app.add_typer(similarities.similar, name="similar", rich_help_panel=_COMPARE)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"headstart {version('headstart')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _connection(
+    context: typer.Context,
+    address: Annotated[
+        str, typer.Option(envvar="HEADSTART_ADDRESS", metavar="HOST:PORT", help="Of the service.")
+    ] = DEFAULT_ADDRESS,
+    token: Annotated[
+        str | None, typer.Option(envvar="HEADSTART_TOKEN", metavar="TOKEN", help="Of your namespace.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="For each call.")] = 10.0,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version, and end.")
+    ] = False,
+) -> None:
+    context.obj = Connection(address, token, timeout)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="headstart")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    return 0

@@ -1,0 +1,174 @@
+"""Commands that bring a history in and take it out. What they do is in ``headstart.history``; here is how it is asked.
+
+The report is the answer and goes to standard output; what is said meanwhile, and the bar, go to standard error. Exit
+codes: 0 all went in, 1 something was skipped or the service refused, 2 not possible as asked (nothing was recorded).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from headstart.command_line.documents import print_json
+from headstart.command_line.options import AsJson
+from headstart.command_line.session import PATIENCE_SECONDS, errors_told, note, service
+from headstart.command_line.tables import Column, print_table, print_text
+from headstart.history.commands import (
+    DEFAULT_CHUNK_SIZE,
+    EXPORT_FORMATS,
+    IMPORT_SOURCES,
+    run_export,
+    run_import,
+)
+from headstart.history.model import ImportReport, Note, Say, UsageProblem
+from headstart.history.model import Progress as Report
+
+Source = StrEnum("Source", [(name.upper(), name) for name in IMPORT_SOURCES])  # type: ignore[misc]
+Format = StrEnum("Format", [(name.upper(), name) for name in EXPORT_FORMATS])  # type: ignore[misc]
+
+
+class Direction(StrEnum):
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+
+def import_history(
+    context: typer.Context,
+    source: Annotated[Source, typer.Argument(metavar="SOURCE", show_default=False, help=" | ".join(IMPORT_SOURCES))],
+    location: Annotated[
+        str, typer.Argument(metavar="LOCATION", show_default=False, help="A file, a folder, or a storage URL.")
+    ],
+    mapping: Annotated[
+        Path | None,
+        typer.Option("--mapping", metavar="FILE", help="What the columns mean.", exists=True, dir_okay=False),
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="The task to record on.")] = None,
+    space: Annotated[
+        str | None, typer.Option("--space", metavar="SPACE", help="The search space; made where it is not there yet.")
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option("--study", metavar="NAME", help="Optuna study or MLflow experiment; may be repeated."),
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option("--objective", metavar="METRIC", help="Which metric is the objective.")
+    ] = None,
+    direction: Annotated[Direction | None, typer.Option("--direction", help="Of the objective.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, record nothing.")] = False,
+    chunk_size: Annotated[
+        int, typer.Option("--chunk-size", min=1, max=4096, help="Records kept together or not at all.")
+    ] = DEFAULT_CHUNK_SIZE,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many skipped entries to list.")] = 50,
+    json: AsJson = False,
+) -> None:
+    """Bring results from elsewhere in. A second time nothing is recorded twice; a broken import goes on."""
+    # Who only looks does not wait long; an import rather waits than breaks off.
+    patience = PATIENCE_SECONDS if dry_run else math.inf
+    with service(context, patience) as client, _usage_told(), _bar("importing") as (report, say):
+        came_of_it = run_import(
+            client,
+            source.value,
+            location,
+            mapping=mapping,
+            task_id=task,
+            space_id=space,
+            studies=tuple(study or ()),
+            objective=objective,
+            direction=direction.value if direction else None,
+            dry_run=dry_run,
+            chunk_size=chunk_size,
+            say=say,
+            progress=report,
+        )
+    with errors_told():
+        if json:
+            print_json(came_of_it)
+        else:
+            _print_report(came_of_it, limit)
+    raise typer.Exit(came_of_it.exit_code)
+
+
+def export_history(
+    context: typer.Context,
+    output: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Ends in .jsonl or .parquet.")],
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="TASK...", show_default=False, help="Only these tasks.")
+    ] = None,
+    format: Annotated[Format | None, typer.Option("--format", help="Of the file.", show_default="by its name")] = None,
+    json: AsJson = False,
+) -> None:
+    """Write tasks with their search spaces and experiments into a file that `headstart import export` takes."""
+    chosen = format.value if format else output.suffix.removeprefix(".").lower()
+    if chosen not in EXPORT_FORMATS:
+        raise typer.BadParameter(f"{output} names no format: end it in .jsonl or .parquet, or give --format")
+    with service(context, math.inf) as client, _usage_told(), _bar("exporting") as (report, say):
+        written = run_export(
+            client, task_ids=tuple(tasks or ()), format=chosen, output=output, say=say, progress=report
+        )
+    with errors_told():
+        if json:
+            print_json(written)
+            return
+        print_text(
+            f"{written.path}: {written.experiment_count} experiments of {written.task_count} tasks in "
+            f"{written.space_count} search spaces, {written.byte_count} bytes"
+        )
+
+
+@contextmanager
+def _usage_told() -> Iterator[None]:
+    try:
+        yield
+    except UsageProblem as problem:
+        note(" ".join(str(problem).split()))
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
+    """A bar for who waits at a terminal, and how to say something beside it."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(doing, total=None)
+
+        def report(done: int, total: int | None) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        def say(told: str) -> None:
+            progress.console.print(f"headstart: {' '.join(told.split())}", soft_wrap=True)
+
+        yield report, say
+
+
+def _print_report(report: ImportReport, limit: int) -> None:
+    done = "would be recorded" if report.dry_run else "recorded"
+    print_text(
+        f"{report.read_count} read: {report.recorded_count} {done}, {report.already_known_count} known before, "
+        f"{report.skipped_count} skipped; {report.amended_count} went in without a part"
+    )
+    for name, ids in (
+        ("search spaces", [space.search_space_id for space in report.spaces]),
+        ("tasks", [task.task_id for task in report.tasks]),
+    ):
+        if ids:
+            print_text(f"{name}: {', '.join(ids)}")
+    _print_notes("SKIPPED", report.skipped, report.skipped_count, limit)
+    _print_notes("WITHOUT A PART", report.amended, report.amended_count, limit)
+
+
+def _print_notes(heading: str, notes: Sequence[Note], count: int, limit: int) -> None:
+    if not count:
+        return
+    print_text("")
+    print_table((Column(heading), Column("REASON", wide=True)), [(each.locator, each.reason) for each in notes[:limit]])
+    if count > limit:
+        note(f"there are {count} of these, of which {limit} are listed: --limit N for more")

@@ -1,0 +1,107 @@
+"""What may be asked on the command line: the options that several commands share, and how their words are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from headstart.command_line.session import note
+from headstart.knowledge_values import NumberRange
+from headstart.spaces import Candidate, Graph, Node
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
+Count = Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")]
+TaskId = Annotated[str, typer.Argument(metavar="TASK", show_default=False)]
+SpaceId = Annotated[str, typer.Argument(metavar="SPACE", show_default=False)]
+
+Item = TypeVar("Item")
+
+
+def limited(items: Iterator[Item], limit: int) -> Iterator[Item]:
+    """The first ones; notes where there are more. Pages beyond are not read."""
+    yield from islice(items, limit)
+    if next(items, None) is not None:
+        note(f"there are more than these {limit}: --limit N for more")
+
+
+def number_range(text: str) -> NumberRange:
+    """From "MIN..MAX", with either end left out, or one number."""
+    lower, dots, upper = text.partition("..")
+    try:
+        ends = NumberRange(_end(lower), _end(upper)) if dots else NumberRange(float(text), float(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a range: write MIN..MAX, MIN.., ..MAX or a number") from None
+    if ends.lower is None and ends.upper is None:
+        raise typer.BadParameter(f"{text!r} has no end: write MIN..MAX, MIN.., ..MAX or a number")
+    return ends
+
+
+def whole_range(text: str) -> NumberRange:
+    """A range of counts."""
+    ends = number_range(text)
+    if any(end is not None and (end < 0 or end % 1) for end in (ends.lower, ends.upper)):
+        raise typer.BadParameter(f"{text!r} must have whole numbers of 0 or more at its ends")
+    return ends
+
+
+def named_range(text: str) -> tuple[str, NumberRange]:
+    """From "NAME=MIN..MAX"; a name may have equals signs of its own."""
+    name, equals, ends = text.rpartition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{text!r} names nothing: write NAME=MIN..MAX")
+    return name, number_range(ends)
+
+
+def point_in_time(text: str) -> datetime:
+    """From ISO 8601, with a date alone for its midnight; without a zone it is UTC, as in the tables."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a time: write 2026-01-31, 2026-01-31T12:00 (UTC) or 2026-01-31T12:00+01:00"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def candidate(text: str) -> Candidate:
+    """From the JSON that ``--json`` prints for a candidate, or from its values alone."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise typer.BadParameter('must be a JSON object: {"PARAMETER": VALUE, ...}')
+    parts = set(document) <= {"values", "graph"} and all(isinstance(part, dict | None) for part in document.values())
+    if not parts:
+        document = {"values": document}
+    return Candidate(_values(document.get("values") or {}), _graph(document.get("graph")))
+
+
+def _end(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _values(document: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
+    for name, value in document.items():
+        if not isinstance(value, str | int | float | bool):
+            raise typer.BadParameter(f"{name} must be a string, a number or a truth value, got {json.dumps(value)}")
+    return dict(document)
+
+
+def _graph(document: Mapping[str, Any] | None) -> Graph | None:
+    if document is None:
+        return None
+    try:
+        nodes = tuple(Node(str(node["op"]), _values(node.get("attributes", {}))) for node in document["nodes"])
+        edges = tuple((int(edge["source"]), int(edge["target"])) for edge in document["edges"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise typer.BadParameter(
+            'graph must be {"nodes": [{"op": OP, "attributes": {}}, ...], "edges": [{"source": 0, "target": 1}, ...]}'
+        ) from None
+    return Graph(nodes, edges)

@@ -1,0 +1,81 @@
+"""What every command runs in: the connection to the service, and what becomes of errors.
+
+An error is one line on standard error and exit code 1; a traceback means an error in Headstart itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import typer
+
+from headstart.client import Client, connect
+from headstart.errors import HeadstartError, Unavailable
+from headstart.spaces import InvalidInput
+
+# Somebody waits at the terminal: a service that is restarting is waited for, one that is not there is told soon.
+PATIENCE_SECONDS = 3.0
+
+
+class CommandError(Exception):
+    """What keeps a command from its work, in words for a person."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The options that stand before the command."""
+
+    address: str
+    token: str | None
+    timeout: float
+
+
+@contextmanager
+def service(context: typer.Context, patience: float = PATIENCE_SECONDS) -> Iterator[Client]:
+    """A client for the time of a with block, in which errors end the command."""
+    connection: Connection = context.obj
+    with (
+        errors_told(connection.address),
+        connect(connection.address, token=connection.token, timeout=connection.timeout) as client,
+    ):
+        yield client.with_patience(patience)
+
+
+@contextmanager
+def errors_told(address: str = "") -> Iterator[None]:
+    """Ends the command with the exit code of what goes wrong in a with block, told in one line."""
+    try:
+        yield
+        # A reader that has gone away is noticed here, not when Python has no one left to tell.
+        sys.stdout.flush()
+    except Unavailable as error:
+        # With a reason it is the service that speaks; without, nobody does.
+        told = str(error) if error.reason else "no service there; `headstart-server up` starts one"
+        raise _ended(address, told) from None
+    except HeadstartError as error:
+        raise _ended(address, str(error)) from None
+    except (CommandError, InvalidInput) as error:
+        raise _ended("", str(error)) from None
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; keep Python from complaining again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except typer.Abort:
+        raise _ended("", "not confirmed, nothing was done") from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def note(told: str) -> None:
+    """What a person should know beside the answer; never among the answer."""
+    print(f"headstart: {told}", file=sys.stderr)
+
+
+def _ended(address: str, told: str) -> typer.Exit:
+    where = f"{address}: " if address else ""
+    note(where + " ".join(told.split()))
+    return typer.Exit(1)

@@ -1,0 +1,81 @@
+"""Tables for people: as wide as the terminal, each row on one line; not a terminal gets every column in full.
+
+Numbers stand to the right. In a terminal that is too narrow the columns declared wide are cut first. Colour is for
+terminals only, and not where NO_COLOR is set.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from headstart.command_line.words import cut
+
+# Without a terminal there is no width to fit; rich wants one.
+_UNLIMITED = 10_000
+
+_STYLES = {"completed": "green", "failed": "red", "stopped": "yellow"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """``number``: to the right. ``wide``: the first to be cut."""
+
+    heading: str
+    number: bool = False
+    wide: bool = False
+
+
+class _Console(Console):
+    """Lets a reader that went away be the caller's business; rich would end the process with exit code 1."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+def console() -> Console:
+    made = _Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not made.is_terminal:
+        made.width = _UNLIMITED
+    return made
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    to = console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        justify = "right" if column.number else "left"
+        table.add_column(Text(column.heading), justify=justify, no_wrap=None if column.wide else True)  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*(_cell(cell, column) for cell, column in zip(row, columns, strict=True)))
+    if to.is_terminal:
+        to.print(table)
+        return
+    with to.capture() as capture:
+        to.print(table)
+    # The padding of the last column is of use to nobody.
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Names and what is known under them, one a line; what is not known is left out."""
+    to = console()
+    for name, fact in facts:
+        if fact:
+            to.print(Text.assemble((f"{name + ':':<15}", "bold"), " ".join(fact.split())), soft_wrap=True)
+
+
+def print_text(text: str) -> None:
+    console().print(text, soft_wrap=not console().is_terminal)
+
+
+def _cell(cell: str, column: Column) -> Text:
+    """On one line whatever its words are."""
+    text = " ".join(cell.split())
+    return Text(cut(text) if column.wide else text, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")
