@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.client import Client
+from headstart.history.exporting import export_history
+from headstart.history.formats import format_named
+from headstart.history.importing import check_id, import_history
 from headstart.history.model import ExportReport, ImportReport, Progress, Say, UsageProblem
+from headstart.history.restoring import restore
+from headstart.history.sources import Request, open_history
+from headstart.values import Direction
 
 IMPORT_SOURCES = ("csv", "jsonl", "optuna", "mlflow", "ray", "export")
 EXPORT_FORMATS = ("jsonl", "parquet")
@@ -40,7 +46,33 @@ def run_import(
     Raises UsageProblem before anything is recorded, and HeadstartError when the service cannot be reached or refuses:
     what was acknowledged until then stays, and the same call goes on behind it.
     """
-    raise UsageProblem("not there yet")
+    check_id(task_id, "the task")
+    check_id(space_id, "the search space")
+    if chunk_size < 1:
+        raise UsageProblem(f"chunks hold at least one entry, got {chunk_size}")
+    if source == "export":
+        return restore(client, Path(location), dry_run=dry_run, chunk_size=chunk_size, say=say, progress=progress)
+    request = Request(source, location, mapping, tuple(studies), objective, _direction(direction))
+    return import_history(
+        client,
+        open_history(request),
+        source=source,
+        task_id=task_id,
+        space_id=space_id,
+        dry_run=dry_run,
+        chunk_size=chunk_size,
+        say=say,
+        progress=progress,
+    )
+
+
+def _direction(word: str | None) -> Direction | None:
+    if word is None:
+        return None
+    try:
+        return Direction[word.upper()]
+    except KeyError:
+        raise UsageProblem(f"direction is maximize or minimize, got {word!r}") from None
 
 
 def run_export(
@@ -56,4 +88,4 @@ def run_export(
 
     The file appears under its name when it is complete. Raises UsageProblem, and HeadstartError.
     """
-    raise UsageProblem("not there yet")
+    return export_history(client, task_ids, format_named(format), format, output, progress)

@@ -1,0 +1,126 @@
+"""Decides whether a run can be recorded: makes it a record of a search space, or says what is wrong with it.
+
+The rules are those of the service, applied before anything is sent, so that one wrong run keeps no other from going in.
+What is only beside the point (a metric that is not a number) is left out, and told.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+
+from headstart.history.model import Run
+from headstart.history.space_derivation import fitted, with_indicators
+from headstart.spaces.declaration import Candidate, SearchSpace, Value
+from headstart.spaces.validation import candidate_violations
+from headstart.values import CurvePoint, ExperimentStatus, Outcome, Record
+
+MAX_NUMBERS = 256
+MAX_CURVE_POINTS = 10_000
+MAX_VALUE = 1e100
+MAX_NAME = 255
+
+_NAMESPACE = uuid.UUID("7f4c2a56-5a0b-5d6e-9a55-2f0c1f5c7d11")
+
+
+class Unfit(ValueError):
+    """The run cannot be recorded; the message says why."""
+
+
+def request_id(task_id: str, *identity: str) -> str:
+    """The same for the same entry of the same source, in every import into a task."""
+    return str(uuid.uuid5(_NAMESPACE, "\0".join((task_id, *identity))))
+
+
+def to_record(run: Run, space: SearchSpace, task_id: str) -> tuple[Record, tuple[str, ...]]:
+    """The record of a run, and what was left out of it. Raises Unfit."""
+    notes = list(run.notes)
+    candidate = _candidate(run.values, space)
+    completed = run.status is ExperimentStatus.COMPLETED
+    value = run.objective_value
+    if completed and value is None:
+        raise Unfit("it has no value of the objective")
+    if completed and value is not None and not abs(value) <= MAX_VALUE:
+        raise Unfit(f"it is completed with the value {value}: that must be a finite number")
+    outcome = Outcome(
+        run.status,
+        value,
+        _numbers(run.metrics, "metric", notes),
+        _curve(run.learning_curve, completed, notes),
+        _amount(run.fidelity, "fidelity", notes),
+        _amount(run.cost_seconds, "cost", notes),
+        _numbers(run.proxies, "proxy", notes),
+        _seed(run.seed, notes),
+    )
+    record = Record(
+        task_id,
+        space.search_space_id,
+        candidate,
+        outcome,
+        worker_id=run.worker_id.replace("\0", "")[:MAX_NAME],
+        request_id=request_id(task_id, run.identity),
+    )
+    return record, tuple(notes)
+
+
+def _candidate(values: Mapping[str, Value], space: SearchSpace) -> Candidate:
+    domains = {parameter.name: parameter.domain for parameter in space.parameters}
+    filled = {
+        name: fitted(value, domains[name]) if name in domains else value
+        for name, value in with_indicators(space, values).items()
+    }
+    candidate = Candidate(filled)
+    problems = [
+        f"{violation.field.removeprefix('candidate.')}: {violation.description}"
+        for violation in candidate_violations(space, candidate)
+    ]
+    if problems:
+        raise Unfit("; ".join(problems))
+    return candidate
+
+
+def _numbers(numbers: Mapping[str, float], kind: str, notes: list[str]) -> dict[str, float]:
+    kept = {}
+    for name, number in numbers.items():
+        if not math.isfinite(number):
+            notes.append(f"{kind} {name!r} is {number}: left out")
+        elif not 0 < len(name) <= MAX_NAME or "\0" in name:
+            notes.append(f"{kind} {name[:40]!r} has no name of 1 to {MAX_NAME} characters: left out")
+        else:
+            kept[name] = float(number)
+    if len(kept) > MAX_NUMBERS:
+        notes.append(f"{len(kept)} numbers of kind {kind}: only the first {MAX_NUMBERS} by name are kept")
+        kept = dict(sorted(kept.items())[:MAX_NUMBERS])
+    return kept
+
+
+def _curve(points: Iterable[CurvePoint], completed: bool, notes: list[str]) -> tuple[CurvePoint, ...]:
+    given = list(points)
+    kept = {
+        float(point.fidelity): CurvePoint(float(point.fidelity), float(point.value))
+        for point in given
+        if math.isfinite(point.fidelity) and point.fidelity >= 0 and (not completed or abs(point.value) <= MAX_VALUE)
+    }
+    if len(kept) < len(given):
+        notes.append(f"{len(given) - len(kept)} points of the learning curve are no numbers or repeated: left out")
+    curve = tuple(kept[fidelity] for fidelity in sorted(kept))
+    if len(curve) <= MAX_CURVE_POINTS:
+        return curve
+    notes.append(f"the learning curve has {len(curve)} points: {MAX_CURVE_POINTS} of them are kept, evenly spread")
+    last = len(curve) - 1
+    return tuple(curve[round(index * last / (MAX_CURVE_POINTS - 1))] for index in range(MAX_CURVE_POINTS))
+
+
+def _amount(amount: float | None, kind: str, notes: list[str]) -> float | None:
+    if amount is None or (math.isfinite(amount) and amount >= 0):
+        return None if amount is None else float(amount)
+    notes.append(f"{kind} is {amount}: left out")
+    return None
+
+
+def _seed(seed: int | None, notes: list[str]) -> int | None:
+    if seed is None or -(2**63) <= seed < 2**63:
+        return seed
+    notes.append("the seed has more than 64 bits: left out")
+    return None

@@ -1,0 +1,315 @@
+"""Brings a history in: derives or finds the search space, makes the tasks, checks each run and records those that fit.
+
+The same entry gets the same request id in every import, so that a second import records nothing twice and a broken one
+goes on where it was. A run that is wrong is told and left out; the rest goes in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from headstart.client import Client
+from headstart.errors import AlreadyExists, HeadstartError, InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from headstart.history.checking import Unfit, to_record
+from headstart.history.model import MAX_LISTED, ImportReport, Note, Progress, Run, Say, UsageProblem
+from headstart.history.sources import History
+from headstart.history.space_derivation import SpaceDerivation
+from headstart.spaces.declaration import SearchSpace
+from headstart.spaces.validation import InvalidInput, is_slug, space_violations
+from headstart.values import Experiment, ExperimentStatus, Record, Task
+
+# With one of these the service refuses what is in a chunk, not the call: its records are then sent one by one.
+_REFUSALS = (InvalidArgument, AlreadyExists, ResourceExhausted)
+
+
+@dataclass
+class Tally:
+    """The report as it grows."""
+
+    read: int = 0
+    recorded: int = 0
+    known: int = 0
+    skipped_count: int = 0
+    amended_count: int = 0
+    skipped: list[Note] = field(default_factory=list)
+    amended: list[Note] = field(default_factory=list)
+
+    def skip(self, locator: str, reason: str) -> None:
+        self.skipped_count += 1
+        if len(self.skipped) < MAX_LISTED:
+            self.skipped.append(Note(locator, reason))
+
+    def amend(self, locator: str, notes: Iterable[str]) -> None:
+        told = "; ".join(notes)
+        if not told:
+            return
+        self.amended_count += 1
+        if len(self.amended) < MAX_LISTED:
+            self.amended.append(Note(locator, told))
+
+    def report(self, source: str, dry_run: bool, spaces: Iterable[SearchSpace], tasks: Iterable[Task]) -> ImportReport:
+        return ImportReport(
+            source,
+            dry_run,
+            tuple(spaces),
+            tuple(tasks),
+            self.read,
+            self.recorded,
+            self.known,
+            self.skipped_count,
+            self.amended_count,
+            tuple(self.skipped),
+            tuple(self.amended),
+        )
+
+
+class Sender:
+    """Records what it is given, in chunks; in a dry run it only counts."""
+
+    def __init__(self, client: Client, tally: Tally, chunk_size: int, dry_run: bool) -> None:
+        self._client = client
+        self._tally = tally
+        self._chunk_size = chunk_size
+        self._dry_run = dry_run
+        self._waiting: list[tuple[str, Record]] = []
+        self._sent: set[bytes] = set()
+
+    def add(self, locator: str, record: Record) -> None:
+        """An entry that was there before under the same identity is told as skipped."""
+        key = hashlib.blake2b(f"{record.task_id}/{record.request_id}".encode(), digest_size=12).digest()
+        if key in self._sent:
+            self._tally.skip(locator, "a duplicate of an earlier entry")
+            return
+        self._sent.add(key)
+        self._waiting.append((locator, record))
+        if len(self._waiting) >= self._chunk_size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Raises HeadstartError where the service does not answer, or refuses for another reason than the content."""
+        waiting, self._waiting = self._waiting, []
+        if self._dry_run:
+            self._tally.recorded += len(waiting)
+            return
+        if not waiting:
+            return
+        try:
+            done = self._client.record_many([record for _, record in waiting], chunk_size=self._chunk_size)
+        except (*_REFUSALS, InvalidInput):
+            self._one_by_one(waiting)
+        else:
+            self._tally.recorded += done.recorded_count
+            self._tally.known += done.already_known_count
+
+    def _one_by_one(self, records: Iterable[tuple[str, Record]]) -> None:
+        for locator, record in records:
+            try:
+                done = self._client.record(
+                    record.task_id,
+                    record.search_space_id,
+                    record.candidate,
+                    record.outcome,
+                    decision_id=record.decision_id,
+                    worker_id=record.worker_id,
+                    request_id=record.request_id,
+                )
+            except AlreadyExists:
+                self._tally.skip(locator, "it was recorded before with another content, which stays")
+            except (*_REFUSALS, InvalidInput) as error:
+                if isinstance(error, ResourceExhausted) and error.retry_seconds is not None:
+                    raise
+                self._tally.skip(locator, f"the service refuses it: {' '.join(str(error).split())}")
+            else:
+                self._tally.known += done.already_known
+                self._tally.recorded += not done.already_known
+
+
+def import_history(
+    client: Client,
+    history: History,
+    *,
+    source: str,
+    task_id: str | None,
+    space_id: str | None,
+    dry_run: bool,
+    chunk_size: int,
+    say: Say,
+    progress: Progress,
+) -> ImportReport:
+    """Raises UsageProblem before anything is recorded, and HeadstartError."""
+    service = Service(client, dry_run, say)
+    tasks = _Tasks(service, history.task, task_id, default=history.name)
+    tasks.check()
+    name = space_id or history.search_space_id
+    existing = service.find_space(name) if name else None
+    count = history.count
+    if existing is None:
+        space, read = _derived(history, name or slug(history.name))
+        count = count or read
+        space = service.create_space(space)
+    else:
+        space = existing
+    tally = Tally()
+    sender = Sender(client, tally, chunk_size, dry_run)
+    for entry in history.runs():
+        _take(entry, space, tasks, sender, tally)
+        tally.read += 1
+        if tally.read % chunk_size == 0:
+            progress(tally.read, count)
+    sender.flush()
+    progress(tally.read, count)
+    return tally.report(source, dry_run, (space,), tasks.made)
+
+
+def _take(entry: Run | Note, space: SearchSpace, tasks: _Tasks, sender: Sender, tally: Tally) -> None:
+    if isinstance(entry, Note):
+        tally.skip(entry.locator, entry.reason)
+        return
+    try:
+        record, notes = to_record(entry, space, tasks.id_of(entry.task_name))
+        tasks.make(entry.task_name)
+    except Unfit as problem:
+        tally.skip(entry.locator, str(problem))
+        return
+    tally.amend(entry.locator, notes)
+    sender.add(entry.locator, record)
+
+
+def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
+    """The space that the runs moved in, and how many entries there are."""
+    derivation = SpaceDerivation(history.domains, history.conditions)
+    count = 0
+    for entry in history.runs():
+        count += 1
+        if isinstance(entry, Run):
+            derivation.observe(entry.values, entry.status is ExperimentStatus.COMPLETED)
+    space = derivation.space(search_space_id, history.space_description)
+    problems = [f"{violation.field}: {violation.description}" for violation in space_violations(space)]
+    if problems:
+        raise UsageProblem(f"the runs make no search space: {'; '.join(problems[:5])}")
+    return space, count
+
+
+class Service:
+    """What the import asks of the service beside recording; a dry run changes nothing and does without it."""
+
+    def __init__(self, client: Client, dry_run: bool, say: Say) -> None:
+        self._client = client
+        self._dry_run = dry_run
+        self._say = say
+
+    def find_space(self, search_space_id: str) -> SearchSpace | None:
+        try:
+            return self._client.get_search_space(search_space_id)
+        except (NotFound, Unavailable) as error:
+            self._pass(error)
+            return None
+
+    def find_task(self, task_id: str) -> Task | None:
+        try:
+            return self._client.get_task(task_id)
+        except (NotFound, Unavailable) as error:
+            self._pass(error)
+            return None
+
+    def create_space(self, space: SearchSpace) -> SearchSpace:
+        existing = self.find_space(space.search_space_id) if self._dry_run else None
+        if existing is not None and replace(existing, description="") != replace(space, description=""):
+            raise UsageProblem(_other_space(space.search_space_id))
+        if self._dry_run:
+            return space
+        try:
+            return self._client.create_search_space(space)
+        except AlreadyExists:
+            raise UsageProblem(_other_space(space.search_space_id)) from None
+
+    def create_task(self, task: Task) -> Task:
+        return task if self._dry_run else self._client.create_task(task)
+
+    def experiments_of(self, task: Task) -> Iterator[Experiment]:
+        """What the service has of a task that it knows already."""
+        for summary in task.summaries:
+            yield from self._client.list_experiments(task.task_id, summary.search_space_id)
+
+    def _pass(self, error: HeadstartError) -> None:
+        """A dry run goes on without a service."""
+        if isinstance(error, NotFound):
+            return
+        if not self._dry_run:
+            raise error
+        self._say("the service is out of reach: the dry run does not look at what it has")
+
+
+def _other_space(search_space_id: str) -> str:
+    return (
+        f"search space {search_space_id!r} exists with another declaration than these runs make: name it with --space "
+        "to check the runs against it, or give --space another id"
+    )
+
+
+class _Tasks:
+    """The tasks of an import: found or made, each once."""
+
+    def __init__(self, service: Service, template: Task, task_id: str | None, default: str) -> None:
+        self._service = service
+        self._template = template
+        self._task_id = task_id or template.task_id
+        self._default = default
+        self._ids: dict[str, str] = {}
+        self._made: dict[str, Task] = {}
+
+    @property
+    def made(self) -> list[Task]:
+        return list(self._made.values())
+
+    def id_of(self, name: str) -> str:
+        """Raises Unfit where two names would be one task."""
+        if name not in self._ids:
+            task_id = self._task_id or slug(name or self._default)
+            if not self._task_id and task_id in self._ids.values():
+                raise Unfit(f"the task name {name!r} makes the id {task_id!r}, which another name has")
+            self._ids[name] = task_id
+        return self._ids[name]
+
+    def check(self) -> None:
+        """Raises UsageProblem where the task that was named exists with another objective."""
+        existing = self._service.find_task(self._task_id) if self._task_id else None
+        if existing is not None and existing.objective != self._template.objective:
+            raise UsageProblem(other_objective(existing, self._template))
+
+    def make(self, name: str) -> None:
+        """Raises Unfit where the task exists with another objective."""
+        task_id = self.id_of(name)
+        if task_id in self._made:
+            return
+        wanted = replace(self._template, task_id=task_id)
+        if name and not self._task_id:
+            wanted = replace(wanted, description=(f"{wanted.description}: {name}" if wanted.description else name))
+        existing = self._service.find_task(task_id)
+        if existing is not None and existing.objective != wanted.objective:
+            raise Unfit(other_objective(existing, wanted))
+        self._made[task_id] = existing or self._service.create_task(wanted)
+
+
+def other_objective(existing: Task, wanted: Task) -> str:
+    return (
+        f"task {existing.task_id!r} is to {existing.objective.direction.name.lower()} {existing.objective.metric!r}, "
+        f"this history to {wanted.objective.direction.name.lower()} {wanted.objective.metric!r}: choose another task, "
+        "or name objective and direction as the task does"
+    )
+
+
+def slug(name: str) -> str:
+    """An id from a name. Raises UsageProblem where nothing of it is left."""
+    made = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
+    if not is_slug(made):
+        raise UsageProblem(f"{name!r} makes no id: name the task and the search space")
+    return made
+
+
+def check_id(value: str | None, what: str) -> None:
+    if value is not None and not is_slug(value):
+        raise UsageProblem(f"{what} must be 1 to 63 of a-z, 0-9 and inner hyphens, got {value[:80]!r}")

@@ -1,0 +1,83 @@
+"""The places a history comes from, one module each; ``open_history`` loads the one that is asked for.
+
+A source reads and tells; it knows neither the service nor the search space. Its runs may be read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from headstart.history.model import Note, Run, UsageProblem
+from headstart.spaces.declaration import Condition, Domain
+from headstart.values import Direction, Task
+
+_MODULES = {
+    "csv": "table_file",
+    "jsonl": "table_file",
+    "optuna": "optuna_storage",
+    "mlflow": "mlflow_runs",
+    "ray": "ray_tune",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for. ``objective`` and ``direction`` are None where the source is to say."""
+
+    source: str
+    location: str
+    mapping: Path | None = None
+    studies: Sequence[str] = ()
+    objective: str | None = None
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """A source, opened.
+
+    ``name`` is what ids are made of where none are given. ``task`` says what all its tasks have in common; the id is
+    empty where the source does not give one. ``domains`` and ``conditions`` are those that are known before any run is
+    read; ``count`` is the number of entries, None where that is known only after reading them.
+    """
+
+    name: str
+    task: Task
+    runs: Callable[[], Iterator[Run | Note]]
+    count: int | None = None
+    search_space_id: str = ""
+    space_description: str = ""
+    domains: Mapping[str, Domain] = field(default_factory=dict)
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+
+
+def open_history(request: Request) -> History:
+    """Raises UsageProblem, among others MissingExtra."""
+    module = _MODULES.get(request.source)
+    if module is None:
+        raise UsageProblem(f"{request.source!r} is no source: choose one of {', '.join([*_MODULES, 'export'])}")
+    history: History = import_module(f"headstart.history.sources.{module}").open_history(request)
+    return history
+
+
+def chosen(names: Sequence[str], wanted: Sequence[str], what: str) -> list[str]:
+    """The wanted ones of those that are there, or the only one. Raises UsageProblem."""
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    for name in wanted:
+        if name not in names:
+            raise UsageProblem(f"there is no {what} {name!r}; there are: {shown or 'none'}")
+    if wanted:
+        return list(dict.fromkeys(wanted))
+    if len(names) != 1:
+        raise UsageProblem(f"name the {what} to import; there are: {shown or 'none'}")
+    return list(names)
+
+
+def needed(value: Direction | None, metric: str) -> Direction:
+    """Raises UsageProblem where nobody has said it."""
+    if value is None:
+        raise UsageProblem(f"say whether {metric!r} is better when it is higher: direction maximize or minimize")
+    return value

@@ -1,0 +1,253 @@
+"""Finds the search space that a history moved in: domains, and which parameters are there only sometimes, and when.
+
+A source may know domains (Optuna's distributions); others are taken from the values: numbers span a range, words are
+choices. Spaces of Headstart say when a parameter is active, histories do not: a parameter that is missing from some
+runs gets a condition on an earlier one that tells where it is there, or, where none does, a parameter of its own
+(``has_NAME``) that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from headstart.history.model import UsageProblem
+from headstart.spaces.declaration import Categorical, Condition, Domain, Float, Integer, Parameter, SearchSpace, Value
+from headstart.spaces.validation import MAX_CHOICES
+
+# A positive range that spans this many powers of ten is taken as logarithmic.
+_LOGARITHMIC_RATIO = 1000
+
+# Values of a parameter after which it is no longer considered as the one that decides about others.
+_MAX_DECIDING_VALUES = 256
+
+Key = tuple[bool, Value]
+Decided = dict[str, set[Key] | None]
+
+
+@dataclass
+class _Seen:
+    """What a parameter's values were, in bounded space."""
+
+    lower: float | int | None = None
+    upper: float | int | None = None
+    numbers: bool = False
+    floats: bool = False
+    others: bool = False
+    choices: set[Key] = field(default_factory=set)
+
+    def add(self, value: Value) -> None:
+        if len(self.choices) <= MAX_CHOICES:
+            self.choices.add(_key(value))
+        if isinstance(value, bool | str):
+            self.others = True
+            return
+        self.numbers = True
+        self.floats = self.floats or isinstance(value, float)
+        self.lower = value if self.lower is None else min(self.lower, value)
+        self.upper = value if self.upper is None else max(self.upper, value)
+
+    def domain(self, name: str) -> Domain:
+        if self.others:
+            if len(self.choices) > MAX_CHOICES:
+                raise UsageProblem(
+                    f"parameter {name!r} has more than {MAX_CHOICES} different values that are not numbers: "
+                    "leave it out of the parameters in a mapping file"
+                )
+            return Categorical(tuple(value for _, value in sorted(self.choices, key=_order)))
+        assert self.lower is not None and self.upper is not None
+        logarithmic = self.lower > 0 and self.upper / self.lower >= _LOGARITHMIC_RATIO
+        if self.floats:
+            return Float(float(self.lower), float(self.upper), logarithmic)
+        return Integer(int(self.lower), int(self.upper), logarithmic)
+
+
+class SpaceDerivation:
+    """Fed with the values of every run; ``domains`` are those that are known."""
+
+    def __init__(
+        self, domains: Mapping[str, Domain] | None = None, conditions: Mapping[str, Condition] | None = None
+    ) -> None:
+        self._domains = dict(domains or {})
+        self._conditions = dict(conditions or {})
+        self._seen: dict[str, _Seen] = {}
+        self._order: dict[str, None] = dict.fromkeys(self._domains)
+        # By which parameters are there: the values that each of them had. Of completed runs, and of all.
+        self._completed: dict[frozenset[str], Decided] = {}
+        self._all: dict[frozenset[str], Decided] = {}
+
+    def observe(self, values: Mapping[str, Value], completed: bool) -> None:
+        for name, value in values.items():
+            self._order.setdefault(name)
+            if name not in self._domains:
+                self._seen.setdefault(name, _Seen()).add(value)
+        present = frozenset(values)
+        for signatures in (self._all, self._completed) if completed else (self._all,):
+            decided = signatures.setdefault(present, {})
+            for name, value in values.items():
+                known = decided.setdefault(name, set())
+                if known is not None:
+                    known.add(_key(value))
+                    if len(known) > _MAX_DECIDING_VALUES:
+                        decided[name] = None
+
+    def space(self, search_space_id: str, description: str = "") -> SearchSpace:
+        """Raises UsageProblem where the values make no space."""
+        if not self._order:
+            raise UsageProblem("there is no run with parameters to derive a search space from")
+        unseen = [name for name in self._domains if not any(name in present for present in self._all)]
+        for name in self._seen:
+            self._domains[name] = self._seen[name].domain(name)
+        sometimes = [name for name in self._order if name not in unseen and not self._is_always_there(name)]
+        always = [name for name in self._order if name not in sometimes]
+        placed = {name: Parameter(name, self._domains[name], self._conditions.get(name)) for name in always}
+        for name in sorted(sometimes, key=self._presence_count, reverse=True):
+            condition = self._conditions.get(name) or self._condition(name, placed)
+            if condition is None:
+                indicator = _free_name(f"has_{name}", {*self._order, *placed})
+                placed[indicator] = Parameter(indicator, Categorical((False, True)))
+                condition = Condition(indicator, (True,))
+            placed[name] = Parameter(name, self._domains[name], condition)
+        return SearchSpace(search_space_id, tuple(placed.values()), description=description)
+
+    def _is_always_there(self, name: str) -> bool:
+        """In completed runs where there are any: a run that failed may have ended before it had all its parameters."""
+        return all(name in present for present in self._completed or self._all)
+
+    def _presence_count(self, name: str) -> int:
+        return sum(name in present for present in self._all)
+
+    def _condition(self, name: str, placed: Mapping[str, Parameter]) -> Condition | None:
+        for signatures in (self._all, self._completed):
+            found = [
+                (rank, Condition(other, values))
+                for other, parameter in placed.items()
+                if (values := self._deciding_values(name, other, parameter.domain, signatures))
+                and (rank := _rank(parameter.domain)) is not None
+            ]
+            if found:
+                return min(found, key=lambda pair: pair[0])[1]
+        return None
+
+    def _deciding_values(
+        self, name: str, other: str, domain: Domain, signatures: Mapping[frozenset[str], Decided]
+    ) -> tuple[Value, ...]:
+        """The values of ``other`` with which ``name`` is there, where they tell; else none."""
+        there: set[Key] = set()
+        not_there: set[Key] = set()
+        for present, decided in signatures.items():
+            values = decided.get(other, set())
+            if values is None or (name in present and other not in present):
+                return ()
+            (there if name in present else not_there).update(values)
+        if not there or there & not_there:
+            return ()
+        if isinstance(domain, Integer):
+            return _beyond(domain, _numbers(there), _numbers(not_there))
+        return tuple(value for _, value in sorted(there, key=_order))
+
+
+def _beyond(domain: Integer, there: Collection[int], not_there: Collection[int]) -> tuple[Value, ...]:
+    """The whole end of a range (the third layer is there from three layers on), where the values lie so."""
+    if not there or not not_there or domain.upper - domain.lower >= MAX_CHOICES:
+        return ()
+    if min(there) > max(not_there):
+        return tuple(range(min(there), domain.upper + 1))
+    if max(there) < min(not_there):
+        return tuple(range(domain.lower, max(there) + 1))
+    return ()
+
+
+def with_indicators(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values with those of the ``has_NAME`` parameters that the derivation added."""
+    filled = dict(values)
+    for parameter in space.parameters:
+        condition = parameter.condition
+        if condition is not None and is_indicator(condition.parameter, parameter.name):
+            filled.setdefault(condition.parameter, parameter.name in values)
+    return filled
+
+
+def is_indicator(parameter: str, of: str) -> bool:
+    return parameter.rstrip("_") == f"has_{of}".rstrip("_")
+
+
+def fitted(value: Value, domain: Domain) -> Value:
+    """The value as the domain writes it, where only the form differs: 3.0 for 3, a step's rounding error."""
+    if isinstance(domain, Integer) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(domain, Categorical) and isinstance(value, int | float) and not isinstance(value, bool):
+        for choice in domain.choices:
+            if isinstance(choice, bool | str):
+                continue
+            if choice == value or abs(choice - value) <= 1e-9 * max(abs(choice), abs(value)):
+                return choice
+    return value
+
+
+def merged(domains: Iterable[Domain]) -> Domain:
+    """One domain that holds all of them."""
+    found = list(dict.fromkeys(domains))
+    if len(found) == 1:
+        return found[0]
+    if all(isinstance(domain, Integer) for domain in found):
+        ranges = [domain for domain in found if isinstance(domain, Integer)]
+        return Integer(
+            min(domain.lower for domain in ranges),
+            max(domain.upper for domain in ranges),
+            all(domain.logarithmic for domain in ranges),
+        )
+    if all(_is_numeric(domain) for domain in found):
+        bounds = [bound for domain in found for bound in _bounds(domain)]
+        return Float(min(bounds), max(bounds), all(getattr(domain, "logarithmic", False) for domain in found))
+    choices: dict[Key, Value] = {}
+    for domain in found:
+        if not isinstance(domain, Categorical):
+            raise UsageProblem("a parameter has a range in some runs and choices in others: it fits no search space")
+        choices.update((_key(choice), choice) for choice in domain.choices)
+    return Categorical(tuple(choices.values()))
+
+
+def _is_numeric(domain: Domain) -> bool:
+    return not isinstance(domain, Categorical) or all(
+        isinstance(choice, int | float) and not isinstance(choice, bool) for choice in domain.choices
+    )
+
+
+def _bounds(domain: Domain) -> tuple[float, float]:
+    if isinstance(domain, Categorical):
+        numbers = [float(choice) for choice in domain.choices]
+        return min(numbers), max(numbers)
+    return float(domain.lower), float(domain.upper)
+
+
+def _rank(domain: Domain) -> tuple[int, int] | None:
+    """Which parameter explains best that another is missing: few choices first, then counts; a float never."""
+    if isinstance(domain, Categorical):
+        return (0, len(domain.choices))
+    if isinstance(domain, Integer):
+        return (1, domain.upper - domain.lower)
+    return None
+
+
+def _numbers(keys: Iterable[Key]) -> list[int]:
+    return [value for _, value in keys if isinstance(value, int)]
+
+
+def _key(value: Value) -> Key:
+    """Keeps True and 1 apart in a set."""
+    return isinstance(value, bool), value
+
+
+def _order(key: Key) -> tuple[int, float, str]:
+    """Numbers, then words, then truth values."""
+    truth, value = key
+    if truth:
+        return (2, float(value), "")
+    return (1, 0.0, value) if isinstance(value, str) else (0, float(value), "")
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
