@@ -10,20 +10,17 @@ import math
 import signal
 import threading
 import time
-from functools import partial
 
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.architecture_index import IndexUnavailable
-from headstart_server.knowledge.architectures import Architecture
 from headstart_server.runtime import metrics
-from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_next
 from headstart_server.runtime.settings import Settings
 
 _TRAIN = "train"
 _PAUSE_SECONDS = 5.0
-_SECONDS_BETWEEN_COMPARISONS = 10.0
+_SECONDS_BETWEEN_COUNTS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -69,22 +66,32 @@ class Worker:
         self._rooms = rooms
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
-        self._compared = -math.inf
+        self._counted_outbox = -math.inf
+        self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
     def drain(self) -> None:
         """Work until nothing is left. Raises IndexUnavailable where the vector index is out of reach."""
         while self.step():
             pass
-        self._compared = -math.inf
+        self._vectors.look_again()
         while self.step():
             pass
 
     def step(self) -> bool:
-        """A piece of each kind of work; False where there was none."""
+        """A piece of each kind of work; False where there was none. What fails keeps no other kind from its turn."""
+        failed: Exception | None = None
+        busy = False
         # The index first: it is quick, and a search may wait for it.
-        indexed = self._index()
-        mended = self._mend_index()
-        return self._train() or indexed or mended
+        for piece in (self._deliver, self._vectors.tend, self._build, self._train):
+            try:
+                busy = piece() or busy
+            except Exception as error:
+                if failed is not None:
+                    logger.error("work failed: %s: %s", type(failed).__name__, failed)
+                failed = error
+        if failed is not None:
+            raise failed
+        return busy
 
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""
@@ -109,44 +116,18 @@ class Worker:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
             metrics.MODEL_NUMBER.labels(job.namespace, job.subject).set(version.number)
 
-    def _index(self) -> bool:
-        """Carry a batch of new architectures to the vector index."""
-        delivered = run_transaction(
-            self._rooms.engine, lambda connection: self._rooms.knowledge.deliver_outbox(connection, self._deliver)
-        )
+    def _deliver(self) -> bool:
+        """Carry a batch of new and removed architectures to the vector index."""
+        delivered = self._vectors.deliver()
         metrics.VECTORS_INDEXED.inc(delivered)
-        metrics.OUTBOX_DEPTH.set(self._rooms.knowledge.outbox_depth())
+        if time.monotonic() - self._counted_outbox > _SECONDS_BETWEEN_COUNTS or not delivered:
+            self._counted_outbox = time.monotonic()
+            metrics.OUTBOX_DEPTH.set(self._rooms.knowledge.outbox_depth())
         return delivered > 0
 
-    def _mend_index(self) -> bool:
-        """Now and then, index the spaces again of which the vector index has lost something; whether there were any."""
-        if time.monotonic() - self._compared < _SECONDS_BETWEEN_COMPARISONS:
-            return False
-        self._compared = time.monotonic()
-        knowledge, found = self._rooms.knowledge, False
-        for space in knowledge.indexed_spaces():
-            version = self._rooms.prediction.embedding_version
-            try:
-                held = knowledge.index_size(space.namespace, space.search_space_id, version)
-            except IndexUnavailable as error:
-                logger.warning("cannot compare the vector index with the records: %s", error)
-                return found
-            if held < space.architecture_count:
-                logger.warning(
-                    "the vector index holds %d of %d architectures of %s/%s: indexing them again",
-                    *(held, space.architecture_count, space.namespace, space.search_space_id),
-                )
-                run_transaction(self._rooms.engine, partial(knowledge.index_again, space=space))
-                found = True
-        return found
-
-    def _deliver(self, namespace: str, space_id: str, architectures: list[Architecture]) -> None:
-        prediction = self._rooms.prediction
-        embeddings = prediction.embed(namespace, space_id, [found.canonical for found in architectures])
-        self._rooms.knowledge.index_architectures(
-            namespace,
-            space_id,
-            prediction.embedding_version,
-            [found.fingerprint for found in architectures],
-            embeddings,
-        )
+    def _build(self) -> bool:
+        """A slice of a version of the vector index that is under construction."""
+        built = self._vectors.build()
+        if built is not None:
+            metrics.VECTORS_INDEXED.inc(built.added)
+        return built is not None

@@ -13,11 +13,12 @@ from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
 from headstart.v1.knowledge_base_service_pb2 import SearchArchitecturesRequest, SearchArchitecturesResponse
 from headstart_server.api import pagination
-from headstart_server.api.blocking import BlockingWork
-from headstart_server.api.knowledge_base import KnowledgeBaseServicer
+from headstart_server.api.architecture_search import search_architectures
 from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task
+from headstart_server.knowledge.vector_search import VectorSearch
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.jobs import Job
 from headstart_server.runtime.settings import Settings
@@ -57,16 +58,19 @@ def search(rooms: Rooms, canonical: CanonicalCandidate) -> SearchArchitecturesRe
         if found.fingerprint == canonical.fingerprint
     )
     request = SearchArchitecturesRequest(search_space_id=SPACE_ID, candidate=candidate_to_proto(candidate), count=20)
-    work = BlockingWork(1, "test")
-    answer = KnowledgeBaseServicer(rooms, work, work)._search_architectures(request)
-    work.close()
-    return answer
+    return search_architectures(rooms, request)
 
 
-def nearest(rooms: Rooms, canonical: CanonicalCandidate) -> list[tuple[str, float]] | None:
-    embedding = rooms.prediction.embed("default", SPACE_ID, [canonical])[0]
-    version = rooms.prediction.embedding_version
-    return rooms.knowledge.nearest_fingerprints("default", SPACE_ID, version, embedding, 5)
+def nearest(rooms: Rooms, chroma_url: str, canonical: CanonicalCandidate) -> list[tuple[str, float]] | None:
+    """From the vector index alone, as a server that has just started sees it."""
+    vectors = VectorSearch(rooms.engine, ArchitectureIndex(chroma_url))
+    try:
+        index = vectors.serving("default", SPACE_ID)
+        assert index is not None
+        embedding = rooms.prediction.embed("default", SPACE_ID, index.embedding, [canonical])[0]
+        return vectors.nearest(index, embedding, 5)
+    except IndexUnavailable:
+        return None
 
 
 @pytest.mark.parametrize("lost", ["all", "half"])
@@ -74,7 +78,7 @@ def test_index_that_lost_something_is_not_asked_and_mends_itself(rooms: Rooms, c
     canonical = next(iter(rooms.knowledge.architectures("default", SPACE_ID).values())).canonical
     worker = Worker(rooms)
     worker.drain()
-    before = nearest(rooms, canonical)
+    before = nearest(rooms, chroma_url, canonical)
     assert before is not None
     assert before[0] == (canonical.fingerprint, 0.0)
 
@@ -84,13 +88,13 @@ def test_index_that_lost_something_is_not_asked_and_mends_itself(rooms: Rooms, c
         client.delete_collection(collection.name)
     else:
         collection.delete(collection.get()["ids"][::2])
-    assert nearest(rooms, canonical) is None
+    assert nearest(rooms, chroma_url, canonical) is None
     without = search(rooms, canonical)
     assert without.degraded
     assert without.matches[0].fingerprint == canonical.fingerprint
 
     worker.drain()
-    after = nearest(rooms, canonical)
+    after = nearest(rooms, chroma_url, canonical)
     assert after is not None
     assert after[0] == before[0]
     assert [distance for _, distance in after] == pytest.approx([distance for _, distance in before], abs=1e-4)

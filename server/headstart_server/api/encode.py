@@ -185,7 +185,9 @@ def decisions(answer: list[Decision]) -> meta_pb2.SelectStrategyResponse:
     )
 
 
-def architecture_matches(found: list[Match], degraded: bool) -> knowledge_base_service_pb2.SearchArchitecturesResponse:
+def architecture_matches(
+    found: list[Match], degraded: bool, embedding_version: str
+) -> knowledge_base_service_pb2.SearchArchitecturesResponse:
     matches = tuple(
         values.ArchitectureMatch(
             candidate=match.architecture.candidate,
@@ -199,10 +201,13 @@ def architecture_matches(found: list[Match], degraded: bool) -> knowledge_base_s
                 )
                 for result in match.results
             ),
+            upper_bound=match.upper_bound,
         )
         for match in found
     )
-    return codec_knowledge.architecture_matches_to_proto(values.ArchitectureMatches(matches, degraded))
+    return codec_knowledge.architecture_matches_to_proto(
+        values.ArchitectureMatches(matches, degraded, embedding_version)
+    )
 
 
 def predictor(version: ModelVersion) -> knowledge_base_service_pb2.GetPredictorResponse:

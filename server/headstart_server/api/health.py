@@ -1,6 +1,7 @@
 """Says whether this server can answer: grpc.health.v1, from the state of the database.
 
-It asks on a thread and a connection of its own: the answer must not wait for the calls that it is about.
+It asks on a thread and a connection of its own: the answer must not wait for the calls that it is about. The vector
+index is watched beside it, for answers to say that they were made without it; the service is healthy without.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from grpc_health.v1 import health, health_pb2
 
+from headstart_server.knowledge.vector_search import VectorSearch
 from headstart_server.runtime.database import check_schema, create_engine
 from headstart_server.runtime.settings import Settings
 
@@ -56,3 +58,23 @@ class HealthWatch:
             status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
             for service in self._services:
                 await self.servicer.set(service, status)
+
+
+class IndexWatch:
+    """Asks the vector index every few seconds whether it is there, on a thread of its own, so that no call waits."""
+
+    def __init__(self, vectors: VectorSearch) -> None:
+        self._vectors = vectors
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="index-watch")
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._executor, self._vectors.watch)
+            # Whatever it is: a watch that ended would go on saying what it said last.
+            except Exception:
+                logger.exception("the vector index could not be asked")
+            await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from headstart import codec_answers, codec_spaces
+from headstart import codec_answers
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
 from headstart_server.api import decode, encode
+from headstart_server.api.architecture_search import search_architectures
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
 from headstart_server.api.experiment_lists import list_experiments
@@ -13,7 +14,6 @@ from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate
 from headstart_server.api.pagination import in_batches, page_name, page_of, page_size, page_token
 from headstart_server.assembly import Rooms
-from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import Unimplemented
 
 _DEFAULT_COUNT = 10
@@ -163,26 +163,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def SearchArchitectures(
         self, request: pb2.SearchArchitecturesRequest, context: Context
     ) -> pb2.SearchArchitecturesResponse:
-        return await self._models.run(context, lambda: self._search_architectures(request))
-
-    def _search_architectures(self, request: pb2.SearchArchitecturesRequest) -> pb2.SearchArchitecturesResponse:
-        namespace, space_id = namespace_of_caller(), request.search_space_id
-        count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
-        candidate = codec_spaces.candidate_from_proto(request.candidate)
-        knowledge, prediction = self._rooms.knowledge, self._rooms.prediction
-        canonical = knowledge.canonical(namespace, knowledge.search_space(namespace, space_id), candidate)
-        embedding = prediction.embed(namespace, space_id, [canonical])[0]
-        version = prediction.embedding_version
-        nearest = knowledge.nearest_fingerprints(namespace, space_id, version, embedding, count)
-        degraded = nearest is None
-        if nearest is None:
-            nearest = prediction.nearest_recorded(namespace, space_id, canonical, count)
-            metrics.DEGRADED_ANSWERS.labels("SearchArchitectures").inc()
-        answer = encode.architecture_matches(knowledge.matches(namespace, space_id, nearest), degraded)
-        # Where many tasks tried them, the nearest that one message takes.
-        kept, _ = page_of(answer.matches, count)
-        del answer.matches[len(kept) :]
-        return answer
+        return await self._models.run(context, lambda: search_architectures(self._rooms, request))
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
         def work() -> pb2.SearchTasksResponse:
@@ -190,7 +171,9 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
             if request.search_space_id:
                 self._rooms.knowledge.search_space(namespace, request.search_space_id)
-            similar = self._rooms.knowledge.similar_tasks(namespace, request.task_id, request.search_space_id or None)
+            similar = self._rooms.warm_start.comparison.everywhere(
+                namespace, request.task_id, request.search_space_id or None
+            )
             tasks = [codec_answers.similar_task_to_proto(encode.similar_task(task)) for task in similar[:count]]
             return pb2.SearchTasksResponse(tasks=tasks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from headstart.v1 import meta_learning_service_pb2 as pb2
@@ -43,6 +44,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
             exploration_share=decode.exploration_share(request),
             seed=request.seed if request.HasField("seed") else None,
         )
+        answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
         for suggestion in answer.suggestions:
             metrics.SUGGESTIONS.labels(suggestion.origin.name).inc()
         _count_degraded("WarmStart", answer.degraded)
@@ -57,6 +59,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         namespace = namespace_of_caller()
         queries, level = decode.queries(self._rooms.knowledge, namespace, request)
         answer = self._rooms.prediction.predict(namespace, request.task_id, request.search_space_id, queries, level)
+        answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
         metrics.PREDICTIONS.labels("model" if answer.model_version else "k_nearest").inc(len(queries))
         _count_degraded("PredictPerformance", answer.degraded)
         return encode.predictions(answer, level)

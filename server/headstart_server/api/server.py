@@ -21,7 +21,7 @@ from headstart.v1 import (
 )
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import CallInterceptor
-from headstart_server.api.health import HealthWatch
+from headstart_server.api.health import HealthWatch, IndexWatch
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
@@ -61,7 +61,11 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
     reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     preparing = asyncio.get_running_loop().run_in_executor(None, rooms.prediction.prepare)
+    index_watch = IndexWatch(rooms.knowledge.vectors)
+    watching_index = asyncio.create_task(index_watch.run())
     await _run(server, port, watch, settings, ready)
+    watching_index.cancel()
+    index_watch.close()
     await preparing
     database.close()
     models.close()

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
 from headstart_server.knowledge.tables import architectures, namespaces, search_spaces
+
+_HELD_OF_SPACE = 50_000
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,26 @@ class Architecture:
     canonical: CanonicalCandidate
 
 
-def count_in_space(connection: Connection, namespace: str, space_id: str) -> int:
-    """How many distinct architectures a space has."""
-    query = (
-        select(func.count())
-        .select_from(architectures)
+def read_architectures(
+    connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
+) -> dict[str, Architecture]:
+    """The asked ones by fingerprint, as far as they are recorded now."""
+    rows = connection.execute(
+        select(architectures.c.fingerprint, architectures.c.candidate, architectures.c.canonical)
         .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
         .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
-        .where(namespaces.c.name == namespace, search_spaces.c.name == space_id)
+        .where(
+            namespaces.c.name == namespace,
+            search_spaces.c.name == space_id,
+            architectures.c.fingerprint.in_(list(fingerprints)),
+        )
     )
-    return int(connection.execute(query).scalar_one())
+    return {
+        row.fingerprint: Architecture(
+            row.fingerprint, candidate_from_json(row.candidate), canonical_from_json(row.fingerprint, row.canonical)
+        )
+        for row in rows
+    }
 
 
 class ArchitectureCache:
@@ -44,30 +56,17 @@ class ArchitectureCache:
     def of(
         self, connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
     ) -> Mapping[str, Architecture]:
-        """At least the asked ones, as far as they are recorded."""
+        """The asked ones, as far as they are recorded."""
+        asked = list(fingerprints)
         with self._lock:
             held = self._held.setdefault((namespace, space_id), {})
-        missing = {fingerprint for fingerprint in fingerprints if fingerprint not in held}
+            found = {fingerprint: held[fingerprint] for fingerprint in asked if fingerprint in held}
+        missing = {fingerprint for fingerprint in asked if fingerprint not in found}
         if missing:
-            rows = connection.execute(
-                select(architectures.c.fingerprint, architectures.c.candidate, architectures.c.canonical)
-                .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
-                .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
-                .where(
-                    namespaces.c.name == namespace,
-                    search_spaces.c.name == space_id,
-                    architectures.c.fingerprint.in_(missing),
-                )
-            )
-            read = {
-                row.fingerprint: Architecture(
-                    row.fingerprint,
-                    candidate_from_json(row.candidate),
-                    canonical_from_json(row.fingerprint, row.canonical),
-                )
-                for row in rows
-            }
+            read = read_architectures(connection, namespace, space_id, missing)
+            found.update(read)
             with self._lock:
-                # Replaced, not changed: readers keep the mapping they were given.
-                held = self._held[namespace, space_id] = {**self._held[namespace, space_id], **read}
-        return held
+                held.update(read)
+                while len(held) > _HELD_OF_SPACE:
+                    del held[next(iter(held))]
+        return found

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
 from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace, candidate_violations, canonicalize
@@ -25,36 +23,39 @@ from headstart_server.knowledge import (
     outbox,
     recording,
     search_spaces,
-    similarity,
     tables,
     tasks,
 )
-from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
+from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.architectures import Architecture, ArchitectureCache
+from headstart_server.knowledge.lens import Lens, LensCache
 from headstart_server.knowledge.observations import ObservationCache, Observations, no_observations
 from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
+from headstart_server.knowledge.vector_search import VectorSearch
 
 _CANONICAL_CACHE = 200_000
-# Share of a space's architectures that the vector index may lack and still be asked.
-_INDEX_LAG = 0.01
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Match:
-    """A recorded architecture near a candidate; ``distance`` is Euclidean, between embeddings."""
+    """A recorded architecture near a candidate, by the measure asked for; an ``upper_bound`` may be nearer."""
 
     architecture: Architecture
     distance: float
     results: list[experiments.Result]
+    upper_bound: bool = False
 
 
 class KnowledgeService:
     def __init__(self, engine: Engine, index: ArchitectureIndex) -> None:
         self._engine = engine
         self._index = index
+        self.vectors = VectorSearch(engine, index)
         self._observations = ObservationCache()
+        self._lenses = LensCache()
         self._architectures = ArchitectureCache()
         self._spaces: dict[tuple[str, str], SearchSpace] = {}
         self._canonical: OrderedDict[object, CanonicalCandidate] = OrderedDict()
@@ -133,28 +134,10 @@ class KnowledgeService:
         with self._engine.connect() as connection:
             return tasks.list_tasks(connection, namespace, after, limit)
 
-    def similar_tasks(self, namespace: str, task_id: str, space_id: str | None) -> list[similarity.SimilarTask]:
-        """All other tasks of the namespace, most similar first. Raises NotFound."""
+    def lens(self, namespace: str) -> Lens:
+        """What the tasks of a namespace are compared by."""
         with self._engine.connect() as connection:
-            target = tasks.find_task(connection, namespace, task_id)
-            others = tasks.list_tasks(connection, namespace, "", limit=10_000)
-            spaces = [space_id] if space_id else [summary.search_space_id for summary in target.summaries]
-            spreads = similarity.meta_feature_spreads(other.task for other in others)
-            agreements: dict[str, similarity.Evidence] = {}
-            for name in spaces:
-                own = self._observations.of_task(connection, namespace, task_id, name)
-                for source in self._observations.of_space(connection, namespace, name) if own else []:
-                    assert own is not None
-                    found = similarity.measured_agreement(own, source)
-                    best = agreements.get(source.task.task_id)
-                    if found and (best is None or best.count < found.count):
-                        agreements[source.task.task_id] = found
-        similar = [
-            similarity.compare(target.task, other.task, spreads, agreements.get(other.task.task_id))
-            for other in others
-            if other.id != target.id
-        ]
-        return sorted(similar, key=lambda other: (-other.weight, other.task_id))
+            return self._lenses.of(connection, namespace)
 
     # Experiments
 
@@ -222,51 +205,32 @@ class KnowledgeService:
 
     # The vector index
 
-    def deliver_outbox(self, connection: Connection, deliver: outbox.Deliver) -> int:
-        """Hand waiting architectures to ``deliver``; returns how many went."""
-        return outbox.deliver_batch(connection, deliver)
+    def vector_keeper(self, embed: Embed, choose: Choose) -> VectorKeeper:
+        """What a worker keeps the index with."""
+        return VectorKeeper(self._engine, self._index, embed, choose)
 
     def outbox_depth(self) -> int:
         with self._engine.connect() as connection:
             return outbox.waiting(connection)
 
-    def index_architectures(
-        self, namespace: str, space_id: str, version: str, fingerprints: list[str], embeddings: NDArray[np.float32]
-    ) -> None:
-        """Put embeddings [n, d] into the vector index. Raises IndexUnavailable."""
-        self._index.upsert(namespace, space_id, version, fingerprints, embeddings)
-
-    def index_size(self, namespace: str, space_id: str, version: str) -> int:
-        """How many architectures the vector index holds. Raises IndexUnavailable."""
-        return self._index.size(namespace, space_id, version)
-
-    def indexed_spaces(self) -> list[outbox.IndexedSpace]:
-        """The spaces of which the vector index should hold every architecture, as none waits."""
+    def newest_architectures(
+        self, namespace: str, search_space_id: str, after: int, limit: int
+    ) -> list[tuple[int, Architecture]]:
+        """The last that were recorded of a space, with their numbers, newest first, down to the one after ``after``."""
         with self._engine.connect() as connection:
-            return outbox.indexed_spaces(connection)
+            return outbox.newest_architectures(connection, namespace, search_space_id, after, limit)
 
-    def index_again(self, connection: Connection, space: outbox.IndexedSpace) -> None:
-        """Put all architectures of a space into the outbox."""
-        outbox.put_all(connection, space)
-
-    def nearest_fingerprints(
-        self, namespace: str, space_id: str, version: str, embedding: NDArray[np.float32], count: int
-    ) -> list[tuple[str, float]] | None:
-        """From the vector index, nearest first; None where it is out of reach or lacks much of the space."""
+    def recorded_architectures(
+        self, namespace: str, space_id: str, fingerprints: Iterable[str]
+    ) -> Mapping[str, Architecture]:
+        """The asked ones that are recorded now."""
         with self._engine.connect() as connection:
-            recorded = architectures.count_in_space(connection, namespace, space_id)
-        try:
-            # The index follows what is recorded a moment later.
-            least = recorded - int(_INDEX_LAG * recorded)
-            return self._index.nearest(namespace, space_id, version, embedding, count, least)
-        except IndexUnavailable as error:
-            logger.warning("vector index unavailable, answering without it: %s", error)
-            return None
+            return architectures.read_architectures(connection, namespace, space_id, fingerprints)
 
     def matches(self, namespace: str, space_id: str, nearest: Sequence[tuple[str, float]]) -> list[Match]:
         """The architectures behind fingerprints with distances, with what they reached on each task."""
         fingerprints = [fingerprint for fingerprint, _ in nearest]
         with self._engine.connect() as connection:
-            found = self._architectures.of(connection, namespace, space_id, fingerprints)
+            found = architectures.read_architectures(connection, namespace, space_id, fingerprints)
             results = experiments.best_results(connection, namespace, space_id, fingerprints)
         return [Match(found[name], distance, results[name]) for name, distance in nearest if name in found]

@@ -1,7 +1,8 @@
 """Model versions in the database: written, promoted, found and loaded. A version is never changed, only retired.
 
 A version's name is "NAMESPACE/SEARCH_SPACE/NUMBER". The artefacts of the newest versions of a space are kept, so that
-a server that still answers from an earlier one can load it; older rows are removed.
+a server that still answers from an earlier one can load it, and so are those that vectors of the index are made by;
+other old rows are removed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
-from headstart_server.knowledge.tables import namespaces, search_spaces
+from headstart_server.knowledge.tables import namespaces, search_spaces, vector_indexes
 from headstart_server.prediction.tables import model_versions
 from headstart_server.prediction.training import ModelArtefact, TaskFigures
 from headstart_server.runtime.errors import NotFound
 
 KEPT_VERSIONS = 5
+
+# What a version of the vector index is called after that is made by a model version: "graph-NUMBER".
+EMBEDDING_PREFIX = "graph-"
 
 _CANDIDATE, _SERVING, _RETIRED = "CANDIDATE", "SERVING", "RETIRED"
 
@@ -92,13 +96,24 @@ def write_version(
 def promote(connection: Connection, version: ModelVersion) -> None:
     """Let a version serve in place of the one before, and remove versions too old to be asked for."""
     space = _space_number(version.namespace, version.search_space_id)
+    # No version of the vector index is begun meanwhile (knowledge.vector_versions.begin takes the same lock).
+    connection.execute(
+        select(search_spaces.c.id).where(search_spaces.c.id == space).with_for_update(key_share=True)
+    ).first()
     of_space = model_versions.c.search_space_id == space
     retire = update(model_versions).where(of_space, model_versions.c.state == _SERVING).values(state=_RETIRED)
     connection.execute(retire)
     serve = update(model_versions).where(of_space, model_versions.c.number == version.number).values(state=_SERVING)
     connection.execute(serve)
+    embeddings = select(func.split_part(vector_indexes.c.version, ".", 1)).where(
+        vector_indexes.c.search_space_id == space
+    )
     connection.execute(
-        delete(model_versions).where(of_space, model_versions.c.number <= version.number - KEPT_VERSIONS)
+        delete(model_versions).where(
+            of_space,
+            model_versions.c.number <= version.number - KEPT_VERSIONS,
+            func.concat(EMBEDDING_PREFIX, model_versions.c.number).not_in(embeddings),
+        )
     )
 
 
@@ -107,6 +122,14 @@ def newest_version(connection: Connection, namespace: str, search_space_id: str)
     columns = [column for column in model_versions.c if column.name != "artefact"]
     query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.state == _SERVING)
     row = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).first()
+    return None if row is None else _version(namespace, search_space_id, row)
+
+
+def version_numbered(connection: Connection, namespace: str, search_space_id: str, number: int) -> ModelVersion | None:
+    """The version of a number, or None where it is not kept."""
+    columns = [column for column in model_versions.c if column.name != "artefact"]
+    query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.number == number)
+    row = connection.execute(query).first()
     return None if row is None else _version(namespace, search_space_id, row)
 
 

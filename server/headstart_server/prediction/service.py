@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,13 +32,16 @@ from headstart_server.prediction.answers import (
     left_aside,
     predictions_of,
 )
+from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.graph_kernels import load_kernels
 from headstart_server.prediction.graph_model import Hashes, ModelTask, read_knowledge
-from headstart_server.prediction.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.kept_scores import KeptScores, Recorded
+from headstart_server.prediction.labels import Labels, labels_of
+from headstart_server.prediction.recent_architectures import RecentArchitectures
 from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, promote, write_version
 from headstart_server.prediction.scorer import LocalScorer, Scorer, open_scorer
-from headstart_server.prediction.source_prediction import from_heads, from_neighbours
+from headstart_server.prediction.source_prediction import SourceNeighbours, from_heads, from_neighbours
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.prediction.training import TaskLabels, TrainingOptions, train_model
@@ -66,6 +70,8 @@ _LEAST_OF_SOURCE = 5
 # How long a server may go on with a model version after a newer one was promoted.
 _LOOK_UP_SECONDS = 1.0
 _KEPT_DESCRIPTIONS = 256
+# Of at most MAX_LABELS architectures each, some megabytes.
+_KEPT_NEIGHBOURS = 96
 # A task is pooled from so many sources at most, those with most results.
 _MOST_SOURCES = 32
 
@@ -90,8 +96,6 @@ class _Told:
 class PredictionService:
     """Thread-safe; scores and adapts in the thread of its caller."""
 
-    embedding_version = EMBEDDING_VERSION
-
     def __init__(self, engine: Engine, knowledge: KnowledgeService, scorer: Scorer, settings: Settings) -> None:
         self._engine = engine
         self._knowledge = knowledge
@@ -102,6 +106,9 @@ class PredictionService:
         self._features: dict[tuple[str, str], StructuralFeatures] = {}
         self._newest: dict[tuple[str, str], tuple[float, ModelVersion | None]] = {}
         self._known: dict[str, tuple[tuple[ModelTask, ...], Hashes]] = {}
+        self._kept_scores = KeptScores()
+        self._source_neighbours: OrderedDict[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = OrderedDict()
+        self._recent = RecentArchitectures()
 
     def prepare(self) -> None:
         """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
@@ -135,39 +142,58 @@ class PredictionService:
         return Answer(predictions_of(told.estimates), told.model_version, basis, degraded)
 
     def source_scores(
-        self, namespace: str, search_space_id: str, canonicals: Sequence[CanonicalCandidate]
+        self, namespace: str, search_space_id: str, fingerprints: Sequence[str], recorded: Recorded
     ) -> SourceScores | None:
-        """What every head of the space's model says of candidates; None without a model, or with it out of reach."""
+        """What every head of the space's model says of recorded architectures, given by fingerprint.
+
+        ``recorded`` looks up those that were not scored before. None without a model, or with it out of reach.
+        """
         version = self._serving(namespace, search_space_id)
         if version is None:
             return None
         try:
             heads, _ = self._known_to(version)
-            scores = self._unseen_scores(version, canonicals)
+            scores = self._kept_scores.of(
+                version.name,
+                fingerprints,
+                recorded,
+                lambda canonicals: self._unseen_scores(version, canonicals),
+            )
         except (Unavailable, NotFound) as error:
             _log.warning("no source scores from model %s: %s", version.name, error)
+            return None
+        if not len(scores):
             return None
         return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
 
     # The vector index and what stands in for it
 
+    def choose_embedding(self, namespace: str, search_space_id: str, held: str | None) -> str:
+        """The embedding that the vector index of a space should have, which has ``held``."""
+        with self._engine.connect() as connection:
+            return choose_embedding(connection, namespace, search_space_id, held)
+
     def embed(
-        self, namespace: str, search_space_id: str, canonicals: Sequence[CanonicalCandidate]
+        self, namespace: str, search_space_id: str, embedding: str, canonicals: Sequence[CanonicalCandidate]
     ) -> NDArray[np.float32]:
-        """Embeddings float32 [n, d] of ``embedding_version``. Raises NotFound for an unknown space."""
-        return self._features_of(namespace, search_space_id).vectors(canonicals)
+        """Embeddings float32 [n, d]. Raises NotFound for an unknown space or embedding, Unavailable."""
+        if embedding == EMBEDDING_VERSION:
+            return self._features_of(namespace, search_space_id).vectors(canonicals)
+        model = model_of_embedding(namespace, search_space_id, embedding)
+        if model is None:
+            raise NotFound(f"embedding {embedding!r} is not known to this version", "EMBEDDING_NOT_FOUND")
+        return self._scorer.score(model, canonicals).embeddings
 
     def nearest_recorded(
         self, namespace: str, search_space_id: str, canonical: CanonicalCandidate, count: int
     ) -> list[tuple[str, float]]:
-        """Fingerprints of the recorded architectures nearest by embedding, with Euclidean distances, nearest first."""
-        recorded = [each.canonical for each in self._knowledge.architectures(namespace, search_space_id).values()]
-        if not recorded:
-            return []
-        embeddings = self.embed(namespace, search_space_id, recorded)
-        distances = np.linalg.norm(embeddings - self.embed(namespace, search_space_id, [canonical]), axis=1)
-        order = np.argsort(distances, kind="stable")[:count]
-        return [(recorded[index].fingerprint, float(distances[index])) for index in order]
+        """Without the vector index: of the architectures recorded last, those nearest by structural embedding.
+
+        Fingerprints with Euclidean distances, nearest first.
+        """
+        features = self._features_of(namespace, search_space_id)
+        recent = self._recent.of(self._knowledge, namespace, search_space_id, features.vectors)
+        return recent.nearest(features.vectors([canonical])[0], count)
 
     # Models
 
@@ -268,14 +294,9 @@ class PredictionService:
         sources = [] if labels.completed_count >= _ENOUGH_OWN else self._sources(namespace, observations)
         features = self._features_of(namespace, observations.search_space_id)
         if sources:
-            wanted = [fingerprint for source in sources for fingerprint in source.fingerprints]
-            recorded = self._knowledge.architectures(namespace, observations.search_space_id, wanted)
-            known = [
-                (features.vectors([recorded[each].canonical for each in source.fingerprints]), source.values)
-                for source in sources
-            ]
+            told = [self._neighbours(namespace, observations.search_space_id, features, source) for source in sources]
             estimates = from_neighbours(
-                known,
+                told,
                 features.vectors(candidates),
                 level,
                 _incumbent(observations),
@@ -304,17 +325,39 @@ class PredictionService:
         estimates = fitted.predict(candidates, features.vectors(candidates), None, level)
         return _Told(estimates, f"k nearest of {fitted.completed_count} recorded architectures of this task ({why})")
 
-    def _sources(self, namespace: str, target: Observations) -> list[Labels]:
-        """Labels of the other tasks that measure the same, those with most results first."""
+    def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
+        """The other tasks that measure the same with their labels, those with most results first."""
         found = []
         for observations in self._knowledge.tasks_observed(namespace, target.search_space_id):
             task = observations.task
             if task.task_id == target.task.task_id or not _same_objective(task, target.task):
                 continue
-            labels = most_telling(self._predictors.labels(namespace, observations), task.maximize)
+            labels = self._predictors.telling_labels(namespace, observations)
             if labels.completed_count >= _LEAST_OF_SOURCE:
-                found.append(labels)
-        return sorted(found, key=lambda source: -len(source.fingerprints))[:_MOST_SOURCES]
+                found.append((task, labels))
+        return sorted(found, key=lambda source: -len(source[1].fingerprints))[:_MOST_SOURCES]
+
+    def _neighbours(
+        self, namespace: str, space_id: str, features: StructuralFeatures, source: tuple[Task, Labels]
+    ) -> SourceNeighbours:
+        """Of one source, made once for each state of its labels."""
+        task, labels = source
+        key = (namespace, space_id, task.task_id)
+        with self._lock:
+            kept = self._source_neighbours.get(key)
+        if kept is not None and kept[0] is labels:
+            return kept[1]
+        recorded = self._knowledge.architectures(namespace, space_id, labels.fingerprints)
+        # What was deleted meanwhile is left out.
+        known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
+        vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
+        made = SourceNeighbours.of(vectors, labels.values[known], task.maximize)
+        with self._lock:
+            self._source_neighbours[key] = (labels, made)
+            self._source_neighbours.move_to_end(key)
+            if len(self._source_neighbours) > _KEPT_NEIGHBOURS:
+                self._source_neighbours.popitem(last=False)
+        return made
 
     # What is kept in memory
 

@@ -1,0 +1,151 @@
+"""How far two canonical graphs are apart: by the shares of their ops, or by the edits that turn one into the other.
+
+The edit distance counts nodes and edges to insert, delete or relabel, an edge as often as it is parallel; a node is
+relabelled when its op or any attribute differs. It is NP-hard, so it is searched for within a time (networkx, the
+depth-first search of Abu-Aisheh et al., "An Exact Graph Edit Distance Algorithm for Solving Pattern Recognition
+Problems", ICPRAM 2015). Where the time ends the search, the shortest way found so far is an upper bound and said to be
+one; it is never worse than that of pairing nodes by depth, which takes no time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+
+from headstart.spaces import CanonicalGraph
+
+# Larger graphs are not searched: networkx looks at the clock only after all pairs of nodes.
+_MOST_NODES = 64
+
+Order = Callable[[CanonicalGraph], list[int]]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """``upper_bound``: the distance may be smaller."""
+
+    distance: float
+    upper_bound: bool
+
+
+def op_distance(one: CanonicalGraph, other: CanonicalGraph) -> float:
+    """Total variation distance between the shares of ops, 0 to 1; 1 between an empty graph and another."""
+    if not one.ops or not other.ops:
+        return float(bool(one.ops) != bool(other.ops))
+    mine, theirs = Counter(one.ops), Counter(other.ops)
+    ops = mine.keys() | theirs.keys()
+    return 0.5 * sum(abs(mine[op] / len(one.ops) - theirs[op] / len(other.ops)) for op in sorted(ops))
+
+
+def edit_distances(target: CanonicalGraph, others: Sequence[CanonicalGraph], seconds: float) -> list[Edits]:
+    """The edit distance of each from ``target``, taking so long for all of them together.
+
+    The most promising are searched first; each may use its share of what time is left.
+    """
+    end = time.monotonic() + seconds
+    found = [_bounded(target, other) for other in others]
+    open_pairs = sorted(
+        (index for index, edits in enumerate(found) if edits.upper_bound), key=lambda index: found[index].distance
+    )
+    for done, index in enumerate(open_pairs):
+        remaining = end - time.monotonic()
+        if remaining <= 0:
+            break
+        share = remaining / (len(open_pairs) - done)
+        found[index] = _searched(target, others[index], found[index].distance, share)
+    return found
+
+
+def _bounded(one: CanonicalGraph, other: CanonicalGraph) -> Edits:
+    """What takes no search: exact where the bounds from both sides meet."""
+    upper = min(_cost_of_pairing(one, other, _by_depth), _cost_of_pairing(one, other, _in_order))
+    return Edits(float(upper), upper > _lower_bound(one, other))
+
+
+def _searched(one: CanonicalGraph, other: CanonicalGraph, best: float, seconds: float) -> Edits:
+    if max(len(one.ops), len(other.ops)) > _MOST_NODES:
+        return Edits(best, upper_bound=True)
+    begin = time.perf_counter()
+    for _, _, cost in nx.optimize_edit_paths(
+        _networkx(one),
+        _networkx(other),
+        node_subst_cost=lambda mine, theirs: float(mine["label"] != theirs["label"]),
+        edge_subst_cost=lambda mine, theirs: float(abs(mine["count"] - theirs["count"])),
+        edge_del_cost=lambda edge: float(edge["count"]),
+        edge_ins_cost=lambda edge: float(edge["count"]),
+        upper_bound=best,
+        strictly_decreasing=True,
+        timeout=seconds,
+    ):
+        best = min(best, float(cost))
+    return Edits(best, upper_bound=time.perf_counter() - begin >= seconds and best > _lower_bound(one, other))
+
+
+def _networkx(graph: CanonicalGraph) -> nx.DiGraph:
+    made = nx.DiGraph()
+    for node, label in enumerate(_labels(graph)):
+        made.add_node(node, label=label)
+    for source, target, count in graph.edges:
+        made.add_edge(source, target, count=count)
+    return made
+
+
+def _labels(graph: CanonicalGraph) -> list[str]:
+    # As text, in which True and 1 differ.
+    return [f"{op} {attributes!r}" for op, attributes in zip(graph.ops, graph.attributes, strict=True)]
+
+
+def _lower_bound(one: CanonicalGraph, other: CanonicalGraph) -> int:
+    """Nodes that no pairing can keep as they are, and edges too many or too few."""
+    common = (Counter(_labels(one)) & Counter(_labels(other))).total()
+    return max(len(one.ops), len(other.ops)) - common + abs(_edge_count(one) - _edge_count(other))
+
+
+def _edge_count(graph: CanonicalGraph) -> int:
+    return sum(count for _, _, count in graph.edges)
+
+
+def _cost_of_pairing(one: CanonicalGraph, other: CanonicalGraph, order: Order) -> int:
+    """What it costs to turn one into the other with like nodes paired in an order, then the rest in that order."""
+    mine, theirs = _labels(one), _labels(other)
+    free: dict[str, list[int]] = defaultdict(list)
+    for node in reversed(order(other)):
+        free[theirs[node]].append(node)
+    paired = {node: free[mine[node]].pop() for node in order(one) if free[mine[node]]}
+    taken = set(paired.values())
+    left = [node for node in order(other) if node not in taken]
+    paired |= dict(zip((node for node in order(one) if node not in paired), left, strict=False))
+    relabelled = sum(mine[node] != theirs[partner] for node, partner in paired.items())
+    lone = len(mine) + len(theirs) - 2 * len(paired)
+    wanted = {(source, target): count for source, target, count in other.edges}
+    edges = 0
+    for source, target, count in one.edges:
+        kept = wanted.pop((paired.get(source, -1), paired.get(target, -1)), 0)
+        edges += abs(count - kept)
+    return relabelled + lone + edges + sum(wanted.values())
+
+
+def _in_order(graph: CanonicalGraph) -> list[int]:
+    return list(range(len(graph.ops)))
+
+
+def _by_depth(graph: CanonicalGraph) -> list[int]:
+    """Nodes by their longest way from a node without predecessors."""
+    depths = [0] * len(graph.ops)
+    waiting = Counter(target for _, target, _ in graph.edges)
+    after: dict[int, list[int]] = defaultdict(list)
+    for source, target, _ in graph.edges:
+        after[source].append(target)
+    ready = [node for node in range(len(graph.ops)) if not waiting[node]]
+    while ready:
+        node = ready.pop()
+        for target in after[node]:
+            depths[target] = max(depths[target], depths[node] + 1)
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    return sorted(range(len(graph.ops)), key=lambda node: depths[node])

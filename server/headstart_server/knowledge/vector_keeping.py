@@ -1,0 +1,283 @@
+"""Keeps the vector index in step with the records: deliveries, building, comparing, dropping.
+
+Nothing here is remembered between two calls that PostgreSQL does not know, apart from when a space was compared last:
+any number of workers may keep the same index, and one that is killed is followed by another where it stopped. Building
+goes in slices, so that deliveries to the version that serves go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge import outbox, vector_versions
+from headstart_server.knowledge.architecture_index import ArchitectureIndex, CollectionMissing
+from headstart_server.knowledge.vector_versions import State, VectorIndex
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.errors import NotFound
+
+# Embeddings float32 [n, d] of candidates of a space: namespace, search space id, embedding, candidates. Raises NotFound
+# for an embedding that cannot be made (any more), Unavailable for one that cannot be made now.
+Embed = Callable[[str, str, str, Sequence[CanonicalCandidate]], NDArray[np.float32]]
+# The embedding that a space should have: namespace, search space id, the one that it has (or None).
+Choose = Callable[[str, str, str | None], str]
+
+_DELIVERED = 2_000
+_SLICE = 5_000
+_SECONDS_BETWEEN_COMPARISONS = 10.0
+# Comparing takes at most this share of the time: counting a million rows takes some tenths of a second.
+_SHARE_OF_TIME = 0.01
+# With as many vectors as before nothing is counted, but for a look now and then.
+_SECONDS_BETWEEN_COUNTS = 300.0
+# A server may go on asking a version for a second after it was replaced.
+_RETIRED_SECONDS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What a slice of building has come to; ``done`` when the version serves now."""
+
+    index: VectorIndex
+    added: int
+    done: bool
+
+
+@dataclass
+class _Compared:
+    due: float = -math.inf
+    counted: float = -math.inf
+    held: int = -1
+
+
+class VectorKeeper:
+    """Of one worker; not thread-safe."""
+
+    def __init__(self, engine: Engine, index: ArchitectureIndex, embed: Embed, choose: Choose) -> None:
+        self._engine = engine
+        self._index = index
+        self._embed = embed
+        self._choose = choose
+        self._compared: dict[str, _Compared] = {}
+        self._looked = -math.inf
+
+    # New and removed architectures
+
+    def deliver(self) -> int:
+        """Carry a batch of the outbox to every version that is not retired; how many rows went.
+
+        Raises IndexUnavailable, and Unavailable where embeddings cannot be made now: the rows stay.
+        """
+        return run_transaction(
+            self._engine,
+            lambda connection: outbox.deliver_batch(
+                connection, lambda waiting: self._deliver(connection, waiting), _DELIVERED
+            ),
+        )
+
+    def _deliver(self, connection: Connection, waiting: outbox.Waiting) -> None:
+        # Read after the rows of the outbox were: what is committed later finds a version begun meanwhile.
+        versions = vector_versions.versions_of(connection, waiting.space)
+        if not versions:
+            self._begin(waiting.space, waiting.namespace, waiting.search_space_id, None, State.SERVING)
+            versions = vector_versions.versions_of(connection, waiting.space)
+        for index in versions:
+            self._deliver_to(index, waiting)
+        if waiting.removed:
+            vector_versions.note_removals(connection, waiting.space, len(waiting.removed))
+
+    def _deliver_to(self, index: VectorIndex, waiting: outbox.Waiting) -> None:
+        try:
+            if waiting.new:
+                canonicals = [found.canonical for found in waiting.new]
+                embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
+                self._index.upsert(index.collection, [found.fingerprint for found in waiting.new], embeddings)
+            if waiting.removed:
+                self._index.remove(index.collection, waiting.removed)
+        except (CollectionMissing, NotFound) as error:
+            # A version begun now takes in all that is recorded, these too.
+            self._replace(index, error)
+
+    # Versions
+
+    def rebuild(self, index: VectorIndex) -> VectorIndex | None:
+        """Begin a version beside one; None where one is under construction already. Raises IndexUnavailable."""
+        return self._begin(index.space, index.namespace, index.search_space_id, index.embedding, State.BUILDING)
+
+    def rebuild_all(self, namespace: str | None = None, search_space_id: str | None = None) -> list[VectorIndex]:
+        """Begin a version of every space that has architectures, or of the spaces of these names.
+
+        Those under construction are begun again. Returns what there is to build. Raises IndexUnavailable.
+        """
+        with self._engine.connect() as connection:
+            spaces = vector_versions.spaces_with_architectures(connection, namespace, search_space_id)
+        for space, name, space_id in spaces:
+            with self._engine.connect() as connection:
+                versions = vector_versions.versions_of(connection, space)
+            embedding = next((each.embedding for each in versions if each.state is State.SERVING), None)
+            for index in versions:
+                if index.state is State.BUILDING:
+                    self._abandon(index)
+            self._begin(space, name, space_id, embedding, State.BUILDING)
+        with self._engine.connect() as connection:
+            begun = [vector_versions.versions_of(connection, space) for space, _, _ in spaces]
+        return [index for versions in begun for index in versions if index.state is State.BUILDING]
+
+    def tend(self) -> bool:
+        """Now and then: follow newer embeddings, look for what was lost, drop what is retired; whether to build."""
+        if time.monotonic() - self._looked < _SECONDS_BETWEEN_COMPARISONS:
+            return False
+        self._looked = time.monotonic()
+        self._drop_retired()
+        begun: list[VectorIndex | None] = []
+        with self._engine.connect() as connection:
+            serving = vector_versions.serving_versions(connection)
+            missing = vector_versions.spaces_without_version(connection)
+        begun += [self._begin(*space, None, State.BUILDING) for space in missing]
+        for index in serving:
+            if self._choose(index.namespace, index.search_space_id, index.embedding) != index.embedding:
+                begun.append(self.rebuild(index))
+            else:
+                begun.append(self._compare(index))
+        return any(begun)
+
+    def look_again(self) -> None:
+        """Let the next ``tend`` look at everything."""
+        self._looked = -math.inf
+        self._compared.clear()
+
+    def _begin(
+        self, space: int, namespace: str, search_space_id: str, held: str | None, state: State
+    ) -> VectorIndex | None:
+        embedding = self._choose(namespace, search_space_id, held)
+
+        def work(connection: Connection) -> VectorIndex | None:
+            begun = vector_versions.begin(connection, space, namespace, search_space_id, embedding, state)
+            if begun is not None:
+                # Before the commit: a version that others see has its collection.
+                self._index.create(begun.collection)
+            return begun
+
+        begun = run_transaction(self._engine, work)
+        if begun is not None:
+            logger.info("vector index %s begun", begun.collection)
+        return begun
+
+    def _replace(self, index: VectorIndex, error: Exception) -> None:
+        """Of a version whose collection or embedding is gone: begin another, unless it was replaced meanwhile."""
+        with self._engine.connect() as connection:
+            versions = {found.version: found for found in vector_versions.versions_of(connection, index.space)}
+        now = versions.get(index.version)
+        if now is None:
+            return
+        logger.warning("vector index %s cannot go on, building it anew: %s", index.collection, error)
+        if now.state is State.BUILDING:
+            self._abandon(now)
+        self.rebuild(now)
+
+    def _abandon(self, index: VectorIndex) -> None:
+        run_transaction(self._engine, lambda connection: vector_versions.forget(connection, index))
+        self._index.drop(index.collection)
+
+    def _drop_retired(self) -> None:
+        with self._engine.begin() as connection:
+            for index in vector_versions.retired(connection, _RETIRED_SECONDS):
+                self._index.drop(index.collection)
+                vector_versions.forget(connection, index)
+                self._compared.pop(index.collection, None)
+                logger.info("vector index %s dropped", index.collection)
+
+    # Building
+
+    def build(self, space: int | None = None) -> Slice | None:
+        """A slice of a version under construction, or its turn to serve; None where there is none to be had.
+
+        Raises IndexUnavailable, and Unavailable where embeddings cannot be made now.
+        """
+        failed: tuple[VectorIndex, Exception] | None = None
+        with self._engine.begin() as connection:
+            index = vector_versions.claim_building(connection, space)
+            if index is None:
+                return None
+            try:
+                result = self._build(connection, index)
+            except (CollectionMissing, NotFound) as error:
+                failed = (index, error)
+        if failed is not None:
+            self._replace(*failed)
+            return Slice(failed[0], 0, done=False)
+        if result.done:
+            logger.info("vector index %s serves, with %d vectors", index.collection, result.index.vector_count)
+        return result
+
+    def _build(self, connection: Connection, index: VectorIndex) -> Slice:
+        batch = outbox.read_architectures(connection, index.space, index.built_through, _SLICE)
+        if not batch:
+            held = self._index.size(index.collection)
+            vector_versions.swap(connection, index, held)
+            return Slice(index, 0, done=True)
+        fingerprints = [found.fingerprint for _, found in batch]
+        canonicals = [found.canonical for _, found in batch]
+        embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
+        self._index.upsert(index.collection, fingerprints, embeddings)
+        # Removed before they were put in; what is removed from now on comes through the outbox.
+        gone = outbox.gone(connection, index.space, fingerprints)
+        if gone:
+            self._index.remove(index.collection, gone)
+        vector_versions.note_progress(connection, index, batch[-1][0])
+        logger.info("vector index %s: built through architecture %d", index.collection, batch[-1][0])
+        return Slice(index, len(batch), done=False)
+
+    # Comparing
+
+    def _compare(self, index: VectorIndex) -> VectorIndex | None:
+        """Compare what Chroma holds with the records, if it is time; the version begun where something is amiss."""
+        compared = self._compared.setdefault(index.collection, _Compared())
+        now = time.monotonic()
+        if now < compared.due:
+            return None
+        with self._engine.connect() as connection:
+            if any(each.state is State.BUILDING for each in vector_versions.versions_of(connection, index.space)):
+                return None
+        held = self._held(index)
+        if held == compared.held and now - compared.counted < _SECONDS_BETWEEN_COUNTS:
+            return None
+        # A removal between two counts looks like a loss; it does not come twice.
+        complete = self._complete(index) or self._complete(index)
+        took = time.monotonic() - now
+        compared.due = time.monotonic() + took / _SHARE_OF_TIME
+        compared.counted = now
+        compared.held = held
+        if complete:
+            return None
+        logger.warning("vector index %s does not hold what is recorded: building it anew", index.collection)
+        return self.rebuild(index)
+
+    def _complete(self, index: VectorIndex) -> bool:
+        before = self._held(index)
+        with self._engine.connect() as connection:
+            records = vector_versions.records_of(connection, index.space)
+        held = self._held(index)
+        complete = held >= records.architectures - records.waiting and (
+            before <= records.architectures + records.waiting_removals
+        )
+        if complete and held != index.vector_count:
+            run_transaction(self._engine, lambda connection: vector_versions.note_size(connection, index, held))
+        if not complete:
+            logger.warning("vector index %s holds %d of %d", index.collection, held, records.architectures)
+        return complete
+
+    def _held(self, index: VectorIndex) -> int:
+        try:
+            return self._index.size(index.collection)
+        except CollectionMissing:
+            return -1
