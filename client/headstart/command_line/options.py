@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -34,7 +35,7 @@ def number_range(text: str) -> NumberRange:
     """From "MIN..MAX", with either end left out, or one number."""
     lower, dots, upper = text.partition("..")
     try:
-        ends = NumberRange(_end(lower), _end(upper)) if dots else NumberRange(float(text), float(text))
+        ends = NumberRange(_end(lower), _end(upper)) if dots else NumberRange(_end(text), _end(text))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a range: write MIN..MAX, MIN.., ..MAX or a number") from None
     if ends.lower is None and ends.upper is None:
@@ -84,7 +85,12 @@ def candidate(text: str) -> Candidate:
 
 
 def _end(text: str) -> float | None:
-    return float(text) if text else None
+    if not text.strip():
+        return None
+    end = float(text)
+    if not math.isfinite(end):
+        raise ValueError
+    return end
 
 
 def _values(document: Mapping[str, Any]) -> dict[str, str | int | float | bool]:

@@ -64,8 +64,6 @@ def errors_told(address: str = "") -> Iterator[None]:
         # The reader (head, less) has seen enough; keep Python from complaining again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
-    except typer.Abort:
-        raise _ended("", "not confirmed, nothing was done") from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -87,10 +88,19 @@ def delete_task(
         found = client.get_task(task_id)
         if not yes:
             question = f"Delete the task {task_id} and its {_experiment_count(found)} experiments?"
-            if not typer.confirm(question, err=True):
+            if not _confirmed(question):
                 raise CommandError("not confirmed, nothing was done")
         deleted = client.delete_task(task_id)
         print_text(f"{task_id} is gone, and {deleted} experiments with it")
+
+
+def _confirmed(question: str) -> bool:
+    """Asks beside the answer; silence is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    told = sys.stdin.readline()
+    if not (told.endswith("\n") and sys.stdin.isatty()):
+        print(file=sys.stderr)
+    return told.strip().lower() in {"y", "yes"}
 
 
 def _experiment_count(task: Task) -> int:
