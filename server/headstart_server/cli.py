@@ -110,6 +110,29 @@ def worker(
 
 
 @app.command()
+def reindex(
+    space: Annotated[str | None, typer.Option(help="Only this search space")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Only this namespace")] = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="Build here and wait for it, rather than leave it to workers")
+    ] = False,
+) -> None:
+    """Build the vector index anew from PostgreSQL, beside the one that serves; searches go on meanwhile."""
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.settings import load_settings
+
+    # Progress is shown by a bar; what is wrong still comes through.
+    settings = load_settings(log_level="WARNING")
+    startup.prepare_role(settings, "reindex")
+    startup.require_database(settings)
+    _require_graph_kernels(settings)
+
+    from headstart_server.indexing import reindex as run
+
+    run(settings, namespace, space, now)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's tables to this version."""
     from headstart_server.runtime import startup

@@ -132,6 +132,20 @@ class VectorKeeper:
             begun = [vector_versions.versions_of(connection, space) for space, _, _ in spaces]
         return [index for versions in begun for index in versions if index.state is State.BUILDING]
 
+    def recorded(self, index: VectorIndex) -> int:
+        """How many architectures a version has to hold."""
+        with self._engine.connect() as connection:
+            return vector_versions.records_of(connection, index.space).architectures
+
+    def built(self, index: VectorIndex) -> int:
+        """How many vectors a version holds so far."""
+        return max(self._held(index), 0)
+
+    def is_building(self, index: VectorIndex) -> bool:
+        with self._engine.connect() as connection:
+            versions = vector_versions.versions_of(connection, index.space)
+        return any(each.version == index.version and each.state is State.BUILDING for each in versions)
+
     def tend(self) -> bool:
         """Now and then: follow newer embeddings, look for what was lost, drop what is retired; whether to build."""
         if time.monotonic() - self._looked < _SECONDS_BETWEEN_COMPARISONS:
