@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, literal, or_
 
 from headstart import values
@@ -80,6 +82,11 @@ class NewExperiment:
 def is_full_training(task: Task, fidelity: float | None) -> bool:
     """Whether a value measured at a fidelity is a final one."""
     return values.is_full_training(fidelity, task.max_fidelity)
+
+
+def full_trainings(fidelities: NDArray[np.float64], max_fidelity: float) -> NDArray[np.bool_]:
+    """The same of many values [n] at once, NaN where no fidelity was told."""
+    return np.asarray(np.isnan(fidelities) | (max_fidelity == 0) | (fidelities >= max_fidelity))
 
 
 def full_training_clause(max_fidelity: float | ColumnElement[float]) -> ColumnElement[bool]:

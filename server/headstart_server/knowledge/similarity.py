@@ -1,39 +1,49 @@
-"""How alike two tasks are: by their words, by their numbers, and by what was measured on both."""
+"""How alike two tasks are: by words, by numbers, by how they behave on the same probes, by what was measured on both.
+
+Words and numbers make a prior, worth ten architectures measured on both. The profile, which is predicted, counts for
+as many as the results behind it tell, fifteen at most. Measured agreement counts for what it rests on: ten results
+bring it level with the prior, a hundred make the rest a footnote.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import kendalltau
-
+from headstart_server.knowledge.meta_features import MetaFeatures
 from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.rank_agreement import Numbers, kendall_tau
 from headstart_server.knowledge.tasks import Task
 
-# Evidence on this many architectures weighs as much as words and numbers together.
+# What words and numbers together count for, in architectures measured on both tasks; and what a profile does at most.
 _PRIOR_STRENGTH = 10.0
+_PROFILE_STRENGTH = 15.0
 
 # Weight of a task of which nothing is known.
 _UNKNOWN = 0.5
+_TOLD_DETAILS = 3
 
 
 class Basis(IntEnum):
     DESCRIPTOR = 1
     META_FEATURES = 2
     MEASURED_AGREEMENT = 3
+    PERFORMANCE_PROFILE = 4
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """``value`` is 0 to 1 for words and numbers, Kendall's tau for agreement; ``count`` is what it rests on."""
+    """``value`` is 0 to 1 for words and numbers, else Kendall's tau; ``count`` is what it rests on.
+
+    ``details`` names for a person what tells most. Of a profile, ``count`` is that of the results it was predicted
+    from, on the task that has fewer.
+    """
 
     basis: Basis
     value: float
     count: int
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,80 +53,80 @@ class SimilarTask:
     evidence: tuple[Evidence, ...]
 
 
-def compare(target: Task, source: Task, spreads: Mapping[str, float], agreement: Evidence | None) -> SimilarTask:
-    """Everything that tells how alike two tasks are, and the weight (0 to 1) that follows from it.
+def compare(
+    target: Task,
+    sources: Sequence[Task],
+    features: MetaFeatures,
+    word_weights: Mapping[str, float],
+    agreements: Mapping[str, Evidence],
+    profiles: Mapping[str, Evidence],
+) -> list[SimilarTask]:
+    """Everything that tells how alike each source is to the target, and the weight (0 to 1) that follows from it.
 
-    Words and numbers make a prior; the agreement of measured results takes over as it rests on more architectures.
-    Tasks that disagree get no weight, never a negative one.
+    ``agreements`` and ``profiles`` are by task id. The heaviest come first. Tasks that disagree get no weight, never a
+    negative one.
     """
-    evidence = [found for found in (by_descriptor(target, source), by_meta_features(target, source, spreads)) if found]
-    prior = sum(found.value for found in evidence) / len(evidence) if evidence else _UNKNOWN
-    weight = prior
-    if agreement is not None:
-        evidence.append(agreement)
-        trust = agreement.count / (agreement.count + _PRIOR_STRENGTH)
-        weight = (1 - trust) * prior + trust * agreement.value
-    return SimilarTask(source.task_id, max(0.0, weight), tuple(evidence))
+    numbers = by_meta_features(target, sources, features)
+    similar = []
+    for source, closeness in zip(sources, numbers, strict=True):
+        words = by_descriptor(target, source, word_weights)
+        found = (words, closeness, profiles.get(source.task_id), agreements.get(source.task_id))
+        evidence = tuple(each for each in found if each is not None)
+        similar.append(SimilarTask(source.task_id, weight_of(evidence), evidence))
+    return sorted(similar, key=lambda task: (-task.weight, task.task_id))
 
 
-def by_descriptor(target: Task, source: Task) -> Evidence | None:
-    """The share of the words of either task that both have."""
+def weight_of(evidence: Sequence[Evidence]) -> float:
+    """The mean of the prior and what speaks for or against it, each by the architectures that it counts for."""
+    priors = [each.value for each in evidence if each.basis in (Basis.DESCRIPTOR, Basis.META_FEATURES)]
+    prior = sum(priors) / len(priors) if priors else _UNKNOWN
+    total, strength = _PRIOR_STRENGTH * prior, _PRIOR_STRENGTH
+    for each in evidence:
+        if each.basis is Basis.PERFORMANCE_PROFILE:
+            counts_for = min(_PROFILE_STRENGTH, each.count / 4)
+        elif each.basis is Basis.MEASURED_AGREEMENT:
+            counts_for = float(each.count)
+        else:
+            continue
+        total, strength = total + counts_for * each.value, strength + counts_for
+    return min(1.0, max(0.0, total / strength))
+
+
+def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> Evidence | None:
+    """The share of the words of either task that both have, each by its weight (1 where none was learned)."""
     keys = target.descriptor.keys() | source.descriptor.keys()
     if not keys:
         return None
-    shared = sum(target.descriptor.get(key) == source.descriptor.get(key) for key in keys)
-    return Evidence(Basis.DESCRIPTOR, shared / len(keys), len(keys))
+    shared = [key for key in keys if target.descriptor.get(key) == source.descriptor.get(key)]
+    total = sum(weights.get(key, 1.0) for key in keys)
+    share = sum(weights.get(key, 1.0) for key in shared) / total if total > 0 else len(shared) / len(keys)
+    told = sorted(shared, key=lambda key: (-weights.get(key, 1.0), key))[:_TOLD_DETAILS]
+    details = tuple(f"{key}: {target.descriptor[key]}" for key in told)
+    return Evidence(Basis.DESCRIPTOR, min(1.0, share), len(keys), details)
 
 
-def by_meta_features(target: Task, source: Task, spreads: Mapping[str, float]) -> Evidence | None:
-    """Mean closeness of the numbers that both tasks have, each on its own logarithmic scale and spread."""
-    shared = sorted(target.meta_features.keys() & source.meta_features.keys() & spreads.keys())
-    if not shared:
-        return None
-    distances = [
-        abs(_scale(target.meta_features[name]) - _scale(source.meta_features[name])) / spreads[name] for name in shared
-    ]
-    return Evidence(Basis.META_FEATURES, float(np.mean(np.exp(-np.array(distances)))), len(shared))
-
-
-def meta_feature_spreads(tasks: Iterable[Task]) -> Mapping[str, float]:
-    """For each number that differs between tasks, the standard deviation of its scaled values."""
-    values: dict[str, list[float]] = {}
-    for task in tasks:
-        for name, number in task.meta_features.items():
-            values.setdefault(name, []).append(_scale(number))
-    spreads = {name: float(np.std(numbers)) for name, numbers in values.items() if len(numbers) > 1}
-    return {name: spread for name, spread in spreads.items() if spread > 0}
+def by_meta_features(target: Task, sources: Sequence[Task], features: MetaFeatures) -> list[Evidence | None]:
+    """Closeness of the numbers that both tasks have, for each source; None where they share none."""
+    found: list[Evidence | None] = []
+    for source, told in zip(sources, features.closeness(target, sources), strict=True):
+        if told is None:
+            found.append(None)
+            continue
+        value, count, heaviest = told
+        details = tuple(
+            f"{name}: {target.meta_features[name]:.6g} and {source.meta_features[name]:.6g}"
+            for name in heaviest[:_TOLD_DETAILS]
+        )
+        found.append(Evidence(Basis.META_FEATURES, value, count, details))
+    return found
 
 
 def measured_agreement(target: Observations, source: Observations) -> Evidence | None:
     """Kendall's tau over the architectures measured on both tasks; None below two of them."""
-    first, second = mean_by_fingerprint(target), mean_by_fingerprint(source)
-    shared = [fingerprint for fingerprint in first if fingerprint in second]
-    return agreement(
-        np.array([first[fingerprint] for fingerprint in shared]),
-        np.array([second[fingerprint] for fingerprint in shared]),
-    )
+    return agreement(*target.means.shared_with(source.means), details=(target.search_space_id,))
 
 
-def agreement(target: NDArray[np.float64], source: NDArray[np.float64]) -> Evidence | None:
+def agreement(target: Numbers, source: Numbers, details: tuple[str, ...] = ()) -> Evidence | None:
     """Kendall's tau between two score vectors [n], higher better in both; None where it is not defined."""
-    if len(target) < 2:
-        return None
-    tau = float(kendalltau(target, source).statistic)
-    return None if math.isnan(tau) else Evidence(Basis.MEASURED_AGREEMENT, tau, len(target))
-
-
-def mean_by_fingerprint(observations: Observations) -> dict[str, float]:
-    """Mean completed value of each architecture, signed so that higher is better."""
-    sign = 1.0 if observations.task.maximize else -1.0
-    sums: dict[str, tuple[float, int]] = {}
-    for index in np.flatnonzero(observations.completed):
-        fingerprint = observations.fingerprints[index]
-        total, count = sums.get(fingerprint, (0.0, 0))
-        sums[fingerprint] = (total + sign * float(observations.values[index]), count + 1)
-    return {fingerprint: total / count for fingerprint, (total, count) in sums.items()}
-
-
-def _scale(number: float) -> float:
-    return math.copysign(math.log1p(abs(number)), number)
+    tau = kendall_tau(target, source)
+    return None if tau is None else Evidence(Basis.MEASURED_AGREEMENT, tau, len(target), details)

@@ -7,6 +7,7 @@ fails, unless another run of it completed. A value of a shortened training says 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +26,22 @@ class Labels:
     fingerprints: tuple[str, ...]
     values: NDArray[np.float64]
 
-    @property
+    @cached_property
     def completed_count(self) -> int:
         return int(np.isfinite(self.values).sum())
 
 
 def labels_of(observations: Observations) -> Labels:
-    totals: dict[str, tuple[float, int]] = {}
-    for fingerprint, value, completed in zip(
-        observations.fingerprints, observations.values.tolist(), observations.completed.tolist(), strict=True
-    ):
-        if not completed and np.isfinite(value):
-            continue
-        total, count = totals.pop(fingerprint, (0.0, 0))
-        totals[fingerprint] = (total + value, count + 1) if completed else (total, count)
-    values = [total / count if count else np.nan for total, count in totals.values()]
-    return Labels(tuple(totals), np.array(values, dtype=np.float64))
+    told = np.flatnonzero(observations.completed | ~np.isfinite(observations.values))
+    codes, inverse = np.unique(observations.codes[told], return_inverse=True)
+    completed = observations.completed[told]
+    sums = np.bincount(inverse, weights=np.where(completed, observations.values[told], 0.0), minlength=len(codes))
+    counts = np.bincount(inverse, weights=completed, minlength=len(codes))
+    last = np.zeros(len(codes), dtype=np.int64)
+    last[inverse] = told
+    order = np.argsort(last)
+    values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[order]
+    return Labels(observations.names.names(codes[order].tolist()), values)
 
 
 def most_telling(labels: Labels, maximize: bool) -> Labels:
@@ -50,7 +51,7 @@ def most_telling(labels: Labels, maximize: bool) -> Labels:
     worst_first = np.argsort(
         np.where(np.isfinite(labels.values), labels.values if maximize else -labels.values, -np.inf)
     )
-    best = set(worst_first[-_KEPT_BEST:].tolist())
-    others = [index for index in range(len(labels.fingerprints)) if index not in best]
-    kept = sorted([*best, *others[-(MAX_LABELS - _KEPT_BEST) :]])
-    return Labels(tuple(labels.fingerprints[index] for index in kept), labels.values[kept])
+    best = worst_first[-_KEPT_BEST:]
+    others = np.setdiff1d(np.arange(len(labels.values)), best)
+    kept = np.sort(np.concatenate([best, others[-(MAX_LABELS - _KEPT_BEST) :]]))
+    return Labels(tuple([labels.fingerprints[index] for index in kept.tolist()]), labels.values[kept])

@@ -6,6 +6,7 @@ Nothing says yet which source is like the task, so all count the same, and the i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
@@ -29,22 +30,30 @@ def from_heads(
     return _pooled(GRAPH_NETWORK, told, spreads, level, incumbent, maximize, np.zeros(len(scores), bool))
 
 
+@dataclass(frozen=True, eq=False)
+class SourceNeighbours:
+    """The recorded architectures of one source, ready to be asked."""
+
+    scale: Scale
+    nearest: NearestNeighbours
+
+    @classmethod
+    def of(cls, features: AnyFloats, values: Numbers, maximize: bool) -> SourceNeighbours:
+        """From features [n, d] and values [n], NaN for a failed run; the source has the objective of who asks."""
+        nearest = NearestNeighbours(np.asarray(features, np.float64), normal_scores(values, maximize))
+        return cls(Scale.of(values, maximize), nearest)
+
+
 def from_neighbours(
-    sources: Sequence[tuple[AnyFloats, Numbers]],
-    features: AnyFloats,
-    level: float,
-    incumbent: float | None,
-    maximize: bool,
+    sources: Sequence[SourceNeighbours], features: AnyFloats, level: float, incumbent: float | None, maximize: bool
 ) -> Estimates:
-    """From the nearest recorded architectures of each source, given as features [n, d] and values [n]."""
+    """From the nearest recorded architectures of each source."""
     asked: Numbers = np.asarray(features, np.float64)
     told, spreads, strange = [], [], np.ones(len(asked), bool)
-    for known, values in sources:
-        scale = Scale.of(values, maximize)
-        nearest = NearestNeighbours(np.asarray(known, np.float64), normal_scores(values, maximize))
-        told.append(scale.moments(*nearest.predict(asked)))
-        spreads.append(float(scale.oriented.std()))
-        strange &= nearest.unlike_known(asked)
+    for source in sources:
+        told.append(source.scale.moments(*source.nearest.predict(asked)))
+        spreads.append(float(source.scale.oriented.std()))
+        strange &= source.nearest.unlike_known(asked)
     return _pooled(K_NEAREST, told, spreads, level, incumbent, maximize, strange)
 
 

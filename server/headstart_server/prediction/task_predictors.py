@@ -49,9 +49,16 @@ class TaskPredictor:
         return self.predictor.predict(features, scores, level, known)
 
 
+@dataclass(frozen=True, eq=False)
+class _KeptLabels:
+    values: Numbers
+    all: Labels
+    telling: Labels
+
+
 @dataclass
 class _Kept:
-    fingerprints: tuple[str, ...]
+    values: Numbers
     fitted: TaskPredictor
     candidates: dict[str, CanonicalCandidate]
     rows: dict[str, NDArray[np.float64]]
@@ -64,22 +71,31 @@ class TaskPredictors:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str, str], _Kept] = OrderedDict()
-        self._labels: OrderedDict[tuple[str, str, str], tuple[tuple[str, ...], Labels | None]] = OrderedDict()
+        self._labels: OrderedDict[tuple[str, str, str], _KeptLabels] = OrderedDict()
         self._lock = threading.Lock()
 
     def labels(self, namespace: str, observations: Observations) -> Labels:
         """The labels of these observations."""
+        return self._labels_of(namespace, observations).all
+
+    def telling_labels(self, namespace: str, observations: Observations) -> Labels:
+        """The most telling of them; the same object as long as the observations are the same."""
+        return self._labels_of(namespace, observations).telling
+
+    def _labels_of(self, namespace: str, observations: Observations) -> _KeptLabels:
         key = (namespace, observations.task.task_id, observations.search_space_id)
         with self._lock:
-            fingerprints, labels = self._labels.get(key, ((), None))
-        if labels is None or fingerprints is not observations.fingerprints:
+            kept = self._labels.get(key)
+        # A task that was deleted and made again has other observations, whatever their number.
+        if kept is None or kept.values is not observations.values:
             labels = labels_of(observations)
+            kept = _KeptLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
             with self._lock:
-                self._labels[key] = (observations.fingerprints, labels)
+                self._labels[key] = kept
                 self._labels.move_to_end(key)
                 if len(self._labels) > _KEPT_LABELS:
                     self._labels.popitem(last=False)
-        return labels
+        return kept
 
     def fitted(
         self,
@@ -94,10 +110,11 @@ class TaskPredictors:
         key = (namespace, observations.task.task_id, observations.search_space_id, model_version)
         with self._lock:
             kept = self._kept.get(key)
-        # A task that was deleted and made again has other observations, whatever their number.
-        if kept is not None and kept.fingerprints is observations.fingerprints:
+        if kept is not None and kept.values is observations.values:
             return kept.fitted
-        kept = _fit(kept, self.labels(namespace, observations), observations, architectures, features, unseen_scores)
+        kept = _fit(
+            kept, self.telling_labels(namespace, observations), observations, architectures, features, unseen_scores
+        )
         with self._lock:
             self._kept[key] = kept
             self._kept.move_to_end(key)
@@ -115,7 +132,6 @@ def _fit(
     unseen_scores: UnseenScores | None,
 ) -> _Kept:
     maximize = observations.task.maximize
-    labels = most_telling(labels, maximize)
     canonicals = {} if before is None else before.candidates
     if any(fingerprint not in canonicals for fingerprint in labels.fingerprints):
         recorded = architectures(labels.fingerprints)
@@ -134,7 +150,7 @@ def _fit(
     predictor = AdaptedPredictor(features.vectors(candidates), scores, labels.values, maximize, hyperparameters)
     places = {fingerprint: place for place, fingerprint in enumerate(labels.fingerprints)}
     return _Kept(
-        observations.fingerprints,
+        observations.values,
         TaskPredictor(predictor, labels, places),
         canonicals,
         {fingerprint: rows[fingerprint] for fingerprint in labels.fingerprints if fingerprint in rows},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import IntEnum
+from itertools import islice
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
@@ -19,13 +21,14 @@ from headstart_server.prediction.service import Prediction as Predicted
 from headstart_server.prediction.service import PredictionService, Query
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import FailedPrecondition
+from headstart_server.warm_start.comparison import TaskComparison
+from headstart_server.warm_start.explanation import explain
 from headstart_server.warm_start.gate import Gate, judge
 from headstart_server.warm_start.recent import RecentSuggestions
-from headstart_server.warm_start.sources import SourceScores, weigh_sources
 from headstart_server.warm_start.transfer_ranking import (
+    Ranking,
     SourceEvidence,
-    Standing,
-    Transferred,
+    Standings,
     rank_transferred,
     standings_of,
 )
@@ -34,6 +37,10 @@ from headstart_server.warm_start.transfer_ranking import (
 _FRUITLESS_DRAWS = 300
 
 INTERVAL_LEVEL = 0.9
+EXPLAINED_SUGGESTIONS = 5
+
+# Recorded architectures by fingerprint, as far as they are known.
+LookUp = Callable[[Sequence[str]], Mapping[str, Architecture]]
 
 
 class Origin(IntEnum):
@@ -69,6 +76,16 @@ class PoolMember:
     canonical: CanonicalCandidate
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """What would be transferred to a task, and why, in sentences."""
+
+    suggestions: list[Suggestion]
+    similar_tasks: list[SimilarTask]
+    gate: Gate
+    text: str
+
+
 class WarmStartService:
     def __init__(
         self,
@@ -83,7 +100,9 @@ class WarmStartService:
         self._prediction = prediction
         self._exploration_share = exploration_share
         self._ttl = timedelta(seconds=suggestion_ttl_seconds)
-        self._standings: dict[tuple[str, str, str], tuple[Observations, Sequence[Standing]]] = {}
+        self.comparison = TaskComparison(knowledge, prediction)
+        # Observations are replaced, never changed: the same object has the same standings, and goes with its task.
+        self._standings: WeakKeyDictionary[Observations, Standings] = WeakKeyDictionary()
 
     def propose(
         self,
@@ -101,11 +120,10 @@ class WarmStartService:
         """
         space = self._knowledge.search_space(namespace, space_id)
         target = self._knowledge.observations(namespace, task_id, space_id)
-        sources = self._sources(namespace, target)
-        architectures = self._knowledge.architectures(namespace, space_id) if sources else {}
-        similar = weigh_sources(target, sources, self._source_scores(namespace, target, architectures))
+        sources = self.comparison.sources(namespace, target)
+        similar = self.comparison.in_space(namespace, target, sources)
         gate = judge(similar)
-        transferred = rank_transferred(self._standings_of(namespace, sources), gate.weights)
+        ranking = self._ranking(sources, gate, pool)
         generator = random.Random(seed) if seed is not None else random.Random()
         share = self._exploration_share if exploration_share is None else exploration_share
         explorations = _explorations(count, share, generator)
@@ -115,7 +133,7 @@ class WarmStartService:
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id).fingerprints
             chosen = _Choice({*evaluated, *recent.fingerprints()})
-            chosen.take_transferred(transferred, architectures, pool, count - explorations)
+            chosen.take_transferred(ranking, self._recorded(namespace, space_id), pool, count - explorations)
             if pool:
                 chosen.explore_pool(pool, count, generator)
             elif not space.explicit_graphs:
@@ -127,36 +145,43 @@ class WarmStartService:
         suggestions, model_version, degraded = self._predicted(namespace, target, chosen)
         return WarmStart(suggestions, similar, gate, model_version, degraded)
 
-    def _sources(self, namespace: str, target: Observations) -> list[Observations]:
-        observed = self._knowledge.tasks_observed(namespace, target.search_space_id)
-        return [o for o in observed if o.task.task_id != target.task.task_id and o.completed.any()]
+    def explain(self, namespace: str, task_id: str, space_id: str) -> Explanation:
+        """What ``propose`` would transfer first, and why; nothing is remembered of it. Raises NotFound."""
+        target = self._knowledge.observations(namespace, task_id, space_id)
+        sources = self.comparison.sources(namespace, target)
+        similar = self.comparison.in_space(namespace, target, sources)
+        gate = judge(similar)
+        chosen = _Choice(set(target.fingerprints))
+        recorded = self._recorded(namespace, space_id)
+        chosen.take_transferred(self._ranking(sources, gate, ()), recorded, (), EXPLAINED_SUGGESTIONS)
+        suggestions, _, _ = self._predicted(namespace, target, chosen.suggestions)
+        first = suggestions[0] if suggestions else None
+        text = explain(
+            target,
+            sources,
+            similar,
+            gate,
+            first.evidence if first else (),
+            first.prediction.mean if first and first.prediction else None,
+        )
+        return Explanation(suggestions, similar, gate, text)
 
-    def _standings_of(self, namespace: str, sources: Sequence[Observations]) -> Mapping[str, Sequence[Standing]]:
-        """By task id; taken anew only from sources that have grown."""
-        found: dict[str, Sequence[Standing]] = {}
-        for source in sources:
-            key = (namespace, source.search_space_id, source.task.task_id)
-            held = self._standings.get(key)
-            # Observations are replaced, never changed: the same object has the same standings.
-            if held is None or held[0] is not source:
-                held = self._standings[key] = (source, standings_of(source))
-            found[source.task.task_id] = held[1]
-        return found
+    def _ranking(self, sources: Sequence[Observations], gate: Gate, pool: Sequence[PoolMember]) -> Ranking:
+        taking_part = {source.task.task_id: source for source in sources if source.task.task_id in gate.weights}
+        among = None
+        if pool and sources:
+            among = sources[0].names.known(member.canonical.fingerprint for member in pool)
+        standings = {task_id: self._standings_of(source) for task_id, source in taking_part.items()}
+        return rank_transferred(standings, gate.weights, among)
 
-    def _source_scores(
-        self, namespace: str, target: Observations, architectures: Mapping[str, Architecture]
-    ) -> SourceScores:
-        """What a model says that each source thinks of the architectures measured on the target."""
-        known = {f: architectures[f].canonical for f in target.fingerprints if f in architectures}
-        if not known:
-            return {}
-        scores = self._prediction.source_scores(namespace, target.search_space_id, list(known.values()))
-        if scores is None:
-            return {}
-        return {
-            task_id: dict(zip(known, map(float, scores.scores[:, column]), strict=True))
-            for column, task_id in enumerate(scores.task_ids)
-        }
+    def _standings_of(self, source: Observations) -> Standings:
+        held = self._standings.get(source)
+        if held is None:
+            held = self._standings[source] = standings_of(source)
+        return held
+
+    def _recorded(self, namespace: str, space_id: str) -> LookUp:
+        return lambda fingerprints: self._knowledge.architectures(namespace, space_id, fingerprints)
 
     def _explore(
         self, namespace: str, space: SearchSpace, chosen: _Choice, count: int, generator: random.Random
@@ -211,33 +236,35 @@ class _Choice:
         self.suggestions.append(suggestion)
         return True
 
-    def take_transferred(
-        self,
-        transferred: Sequence[Transferred],
-        architectures: Mapping[str, Architecture],
-        pool: Sequence[PoolMember],
-        count: int,
-    ) -> None:
+    def take_transferred(self, ranking: Ranking, recorded: LookUp, pool: Sequence[PoolMember], count: int) -> None:
+        """The best of a ranking until there are ``count`` suggestions."""
         own = {member.canonical.fingerprint: member.candidate for member in pool}
-        for found in transferred:
-            if len(self.suggestions) >= count:
+        best = ((code, ranking.fingerprint(code)) for code, _ in ranking.best_first())
+        fresh = ((code, fingerprint) for code, fingerprint in best if fingerprint not in self._excluded)
+        while len(self.suggestions) < count:
+            batch = list(islice(fresh, count - len(self.suggestions)))
+            if not batch:
                 return
-            if pool and found.fingerprint not in own:
-                continue
-            architecture = architectures.get(found.fingerprint)
-            if architecture is None:
-                continue
-            best = max(found.evidence, key=lambda evidence: evidence.quantile)
-            self.add(
-                Suggestion(
-                    own.get(found.fingerprint, architecture.candidate),
-                    architecture.canonical,
-                    Origin.TRANSFERRED,
-                    f"beats {best.quantile:.0%} of what was tried on {best.task_id}"
-                    + (f" and is known from {len(found.evidence) - 1} more tasks" if len(found.evidence) > 1 else ""),
-                    found.evidence,
-                )
+            architectures = recorded([fingerprint for _, fingerprint in batch])
+            for code, fingerprint in batch:
+                # One whose last task was deleted meanwhile may be gone.
+                if fingerprint in architectures:
+                    self._add_transferred(architectures[fingerprint], own, ranking.evidence(code))
+
+    def _add_transferred(
+        self, architecture: Architecture, own: Mapping[str, Candidate], evidence: tuple[SourceEvidence, ...]
+    ) -> None:
+        best = max(evidence, key=lambda each: each.quantile)
+        self.add(
+            Suggestion(
+                own.get(architecture.fingerprint, architecture.candidate),
+                architecture.canonical,
+                Origin.TRANSFERRED,
+                f"beats {best.quantile:.0%} of what was tried on {best.task_id}"
+                + (f" and is known from {len(evidence) - 1} more tasks" if len(evidence) > 1 else ""),
+                evidence,
             )
+        )
 
     def explore_pool(self, pool: Sequence[PoolMember], count: int, generator: random.Random) -> None:
         for member in generator.sample(pool, len(pool)):

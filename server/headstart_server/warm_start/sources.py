@@ -1,8 +1,8 @@
 """How much each past task counts for a new one.
 
-Words and numbers of the tasks come first. Once the target has results of its own, the ranking that a source gives to
-the same architectures is held against them: the source's own measurements where it has them, and what the graph
-network says of the source's taste elsewhere.
+Words, numbers and profiles of the tasks come first. Once the target has results of its own, the ranking that a source
+gives to the same architectures is held against them: the source's own measurements where it has them, and what the
+graph network says of the source's taste elsewhere.
 """
 
 from __future__ import annotations
@@ -11,34 +11,45 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
-from headstart_server.knowledge.similarity import (
-    Evidence,
-    SimilarTask,
-    agreement,
-    compare,
-    mean_by_fingerprint,
-    meta_feature_spreads,
-)
+from headstart_server.knowledge.rank_agreement import Numbers
+from headstart_server.knowledge.similarity import Evidence, SimilarTask, agreement, compare
 
-# For each source task, a score of each architecture (higher is better) as a model of that task sees it.
-SourceScores = Mapping[str, Mapping[str, float]]
+# For each source task, a score of each architecture completed on the target (higher is better) as a model of that
+# source sees it: in the order of the target's means, NaN where none was asked for.
+SourceScores = Mapping[str, Numbers]
 
 
-def weigh_sources(target: Observations, sources: Sequence[Observations], predicted: SourceScores) -> list[SimilarTask]:
+def weigh_sources(
+    target: Observations, sources: Sequence[Observations], predicted: SourceScores, lens: Lens
+) -> list[SimilarTask]:
     """Every source with its weight (0 to 1) and what it rests on, the heaviest first."""
-    spreads = meta_feature_spreads([target.task, *(source.task for source in sources)])
-    measured = mean_by_fingerprint(target)
-    similar = [
-        compare(target.task, source.task, spreads, _agreement(measured, source, predicted)) for source in sources
-    ]
-    return sorted(similar, key=lambda task: (-task.weight, task.task_id))
+    return compare(
+        target.task,
+        [source.task for source in sources],
+        lens.features,
+        lens.word_weights,
+        agreements(target, sources, predicted),
+        lens.profiles.agreements(target.task.task_id, target.search_space_id),
+    )
 
 
-def _agreement(target: Mapping[str, float], source: Observations, predicted: SourceScores) -> Evidence | None:
+def agreements(target: Observations, sources: Sequence[Observations], predicted: SourceScores) -> dict[str, Evidence]:
+    """By task id, of the sources of which it is known."""
+    found = ((source.task.task_id, agreement_with(target, source, predicted)) for source in sources)
+    return {task_id: evidence for task_id, evidence in found if evidence is not None}
+
+
+def agreement_with(target: Observations, source: Observations, predicted: SourceScores) -> Evidence | None:
     """From the model of the source where it speaks of more architectures than were measured on both."""
-    measured = mean_by_fingerprint(source)
-    scores = predicted.get(source.task.task_id, {})
-    known = measured if sum(f in measured for f in target) >= sum(f in scores for f in target) else scores
-    shared = [fingerprint for fingerprint in target if fingerprint in known]
-    return agreement(np.array([target[f] for f in shared]), np.array([known[f] for f in shared]))
+    measured = target.means.shared_with(source.means)
+    scores = predicted.get(source.task.task_id)
+    if scores is None or len(measured[0]) >= int(np.isfinite(scores).sum()):
+        return agreement(*measured, details=(target.search_space_id,))
+    told = np.isfinite(scores)
+    return agreement(
+        target.means.values[told],
+        scores[told],
+        details=(target.search_space_id, f"as the model of {source.task.task_id} sees what was measured here"),
+    )

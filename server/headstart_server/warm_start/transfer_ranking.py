@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from headstart_server.knowledge.fingerprints import Codes, Fingerprints
 from headstart_server.knowledge.observations import Observations
 
 # A source is asked for so many of its best at most: as many as one call may be answered with.
 MOST_OF_SOURCE = 4096
+
+_FIRST_SORTED = 64
 
 
 @dataclass(frozen=True)
@@ -32,52 +37,111 @@ class Transferred:
     evidence: tuple[SourceEvidence, ...]
 
 
-@dataclass(frozen=True)
-class Standing:
-    """An architecture above the median of a source: its normal score there, and where it was seen."""
+@dataclass(frozen=True, eq=False)
+class Standings:
+    """The architectures above the median of a source, best first (k of them): normal scores, and where they were seen.
 
-    fingerprint: str
-    normal_score: float
-    evidence: SourceEvidence
-
-
-def rank_transferred(standings: Mapping[str, Sequence[Standing]], weights: Mapping[str, float]) -> list[Transferred]:
-    """Every architecture above the median of a source with weight, the most promising first.
-
-    ``standings`` and ``weights`` are by task id. The score is the weighted sum over sources of the normal score by
-    which the architecture stands above the source's median. What a source has not seen, or found mediocre, adds none.
+    ``quantiles`` [k]: the share of the source's architectures that each beats; ``values`` [k] in the task's unit.
     """
-    scores: dict[str, float] = {}
-    evidence: dict[str, list[SourceEvidence]] = {}
-    for task_id, weight in weights.items():
-        for standing in standings[task_id]:
-            name = standing.fingerprint
-            scores[name] = scores.get(name, 0.0) + weight * standing.normal_score
-            evidence.setdefault(name, []).append(standing.evidence)
-    order = sorted(scores, key=lambda fingerprint: (-scores[fingerprint], fingerprint))
-    return [Transferred(name, scores[name], tuple(evidence[name])) for name in order]
+
+    task_id: str
+    names: Fingerprints
+    codes: Codes
+    normal_scores: NDArray[np.float64]
+    quantiles: NDArray[np.float64]
+    values: NDArray[np.float64]
+    sequences: NDArray[np.int64]
+
+    def evidence(self, code: int) -> SourceEvidence | None:
+        codes, places = self._by_code
+        place = int(np.searchsorted(codes, code))
+        if place == len(codes) or codes[place] != code:
+            return None
+        found = int(places[place])
+        return SourceEvidence(
+            self.task_id, int(self.sequences[found]), float(self.values[found]), float(self.quantiles[found])
+        )
+
+    @cached_property
+    def _by_code(self) -> tuple[Codes, NDArray[np.int64]]:
+        order = np.argsort(self.codes)
+        return self.codes[order], order
 
 
-def standings_of(source: Observations, most: int = MOST_OF_SOURCE) -> list[Standing]:
+def standings_of(source: Observations, most: int = MOST_OF_SOURCE) -> Standings:
     """The best of a source's architectures, by their best results: those above its median, so many at most.
 
     Normal scores by Blom, "Statistical estimates and transformed beta-variables", 1958.
     """
-    sign = 1.0 if source.task.maximize else -1.0
-    best: dict[str, int] = {}
-    for index in np.flatnonzero(source.completed):
-        fingerprint = source.fingerprints[index]
-        if fingerprint not in best or sign * source.values[index] > sign * source.values[best[fingerprint]]:
-            best[fingerprint] = int(index)
-    if len(best) < 2:
-        return []
-    names, indices = list(best), np.array(list(best.values()))
-    ranks = rankdata(sign * source.values[indices])
+    best = source.best_indices
+    ranks = rankdata(source.values[best] if source.task.maximize else -source.values[best])
     normal_scores = ndtri((ranks - 0.375) / (len(ranks) + 0.25))
-    found = []
-    for place in np.argsort(-ranks, kind="stable")[:most]:
-        if normal_scores[place] > 0:
-            value, quantile = float(source.values[indices[place]]), float((ranks[place] - 1) / (len(ranks) - 1))
-            evidence = SourceEvidence(source.task.task_id, source.sequence_of(int(indices[place])), value, quantile)
-            found.append(Standing(names[place], float(normal_scores[place]), evidence))
-    return found
+    order = np.argsort(-ranks, kind="stable")[:most]
+    order = order[normal_scores[order] > 0]
+    chosen = best[order]
+    return Standings(
+        source.task.task_id,
+        source.names,
+        source.codes[chosen],
+        normal_scores[order],
+        (ranks[order] - 1) / max(len(ranks) - 1, 1),
+        source.values[chosen],
+        chosen + 1,
+    )
+
+
+class Ranking:
+    """Every architecture above the median of a source with weight, the most promising first.
+
+    The score is the weighted sum over sources of the normal score by which the architecture stands above the source's
+    median. What a source has not seen, or found mediocre, adds none.
+    """
+
+    def __init__(self, taking_part: Sequence[tuple[Standings, float]], among: Codes | None = None) -> None:
+        """Sources with their weights; ``among``: rank these architectures only."""
+        self._sources = [source for source, _ in taking_part]
+        self._codes: Codes = np.empty(0, dtype=np.int64)
+        self._scores: NDArray[np.float64] = np.empty(0)
+        if not taking_part:
+            return
+        self._names = self._sources[0].names
+        met = np.concatenate([source.codes for source in self._sources])
+        added = np.concatenate([weight * source.normal_scores for source, weight in taking_part])
+        if len(met):
+            codes: Codes = np.flatnonzero(np.bincount(met)).astype(np.int64)
+            self._codes = codes if among is None else np.intersect1d(codes, among)
+            self._scores = np.bincount(met, weights=added).astype(np.float64)[self._codes]
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def best_first(self) -> Iterator[tuple[int, float]]:
+        """Codes and scores, equal scores by fingerprint; sorted as far as they are asked for."""
+        done, size = 0, _FIRST_SORTED
+        while done < len(self._codes):
+            size = min(size, len(self._codes))
+            least = np.partition(self._scores, len(self._codes) - size)[len(self._codes) - size]
+            chosen = np.flatnonzero(self._scores >= least).tolist()
+            chosen.sort(key=lambda place: (-self._scores[place], self._names.name(int(self._codes[place]))))
+            for place in chosen[done:]:
+                yield int(self._codes[place]), float(self._scores[place])
+            done, size = len(chosen), 4 * len(chosen)
+
+    def fingerprint(self, code: int) -> str:
+        return self._names.name(code)
+
+    def evidence(self, code: int) -> tuple[SourceEvidence, ...]:
+        """What the sources saw of it, the heaviest source first."""
+        found = (source.evidence(code) for source in self._sources)
+        return tuple(evidence for evidence in found if evidence is not None)
+
+    def __iter__(self) -> Iterator[Transferred]:
+        for code, score in self.best_first():
+            yield Transferred(self.fingerprint(code), score, self.evidence(code))
+
+
+def rank_transferred(
+    standings: Mapping[str, Standings], weights: Mapping[str, float], among: Codes | None = None
+) -> Ranking:
+    """``standings`` and ``weights`` are by task id; tasks without a weight take no part."""
+    return Ranking([(standings[task_id], weight) for task_id, weight in weights.items()], among)

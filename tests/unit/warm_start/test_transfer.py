@@ -3,21 +3,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.fingerprints import Fingerprints
+from headstart_server.knowledge.lens import Lens
+from headstart_server.knowledge.observations import Observations, observations_of
 from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
 from headstart_server.knowledge.tasks import Task
 from headstart_server.warm_start.gate import judge
 from headstart_server.warm_start.sources import weigh_sources
 from headstart_server.warm_start.transfer_ranking import Transferred, rank_transferred, standings_of
 
+NAMES = Fingerprints()
+
 
 def observed(name: str, values: dict[str, float], maximize: bool = True) -> Observations:
     task = Task(name, "", "accuracy", maximize, {}, {}, "", 0.0)
-    return Observations(task, "space", tuple(values), np.array(list(values.values())), np.ones(len(values), dtype=bool))
+    return observations_of(task, "space", NAMES, tuple(values), np.array(list(values.values())))
 
 
 def ranked(*sources: Observations, weights: dict[str, float]) -> list[Transferred]:
-    return rank_transferred({source.task.task_id: standings_of(source) for source in sources}, weights)
+    return list(rank_transferred({source.task.task_id: standings_of(source) for source in sources}, weights))
 
 
 def test_what_several_sources_found_good_comes_first():
@@ -50,7 +54,7 @@ def test_measured_agreement_overrules_words():
     target = observed("target", {f"x{i}": float(i) for i in range(30)})
     friend = observed("friend", {f"x{i}": float(i) for i in range(30)})
     foe = observed("foe", {f"x{i}": -float(i) for i in range(30)})
-    weights = {task.task_id: task.weight for task in weigh_sources(target, [friend, foe], {})}
+    weights = {task.task_id: task.weight for task in weigh_sources(target, [friend, foe], {}, Lens())}
     assert weights["friend"] > 0.8
     assert weights["foe"] == 0.0
 
@@ -58,8 +62,8 @@ def test_measured_agreement_overrules_words():
 def test_model_of_a_source_speaks_where_nothing_was_measured_on_both():
     target = observed("target", {f"x{i}": float(i) for i in range(30)})
     source = observed("source", {"y": 1.0, "z": 2.0})
-    scores = {"source": {f"x{i}": float(i) for i in range(30)}}
-    evidence = weigh_sources(target, [source], scores)[0].evidence[-1]
+    scores = {"source": target.means.values.copy()}
+    evidence = weigh_sources(target, [source], scores, Lens())[0].evidence[-1]
     assert (evidence.basis, evidence.value, evidence.count) == (Basis.MEASURED_AGREEMENT, pytest.approx(1.0), 30)
 
 

@@ -1,0 +1,94 @@
+"""What tasks are compared by, beside their own results: scales and weights of their numbers, weights of their words,
+and profiles. Kept in memory, and read again when the database says that something of it has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from headstart_server.knowledge import meta_feature_weights
+from headstart_server.knowledge.meta_features import MetaFeatures
+from headstart_server.knowledge.profiles import Profiles, read_profiles
+from headstart_server.knowledge.tables import meta_feature_weights as weights_table
+from headstart_server.knowledge.tables import namespaces, task_embeddings, tasks
+from headstart_server.knowledge.tasks import Task, task_from_row
+
+
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """Of one namespace. ``tasks`` by number of the row."""
+
+    features: MetaFeatures = field(default_factory=MetaFeatures)
+    word_weights: Mapping[str, float] = field(default_factory=dict)
+    profiles: Profiles = field(default_factory=Profiles)
+    tasks: Mapping[int, Task] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    stamp: tuple[Any, ...]
+    stamps: Mapping[int, Any]
+    lens: Lens
+
+
+class LensCache:
+    """Lenses by namespace. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+        self._lock = Lock()
+
+    def of(self, connection: Connection, namespace: str) -> Lens:
+        stamp = _stamp(connection, namespace)
+        with self._lock:
+            kept = self._kept.get(namespace)
+        if kept is not None and kept.stamp == stamp:
+            return kept.lens
+        kept = _read(connection, namespace, stamp, kept)
+        with self._lock:
+            self._kept[namespace] = kept
+        return kept.lens
+
+
+def _stamp(connection: Connection, namespace: str) -> tuple[Any, ...]:
+    """Differs when tasks, profiles or weights of the namespace have changed."""
+    number = select(namespaces.c.id).where(namespaces.c.name == namespace).scalar_subquery()
+    own = select(func.count().label("tasks"), func.max(tasks.c.updated_at).label("changed"), func.max(tasks.c.id))
+    own = own.where(tasks.c.namespace_id == number)
+    profiles = (
+        select(func.count(), func.max(task_embeddings.c.updated_at))
+        .join(tasks, task_embeddings.c.task_id == tasks.c.id)
+        .where(tasks.c.namespace_id == number)
+    )
+    weights = select(func.count(), func.max(weights_table.c.updated_at)).where(weights_table.c.namespace_id == number)
+    one, two, three = own.subquery(), profiles.subquery(), weights.subquery()
+    return tuple(connection.execute(select(one, two, three)).one())
+
+
+def _read(connection: Connection, namespace: str, stamp: tuple[Any, ...], before: _Kept | None) -> _Kept:
+    all_stamps = select(tasks.c.id, tasks.c.updated_at).join(namespaces).where(namespaces.c.name == namespace)
+    stamps = {row.id: row.updated_at for row in connection.execute(all_stamps.order_by(tasks.c.id))}
+    known = before.stamps if before else {}
+    changed = [number for number, updated_at in stamps.items() if known.get(number) != updated_at]
+    declared = dict(before.lens.tasks) if before else {}
+    declared.update((row.id, task_from_row(row)) for row in _rows(connection, changed))
+    present = {number: declared[number] for number in stamps if number in declared}
+    words, numbers = meta_feature_weights.read(connection, namespace)
+    lens = Lens(
+        features=MetaFeatures.of(present.values(), numbers),
+        word_weights=words,
+        profiles=read_profiles(connection, namespace, before.lens.profiles if before else Profiles()),
+        tasks=present,
+    )
+    return _Kept(stamp, stamps, lens)
+
+
+def _rows(connection: Connection, numbers: list[int]) -> list[Row[Any]]:
+    if not numbers:
+        return []
+    return list(connection.execute(select(tasks).where(tasks.c.id == func.any(numbers))))

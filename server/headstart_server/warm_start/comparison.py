@@ -1,0 +1,76 @@
+"""Which tasks are like one: the same judgement for a warm start, for a search of tasks, and for an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
+from headstart_server.prediction.service import PredictionService
+from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources
+
+# What models of other tasks say is asked of so many of a task's architectures at most: beyond that it is known anyhow.
+_MOST_JUDGED = 256
+
+
+class TaskComparison:
+    """Thread-safe; keeps nothing itself."""
+
+    def __init__(self, knowledge: KnowledgeService, prediction: PredictionService) -> None:
+        self._knowledge = knowledge
+        self._prediction = prediction
+
+    def sources(self, namespace: str, target: Observations) -> list[Observations]:
+        """The other tasks with completed experiments in the space."""
+        observed = self._knowledge.tasks_observed(namespace, target.search_space_id)
+        return [o for o in observed if o.task.task_id != target.task.task_id and len(o.means.codes)]
+
+    def in_space(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> list[SimilarTask]:
+        """The sources, most similar first."""
+        scores = self._source_scores(namespace, target) if sources else {}
+        return weigh_sources(target, sources, scores, self._knowledge.lens(namespace))
+
+    def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
+        """All other tasks of the namespace, most similar first. Raises NotFound.
+
+        Results and profiles are compared in one space, or for each other task in the one that tells most of it.
+        """
+        stored = self._knowledge.stored_task(namespace, task_id)
+        lens = self._knowledge.lens(namespace)
+        spaces = [space_id] if space_id else [summary.search_space_id for summary in stored.summaries]
+        measured: dict[str, Evidence] = {}
+        profiles: dict[str, Evidence] = {}
+        for name in spaces:
+            target = self._knowledge.observations(namespace, task_id, name)
+            if len(target.means.codes):
+                sources = self.sources(namespace, target)
+                _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target)))
+            _keep_best(profiles, lens.profiles.agreements(task_id, name))
+        others = [task for number, task in lens.tasks.items() if number != stored.id]
+        return compare(stored.task, others, lens.features, lens.word_weights, measured, profiles)
+
+    def _source_scores(self, namespace: str, target: Observations) -> SourceScores:
+        """What a model says that each source thinks of the architectures completed on the target."""
+        codes = target.means.codes
+        if not len(codes):
+            return {}
+        space_id = target.search_space_id
+        asked = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_JUDGED)).astype(np.int64))
+        names = target.names.names(codes[asked].tolist())
+        scores = self._prediction.source_scores(
+            namespace, space_id, names, lambda missing: self._knowledge.architectures(namespace, space_id, missing)
+        )
+        if scores is None:
+            return {}
+        table = np.full((len(codes), len(scores.task_ids)), np.nan)
+        table[asked] = scores.scores
+        return {task_id: table[:, column] for column, task_id in enumerate(scores.task_ids)}
+
+
+def _keep_best(best: dict[str, Evidence], found: dict[str, Evidence]) -> None:
+    for task_id, evidence in found.items():
+        if task_id not in best or best[task_id].count < evidence.count:
+            best[task_id] = evidence
