@@ -158,12 +158,15 @@ def _architecture_ids(connection: Connection, space: int, records: Sequence[NewE
         for fingerprint in sorted(by_fingerprint)
     ]
     columns = architectures.c
-    find = select(columns.fingerprint, columns.id).where(
-        columns.search_space_id == space, columns.fingerprint.in_(list(by_fingerprint))
+    # Held until the end, against a task that is deleted meanwhile and would take them along; sorted as there.
+    find = (
+        select(columns.fingerprint, columns.id)
+        .where(columns.search_space_id == space, columns.fingerprint.in_(list(by_fingerprint)))
+        .order_by(columns.id)
+        .with_for_update(read=True, key_share=True)
     )
     found = {row.fingerprint: row.id for row in connection.execute(find)}
-    missing = [row for row in rows if row["fingerprint"] not in found]
-    if missing:
+    while missing := [row for row in rows if row["fingerprint"] not in found]:
         statement = insert(architectures).on_conflict_do_nothing().returning(columns.id, columns.fingerprint)
         inserted = connection.execute(statement, missing).all()
         if inserted:
@@ -172,6 +175,7 @@ def _architecture_ids(connection: Connection, space: int, records: Sequence[NewE
                 for row in inserted
             ]
             connection.execute(insert(outbox), waiting)
+        # Those that another was first to insert are there now, or gone again with a task.
         found = {row.fingerprint: row.id for row in connection.execute(find)}
     return found
 

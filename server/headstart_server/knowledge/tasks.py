@@ -14,12 +14,23 @@ from sqlalchemy.dialects.postgresql import insert
 from headstart.spaces import Violation
 from headstart.spaces.validation import MAX_TEXT_LENGTH, is_slug, slug_violations, text_violations
 from headstart_server.knowledge.namespaces import namespace_id
-from headstart_server.knowledge.tables import namespaces, search_spaces, task_summaries, tasks
+from headstart_server.knowledge.tables import (
+    architectures,
+    experiments,
+    namespaces,
+    outbox,
+    search_spaces,
+    task_summaries,
+    tasks,
+)
+from headstart_server.runtime.database import without_timeouts
 from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 
 MAX_DESCRIPTOR_WORDS = 64
 MAX_META_FEATURES = 1024
 MAX_NAME = 255
+
+_ARCHITECTURES_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -134,18 +145,44 @@ def update_task(connection: Connection, namespace: str, task: Task) -> StoredTas
 
 
 def delete_task(connection: Connection, namespace: str, task_id: str) -> int:
-    """Remove a task with all that hangs on it; returns how many experiments went. Raises NotFound."""
+    """Remove a task with all that hangs on it; returns how many experiments went. Raises NotFound.
+
+    Architectures that no other task tried go too, each with a row in the outbox. Recording on other tasks goes on
+    meanwhile: only a recorder of an architecture that is about to go waits for the end, and then records it anew.
+    """
+    without_timeouts(connection)
+    # One deletion at a time: of two tasks that share an architecture, whoever is second must see that it is the last.
+    connection.execute(select(namespaces.c.id).where(namespaces.c.name == namespace).with_for_update(key_share=True))
     stored = find_task(connection, namespace, task_id)
-    connection.execute(
-        select(task_summaries.c.task_id).where(task_summaries.c.task_id == stored.id).with_for_update()
-    ).all()
-    removed = connection.execute(
-        select(func.coalesce(func.sum(task_summaries.c.experiment_count), 0)).where(
-            task_summaries.c.task_id == stored.id
-        )
-    ).scalar_one()
+    summaries = select(task_summaries.c.experiment_count).where(task_summaries.c.task_id == stored.id)
+    removed: int = sum(connection.execute(summaries.with_for_update()).scalars())
+    tried = select(experiments.c.architecture_id).where(experiments.c.task_id == stored.id).distinct()
+    numbers = sorted(connection.execute(tried).scalars())
     connection.execute(delete(tasks).where(tasks.c.id == stored.id))
-    return int(removed)
+    for first in range(0, len(numbers), _ARCHITECTURES_AT_ONCE):
+        _forget_untried(connection, numbers[first : first + _ARCHITECTURES_AT_ONCE])
+    return removed
+
+
+def _forget_untried(connection: Connection, numbers: Sequence[int]) -> None:
+    """Remove those of the architectures that no task tried, and tell the vector index."""
+    columns = architectures.c
+    # For each by itself: the planner would read all experiments to answer for many at once.
+    other = select(experiments.c.task_id).where(experiments.c.architecture_id == columns.id).limit(1)
+    untried = other.correlate(architectures).scalar_subquery().is_(None)
+    # In the order in which recorders lock them. After the wait for a recorder that holds one, the next statement sees
+    # what it recorded; from here on none can.
+    locked = select(columns.id).where(columns.id.in_(numbers), untried).order_by(columns.id).with_for_update()
+    numbers = connection.execute(locked).scalars().all()
+    gone = (
+        delete(architectures)
+        .where(columns.id.in_(numbers), untried)
+        .returning(columns.search_space_id, columns.fingerprint)
+        .cte("gone")
+    )
+    told = insert(outbox).from_select(["search_space_id", "fingerprint"], select(gone))
+    if numbers:
+        connection.execute(told)
 
 
 def task_incumbent(connection: Connection, number: int, maximize: bool) -> Incumbent | None:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
@@ -213,7 +214,7 @@ class PredictionService:
         if experiment_count < self._settings.training_min_experiments:
             return None
         wanted = {fingerprint for observations in observed for fingerprint in observations.fingerprints}
-        recorded = self._knowledge.architectures(namespace, search_space_id, wanted)
+        recorded = self._recorded(namespace, search_space_id, wanted)
         artefact = train_model(
             space,
             [TaskLabels(observations.task, labels_of(observations)) for observations in observed],
@@ -263,7 +264,7 @@ class PredictionService:
                 namespace,
                 version.name,
                 observations,
-                lambda wanted: self._knowledge.architectures(namespace, space_id, wanted),
+                lambda wanted: self._recorded(namespace, space_id, wanted),
                 self._features_of(namespace, space_id),
                 lambda missing: self._unseen_scores(version, missing),
             )
@@ -318,7 +319,7 @@ class PredictionService:
             namespace,
             "",
             observations,
-            lambda wanted: self._knowledge.architectures(namespace, observations.search_space_id, wanted),
+            lambda wanted: self._recorded(namespace, observations.search_space_id, wanted),
             features,
             None,
         )
@@ -336,6 +337,13 @@ class PredictionService:
             if labels.completed_count >= _LEAST_OF_SOURCE:
                 found.append((task, labels))
         return sorted(found, key=lambda source: -len(source[1].fingerprints))[:_MOST_SOURCES]
+
+    def _recorded(self, namespace: str, space_id: str, wanted: Collection[str]) -> Mapping[str, Architecture]:
+        """Every architecture of observations. Raises Unavailable where a task that was deleted took one along."""
+        recorded = self._knowledge.architectures(namespace, space_id, wanted)
+        if any(fingerprint not in recorded for fingerprint in wanted):
+            raise Unavailable("a task was deleted while it was read: ask again", "TASK_DELETED_MEANWHILE")
+        return recorded
 
     def _neighbours(
         self, namespace: str, space_id: str, features: StructuralFeatures, source: tuple[Task, Labels]

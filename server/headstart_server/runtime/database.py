@@ -97,9 +97,10 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     """The result of ``work`` after its commit.
 
     ``work`` runs again, from its beginning, after a deadlock or serialization failure: it must not act outside the
-    database. So it does, once, when another transaction was first to insert a unique key: now it finds that row. A
-    connection lost during the commit is Unavailable and not retried, since the commit may have happened; repeating is
-    for the caller, whose request_id makes it safe.
+    database. So it does, once, when another transaction was first to insert a unique key, which it now finds, or to
+    delete the architecture that a row refers to, which it now misses. A connection lost during the commit is
+    Unavailable and not retried, since the commit may have happened; repeating is for the caller, whose request_id
+    makes it safe.
     """
     was_second = False
     for attempt in range(1, TRANSACTION_TRIES + 1):
@@ -114,7 +115,7 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
             metrics.DATABASE_RETRIES.inc()
             time.sleep(random.uniform(0.5, 1.5) * FIRST_PAUSE_SECONDS * 2**attempt)
         except IntegrityError as error:
-            if was_second or _sqlstate(error) != _UNIQUE_VIOLATION:
+            if was_second or not (_sqlstate(error) == _UNIQUE_VIOLATION or _misses(error, "architecture_id")):
                 raise
             was_second = True
             metrics.DATABASE_RETRIES.inc()
@@ -173,8 +174,8 @@ def _translate(context: ExceptionContext) -> None:
         raise ResourceExhausted("the database takes no more connections", "DATABASE_CONNECTIONS") from error
     if state in (_LOCK_TIMEOUT, _STATEMENT_TIMEOUT):
         raise Unavailable("the database is too busy to answer in time", "DATABASE_BUSY") from error
-    # Of all that rows refer to, only tasks are ever deleted.
-    if state == _FOREIGN_KEY_VIOLATION and "task_id" in (error.orig.diag.constraint_name or ""):  # type: ignore[union-attr]
+    # Of all that rows refer to, only tasks are ever deleted, and architectures with them.
+    if _misses(error, "task_id"):
         raise NotFound("the task was deleted meanwhile", "TASK_NOT_FOUND") from error
     # The pool's own check of an idle connection wants to see the plain error: it answers with a new connection.
     if context.is_pre_ping:
@@ -182,6 +183,12 @@ def _translate(context: ExceptionContext) -> None:
     lost = context.is_disconnect or (isinstance(error, OperationalError) and (state is None or _connection_lost(state)))
     if lost:
         raise Unavailable("the database is out of reach", "DATABASE_UNAVAILABLE") from error
+
+
+def _misses(error: DBAPIError, column: str) -> bool:
+    """Whether a row refers, in this column, to one that is not there."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+    return _sqlstate(error) == _FOREIGN_KEY_VIOLATION and column in constraint
 
 
 def _connection_lost(sqlstate: str) -> bool:

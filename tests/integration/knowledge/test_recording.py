@@ -9,73 +9,15 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import func, select
 
-from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpace, nas_bench_201, sample
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
+from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpace
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status, outcome_violations
-from headstart_server.knowledge.recording import Recorded
-from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tables import architectures, experiments, outbox
-from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
+from tests.integration.knowledge.hands import NAMESPACE, SPACE, a_task, candidates, completed, waits_for_a_lock
 from tests.waiting import wait_until
-
-SPACE = nas_bench_201()
-NAMESPACE = "default"
-
-
-def a_task(name: str, maximize: bool = True) -> Task:
-    return Task(name, "", "accuracy", maximize, {"domain": "image"}, {"classes": 10.0}, "epoch", 200.0)
-
-
-@pytest.fixture
-def knowledge(engine: Engine) -> KnowledgeService:
-    service = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
-
-    def create(connection):
-        service.create_search_space(connection, NAMESPACE, SPACE)
-        service.create_task(connection, NAMESPACE, a_task("cifar"))
-        service.create_task(connection, NAMESPACE, a_task("loss", maximize=False))
-
-    run_transaction(engine, create)
-    return service
-
-
-class Recorder:
-    def __init__(self, engine: Engine, knowledge: KnowledgeService) -> None:
-        self.engine, self.knowledge = engine, knowledge
-
-    def new(
-        self, candidate: Candidate, outcome: Outcome, task: str = "cifar", request_id: UUID | None = None
-    ) -> NewExperiment:
-        canonical = self.knowledge.canonical(NAMESPACE, SPACE, candidate)
-        return NewExperiment(request_id or uuid4(), task, SPACE.search_space_id, candidate, canonical, outcome)
-
-    def record(self, *records: NewExperiment) -> list[Recorded]:
-        return run_transaction(self.engine, lambda c: self.knowledge.record(c, NAMESPACE, records))
-
-
-@pytest.fixture
-def recorder(engine: Engine, knowledge: KnowledgeService) -> Recorder:
-    return Recorder(engine, knowledge)
-
-
-def candidates(count: int, seed: int = 0) -> list[Candidate]:
-    """With distinct fingerprints."""
-    from headstart.spaces import canonicalize
-
-    generator = random.Random(seed)
-    found: dict[str, Candidate] = {}
-    while len(found) < count:
-        candidate = sample(SPACE, generator)
-        found.setdefault(canonicalize(SPACE, candidate).fingerprint, candidate)
-    return list(found.values())
-
-
-def completed(value: float) -> Outcome:
-    return Outcome(Status.COMPLETED, value)
 
 
 def test_repeated_request_id_returns_first_experiment_and_adds_none(recorder, engine):
@@ -306,11 +248,3 @@ def test_values_that_cannot_be_reckoned_with_are_refused(value):
     assert fields == ["outcome.objective_value", "outcome.learning_curve[0].value"]
     assert not list(outcome_violations(Outcome(Status.FAILED, value)))
     assert not list(outcome_violations(Outcome(Status.COMPLETED, 1e100)))
-
-
-def waits_for_a_lock(engine: Engine) -> bool:
-    with engine.connect() as connection:
-        found = connection.execute(
-            text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')")
-        )
-        return bool(found.scalar_one())

@@ -26,7 +26,7 @@ from headstart_server.prediction.scorer import LocalScorer, RemoteScorer
 from headstart_server.prediction.service import Answer, PredictionService, Query
 from headstart_server.prediction.tables import model_versions
 from headstart_server.prediction.training import ModelArtefact
-from headstart_server.runtime.errors import FailedPrecondition, NotFound
+from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_candidates, toy_task, toy_values
 
@@ -247,7 +247,7 @@ def test_versions_count_up_and_old_ones_are_removed(room: Room) -> None:
         assert connection.execute(select(func.count()).select_from(task_summaries)).scalar_one() == 1
 
 
-def test_task_that_is_deleted_while_it_is_predicted_takes_nothing_along(room: Room) -> None:
+def test_task_that_is_deleted_while_it_is_predicted_is_asked_for_again(room: Room) -> None:
     pairs = toy_candidates(40)
     room.task("target")
     room.task("source")
@@ -259,8 +259,9 @@ def test_task_that_is_deleted_while_it_is_predicted_takes_nothing_along(room: Ro
         room.knowledge.delete_task(connection, "default", "target")
     fresh = Room(room.engine, room.settings)
     asked = [canonical for _, canonical in pairs[20:]]
-    told = fresh.prediction._from_records("default", observations, asked, 0.9, degraded=False)
-    assert len(told.estimates.means) == 20
+    with pytest.raises(Unavailable) as raised:
+        fresh.prediction._from_records("default", observations, asked, 0.9, degraded=False)
+    assert raised.value.reason == "TASK_DELETED_MEANWHILE"
 
 
 def test_nearest_recorded_architecture_of_a_recorded_one_is_itself(room: Room) -> None:
