@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,8 +82,11 @@ def wait_for_predictor(
 
 
 @contextmanager
-def own_service(say: Callable[[str], None]) -> Iterator[str]:
-    """The address of a new service, stopped and forgotten at the end. Raises ServiceProblem where it does not start."""
+def own_service(say: Callable[[str], None], changes: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The address of a new service, stopped and forgotten at the end; ``changes`` are settings (HEADSTART_*) of it.
+
+    Raises ServiceProblem where it does not start.
+    """
     command = _server_command()
     # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
@@ -102,7 +105,7 @@ def own_service(say: Callable[[str], None]) -> Iterator[str]:
         # A session of its own, so that Ctrl-C reaches this command first and the service is stopped in order.
         process = subprocess.Popen(
             [*command, "up"],
-            env={**os.environ, **settings},
+            env={**os.environ, **settings, **(changes or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

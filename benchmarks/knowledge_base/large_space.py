@@ -1,0 +1,141 @@
+"""A search space with room for millions of different architectures, and many of them, ready to be stored.
+
+The space is a cell as in NAS-Bench-201, larger: five nodes after the input, an operation on every one of the 15 edges,
+eight to choose from. Architectures are drawn at random; a third of them are a few changes away from one drawn before,
+as a search leaves them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+
+from headstart.spaces import (
+    Candidate,
+    CanonicalCandidate,
+    Categorical,
+    EdgeTemplate,
+    GraphTemplate,
+    NodeTemplate,
+    OpRole,
+    Parameter,
+    SearchSpace,
+    ValueOf,
+    canonicalize,
+    sample,
+)
+from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
+
+_NODES = 5
+_OPS = (
+    "none",
+    "skip_connect",
+    "conv_1x1",
+    "conv_3x3",
+    "sep_conv_3x3",
+    "dil_conv_3x3",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+)
+_CHANGED_SHARE = 1 / 3
+_MOST_CHANGES = 3
+_PORTION = 5_000
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An architecture as the server keeps it: JSON texts of the candidate and of its canonical form."""
+
+    fingerprint: str
+    candidate: str
+    canonical: str
+    node_count: int
+
+
+def large_space(search_space_id: str) -> SearchSpace:
+    parameters, edges = [], []
+    nodes = [NodeTemplate("input", "input", {})]
+    for target in range(1, _NODES + 1):
+        nodes.append(NodeTemplate(f"sum_{target}", "output" if target == _NODES else "sum", {}))
+        for source in range(target):
+            name = f"edge_{source}_{target}"
+            parameters.append(Parameter(name, Categorical(_OPS)))
+            nodes.append(NodeTemplate(name, ValueOf(name), {}))
+            edges += [
+                EdgeTemplate("input" if source == 0 else f"sum_{source}", name),
+                EdgeTemplate(name, f"sum_{target}"),
+            ]
+    return SearchSpace(
+        search_space_id=search_space_id,
+        description=f"Cells of {_NODES} nodes with an operation on each of {len(parameters)} edges",
+        parameters=tuple(parameters),
+        graph_template=GraphTemplate(tuple(nodes), tuple(edges)),
+        op_roles={
+            "input": OpRole.INPUT,
+            "output": OpRole.OUTPUT,
+            "none": OpRole.ZERO,
+            "skip_connect": OpRole.IDENTITY,
+        },
+    )
+
+
+def changed(space: SearchSpace, candidate: Candidate, generator: random.Random) -> Candidate:
+    """With one to three operations drawn anew."""
+    names = [parameter.name for parameter in space.parameters]
+    values = dict(candidate.values)
+    for name in generator.sample(names, generator.randint(1, _MOST_CHANGES)):
+        values[name] = generator.choice(_OPS)
+    return Candidate(values)
+
+
+def draw(space: SearchSpace, count: int, seed: str) -> list[tuple[Candidate, CanonicalCandidate]]:
+    """So many different architectures, fewer only where two drawn ones are the same."""
+    generator = random.Random(seed)
+    found: dict[str, tuple[Candidate, CanonicalCandidate]] = {}
+    drawn: list[Candidate] = []
+    for _ in range(count):
+        if drawn and generator.random() < _CHANGED_SHARE:
+            candidate = changed(space, generator.choice(drawn), generator)
+        else:
+            candidate = sample(space, generator)
+        drawn.append(candidate)
+        canonical = canonicalize(space, candidate)
+        found.setdefault(canonical.fingerprint, (candidate, canonical))
+    return list(found.values())
+
+
+def stored(pair: tuple[Candidate, CanonicalCandidate]) -> Stored:
+    candidate, canonical = pair
+    return Stored(
+        canonical.fingerprint,
+        json.dumps(candidate_to_json(candidate)),
+        json.dumps(canonical_to_json(canonical)),
+        node_count(canonical),
+    )
+
+
+def architectures(space: SearchSpace, count: int, seed: str, processes: int) -> Iterator[list[Stored]]:
+    """Exactly ``count`` different architectures, in portions, from several processes."""
+    seen: set[str] = set()
+    with ProcessPoolExecutor(processes) as executor:
+        # A few more portions than needed, for those drawn twice.
+        portions = executor.map(
+            _portion, *zip(*((space, f"{seed}/{index}") for index in range(count // _PORTION + 4)), strict=True)
+        )
+        for portion in chain(portions):
+            fresh = [each for each in portion if each.fingerprint not in seen][: count - len(seen)]
+            seen.update(each.fingerprint for each in fresh)
+            if fresh:
+                yield fresh
+            if len(seen) == count:
+                executor.shutdown(cancel_futures=True)
+                return
+    raise AssertionError(f"only {len(seen)} different architectures of {count}")
+
+
+def _portion(space: SearchSpace, seed: str) -> list[Stored]:
+    return [stored(pair) for pair in draw(space, _PORTION, seed)]

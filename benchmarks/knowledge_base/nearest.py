@@ -1,0 +1,453 @@
+"""How well and how quickly the service finds the nearest of many architectures.
+
+A service of its own gets a search space of cells with 15 operations, and 10,000, then 100,000, then 1,000,000 different
+architectures of it, each with one (made-up) result: written into PostgreSQL by COPY, with their rows in the outbox, as
+RecordExperiments would leave them. From there on everything is the service's own: the worker embeds them and brings
+them to Chroma, and one caller asks SearchArchitectures over gRPC for the ten nearest of candidates that are not
+recorded (half of them drawn at random, half a few changes away from recorded ones). Exact neighbours come from
+comparing with all embeddings, made again here from what is stored. A second space, smaller, gets a trained model first,
+so that its index is made of the graph network's embeddings.
+
+Recall counts an answer as right when it is no farther than the tenth exact neighbour, as ties have no order
+(Aumueller et al., "ANN-Benchmarks", 2020, section 2.1).
+
+    python -m benchmarks.knowledge_base.nearest [--vectors 1000000] [--quick]
+
+writes benchmarks/results/knowledge_base_nearest.json and docs/img/knowledge_base_nearest.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg2
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table as Grid
+
+import headstart
+from benchmarks.knowledge_base.large_space import Stored, architectures, changed, draw, large_space
+from benchmarks.progress import bars
+from benchmarks.report import IMAGES, RESULTS, commit, machine, write_json
+from benchmarks.service import ServiceProblem, own_service, wait_for_predictor
+from headstart.spaces import Candidate, SearchSpace, canonicalize, sample
+from headstart.values import Direction, Objective, Record, Task, completed
+from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
+from headstart_server.prediction.feature_layout import feature_layout
+from headstart_server.prediction.scorer import LocalScorer
+from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.settings import load_settings
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+TASKS = 200
+NEIGHBOURS = 10
+QUERIES = 500
+WARM_UP = 20
+# Results recorded over the network before the model of the second space is trained.
+LABELS = 1_000
+CHUNK = 5_000
+WAIT_SECONDS = 7_200.0
+# Of a service that trains no model: the index stays with structural embeddings.
+NO_TRAINING = {"HEADSTART_TRAINING_MIN_EXPERIMENTS": str(10**9)}
+ONE_TRAINING = {"HEADSTART_TRAINING_MIN_EXPERIMENTS": str(LABELS), "HEADSTART_TRAINING_GROWTH": "1000000"}
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What one caller saw at one size; milliseconds."""
+
+    embedding: str
+    vectors: int
+    dimensions: int
+    indexing_seconds: float
+    recall: float
+    same: float
+    p50: float
+    p95: float
+    worst: float
+    degraded: int
+    queries: int
+
+
+class Database:
+    """The service's own PostgreSQL, and a way into it for many rows."""
+
+    def __init__(self, directory: Path, space: SearchSpace) -> None:
+        self.url = EmbeddedPostgres(directory / "postgresql").url()
+        self._connection = psycopg2.connect(self.url.replace("postgresql+psycopg2", "postgresql"))
+        self._connection.autocommit = False
+        self._space = self._one("SELECT id FROM search_spaces WHERE name = %s", space.search_space_id)
+        self._recorded = 0
+
+    def store(self, portion: Sequence[Stored], generator: random.Random) -> None:
+        """As RecordExperiments would leave them: architectures, experiments, summaries, and rows in the outbox."""
+        lines = io.StringIO()
+        for offset, each in enumerate(portion):
+            task = (self._recorded + offset) % TASKS
+            texts = (each.fingerprint, each.candidate, each.canonical)
+            escaped = [text.replace("\\", "\\\\") for text in texts]
+            lines.write("\t".join([*escaped, str(each.node_count), task_id(task), f"{generator.random():.6f}\n"]))
+        lines.seek(0)
+        self._recorded += len(portion)
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TEMPORARY TABLE loaded (fingerprint text, candidate jsonb, canonical jsonb, nodes int, "
+                "task text, value float8) ON COMMIT DROP"
+            )
+            cursor.copy_expert("COPY loaded FROM STDIN", lines)
+            cursor.execute(_STORE, {"space": self._space})
+        self._connection.commit()
+
+    def fingerprints(self) -> list[str]:
+        return [row[0] for row in self._all("SELECT fingerprint FROM architectures WHERE search_space_id = %s")]
+
+    def read(self) -> Iterator[list[tuple[str, Any]]]:
+        """Fingerprints and stored canonical forms, in portions."""
+        with self._connection, self._connection.cursor("reading") as cursor:
+            query = "SELECT fingerprint, canonical FROM architectures WHERE search_space_id = %s ORDER BY id"
+            cursor.execute(query, (self._space,))
+            while portion := cursor.fetchmany(CHUNK):
+                yield portion
+
+    def last_candidates(self) -> list[Candidate]:
+        """Some that are recorded."""
+        query = "SELECT candidate FROM architectures WHERE search_space_id = %s ORDER BY id DESC LIMIT 5000"
+        return [candidate_from_json(row[0]) for row in self._all(query)]
+
+    def waiting(self) -> int:
+        return int(self._one("SELECT count(*) FROM outbox WHERE search_space_id = %s", self._space))
+
+    def index(self) -> tuple[str, int] | None:
+        """Version and number of vectors of what serves, once nothing waits or is being built."""
+        rows = self._all("SELECT version, vector_count, state FROM vector_indexes WHERE search_space_id = %s")
+        if self.waiting() or len(rows) != 1:
+            return None
+        return rows[0][0], rows[0][1]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _one(self, query: str, value: object) -> Any:
+        with self._connection, self._connection.cursor() as cursor:
+            cursor.execute(query, (value,))
+            return cursor.fetchone()[0]
+
+    def _all(self, query: str) -> list[Any]:
+        with self._connection, self._connection.cursor() as cursor:
+            cursor.execute(query, (self._space,))
+            return list(cursor.fetchall())
+
+
+_STORE = """
+WITH fresh AS (
+    INSERT INTO architectures (search_space_id, fingerprint, candidate, canonical, node_count)
+    SELECT %(space)s, fingerprint, candidate, canonical, nodes FROM loaded ON CONFLICT DO NOTHING
+    RETURNING id, fingerprint
+), numbered AS (
+    SELECT tasks.id AS task, tasks.namespace_id, fresh.id AS architecture, loaded.candidate, loaded.value,
+           row_number() OVER (PARTITION BY tasks.id ORDER BY fresh.id) AS place
+    FROM fresh JOIN loaded USING (fingerprint) JOIN tasks ON tasks.name = loaded.task
+), counted AS (
+    INSERT INTO task_summaries AS summaries (task_id, search_space_id, experiment_count, completed_count)
+    SELECT task, %(space)s, count(*), count(*) FROM numbered GROUP BY task
+    ON CONFLICT (task_id, search_space_id) DO UPDATE
+    SET experiment_count = summaries.experiment_count + excluded.experiment_count,
+        completed_count = summaries.completed_count + excluded.completed_count
+    RETURNING task_id, experiment_count
+), kept AS (
+    INSERT INTO experiments (task_id, search_space_id, sequence, request_id, content_hash, architecture_id, candidate,
+        status, objective_value, metrics, curve_fidelities, curve_values, proxies, worker_id, namespace_id)
+    SELECT task, %(space)s, counted.experiment_count - sizes.size + place, gen_random_uuid(), '\\x00', architecture,
+        candidate, 1, value, '{}', '{}', '{}', '{}', '', namespace_id
+    FROM numbered JOIN counted ON counted.task_id = task
+    JOIN (SELECT task AS of, count(*) AS size FROM numbered GROUP BY task) AS sizes ON sizes.of = task
+)
+INSERT INTO outbox (architecture_id, search_space_id, fingerprint) SELECT id, %(space)s, fingerprint FROM fresh
+"""
+
+
+def task_id(number: int) -> str:
+    return f"task-{number}"
+
+
+def create(client: headstart.Client, space: SearchSpace) -> None:
+    client.create_search_space(space)
+    for number in range(TASKS):
+        client.create_task(Task(task_id(number), Objective("accuracy", Direction.MAXIMIZE)))
+
+
+def load(progress: Progress, database: Database, space: SearchSpace, count: int, seed: str) -> None:
+    bar = progress.add_task("writing records", total=count, note="")
+    generator = random.Random(seed)
+    for portion in architectures(space, count, seed, os.cpu_count() or 1):
+        database.store(portion, generator)
+        progress.advance(bar, len(portion))
+
+
+def wait_for_index(progress: Progress, database: Database, count: int) -> str:
+    """Until all are in the index; its version. Raises ServiceProblem after two hours."""
+    bar = progress.add_task("indexing", total=count, note="")
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        progress.update(bar, completed=max(0, count - database.waiting()))
+        index = database.index()
+        if index is not None and index[1] >= count:
+            progress.update(bar, completed=count)
+            return index[0]
+        time.sleep(1.0)
+    raise ServiceProblem(f"the index did not get {count:,} architectures within {WAIT_SECONDS:,.0f} seconds")
+
+
+def embeddings(
+    progress: Progress, database: Database, space: SearchSpace, embedding: str
+) -> tuple[list[str], Floats, Any]:
+    """Fingerprints [n], embeddings [n, d] made from what is stored, and what makes more of them."""
+    if embedding.startswith("structural"):
+        embed = StructuralFeatures(feature_layout(space)).vectors
+    else:
+        engine = create_engine(load_settings(database_url=database.url))
+        scorer = LocalScorer(engine, load_settings(database_url=database.url))
+        name = f"default/{space.search_space_id}/{embedding.removeprefix('graph-').partition('.')[0]}"
+
+        def embed(candidates: Sequence[Any]) -> Floats:
+            return scorer.score(name, candidates).embeddings
+
+    bar = progress.add_task("embedding, to compare", total=None, note="")
+    fingerprints: list[str] = []
+    parts = []
+    for portion in database.read():
+        fingerprints += [fingerprint for fingerprint, _ in portion]
+        parts.append(embed([canonical_from_json(fingerprint, canonical) for fingerprint, canonical in portion]))
+        progress.advance(bar, len(portion))
+    progress.update(bar, total=len(fingerprints))
+    return fingerprints, np.concatenate(parts), embed
+
+
+def queries(space: SearchSpace, recorded: Sequence[Candidate], known: set[str], count: int) -> list[Candidate]:
+    """Candidates that are not recorded: every other one drawn at random, every other one near a recorded one."""
+    generator = random.Random("queries")
+    found: list[Candidate] = []
+    while len(found) < count:
+        near = len(found) % 2
+        candidate = changed(space, generator.choice(recorded), generator) if near else sample(space, generator)
+        if canonicalize(space, candidate).fingerprint not in known:
+            found.append(candidate)
+    return found
+
+
+def exact(vectors: Floats, asked: Floats) -> tuple[list[set[int]], list[float]]:
+    """Rows of the NEIGHBOURS nearest of each asked vector, and the distance of the last of them."""
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    rows, last = [], []
+    for vector in asked:
+        rough = squares - 2 * (vectors @ vector)
+        # The rough distances are rounded: the nearest of some more, by exact ones.
+        some = np.argpartition(rough, min(5 * NEIGHBOURS, len(rough) - 1))[: 5 * NEIGHBOURS]
+        distances = np.linalg.norm(vectors[some].astype(np.float64) - vector, axis=1)
+        order = np.argsort(distances, kind="stable")[:NEIGHBOURS]
+        rows.append(set(some[order].tolist()))
+        last.append(float(distances[order[-1]]))
+    return rows, last
+
+
+def ask(
+    progress: Progress, client: headstart.Client, database: Database, space: SearchSpace, version: str, seconds: float
+) -> Searched:
+    fingerprints, vectors, embed = embeddings(progress, database, space, version)
+    candidates = queries(space, database.last_candidates(), set(fingerprints), QUERIES + WARM_UP)
+    asked = embed([canonicalize(space, candidate) for candidate in candidates[WARM_UP:]])
+    bar = progress.add_task("exact neighbours", total=1, note="")
+    nearest, last = exact(vectors, asked)
+    progress.advance(bar)
+    del vectors
+    bar = progress.add_task("searching", total=QUERIES, note="")
+    times, right, same, degraded = [], 0, 0, 0
+    for number, candidate in enumerate(candidates):
+        begin = time.perf_counter()
+        answer = client.search_architectures(space.search_space_id, candidate, count=NEIGHBOURS)
+        took = time.perf_counter() - begin
+        if number < WARM_UP:
+            continue
+        place = number - WARM_UP
+        times.append(took * 1000)
+        names = {fingerprints[row] for row in nearest[place]}
+        right += sum(match.distance <= last[place] * (1 + 1e-4) + 1e-4 for match in answer.matches)
+        same += sum(match.fingerprint in names for match in answer.matches)
+        degraded += answer.degraded
+        progress.advance(bar)
+    total = QUERIES * NEIGHBOURS
+    return Searched(
+        embedding=version.partition(".")[0],
+        vectors=len(fingerprints),
+        dimensions=int(asked.shape[1]),
+        indexing_seconds=seconds,
+        recall=right / total,
+        same=same / total,
+        p50=float(np.quantile(times, 0.5)),
+        p95=float(np.quantile(times, 0.95)),
+        worst=max(times),
+        degraded=degraded,
+        queries=QUERIES,
+    )
+
+
+def structural(console: Console, sizes: Sequence[int], keep: list[Searched]) -> None:
+    """The same space at growing sizes."""
+    space = large_space("cells-structural")
+    with tempfile.TemporaryDirectory(prefix="headstart-", dir="/tmp") as name, bars(console) as progress:
+        directory = Path(name)
+        directory.chmod(0o711)
+        changes = {"HEADSTART_DATA_DIRECTORY": str(directory / "data"), **NO_TRAINING}
+        with own_service(console.print, changes) as address, headstart.connect(address, timeout=60) as client:
+            create(client, space)
+            database = Database(directory / "data", space)
+            before = 0
+            for size in sizes:
+                progress.console.print(f"[bold]{size:,} architectures, structural embeddings")
+                load(progress, database, space, size - before, f"load-{size}")
+                begin = time.monotonic()
+                version = wait_for_index(progress, database, size)
+                keep.append(ask(progress, client, database, space, version, time.monotonic() - begin))
+                progress.console.print(line(keep[-1]))
+                before = size
+            database.close()
+
+
+def graph(console: Console, size: int, keep: list[Searched]) -> None:
+    """A space whose index is made by its graph network."""
+    space = large_space("cells-graph")
+    with tempfile.TemporaryDirectory(prefix="headstart-", dir="/tmp") as name, bars(console) as progress:
+        directory = Path(name)
+        directory.chmod(0o711)
+        changes = {"HEADSTART_DATA_DIRECTORY": str(directory / "data"), **ONE_TRAINING}
+        with own_service(console.print, changes) as address, headstart.connect(address, timeout=60) as client:
+            create(client, space)
+            progress.console.print(f"[bold]{size:,} architectures, embeddings of the graph network")
+            generator = random.Random("labels")
+            pairs = draw(space, LABELS + 100, "labels")[:LABELS]
+            values = [len(canonical.graph.ops) + generator.gauss(0, 1) for _, canonical in pairs if canonical.graph]
+            client.record_many(
+                [
+                    Record(task_id(0), space.search_space_id, candidate, completed(value))
+                    for (candidate, _), value in zip(pairs, values, strict=True)
+                ],
+                chunk_size=LABELS,
+            )
+            bar = progress.add_task("training", total=None, note="")
+            if wait_for_predictor(client, space.search_space_id, 1, 600.0) is None:
+                raise ServiceProblem("no model after ten minutes")
+            progress.update(bar, total=1, completed=1)
+            database = Database(directory / "data", space)
+            while (index := database.index()) is None or not index[0].startswith("graph"):
+                time.sleep(1.0)
+            load(progress, database, space, size - LABELS, "load-graph")
+            begin = time.monotonic()
+            version = wait_for_index(progress, database, len(database.fingerprints()))
+            keep.append(ask(progress, client, database, space, version, time.monotonic() - begin))
+            progress.console.print(line(keep[-1]))
+            database.close()
+
+
+def line(found: Searched) -> str:
+    return (
+        f"recall@{NEIGHBOURS} {found.recall:.4f}, p50 {found.p50:.1f} ms, p95 {found.p95:.1f} ms, "
+        f"{found.degraded} degraded; indexed in {found.indexing_seconds:,.0f} s"
+    )
+
+
+def print_table(console: Console, results: Sequence[Searched]) -> None:
+    grid = Grid(title=f"The {NEIGHBOURS} nearest architectures, {QUERIES} queries by one caller over gRPC")
+    headings = ("embedding", "vectors", "numbers", f"recall@{NEIGHBOURS}", "p50 ms", "p95 ms", "worst ms", "degraded")
+    for heading in headings:
+        grid.add_column(heading, justify="left" if heading == "embedding" else "right")
+    for found in results:
+        counts = (f"{found.vectors:,}", str(found.dimensions), f"{found.recall:.4f}")
+        times = (f"{found.p50:.1f}", f"{found.p95:.1f}", f"{found.worst:.1f}")
+        grid.add_row(found.embedding, *counts, *times, str(found.degraded))
+    console.print(grid)
+    about = machine()
+    console.print(f"machine  {about['processor']}, {about['cores']} cores; commit {commit()}")
+
+
+def draw_picture(path: Path, results: Sequence[Searched]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for kind, colour in (("structural", "tab:blue"), ("graph", "tab:orange")):
+        chosen = [found for found in results if found.embedding.startswith(kind)]
+        sizes = [found.vectors for found in chosen]
+        left.plot(sizes, [found.p95 for found in chosen], marker="o", color=colour, label=f"{kind}, p95")
+        left.plot(sizes, [found.p50 for found in chosen], marker=".", color=colour, linestyle=":", label=f"{kind}, p50")
+        right.plot(sizes, [found.recall for found in chosen], marker="o", color=colour, label=kind)
+    left.axhline(20, color="gray", linewidth=0.8, linestyle="--")
+    right.axhline(0.95, color="gray", linewidth=0.8, linestyle="--")
+    left.set(xscale="log", xlabel="architectures", ylabel="milliseconds", ylim=(0, None), title="one search over gRPC")
+    right.set(xscale="log", xlabel="architectures", ylabel=f"recall@{NEIGHBOURS}", ylim=(0.9, 1.005), title="recall")
+    left.legend()
+    right.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.knowledge_base.nearest",
+        description="How well and how quickly the nearest of many architectures are found.",
+    )
+    parser.add_argument("--vectors", type=int, default=1_000_000, help="architectures at the most (%(default)s)")
+    parser.add_argument("--graph-vectors", type=int, default=50_000, help="of the space with a model (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="5,000 architectures, and 3,000 with a model")
+    parser.add_argument("--results", type=Path, default=RESULTS / "knowledge_base_nearest.json")
+    parser.add_argument("--image", type=Path, default=IMAGES / "knowledge_base_nearest.png")
+    options = parser.parse_args()
+    if options.quick:
+        options.vectors, options.graph_vectors = 5_000, 3_000
+    return options
+
+
+def main() -> int:
+    options = arguments()
+    console = Console()
+    results: list[Searched] = []
+    sizes = [size for size in (10_000, 100_000) if size < options.vectors] + [options.vectors]
+    try:
+        graph(console, options.graph_vectors, results)
+        structural(console, sizes, results)
+    except (ServiceProblem, headstart.HeadstartError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    print_table(console, results)
+    write_json(
+        options.results,
+        {
+            "benchmark": "knowledge_base.nearest",
+            "command": " ".join(["python -m benchmarks.knowledge_base.nearest", *sys.argv[1:]]),
+            "neighbours": NEIGHBOURS,
+            "figures": [asdict(found) for found in results],
+        },
+    )
+    draw_picture(options.image, results)
+    console.print(f"Written: {options.results} and {options.image}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
