@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "Installing into $(VENV): some minutes the first time"; \
 	if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; \
 	$(BIN)/python -m pip install --disable-pip-version-check $$quiet $(PIP_OPTIONS) \
-	  -c constraints.txt -e '.[server,embedded,bench,dev]'; \
+	  -c constraints.txt -e '.[cli,plot,server,embedded,bench,dev]'; \
 	touch $@
 
 run: install ## the whole service on this machine, on 127.0.0.1:50051; stop it with Ctrl-C

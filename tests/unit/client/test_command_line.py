@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -193,12 +194,17 @@ def test_ranges() -> None:
             options.number_range(wrong)
 
 
-def test_times() -> None:
+def test_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """UTC where they say nothing else, also on a machine elsewhere."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
     assert options.point_in_time("2026-01-31T12:00") == NOON
     assert options.point_in_time("2026-01-31T12:00:00Z") == NOON
     assert options.point_in_time("2026-01-31T13:00+01:00") == NOON
     assert options.point_in_time("2026-01-31") == NOON - timedelta(hours=12)
     assert options.point_in_time("2026-01-31T13:00+01:00").utcoffset() == timezone(timedelta(hours=1)).utcoffset(None)
+    monkeypatch.undo()
+    time.tzset()
 
 
 def crowded(count: int, clusters: int = 3) -> list[TaskCluster]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("numpy", "torch", "sqlalchemy", "chromadb", "sklearn", "scipy", "rich", "google.rpc")
+HEAVY = (
+    *("numpy", "torch", "sqlalchemy", "chromadb", "sklearn", "scipy"),
+    *("rich", "typer", "matplotlib", "pyarrow", "google.rpc"),
+)
 
 
 def run(code: str) -> str:
