@@ -24,6 +24,9 @@ from headstart.values import Experiment, ExperimentStatus, Record, Task
 # With one of these the service refuses what is in a chunk, not the call: its records are then sent one by one.
 _REFUSALS = (InvalidArgument, AlreadyExists, ResourceExhausted)
 
+# What a record that fits no message dies of before it is sent.
+_UNSENDABLE = (InvalidInput, TypeError, ValueError)
+
 
 @dataclass
 class Tally:
@@ -98,7 +101,7 @@ class Sender:
             return
         try:
             done = self._client.record_many([record for _, record in waiting], chunk_size=self._chunk_size)
-        except (*_REFUSALS, InvalidInput):
+        except (*_REFUSALS, *_UNSENDABLE):
             self._one_by_one(waiting)
         else:
             self._tally.recorded += done.recorded_count
@@ -118,7 +121,7 @@ class Sender:
                 )
             except AlreadyExists:
                 self._tally.skip(locator, "it was recorded before with another content, which stays")
-            except (*_REFUSALS, InvalidInput) as error:
+            except (*_REFUSALS, *_UNSENDABLE) as error:
                 if isinstance(error, ResourceExhausted) and error.retry_seconds is not None:
                     raise
                 self._tally.skip(locator, f"the service refuses it: {' '.join(str(error).split())}")
@@ -180,7 +183,7 @@ def _take(entry: Run | Note, space: SearchSpace, tasks: _Tasks, sender: Sender, 
 
 def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
     """The space that the runs moved in, and how many entries there are."""
-    derivation = SpaceDerivation(history.domains, history.conditions)
+    derivation = SpaceDerivation(history.domains, history.conditions, history.always)
     count = 0
     for entry in history.runs():
         count += 1
@@ -225,9 +228,16 @@ class Service:
             return self._client.create_search_space(space)
         except AlreadyExists:
             raise UsageProblem(_other_space(space.search_space_id)) from None
+        except (InvalidArgument, InvalidInput) as error:
+            raise UsageProblem(f"the service refuses the search space: {' '.join(str(error).split())}") from None
 
     def create_task(self, task: Task) -> Task:
-        return task if self._dry_run else self._client.create_task(task)
+        if self._dry_run:
+            return task
+        try:
+            return self._client.create_task(task)
+        except (InvalidArgument, InvalidInput) as error:
+            raise UsageProblem(f"the service refuses the task: {' '.join(str(error).split())}") from None
 
     def experiments_of(self, task: Task) -> Iterator[Experiment]:
         """What the service has of a task that it knows already."""

@@ -15,8 +15,8 @@ from headstart.history.model import UsageProblem
 from headstart.spaces.declaration import Categorical, Condition, Domain, Float, Integer, Parameter, SearchSpace, Value
 from headstart.spaces.validation import MAX_CHOICES
 
-# A positive range that spans this many powers of ten is taken as logarithmic.
-_LOGARITHMIC_RATIO = 1000
+# A positive range whose ends differ by this factor is taken as logarithmic.
+_LOGARITHMIC_RATIO = 100
 
 # Values of a parameter after which it is no longer considered as the one that decides about others.
 _MAX_DECIDING_VALUES = 256
@@ -63,11 +63,15 @@ class _Seen:
 
 
 class SpaceDerivation:
-    """Fed with the values of every run; ``domains`` are those that are known."""
+    """Fed with the values of every run; ``domains`` are those that are known, ``always`` parameters of every run."""
 
     def __init__(
-        self, domains: Mapping[str, Domain] | None = None, conditions: Mapping[str, Condition] | None = None
+        self,
+        domains: Mapping[str, Domain] | None = None,
+        conditions: Mapping[str, Condition] | None = None,
+        always: Collection[str] = (),
     ) -> None:
+        self._always = set(always)
         self._domains = dict(domains or {})
         self._conditions = dict(conditions or {})
         self._seen: dict[str, _Seen] = {}
@@ -112,7 +116,7 @@ class SpaceDerivation:
 
     def _is_always_there(self, name: str) -> bool:
         """In completed runs where there are any: a run that failed may have ended before it had all its parameters."""
-        return all(name in present for present in self._completed or self._all)
+        return name in self._always or all(name in present for present in self._completed or self._all)
 
     def _presence_count(self, name: str) -> int:
         return sum(name in present for present in self._all)

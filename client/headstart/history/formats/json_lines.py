@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from headstart.history.formats import Contents
 from headstart.history.formats.stored_form import (
@@ -46,7 +46,7 @@ def write(path: Path, spaces: Iterable[SearchSpace], tasks: Iterable[Task], expe
 
 def read(path: Path) -> Contents:
     """Raises UsageProblem where the file is no export of a version this one knows."""
-    file = path.open(encoding="utf-8", errors="surrogateescape", newline="\n")
+    file = path.open("rb")
     try:
         return _contents(path, file)
     except BaseException:
@@ -54,9 +54,9 @@ def read(path: Path) -> Contents:
         raise
 
 
-def _contents(path: Path, file: TextIO) -> Contents:
+def _contents(path: Path, file: BinaryIO) -> Contents:
     lines = enumerate(file, start=1)
-    _, first = next(lines, (1, ""))
+    _, first = next(lines, (1, b""))
     header = _parsed(first)
     if not isinstance(header, dict) or header.get("headstart_export") != VERSION:
         raise UsageProblem(f'{path} is no export of Headstart: its first line must be {{"headstart_export":{VERSION}}}')
@@ -79,7 +79,7 @@ def _contents(path: Path, file: TextIO) -> Contents:
 
 
 def _experiments(
-    path: Path, file: TextIO, lines: Iterator[tuple[int, str]], first: tuple[int, str] | None
+    path: Path, file: BinaryIO, lines: Iterator[tuple[int, bytes]], first: tuple[int, bytes] | None
 ) -> Iterator[tuple[str, Experiment] | Note]:
     with file:
         if first is not None:
@@ -88,7 +88,7 @@ def _experiments(
             yield _experiment(path, number, line)
 
 
-def _experiment(path: Path, number: int, line: str) -> tuple[str, Experiment] | Note:
+def _experiment(path: Path, number: int, line: bytes) -> tuple[str, Experiment] | Note:
     locator = f"{path.name}:{number}"
     entry = _parsed(line)
     if not isinstance(entry, dict):
@@ -101,7 +101,7 @@ def _experiment(path: Path, number: int, line: str) -> tuple[str, Experiment] | 
         return Note(locator, f"it is not an experiment as exports have them: {error!r}")
 
 
-def _parsed(line: str) -> Any:
+def _parsed(line: bytes) -> Any:
     try:
         return json.loads(line)
     except ValueError:

@@ -97,7 +97,7 @@ def _domain_to_json(domain: Domain) -> Json:
 def _domain_from_json(stored: Json) -> Domain:
     if stored["type"] == "categorical":
         return Categorical(tuple(stored["choices"]))
-    kind = {"integer": Integer, "float": Float}[stored["type"]]
+    kind = Integer if stored["type"] == "integer" else Float
     return kind(stored["lower"], stored["upper"], stored["logarithmic"])
 
 
@@ -200,11 +200,11 @@ def candidate_to_json(candidate: Candidate) -> Json:
 
 
 def candidate_from_json(stored: Json) -> Candidate:
-    graph = stored.get("graph")
+    graph, values = stored.get("graph"), dict(stored["values"])
     if graph is None:
-        return Candidate(stored["values"])
+        return Candidate(values)
     nodes = tuple(Node(node["op"], node["attributes"]) for node in graph["nodes"])
-    return Candidate(stored["values"], Graph(nodes, tuple((source, target) for source, target in graph["edges"])))
+    return Candidate(values, Graph(nodes, tuple((source, target) for source, target in graph["edges"])))
 
 
 def experiment_to_json(experiment: Experiment) -> Json:

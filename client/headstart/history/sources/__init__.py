@@ -41,7 +41,8 @@ class History:
 
     ``name`` is what ids are made of where none are given. ``task`` says what all its tasks have in common; the id is
     empty where the source does not give one. ``domains`` and ``conditions`` are those that are known before any run is
-    read; ``count`` is the number of entries, None where that is known only after reading them.
+    read, ``always`` the parameters that every run is to have; ``count`` is the number of entries, None where that is
+    known only after reading them.
     """
 
     name: str
@@ -52,6 +53,7 @@ class History:
     space_description: str = ""
     domains: Mapping[str, Domain] = field(default_factory=dict)
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    always: frozenset[str] = frozenset()
 
 
 def open_history(request: Request) -> History:
@@ -74,10 +76,3 @@ def chosen(names: Sequence[str], wanted: Sequence[str], what: str) -> list[str]:
     if len(names) != 1:
         raise UsageProblem(f"name the {what} to import; there are: {shown or 'none'}")
     return list(names)
-
-
-def needed(value: Direction | None, metric: str) -> Direction:
-    """Raises UsageProblem where nobody has said it."""
-    if value is None:
-        raise UsageProblem(f"say whether {metric!r} is better when it is higher: direction maximize or minimize")
-    return value

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
+from headstart.history.selection import mapping_for, selected, task_for
 from headstart.history.sources import History, Request, chosen
 from headstart.history.space_derivation import merged
 from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, same_value
-from headstart.values import CurvePoint, Direction, ExperimentStatus, Objective, Task
+from headstart.values import CurvePoint, Direction, ExperimentStatus
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -38,12 +39,14 @@ def open_history(request: Request) -> History:
         import optuna
     except ImportError:
         raise MissingExtra("reading Optuna studies", "optuna") from None
+    mapping = mapping_for(request)
     storage = _storage(request.location)
     names = sorted(optuna.get_all_study_names(storage))
     studies = [
         optuna.load_study(study_name=name, storage=storage) for name in chosen(names, request.studies, "Optuna study")
     ]
-    objectives = [_Objective(study, request.objective) for study in studies]
+    wanted = request.objective or mapping.columns.get("objective")
+    objectives = [_Objective(study, wanted) for study in studies]
     for objective in objectives[1:]:
         if (objective.direction, objective.metric) != (objectives[0].direction, objectives[0].metric):
             raise UsageProblem("the studies have different objectives: import them one after the other")
@@ -58,13 +61,17 @@ def open_history(request: Request) -> History:
             for trial in trials[study.study_name]:
                 yield _run(trial, study.study_name, objective, several=len(studies) > 1)
 
-    return History(
-        name=studies[0].study_name,
-        task=Task("", Objective(objectives[0].metric, direction), f"Optuna study {names_read}", fidelity_unit="step"),
-        runs=runs,
-        count=sum(map(len, trials.values())),
-        space_description=f"From Optuna study {names_read}",
-        domains=_domains([trial for found in trials.values() for trial in found]),
+    told = Request(request.source, request.location, direction=direction)
+    return selected(
+        History(
+            name=studies[0].study_name,
+            task=task_for(told, mapping, objectives[0].metric, f"Optuna study {names_read}", "step"),
+            runs=runs,
+            count=sum(map(len, trials.values())),
+            space_description=f"From Optuna study {names_read}",
+            domains=_domains([trial for found in trials.values() for trial in found]),
+        ),
+        mapping,
     )
 
 

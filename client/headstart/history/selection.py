@@ -1,0 +1,114 @@
+"""What a mapping file changes in the runs of a source that knows its own columns: Optuna, MLflow, Ray Tune.
+
+Of the mapping file count ``task``, ``space``, ``convert``, and of ``columns`` parameters, metrics, proxies, objective
+and seed: which parameters are taken and under what name, which metrics are kept, which are proxies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from headstart.history.cells import Unreadable, convert
+from headstart.history.mapping import Mapped, read_mapping, task_template
+from headstart.history.model import Note, Run, UsageProblem
+from headstart.history.sources import History, Request
+from headstart.spaces.declaration import Value
+from headstart.values import Direction, Task
+
+_COLUMNS = {"objective", "seed"}
+
+
+def mapping_for(request: Request) -> Mapped:
+    """The mapping file of a request, empty where there is none. Raises UsageProblem for what does not count here."""
+    if request.mapping is None:
+        return Mapped()
+    mapping = read_mapping(request.mapping)
+    unused = sorted(set(mapping.columns) - _COLUMNS) + (["constants"] if mapping.constants else [])
+    unused += ["task.column"] if "column" in mapping.task else []
+    if isinstance(mapping.parameters, str):
+        unused.append("columns.parameters as the name of one column")
+    if unused:
+        raise UsageProblem(f"{request.mapping}: {', '.join(unused)} means nothing for {request.source}")
+    return mapping
+
+
+def objective_named(request: Request, mapping: Mapped) -> str:
+    """The metric that is the objective. Raises UsageProblem where nobody has said it."""
+    name = request.objective or mapping.columns.get("objective") or mapping.task.get("metric")
+    if not name:
+        raise UsageProblem("say which metric is the objective")
+    return str(name)
+
+
+def task_for(request: Request, mapping: Mapped, metric: str, description: str, fidelity_unit: str) -> Task:
+    """Raises UsageProblem where the direction is not said."""
+    direction: Direction | None = request.direction
+    task = task_template(mapping, direction, metric)
+    return replace(
+        task,
+        description=task.description or description,
+        fidelity_unit=task.fidelity_unit or fidelity_unit,
+    )
+
+
+def selected(history: History, mapping: Mapped) -> History:
+    """The history as the mapping file wants it."""
+    runs: Callable[[], Iterator[Run | Note]] = history.runs
+
+    def changed() -> Iterator[Run | Note]:
+        for entry in runs():
+            try:
+                yield _selected(entry, mapping) if isinstance(entry, Run) else entry
+            except Unreadable as problem:
+                yield Note(entry.locator, str(problem))
+
+    parameters = mapping.parameters
+    domains = history.domains
+    if isinstance(parameters, Mapping):
+        domains = {name: domains[column] for name, column in parameters.items() if column in domains}
+    seed = mapping.columns.get("seed")
+    domains = {name: domain for name, domain in domains.items() if name != seed}
+    return replace(
+        history,
+        runs=changed,
+        search_space_id=mapping.search_space_id,
+        space_description=mapping.space_description or history.space_description,
+        domains={**domains, **mapping.domains},
+        conditions=mapping.conditions,
+        always=frozenset(mapping.domains) - frozenset(mapping.conditions),
+    )
+
+
+def _selected(run: Run, mapping: Mapped) -> Run:
+    values = {name: _converted(value, name, mapping) for name, value in run.values.items()}
+    notes = run.notes
+    seed = run.seed
+    if "seed" in mapping.columns:
+        held = values.pop(mapping.columns["seed"], None)
+        if isinstance(held, int) and not isinstance(held, bool):
+            seed = held
+        elif held is not None:
+            notes = (*notes, f"the seed {held!r} is no whole number: left out")
+    if isinstance(mapping.parameters, Mapping):
+        values = {name: values[column] for name, column in mapping.parameters.items() if column in values}
+    metrics = {name: _scaled(number, name, mapping) for name, number in run.metrics.items()}
+    proxies = {name: metrics.pop(column) for name, column in mapping.proxies.items() if column in metrics}
+    if mapping.metrics is not None:
+        metrics = {name: metrics[column] for name, column in mapping.metrics.items() if column in metrics}
+    return replace(run, values=values, metrics=metrics, proxies={**run.proxies, **proxies}, seed=seed, notes=notes)
+
+
+def _converted(value: Value, column: str, mapping: Mapped) -> Value:
+    conversion = mapping.conversions.get(column)
+    if conversion is None:
+        return value
+    converted = convert(value, conversion, column)
+    if not isinstance(converted, Value):
+        raise Unreadable(f"parameter {column!r} is {str(converted)[:80]}: neither word, number nor truth value")
+    return converted
+
+
+def _scaled(number: float, column: str, mapping: Mapped) -> float:
+    conversion = mapping.conversions.get(column)
+    return number if conversion is None else number * conversion.scale + conversion.offset

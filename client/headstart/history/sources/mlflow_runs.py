@@ -1,0 +1,128 @@
+"""Reads the runs of MLflow experiments: parameters, last metrics, and the history of the objective as learning curve.
+
+Parameters are texts in MLflow; what reads as a number or truth value is one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.history.cells import plain_value
+from headstart.history.model import MissingExtra, Note, Run, UsageProblem
+from headstart.history.selection import mapping_for, objective_named, selected, task_for
+from headstart.history.sources import History, Request, chosen
+from headstart.values import CurvePoint, ExperimentStatus
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_STATUS = {
+    "FINISHED": ExperimentStatus.COMPLETED,
+    "FAILED": ExperimentStatus.FAILED,
+    "KILLED": ExperimentStatus.STOPPED,
+}
+
+_PAGE = 1000
+
+
+def open_history(request: Request) -> History:
+    """Raises UsageProblem."""
+    mapping = mapping_for(request)
+    metric = objective_named(request, mapping)
+    task = task_for(request, mapping, metric, "", "step")
+    client = _client(request.location)
+    experiments = {experiment.name: experiment.experiment_id for experiment in _pages(client.search_experiments)}
+    if not request.studies:
+        # Every store has it, also where nobody uses it.
+        default = experiments.get("Default")
+        if default is not None and not client.search_runs([default], max_results=1):
+            del experiments["Default"]
+    names = chosen(sorted(experiments), request.studies, "MLflow experiment")
+
+    def runs() -> Iterator[Run | Note]:
+        for name in names:
+            order = ["attributes.start_time ASC"]
+            for run in _pages(client.search_runs, [experiments[name]], order_by=order):
+                yield _run(client, run, metric, task_name=name if len(names) > 1 else "")
+
+    description = f"MLflow experiment {', '.join(names)}"
+    return selected(
+        History(
+            name=names[0],
+            task=replace(task, description=task.description or description),
+            runs=runs,
+            space_description=f"From {description}",
+        ),
+        mapping,
+    )
+
+
+def _client(location: str) -> MlflowClient:
+    """Of a tracking URI, a folder of the file store or an SQLite file. Never makes one that is not there."""
+    # Since 3.8 the file store must be asked for by name; and the import of a history is nobody else's concern.
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+    except ImportError:
+        raise MissingExtra("reading MLflow runs", "mlflow") from None
+    uri = location
+    for prefix in ("sqlite:///", "file://", ""):
+        if location.startswith(prefix) and (prefix or "://" not in location):
+            path = Path(location.removeprefix(prefix))
+            if not path.exists():
+                raise UsageProblem(f"there is no MLflow store at {location}")
+            uri = f"sqlite:///{path}" if path.is_file() else path.resolve().as_uri()
+            break
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    except (MlflowException, OSError) as error:
+        told = " ".join(str(error).split())[:500]
+        raise UsageProblem(f"{location} cannot be read as an MLflow store: {told}") from error
+    return client
+
+
+def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(*arguments, max_results=_PAGE, page_token=token, **options)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _run(client: MlflowClient, run: Any, metric: str, task_name: str) -> Run | Note:
+    locator = f"run {run.info.run_id}"
+    status = _STATUS.get(run.info.status)
+    if status is None:
+        return Note(locator, f"it has not ended: its status is {run.info.status}")
+    metrics = {name: float(value) for name, value in run.data.metrics.items()}
+    value = metrics.pop(metric, None)
+    begin, end = run.info.start_time, run.info.end_time
+    return Run(
+        locator=locator,
+        identity=f"mlflow\0{run.info.run_id}",
+        values={name: plain_value(text) for name, text in run.data.params.items()},
+        status=status,
+        objective_value=value,
+        metrics=metrics,
+        learning_curve=() if value is None else _curve(client.get_metric_history(run.info.run_id, metric)),
+        cost_seconds=(end - begin) / 1000 if begin is not None and end is not None else None,
+        worker_id=f"mlflow:{run.info.run_id}",
+        task_name=task_name,
+    )
+
+
+def _curve(history: list[Any]) -> tuple[CurvePoint, ...]:
+    """By step, of each step the last value; a value that was logged once is no curve."""
+    latest = {point.step: point.value for point in sorted(history, key=lambda point: (point.step, point.timestamp))}
+    if len(latest) < 2:
+        return ()
+    return tuple(CurvePoint(float(step), float(value)) for step, value in sorted(latest.items()))

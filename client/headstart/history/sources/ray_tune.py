@@ -1,0 +1,198 @@
+"""Reads the result folder of a Ray Tune experiment, without Ray: one folder a trial, as Ray 2 writes them.
+
+``params.json`` is the configuration, ``result.json`` (a line a report) or ``progress.csv`` what was reported,
+``error.txt`` is there where a trial died; ``experiment_state-*.json`` knows how trials ended.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.history.cells import plain_value
+from headstart.history.mapping import Mapped
+from headstart.history.model import Note, Run, UsageProblem
+from headstart.history.selection import mapping_for, objective_named, selected, task_for
+from headstart.history.sources import History, Request
+from headstart.spaces.declaration import Value
+from headstart.values import CurvePoint, ExperimentStatus
+
+_STATUS = {
+    "TERMINATED": ExperimentStatus.COMPLETED,
+    "ERROR": ExperimentStatus.FAILED,
+    # A scheduler that pauses a trial for good has stopped it.
+    "PAUSED": ExperimentStatus.STOPPED,
+}
+
+# What Ray adds to every report.
+_OWN = {
+    "checkpoint_dir_name",
+    "config",
+    "date",
+    "done",
+    "episodes_total",
+    "experiment_id",
+    "experiment_tag",
+    "hostname",
+    "iterations_since_restore",
+    "node_ip",
+    "pid",
+    "should_checkpoint",
+    "time_since_restore",
+    "time_this_iter_s",
+    "time_total_s",
+    "timestamp",
+    "timesteps_since_restore",
+    "timesteps_total",
+    "training_iteration",
+    "trial_id",
+    "warmup_time",
+}
+
+Report = dict[str, Any]
+
+
+def open_history(request: Request) -> History:
+    """Raises UsageProblem."""
+    mapping = mapping_for(request)
+    metric = objective_named(request, mapping)
+    folder = Path(request.location)
+    if not folder.is_dir():
+        raise UsageProblem(f"there is no folder {folder}")
+    trials = sorted(path.parent for path in folder.glob("*/params.json"))
+    if not trials:
+        raise UsageProblem(f"{folder} holds no Ray Tune trials: no folder in it has a params.json")
+    name = folder.resolve().name
+    states = _states(folder)
+
+    def runs() -> Iterator[Run | Note]:
+        for trial in trials:
+            yield _run(trial, name, metric, states, mapping)
+
+    description = f"Ray Tune experiment {name}"
+    return selected(
+        History(
+            name=name,
+            task=task_for(request, mapping, metric, description, "training iteration"),
+            runs=runs,
+            count=len(trials),
+            space_description=f"From {description}",
+        ),
+        mapping,
+    )
+
+
+def _states(folder: Path) -> dict[str, str]:
+    """How trials ended, by folder name, as the newest state file says it; empty where there is none."""
+    states: dict[str, str] = {}
+    for path in sorted(folder.glob("experiment_state-*.json"))[-1:]:
+        content = _parsed(path.read_text(encoding="utf-8", errors="replace"))
+        entries = content.get("trial_data", []) if isinstance(content, dict) else []
+        for entry in entries:
+            told = _parsed(entry[0]) if isinstance(entry, list) and entry and isinstance(entry[0], str) else None
+            if isinstance(told, dict) and "status" in told:
+                states[str(told.get("relative_logdir", ""))] = str(told["status"])
+    return states
+
+
+def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str], mapping: Mapped) -> Run | Note:
+    params = _parsed((trial / "params.json").read_text(encoding="utf-8", errors="replace"))
+    if not isinstance(params, dict):
+        return Note(f"{trial.name}/params.json", "it is not a JSON object")
+    notes: list[str] = []
+    reports = list(_reports(trial, notes))
+    state = states.get(trial.name)
+    failed = any((trial / name).exists() for name in ("error.txt", "error.pkl"))
+    if failed:
+        status: ExperimentStatus | None = ExperimentStatus.FAILED
+    elif state is not None:
+        status = _STATUS.get(state)
+    else:
+        status = ExperimentStatus.COMPLETED if reports else None
+    if status is None:
+        return Note(trial.name, f"it has not ended: its status is {state}" if state else "it has no results")
+    last = reports[-1] if reports else {}
+    identity = last.get("trial_id", trial.name)
+    iterations = _number(last.get("training_iteration"))
+    # A trial that ended before a full training, stopped by a scheduler, say, has its value at that fidelity.
+    full = mapping.task.get("max_fidelity")
+    return Run(
+        locator=trial.name,
+        identity=f"ray\0{experiment}\0{identity}",
+        values={name: _value(value) for name, value in _flat(params).items() if value is not None},
+        status=status,
+        objective_value=_number(last.get(metric)),
+        metrics={
+            name: number
+            for name, value in last.items()
+            if name != metric and name.split("/")[0] not in _OWN and (number := _number(value)) is not None
+        },
+        learning_curve=_curve(reports, metric),
+        fidelity=iterations if full is not None or status is not ExperimentStatus.COMPLETED else None,
+        cost_seconds=_number(last.get("time_total_s")),
+        worker_id=f"ray:{identity}",
+        notes=tuple(notes),
+    )
+
+
+def _reports(trial: Path, notes: list[str]) -> Iterator[Report]:
+    """What the trial reported, in order, inner names joined by "/"."""
+    log = trial / "result.json"
+    if log.is_file() and log.stat().st_size > 0:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                report = _parsed(line)
+                if isinstance(report, dict):
+                    yield _flat(report)
+                else:
+                    notes.append(f"result.json:{number} is not a JSON object: left out")
+        return
+    progress = trial / "progress.csv"
+    if progress.is_file():
+        with progress.open(encoding="utf-8", errors="replace", newline="") as table:
+            for row in csv.DictReader(table):
+                yield {name: plain_value(cell) for name, cell in row.items() if isinstance(cell, str) and cell}
+
+
+def _curve(reports: list[Report], metric: str) -> tuple[CurvePoint, ...]:
+    """By training iteration; a restored trial repeats some, of which the last counts. One report is no curve."""
+    points: dict[float, float] = {}
+    for report in reports:
+        iteration, value = _number(report.get("training_iteration")), _number(report.get(metric))
+        if iteration is not None and value is not None:
+            points[iteration] = value
+    return tuple(CurvePoint(*point) for point in sorted(points.items())) if len(points) > 1 else ()
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Report:
+    flat: Report = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}/"))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _value(value: Any) -> Value:
+    """A list of a configuration (layer sizes, say) is a word."""
+    plain = isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if plain else json.dumps(value)
+
+
+def _number(value: Any) -> float | None:
+    """Texts are numbers only where they are not finite: what Ray's CSV writes as nan and inf."""
+    if isinstance(value, str) and value.lower().lstrip("-") in ("nan", "inf"):
+        return float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
