@@ -28,8 +28,16 @@ def read_architectures(
     connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
 ) -> dict[str, Architecture]:
     """The asked ones by fingerprint, as far as they are recorded now."""
+    numbered = numbered_architectures(connection, namespace, space_id, fingerprints)
+    return {fingerprint: found for fingerprint, (_, found) in numbered.items()}
+
+
+def numbered_architectures(
+    connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
+) -> dict[str, tuple[int, Architecture]]:
+    """The same with the numbers of their rows."""
     rows = connection.execute(
-        select(architectures.c.fingerprint, architectures.c.candidate, architectures.c.canonical)
+        select(architectures.c.id, architectures.c.fingerprint, architectures.c.candidate, architectures.c.canonical)
         .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
         .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
         .where(
@@ -39,8 +47,11 @@ def read_architectures(
         )
     )
     return {
-        row.fingerprint: Architecture(
-            row.fingerprint, candidate_from_json(row.candidate), canonical_from_json(row.fingerprint, row.canonical)
+        row.fingerprint: (
+            row.id,
+            Architecture(
+                row.fingerprint, candidate_from_json(row.candidate), canonical_from_json(row.fingerprint, row.canonical)
+            ),
         )
         for row in rows
     }

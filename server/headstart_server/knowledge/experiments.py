@@ -51,42 +51,42 @@ def get_experiment(connection: Connection, namespace: str, task_id: str, space_i
     return experiment_from_row(task_id, space_id, rows[0])
 
 
-def best_results(
-    connection: Connection, namespace: str, space_id: str, fingerprints: list[str]
-) -> Mapping[str, list[Result]]:
-    """For each architecture, the best value of a full training on every task that it was tried on."""
-    rows = connection.execute(
+def best_results(connection: Connection, space_id: str, numbers: Mapping[str, int]) -> Mapping[str, list[Result]]:
+    """For each architecture, the best value of a full training on every task that it was tried on.
+
+    ``numbers`` are the architectures' rows by fingerprint.
+    """
+    # Apart from the tasks, so that it is always read by the index of architectures, however many experiments there are.
+    tried = (
         select(
-            architectures.c.fingerprint,
-            tasks.c.name,
-            tasks.c.maximize,
+            experiments.c.architecture_id,
+            experiments.c.task_id,
             experiments.c.sequence,
             experiments.c.objective_value,
-        )
-        .select_from(architectures)
-        .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
-        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
-        .join(tasks, tasks.c.namespace_id == namespaces.c.id)
-        .join(
-            experiments,
-            (experiments.c.task_id == tasks.c.id) & (experiments.c.architecture_id == architectures.c.id),
+            experiments.c.fidelity,
         )
         .where(
-            namespaces.c.name == namespace,
-            search_spaces.c.name == space_id,
-            architectures.c.fingerprint.in_(fingerprints),
+            experiments.c.architecture_id.in_(list(numbers.values())),
             experiments.c.status == Status.COMPLETED.value,
-            full_training_clause(tasks.c.max_fidelity),
         )
+        .cte("tried")
+        .prefix_with("MATERIALIZED")
     )
-    best: dict[str, dict[str, Result]] = {fingerprint: {} for fingerprint in fingerprints}
+    rows = connection.execute(
+        select(tried.c.architecture_id, tasks.c.name, tasks.c.maximize, tried.c.sequence, tried.c.objective_value)
+        .join(tasks, tried.c.task_id == tasks.c.id)
+        .where(full_training_clause(tasks.c.max_fidelity, tried.c.fidelity))
+    )
+    best: dict[int, dict[str, Result]] = {number: {} for number in numbers.values()}
     for row in rows:
         found = Result(row.name, space_id, row.sequence, row.objective_value, row.maximize)
-        other = best[row.fingerprint].get(row.name)
+        other = best[row.architecture_id].get(row.name)
         sign = 1 if row.maximize else -1
         if other is None or sign * found.objective_value > sign * other.objective_value:
-            best[row.fingerprint][row.name] = found
-    return {fingerprint: [results[name] for name in sorted(results)] for fingerprint, results in best.items()}
+            best[row.architecture_id][row.name] = found
+    return {
+        fingerprint: [best[number][name] for name in sorted(best[number])] for fingerprint, number in numbers.items()
+    }
 
 
 def _in(namespace: str, task_id: str, space_id: str) -> Select[Any]:

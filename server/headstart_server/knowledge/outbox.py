@@ -36,50 +36,54 @@ def deliver_batch(connection: Connection, deliver: Deliver, limit: int) -> int:
     rows are still there.
     """
     rows = connection.execute(
-        select(
-            outbox.c.id,
-            outbox.c.search_space_id,
-            outbox.c.architecture_id,
-            outbox.c.fingerprint,
-            namespaces.c.name.label("namespace"),
-            search_spaces.c.name.label("space"),
-            architectures.c.candidate,
-            architectures.c.canonical,
-        )
-        .join(search_spaces, outbox.c.search_space_id == search_spaces.c.id)
-        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
-        .outerjoin(architectures, outbox.c.architecture_id == architectures.c.id)
+        select(outbox.c.id, outbox.c.search_space_id, outbox.c.architecture_id, outbox.c.fingerprint)
         .order_by(outbox.c.id)
         .limit(limit)
-        .with_for_update(of=outbox, skip_locked=True)
+        .with_for_update(skip_locked=True)
     ).all()
     by_space: dict[int, list[Any]] = {}
     for row in rows:
         by_space.setdefault(row.search_space_id, []).append(row)
     for space in sorted(by_space):
-        _deliver_space(connection, deliver, space, by_space[space])
+        waiting = _waiting(connection, space, by_space[space])
+        deliver(waiting)
+        _take_back(connection, waiting)
     if rows:
         connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
     return len(rows)
 
 
-def _deliver_space(connection: Connection, deliver: Deliver, space: int, rows: Sequence[Any]) -> None:
-    # By number: an architecture may wait twice.
-    new = {row.architecture_id: _architecture(row) for row in rows if row.architecture_id is not None}
-    gone = {row.fingerprint for row in rows if row.architecture_id is None}
-    removed = sorted(gone - _recorded(connection, space, gone).keys())
-    deliver(Waiting(space, rows[0].namespace, rows[0].space, list(new.values()), removed))
-    # Recorded again while this was removing it: another worker may have put it in before it was taken out.
-    again = _recorded(connection, space, removed)
+def _waiting(connection: Connection, space: int, rows: Sequence[Any]) -> Waiting:
+    named = connection.execute(
+        select(namespaces.c.name.label("namespace"), search_spaces.c.name)
+        .join(search_spaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .where(search_spaces.c.id == space)
+    ).one()
+    # None of these can be deleted now: their rows in the outbox, which would go with them, are locked.
+    numbers = [row.architecture_id for row in rows if row.architecture_id is not None]
+    found = connection.execute(select(architectures).where(architectures.c.id.in_(numbers))) if numbers else []
+    removed = {row.fingerprint for row in rows if row.architecture_id is None}
+    return Waiting(
+        space,
+        named.namespace,
+        named.name,
+        [_architecture(row) for row in found],
+        sorted(removed - _recorded(connection, space, removed).keys()),
+    )
+
+
+def _take_back(connection: Connection, waiting: Waiting) -> None:
+    """What was recorded again while it was removed waits again: it may have been put in before it was taken out."""
+    again = _recorded(connection, waiting.space, waiting.removed)
     if again:
         values = [
-            {"architecture_id": number, "search_space_id": space, "fingerprint": fingerprint}
+            {"architecture_id": number, "search_space_id": waiting.space, "fingerprint": fingerprint}
             for fingerprint, number in again.items()
         ]
         connection.execute(insert(outbox), values)
 
 
-def waiting(connection: Connection) -> int:
+def waiting_count(connection: Connection) -> int:
     """How much the index does not know yet."""
     return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
 

@@ -89,9 +89,10 @@ def full_trainings(fidelities: NDArray[np.float64], max_fidelity: float) -> NDAr
     return np.asarray(np.isnan(fidelities) | (max_fidelity == 0) | (fidelities >= max_fidelity))
 
 
-def full_training_clause(max_fidelity: float | ColumnElement[float]) -> ColumnElement[bool]:
+def full_training_clause(
+    max_fidelity: float | ColumnElement[float], fidelity: ColumnElement[float | None] = experiments.c.fidelity
+) -> ColumnElement[bool]:
     """The same of rows of ``experiments``, for the full training of their task: a number, or the column of tasks."""
-    fidelity = experiments.c.fidelity
     return or_(fidelity.is_(None), literal(0.0) == max_fidelity, fidelity >= max_fidelity)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
@@ -29,7 +30,7 @@ from headstart_server.knowledge import (
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.architectures import Architecture, ArchitectureCache
 from headstart_server.knowledge.lens import Lens, LensCache
-from headstart_server.knowledge.observations import ObservationCache, Observations, no_observations
+from headstart_server.knowledge.observations import ObservationCache, Observations
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
 from headstart_server.knowledge.vector_search import VectorSearch
@@ -61,6 +62,15 @@ class KnowledgeService:
         self._canonical: OrderedDict[object, CanonicalCandidate] = OrderedDict()
         self._lock = Lock()
         self.listeners: list[recording.Listener] = []
+
+    @contextmanager
+    def _reading(self, connection: Connection | None) -> Iterator[Connection]:
+        """The connection of the caller, or else one of its own."""
+        if connection is not None:
+            yield connection
+            return
+        with self._engine.connect() as own:
+            yield own
 
     # Search spaces
 
@@ -161,19 +171,36 @@ class KnowledgeService:
         with self._engine.connect() as connection:
             yield from experiment_lists.list_experiments(connection, namespace, query, after)
 
-    def observations(self, namespace: str, task_id: str, search_space_id: str) -> Observations:
+    def observations(
+        self, namespace: str, task_id: str, search_space_id: str, connection: Connection | None = None
+    ) -> Observations:
         """What was measured on a task in a space. Raises NotFound for an unknown task or space."""
         self.search_space(namespace, search_space_id)
-        with self._engine.connect() as connection:
-            found = self._observations.of_task(connection, namespace, task_id, search_space_id)
+        with self._reading(connection) as reading:
+            found = self._observations.of_task(reading, namespace, task_id, search_space_id)
         if found is None:
-            return no_observations(self.task(namespace, task_id), search_space_id)
+            raise tasks.not_found(task_id)
         return found
 
-    def tasks_observed(self, namespace: str, search_space_id: str) -> list[Observations]:
+    def tasks_observed(
+        self, namespace: str, search_space_id: str, connection: Connection | None = None
+    ) -> list[Observations]:
         """Every task with at least one experiment in the space, by task id."""
+        with self._reading(connection) as reading:
+            return self._observations.of_space(reading, namespace, search_space_id)
+
+    def compared(
+        self, namespace: str, task_id: str, search_space_id: str
+    ) -> tuple[Observations, list[Observations], Lens]:
+        """What was measured on a task, on every other task with experiments in the space, and what to compare by.
+
+        Raises NotFound for an unknown task or space.
+        """
         with self._engine.connect() as connection:
-            return self._observations.of_space(connection, namespace, search_space_id)
+            target = self.observations(namespace, task_id, search_space_id, connection)
+            observed = self.tasks_observed(namespace, search_space_id, connection)
+            lens = self._lenses.of(connection, namespace)
+        return target, [each for each in observed if each.task.task_id != task_id], lens
 
     def architectures(
         self, namespace: str, search_space_id: str, fingerprints: Iterable[str] | None = None
@@ -211,7 +238,7 @@ class KnowledgeService:
 
     def outbox_depth(self) -> int:
         with self._engine.connect() as connection:
-            return outbox.waiting(connection)
+            return outbox.waiting_count(connection)
 
     def newest_architectures(
         self, namespace: str, search_space_id: str, after: int, limit: int
@@ -231,6 +258,7 @@ class KnowledgeService:
         """The architectures behind fingerprints with distances, with what they reached on each task."""
         fingerprints = [fingerprint for fingerprint, _ in nearest]
         with self._engine.connect() as connection:
-            found = architectures.read_architectures(connection, namespace, space_id, fingerprints)
-            results = experiments.best_results(connection, namespace, space_id, fingerprints)
-        return [Match(found[name], distance, results[name]) for name, distance in nearest if name in found]
+            numbered = architectures.numbered_architectures(connection, namespace, space_id, fingerprints)
+            numbers = {fingerprint: number for fingerprint, (number, _) in numbered.items()}
+            results = experiments.best_results(connection, space_id, numbers)
+        return [Match(numbered[name][1], distance, results[name]) for name, distance in nearest if name in numbered]
