@@ -9,7 +9,7 @@ import typer
 
 from headstart.command_line import words
 from headstart.command_line.documents import print_json, print_json_line
-from headstart.command_line.options import Limit, limited, named_range, point_in_time, whole_range
+from headstart.command_line.options import Limit, limited, named_range, page_size, point_in_time, whole_range
 from headstart.command_line.session import service
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
 from headstart.knowledge_values import ExperimentFilter, ExperimentOrder, NumberRange
@@ -81,7 +81,7 @@ def experiments(
     until: Until = None,
     sort: Sort = None,
     descending: Annotated[bool, typer.Option("--descending", help="Last first.")] = False,
-    limit: Limit = 50,
+    limit: Limit = None,
     json: Annotated[bool, typer.Option("--json", help="For programs: one JSON document a line.")] = False,
 ) -> None:
     """Results: all of them, of a task, or of a task in a space; in the order of recording, unless sorted."""
@@ -102,7 +102,7 @@ def experiments(
             filter=asked,
             order_by=None if sort is None else _ORDERS[sort],
             descending=descending,
-            page_size=min(limit + 1, _PAGE_SIZE),
+            page_size=page_size(limit, _PAGE_SIZE),
         )
         if json:
             for each in limited(found, limit):

@@ -16,7 +16,11 @@ from headstart.knowledge_values import NumberRange
 from headstart.spaces import Candidate, Graph, Node
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
+
+# How many are listed of what may be many, where nothing is said.
+DEFAULT_LIMIT = 50
+
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="How many at most.", show_default=str(DEFAULT_LIMIT))]
 Count = Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")]
 TaskId = Annotated[str, typer.Argument(metavar="TASK", show_default=False)]
 SpaceId = Annotated[str, typer.Argument(metavar="SPACE", show_default=False)]
@@ -24,11 +28,16 @@ SpaceId = Annotated[str, typer.Argument(metavar="SPACE", show_default=False)]
 Item = TypeVar("Item")
 
 
-def limited(items: Iterator[Item], limit: int) -> Iterator[Item]:
-    """The first ones; notes where there are more. Pages beyond are not read."""
-    yield from islice(items, limit)
-    if next(items, None) is not None:
-        note(f"there are more than these {limit}: --limit N for more")
+def limited(items: Iterator[Item], limit: int | None) -> Iterator[Item]:
+    """The first ones; pages beyond are not read. Who has not said how many is told where there are more."""
+    yield from islice(items, limit or DEFAULT_LIMIT)
+    if limit is None and next(items, None) is not None:
+        note(f"there are more than these {DEFAULT_LIMIT}: --limit N for more")
+
+
+def page_size(limit: int | None, largest: int) -> int:
+    """Of the calls that bring so many: one where it can be, with one to spare where ``limited`` looks for more."""
+    return min(limit or DEFAULT_LIMIT + 1, largest)
 
 
 def number_range(text: str) -> NumberRange:

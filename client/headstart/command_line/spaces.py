@@ -6,7 +6,7 @@ import typer
 
 from headstart.command_line import words
 from headstart.command_line.documents import print_json
-from headstart.command_line.options import AsJson, Limit, SpaceId, limited
+from headstart.command_line.options import AsJson, Limit, SpaceId, limited, page_size
 from headstart.command_line.session import service
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
 from headstart.spaces import SearchSpace
@@ -27,11 +27,11 @@ _FIGURE_COLUMNS = (
 )
 
 
-def spaces(context: typer.Context, limit: Limit = 1000, json: AsJson = False) -> None:
+def spaces(context: typer.Context, limit: Limit = None, json: AsJson = False) -> None:
     """All search spaces."""
     with service(context) as client:
         # Declarations may be large: not too many to a message.
-        found = list(limited(client.list_search_spaces(page_size=min(limit + 1, 100)), limit))
+        found = list(limited(client.list_search_spaces(page_size=page_size(limit, 100)), limit))
         if json:
             print_json({"search_spaces": found})
             return

@@ -9,7 +9,7 @@ import typer
 
 from headstart.command_line import words
 from headstart.command_line.documents import print_json
-from headstart.command_line.options import AsJson, Limit, TaskId, limited
+from headstart.command_line.options import AsJson, Limit, TaskId, limited, page_size
 from headstart.command_line.session import CommandError, service
 from headstart.command_line.similarities import print_similar_tasks
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
@@ -31,10 +31,10 @@ _SUMMARY_COLUMNS = (
 )
 
 
-def tasks(context: typer.Context, limit: Limit = 1000, json: AsJson = False) -> None:
+def tasks(context: typer.Context, limit: Limit = None, json: AsJson = False) -> None:
     """All tasks and how far they are."""
     with service(context) as client:
-        found = list(limited(client.list_tasks(page_size=min(limit + 1, 1000)), limit))
+        found = list(limited(client.list_tasks(page_size=page_size(limit, 1000)), limit))
         if json:
             print_json({"tasks": found})
             return

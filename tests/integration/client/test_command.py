@@ -25,6 +25,9 @@ COMMANDS = (
     *("similar", "clusters", "import", "export", "delete-task"),
 )
 
+# The service is shared: other tests leave tasks and spaces of their own.
+ALL = ("--limit", "5000")
+
 
 @pytest.fixture
 def run(shared_service: Any, capsys: pytest.CaptureFixture[str]) -> Run:
@@ -70,12 +73,12 @@ def test_help_names_every_command(run: Run) -> None:
 
 def test_tables(run: Run, names: tuple[str, str]) -> None:
     task_id, space_id = names
-    code, told, _ = run("tasks")
+    code, told, _ = run("tasks", *ALL)
     assert code == 0 and "EXPERIMENTS" in told
     assert any(line.split()[:5] == [task_id, "maximize", "accuracy", "6", "0.5"] for line in told.splitlines())
     code, told, _ = run("task", task_id)
     assert code == 0 and "Handwritten digits" in told and f"{task_id}/{space_id}/6" in told
-    code, told, _ = run("spaces")
+    code, told, _ = run("spaces", *ALL)
     assert code == 0 and space_id in told
     code, told, _ = run("space", space_id)
     assert code == 0 and any(line.split()[:2] == ["learning_rate", "float"] for line in told.splitlines())
@@ -91,9 +94,9 @@ def test_json_has_the_same_ids_as_the_table(run: Run, names: tuple[str, str]) ->
         ("tasks", "tasks", "task_id"),
         ("spaces", "search_spaces", "search_space_id"),
     ):
-        code, told, _ = run(command, "--json")
+        code, told, _ = run(command, *ALL, "--json")
         ids = [each[id_field] for each in json.loads(told)[of_many]]
-        assert code == 0 and ids and ids == [line.split()[0] for line in run(command)[1].splitlines()[1:]]
+        assert code == 0 and ids and ids == [line.split()[0] for line in run(command, *ALL)[1].splitlines()[1:]]
     code, told, _ = run("experiments", task_id, "--json")
     ids = [json.loads(line)["experiment_id"] for line in told.splitlines()]
     assert ids == [line.split()[0] for line in run("experiments", task_id)[1].splitlines()[1:]]
@@ -164,13 +167,19 @@ def test_experiments_of_all_tasks_come_by_time(run: Run, names: tuple[str, str])
     assert code == 0 and newest == [f"{task_id}/{space_id}/{sequence}" for sequence in (6, 5, 4, 3, 2, 1)]
 
 
-def test_a_list_that_was_cut_says_so_beside_it(run: Run, names: tuple[str, str]) -> None:
+def test_a_list_that_was_cut_unasked_says_so_beside_it(run: Run, names: tuple[str, str], shared_service: Any) -> None:
+    with headstart.connect(shared_service.address) as client:
+        record_some(client, names[0], client.get_search_space(names[1]), 44)
+        for form in ((), ("--json",)):
+            code, told, said = run("experiments", *names, *form)
+            assert (code, len(told.splitlines()), said) == (0, 51 - len(form), "")
+        record_some(client, names[0], client.get_search_space(names[1]), 1)
     for form in ((), ("--json",)):
-        code, told, said = run("experiments", *names, "--limit", "6", *form)
-        assert (code, said) == (0, "")
+        code, told, said = run("experiments", *names, *form)
+        assert (code, len(told.splitlines())) == (0, 51 - len(form))
+        assert said == "headstart: there are more than these 50: --limit N for more\n"
         code, told, said = run("experiments", *names, "--limit", "5", *form)
-        assert code == 0 and len(told.splitlines()) == 6 - len(form)
-        assert said == "headstart: there are more than these 5: --limit N for more\n"
+        assert (code, len(told.splitlines()), said) == (0, 6 - len(form), "")
 
 
 def test_graph_of_an_experiment(run: Run, shared_service: Any, unique_id: Callable[[str], str]) -> None:
