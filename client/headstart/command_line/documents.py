@@ -40,7 +40,7 @@ def document(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
-        return {name: document(each) for name, each in value.items()}
+        return {name: document(value[name]) for name in sorted(value)}
     if isinstance(value, list | tuple):
         return [document(each) for each in value]
     special = _SPECIAL.get(type(value))

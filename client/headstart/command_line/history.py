@@ -169,6 +169,8 @@ def _print_notes(heading: str, notes: Sequence[Note], count: int, limit: int) ->
     if not count:
         return
     print_text("")
-    print_table((Column(heading), Column("REASON", wide=True)), [(each.locator, each.reason) for each in notes[:limit]])
+    print_table(
+        (Column(heading), Column("REASON", prose=True)), [(each.locator, each.reason) for each in notes[:limit]]
+    )
     if count > limit:
         note(f"there are {count} of these, of which {limit} are listed: --limit N for more")

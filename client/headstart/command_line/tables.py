@@ -1,4 +1,4 @@
-"""Tables for people: as wide as the terminal, each row on one line; not a terminal gets every column in full.
+"""Tables for people: as wide as the terminal; not a terminal gets every column in full.
 
 Numbers stand to the right. In a terminal that is too narrow the columns declared wide are cut first. Colour is for
 terminals only, and not where NO_COLOR is set.
@@ -25,11 +25,12 @@ _STYLES = {"completed": "green", "failed": "red", "stopped": "yellow"}
 
 @dataclass(frozen=True)
 class Column:
-    """``number``: to the right. ``wide``: the first to be cut."""
+    """``number``: to the right. ``wide``: the first to be cut. ``prose``: never cut, but laid over several lines."""
 
     heading: str
     number: bool = False
     wide: bool = False
+    prose: bool = False
 
 
 class _Console(Console):
@@ -51,7 +52,7 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         justify = "right" if column.number else "left"
-        table.add_column(Text(column.heading), justify=justify, no_wrap=None if column.wide else True)  # type: ignore[arg-type]
+        table.add_column(Text(column.heading), justify=justify, no_wrap=not (column.wide or column.prose))  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*(_cell(cell, column) for cell, column in zip(row, columns, strict=True)))
     if to.is_terminal:
@@ -76,6 +77,8 @@ def print_text(text: str) -> None:
 
 
 def _cell(cell: str, column: Column) -> Text:
-    """On one line whatever its words are."""
+    """On one line whatever its words are, unless it is prose."""
     text = " ".join(cell.split())
+    if column.prose:
+        return Text(text, no_wrap=False, overflow="fold")
     return Text(cut(text) if column.wide else text, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")

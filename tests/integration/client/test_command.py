@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,6 +225,44 @@ def test_similar_tasks(run: Run, names: tuple[str, str], shared_service: Any, un
     found = json.loads(run("similar", "task", task_id, "--space", space_id, "-n", "1", "--json")[1])["tasks"]
     assert [each["task_id"] for each in found] == [other]
     assert {basis["kind"]: basis["count"] for basis in found[0]["basis"]}["MEASURED_AGREEMENT"] == 6
+
+
+def test_an_import_tells_what_it_skipped_and_the_exit_code_says_so(
+    run: Run, unique_id: Callable[[str], str], tmp_path: Path
+) -> None:
+    task_id, runs, mapping = unique_id("table"), tmp_path / "runs.csv", tmp_path / "mapping.toml"
+    mapping.write_text(
+        f'[task]\nid = "{task_id}"\ndirection = "maximize"\n[space]\nid = "{task_id}"\n'
+        '[columns]\nparameters = ["rate", "layers"]\nobjective = "accuracy"\n'
+    )
+    runs.write_text("rate,layers,accuracy\n0.1,2,0.9\n0.2,3,nan\n0.3,4,0.7\n0.1,2,0.9\n")
+    arguments = ("import", "csv", str(runs), "--mapping", str(mapping))
+    code, told, said = run(*arguments, "--dry-run")
+    assert (code, said) == (1, "") and told.startswith("4 read: 2 would be recorded") and run("task", task_id)[0] == 1
+    code, told, said = run(*arguments)
+    assert (code, said) == (1, "") and told.startswith("4 read: 2 recorded, 0 known before, 2 skipped")
+    skipped = told[told.index("SKIPPED") :].splitlines()[1:]
+    assert [line.split()[0] for line in skipped] == ["runs.csv:3", "runs.csv:5"]
+    assert "finite" in skipped[0] and "duplicate" in skipped[1]
+    code, told, said = run(*arguments, "--limit", "1")
+    assert code == 1 and "runs.csv:5" not in told and "there are 2 of these" in said
+    code, told, _ = run(*arguments, "--json")
+    report = json.loads(told)
+    assert code == 1 and (report["recorded_count"], report["already_known_count"]) == (0, 2)
+    assert [each["locator"] for each in report["skipped"]] == ["runs.csv:3", "runs.csv:5"]
+    runs.write_text("rate,layers,accuracy\n0.1,2,0.9\n")
+    assert run(*arguments)[0] == 0
+
+
+def test_an_import_that_is_not_possible_as_asked_is_exit_code_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mapping.toml").write_text("[colums]\n")
+    (tmp_path / "runs.csv").write_text("rate\n1\n")
+    for arguments, word in (
+        (("csv", str(tmp_path / "runs.csv")), "mapping file"),
+        (("csv", str(tmp_path / "runs.csv"), "--mapping", str(tmp_path / "mapping.toml")), "colums"),
+    ):
+        code, told, problem = run("import", *arguments)
+        assert (code, told) == (2, "") and word in problem and len(problem.splitlines()) == 1
 
 
 def test_errors_are_one_line_and_exit_code_1(run: Run, names: tuple[str, str]) -> None:
