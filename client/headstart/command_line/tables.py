@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headstart.command_line.words import cut
+from headstart.command_line import words
 
 # Without a terminal there is no width to fit; rich wants one.
 _UNLIMITED = 10_000
@@ -69,16 +69,19 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     to = console()
     for name, fact in facts:
         if fact:
-            to.print(Text.assemble((f"{name + ':':<15}", "bold"), " ".join(fact.split())), soft_wrap=True)
+            to.print(Text.assemble((f"{name + ':':<15}", "bold"), words.one_line(fact)), soft_wrap=True)
 
 
 def print_text(text: str) -> None:
-    console().print(text, soft_wrap=not console().is_terminal)
+    to = console()
+    to.print("\n".join(map(words.one_line, text.split("\n"))), soft_wrap=not to.is_terminal)
 
 
 def _cell(cell: str, column: Column) -> Text:
     """On one line whatever its words are, unless it is prose."""
-    text = " ".join(cell.split())
+    text = words.one_line(cell)
     if column.prose:
         return Text(text, no_wrap=False, overflow="fold")
-    return Text(cut(text) if column.wide else text, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")
+    return Text(
+        words.cut(text) if column.wide else text, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis"
+    )

@@ -9,6 +9,11 @@ from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
 from headstart.values import Direction, Estimate, Incumbent, Objective, SimilarTask, Task
 
 
+def one_line(text: str) -> str:
+    """Without line ends, and without what a terminal would take for an order to it."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
+
+
 def cut(text: str, length: int = 100) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 

@@ -15,6 +15,7 @@ import typer
 
 from headstart.command_line import cluster_map, options
 from headstart.command_line.documents import document
+from headstart.command_line.tables import Column, print_facts, print_table, print_text
 from headstart.knowledge_values import Explanation, NumberRange, TaskCluster, TaskPosition
 from headstart.spaces import (
     Candidate,
@@ -153,6 +154,15 @@ def test_fields_of_documents_are_those_of_the_contract(message: Any) -> None:
     assert_named_as_in(descriptor, made, descriptor.name)
     output_only_unknown = {"create_time"} if descriptor.name == "SearchSpace" else set()
     assert set(made) == set(descriptor.fields_by_name) - output_only_unknown
+
+
+def test_words_of_others_give_a_terminal_no_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table((Column("DESCRIPTION", wide=True),), [("two\nlines \x1b[31mred\x07",)])
+    print_facts([("description", "\x1b]0;title\x07")])
+    print_text("first\nsecond \x1b[2J")
+    told = capsys.readouterr().out
+    assert "two lines" in told and "first\nsecond" in told
+    assert all(each.isprintable() or each == "\n" for each in told)
 
 
 def test_what_json_has_no_word_for() -> None:
