@@ -4,7 +4,7 @@ idempotent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,9 @@ def _waiting(connection: Connection, space: int, rows: Sequence[Any]) -> Waiting
     ).one()
     # None of these can be deleted now: their rows in the outbox, which would go with them, are locked.
     numbers = [row.architecture_id for row in rows if row.architecture_id is not None]
-    found = connection.execute(select(architectures).where(architectures.c.id.in_(numbers))) if numbers else []
+    found: Iterable[Row[Any]] = ()
+    if numbers:
+        found = connection.execute(select(architectures).where(architectures.c.id.in_(numbers)))
     removed = {row.fingerprint for row in rows if row.architecture_id is None}
     return Waiting(
         space,

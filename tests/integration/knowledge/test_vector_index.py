@@ -1,0 +1,518 @@
+"""The vector index follows the records, whatever dies, is lost or is rebuilt; and searches go on meanwhile."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import chromadb
+import chromadb.config
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from headstart.codec_spaces import candidate_to_proto
+from headstart.spaces import Candidate, nas_bench_201, sample
+from headstart.v1 import knowledge_base_service_pb2 as pb2
+from headstart_server.api.architecture_search import search_architectures
+from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.knowledge import vector_keeping
+from headstart_server.knowledge.architecture_index import IndexUnavailable
+from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
+from headstart_server.knowledge.tables import architectures, outbox, vector_indexes
+from headstart_server.knowledge.tasks import Task
+from headstart_server.knowledge.vector_keeping import VectorKeeper
+from headstart_server.prediction import recent_architectures
+from headstart_server.prediction.registry import KEPT_VERSIONS, load_artefact, promote, write_version
+from headstart_server.prediction.training import ModelArtefact
+from headstart_server.runtime.child import Child, Program
+from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.embedded import EmbeddedChroma
+from headstart_server.runtime.errors import NotFound, Unavailable
+from headstart_server.runtime.settings import Settings
+from headstart_server.worker import Worker
+from tests.waiting import wait_until
+
+SPACE = nas_bench_201()
+SPACE_ID = SPACE.search_space_id
+
+
+class OwnChroma:
+    """A Chroma of a test's own, that can be killed, emptied and started again on its port."""
+
+    def __init__(self, directory: Path) -> None:
+        self._server = EmbeddedChroma(directory)
+        self._server.prepare()
+        self._child = Child(
+            Program(name="chroma", command=lambda: self._server.command(sys.executable), log=directory / "log")
+        )
+        self.url = self._server.url()
+
+    def start(self) -> None:
+        self._child.start()
+        wait_until(self._server.ready, what="Chroma's start")
+
+    def stop(self) -> None:
+        self._child.stop()
+
+    def empty(self) -> None:
+        shutil.rmtree(self._server.directory)
+        self._server.directory.mkdir()
+
+
+@pytest.fixture
+def chroma(tmp_path: Path) -> Iterator[OwnChroma]:
+    server = OwnChroma(tmp_path / "chroma")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def rooms(settings: Settings) -> Iterator[Rooms]:
+    yield from _rooms(settings)
+
+
+def _rooms(settings: Settings) -> Iterator[Rooms]:
+    rooms = open_rooms(settings)
+
+    def create(connection):
+        rooms.knowledge.create_search_space(connection, "default", SPACE)
+        for task_id in ("cifar", "other"):
+            rooms.knowledge.create_task(connection, "default", Task(task_id, "", "accuracy", True, {}, {}, "", 0.0))
+
+    run_transaction(rooms.engine, create)
+    yield rooms
+    rooms.close()
+
+
+def record(rooms: Rooms, count: int, seed: int = 0, task_id: str = "cifar") -> list[Candidate]:
+    """Results of ``count`` different architectures."""
+    generator = random.Random(seed)
+    found: dict[str, NewExperiment] = {}
+    while len(found) < count:
+        candidate = sample(SPACE, generator)
+        canonical = rooms.knowledge.canonical("default", SPACE, candidate)
+        outcome = Outcome(Status.COMPLETED, generator.random())
+        found[canonical.fingerprint] = NewExperiment(uuid4(), task_id, SPACE_ID, candidate, canonical, outcome)
+    records = list(found.values())
+    run_transaction(rooms.engine, lambda connection: rooms.knowledge.record(connection, "default", records))
+    return [new.candidate for new in records]
+
+
+def search(rooms: Rooms, candidate: Candidate, count: int = 10, **fields) -> pb2.SearchArchitecturesResponse:
+    proto = candidate_to_proto(candidate)
+    return search_architectures(
+        rooms, pb2.SearchArchitecturesRequest(search_space_id=SPACE_ID, candidate=proto, count=count, **fields)
+    )
+
+
+def keeper_of(rooms: Rooms) -> VectorKeeper:
+    return rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
+
+
+def drain(keeper: VectorKeeper) -> None:
+    """All that a worker does for the index, training aside."""
+    for _ in range(2):
+        keeper.look_again()
+        while keeper.deliver() or keeper.tend() or keeper.build():
+            pass
+
+
+def versions(rooms: Rooms) -> dict[str, str]:
+    with rooms.engine.connect() as connection:
+        rows = connection.execute(select(vector_indexes.c.version, vector_indexes.c.state))
+        return {row.version: row.state for row in rows}
+
+
+def recorded_count(rooms: Rooms) -> int:
+    with rooms.engine.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(architectures)).scalar_one())
+
+
+def vectors(url: str) -> dict[str, dict[str, np.ndarray]]:
+    """What Chroma holds: collections, fingerprints, embeddings."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    client = chromadb.HttpClient(host, int(port), settings=chromadb.config.Settings(anonymized_telemetry=False))
+    found = {}
+    for collection in client.list_collections():
+        held = collection.get(include=["embeddings"])
+        found[collection.name] = dict(zip(held["ids"], np.array(held["embeddings"]), strict=True))
+    return found
+
+
+def test_recorded_architectures_are_found_with_their_distance_and_embedding(rooms: Rooms) -> None:
+    candidates = record(rooms, 40)
+    drain(keeper_of(rooms))
+    answer = search(rooms, candidates[3])
+    assert not answer.degraded
+    assert answer.embedding_version == "structural-1"
+    assert len(answer.matches) == 10
+    assert answer.matches[0].distance == 0.0
+    assert [match.distance for match in answer.matches] == sorted(match.distance for match in answer.matches)
+    assert answer.matches[0].results[0].task_id == "cifar"
+
+
+def test_space_without_architectures_has_no_nearest_and_lacks_nothing(rooms: Rooms) -> None:
+    answer = search(rooms, sample(SPACE, random.Random(1)))
+    assert not answer.matches
+    assert not answer.degraded
+
+
+def test_index_that_is_behind_is_not_asked_until_it_has_caught_up(rooms: Rooms) -> None:
+    record(rooms, 40)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    late = record(rooms, 5, seed=1)
+    wait_until(lambda: search(rooms, late[0]).degraded, what="noticing that architectures wait")
+    answer = search(rooms, late[0])
+    assert answer.matches[0].distance == 0.0
+    drain(keeper)
+    assert not search(rooms, late[0]).degraded
+
+
+def test_redelivered_rows_change_nothing(rooms: Rooms, chroma_url: str, monkeypatch) -> None:
+    record(rooms, 30)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    before = vectors(chroma_url)
+    record(rooms, 10, seed=1)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    # After Chroma has them, before the rows are gone: what was delivered is delivered again.
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("headstart_server.knowledge.outbox._take_back", killed)
+        keeper.deliver()
+    assert rooms.knowledge.outbox_depth() > 0
+    drain(keeper)
+    after = vectors(chroma_url)
+    assert rooms.knowledge.outbox_depth() == 0
+    assert after.keys() == before.keys()
+    (name,) = after
+    assert len(after[name]) == recorded_count(rooms)
+    for fingerprint, embedding in before[name].items():
+        assert np.array_equal(after[name][fingerprint], embedding)
+
+
+def test_deleted_task_takes_its_own_architectures_out_of_the_index(rooms: Rooms, chroma_url: str) -> None:
+    kept = record(rooms, 20, task_id="other")
+    gone = record(rooms, 60, seed=1)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    run_transaction(rooms.engine, lambda connection: rooms.knowledge.delete_task(connection, "default", "cifar"))
+    drain(keeper)
+    fingerprints = {rooms.knowledge.canonical("default", SPACE, candidate).fingerprint for candidate in kept}
+    (held,) = vectors(chroma_url).values()
+    assert held.keys() == fingerprints
+    answer = search(rooms, gone[5])
+    assert not answer.degraded
+    assert {match.fingerprint for match in answer.matches} <= fingerprints
+
+
+def test_architecture_recorded_again_while_it_is_removed_stays(rooms: Rooms, chroma_url: str) -> None:
+    candidates = record(rooms, 5)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    run_transaction(rooms.engine, lambda connection: rooms.knowledge.delete_task(connection, "default", "cifar"))
+    with rooms.engine.begin() as connection:
+        assert connection.execute(select(func.count()).select_from(outbox)).scalar_one() == 5
+    create = Task("cifar", "", "accuracy", True, {}, {}, "", 0.0)
+    run_transaction(rooms.engine, lambda connection: rooms.knowledge.create_task(connection, "default", create))
+    record(rooms, 5)
+    drain(keeper)
+    (held,) = vectors(chroma_url).values()
+    assert len(held) == 5
+    assert search(rooms, candidates[0]).matches[0].distance == 0.0
+
+
+def test_chroma_that_lost_its_directory_is_filled_again(settings: Settings, chroma: OwnChroma) -> None:
+    for rooms in _rooms(settings.model_copy(update={"chroma_url": chroma.url})):
+        candidates = record(rooms, 40)
+        keeper = keeper_of(rooms)
+        drain(keeper)
+        before = search(rooms, candidates[0])
+        chroma.stop()
+        assert search(rooms, candidates[0]).degraded
+        with pytest.raises(IndexUnavailable):
+            drain(keeper)
+        chroma.empty()
+        chroma.start()
+        drain(keeper)
+        answer = search(rooms, candidates[0])
+        assert not answer.degraded
+        distances = [match.distance for match in before.matches]
+        assert [match.distance for match in answer.matches] == pytest.approx(distances, abs=1e-4)
+        assert list(versions(rooms).values()).count("SERVING") == 1
+
+
+def test_what_is_recorded_while_chroma_is_down_comes_later(settings: Settings, chroma: OwnChroma) -> None:
+    for rooms in _rooms(settings.model_copy(update={"chroma_url": chroma.url})):
+        record(rooms, 20)
+        worker = Worker(rooms)
+        worker.drain()
+        chroma.stop()
+        late = record(rooms, 110, seed=1)
+        # The index keeps no other work from its turn: there are enough results for a model now.
+        with pytest.raises(IndexUnavailable):
+            worker.step()
+        assert rooms.prediction.predictor("default", SPACE_ID).number == 1
+        answer = search(rooms, late[0])
+        assert answer.degraded
+        assert answer.matches[0].distance == 0.0
+        chroma.start()
+        worker.drain()
+        answer = search(rooms, late[0])
+        assert not answer.degraded
+        assert answer.embedding_version == f"default/{SPACE_ID}/1"
+        assert rooms.knowledge.outbox_depth() == 0
+
+
+def test_watch_tells_whether_chroma_is_there(settings: Settings, chroma: OwnChroma) -> None:
+    for rooms in _rooms(settings.model_copy(update={"chroma_url": chroma.url})):
+        assert rooms.knowledge.vectors.watch()
+        chroma.stop()
+        assert not rooms.knowledge.vectors.watch()
+        assert not rooms.knowledge.vectors.reachable
+        chroma.start()
+        assert rooms.knowledge.vectors.watch()
+
+
+def test_build_goes_on_where_a_killed_worker_stopped(rooms: Rooms, monkeypatch) -> None:
+    record(rooms, 60)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    monkeypatch.setattr(vector_keeping, "_SLICE", 20)
+    (begun,) = keeper.rebuild_all()
+    assert keeper.build().added == 20
+    asked = []
+
+    def dying(namespace, space_id, embedding, canonicals):
+        asked.append(len(canonicals))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rooms.knowledge.vector_keeper(dying, rooms.prediction.choose_embedding).build()
+    other = keeper_of(rooms)
+    added = []
+    while not (built := other.build()).done:
+        added.append(built.added)
+    assert asked == [20]
+    assert added == [20, 20]
+    assert versions(rooms)[begun.version] == "SERVING"
+
+
+def test_two_workers_do_not_build_the_same_slice(rooms: Rooms, monkeypatch) -> None:
+    record(rooms, 60)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    keeper.rebuild_all()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(*question):
+        inside.set()
+        go_on.wait(20)
+        return rooms.prediction.embed(*question)
+
+    holder = rooms.knowledge.vector_keeper(slow, rooms.prediction.choose_embedding)
+    thread = threading.Thread(target=holder.build)
+    thread.start()
+    assert inside.wait(20)
+    assert keeper.build() is None
+    go_on.set()
+    thread.join(20)
+    assert keeper.build().done
+
+
+def test_two_workers_at_once_leave_every_architecture_in_the_index(
+    rooms: Rooms, settings: Settings, chroma_url: str, monkeypatch
+) -> None:
+    monkeypatch.setattr(vector_keeping, "_SLICE", 30)
+    monkeypatch.setattr(vector_keeping, "_DELIVERED", 20)
+    others = [open_rooms(settings) for _ in range(2)]
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def work(keeper: VectorKeeper) -> None:
+        try:
+            while not stop.is_set():
+                keeper.look_again()
+                keeper.deliver()
+                keeper.tend()
+                keeper.build()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(keeper_of(each),)) for each in others]
+    for thread in threads:
+        thread.start()
+    for seed in range(6):
+        record(rooms, 40, seed=seed)
+        if seed == 3:
+            keeper_of(rooms).rebuild_all()
+        time.sleep(0.2)
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert not failures
+    drain(keeper_of(rooms))
+    with rooms.engine.connect() as connection:
+        recorded = set(connection.execute(select(architectures.c.fingerprint)).scalars())
+    serving = [version for version, state in versions(rooms).items() if state == "SERVING"]
+    assert len(serving) == 1
+    assert vectors(chroma_url)[f"default.{SPACE_ID}.{serving[0]}"].keys() == recorded
+    for each in others:
+        each.close()
+
+
+def test_searches_neither_fail_nor_degrade_while_a_new_version_takes_over(
+    rooms: Rooms, chroma_url: str, monkeypatch
+) -> None:
+    candidates = record(rooms, 60)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    monkeypatch.setattr(vector_keeping, "_SLICE", 15)
+    monkeypatch.setattr(vector_keeping, "_RETIRED_SECONDS", 0.0)
+    answers: list[pb2.SearchArchitecturesResponse | Exception] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        generator = random.Random(0)
+        while not stop.is_set():
+            try:
+                answers.append(search(rooms, generator.choice(candidates)))
+            except Exception as error:
+                answers.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    for _ in range(4):
+        before = len(answers)
+        keeper.rebuild_all()
+        drain(keeper)
+        wait_until(lambda before=before: len(answers) > before + 5, what="searches between swaps")
+    stop.set()
+    thread.join(20)
+    assert len(answers) > 20
+    for answer in answers:
+        assert isinstance(answer, pb2.SearchArchitecturesResponse)
+        assert not answer.degraded
+        assert answer.matches[0].distance == 0.0
+    drain(keeper)
+    assert len(vectors(chroma_url)) == 1
+    assert list(versions(rooms).values()) == ["SERVING"]
+
+
+def test_architectures_recorded_while_a_version_is_built_are_in_it(rooms: Rooms, chroma_url: str, monkeypatch) -> None:
+    record(rooms, 30)
+    keeper = keeper_of(rooms)
+    drain(keeper)
+    monkeypatch.setattr(vector_keeping, "_SLICE", 10)
+    (begun,) = keeper.rebuild_all()
+    keeper.build()
+    record(rooms, 15, seed=5)
+    while keeper.deliver():
+        pass
+    while not keeper.build().done:
+        pass
+    assert len(vectors(chroma_url)[begun.collection]) == recorded_count(rooms)
+
+
+def artefact() -> ModelArtefact:
+    return ModelArtefact(b"", "none", 0, 0, 0.0, ())
+
+
+def model(rooms: Rooms, trained_through: int):
+    version = run_transaction(
+        rooms.engine,
+        lambda connection: write_version(connection, "default", SPACE_ID, artefact(), trained_through),
+    )
+    run_transaction(rooms.engine, lambda connection: promote(connection, version))
+    return version
+
+
+def test_index_follows_models_when_the_space_has_doubled_and_keeps_theirs(rooms: Rooms) -> None:
+    record(rooms, 20)
+    dimensions = 3
+
+    def embed(namespace, space_id, embedding, canonicals):
+        if embedding != "structural-1":
+            with rooms.engine.connect() as connection:
+                load_artefact(connection, f"{namespace}/{space_id}/{embedding.removeprefix('graph-')}")
+        return np.zeros((len(canonicals), dimensions), np.float32)
+
+    keeper = rooms.knowledge.vector_keeper(embed, rooms.prediction.choose_embedding)
+    drain(keeper)
+    assert versions(rooms) == {"structural-1.1": "SERVING"}
+    first = model(rooms, 100)
+    drain(keeper)
+    assert versions(rooms)["graph-1.2"] == "SERVING"
+    for trained_through in (120, 144, 172, 199):
+        model(rooms, trained_through)
+        drain(keeper)
+    assert versions(rooms)["graph-1.2"] == "SERVING"
+    # More versions than the registry keeps, before the index could follow.
+    for _ in range(KEPT_VERSIONS):
+        last = model(rooms, 200)
+    with rooms.engine.connect() as connection:
+        load_artefact(connection, first.name)
+        with pytest.raises(NotFound):
+            load_artefact(connection, f"default/{SPACE_ID}/2")
+    drain(keeper)
+    assert versions(rooms)[f"graph-{last.number}.3"] == "SERVING"
+
+
+def test_model_that_is_gone_makes_way_for_another_embedding(rooms: Rooms) -> None:
+    candidates = record(rooms, 20)
+    keeper = keeper_of(rooms)
+    model(rooms, 100)
+    # The model's bytes are none: what it would embed cannot be, and searches are answered all the same.
+    with pytest.raises(Exception, match=r"zip file|No data left|EOF"):
+        drain(keeper)
+    assert search(rooms, candidates[0]).degraded
+    assert search(rooms, candidates[0]).matches[0].distance == 0.0
+
+
+def test_model_host_out_of_reach_degrades_the_search(rooms: Rooms, monkeypatch) -> None:
+    candidates = record(rooms, 20)
+    drain(keeper_of(rooms))
+
+    def unreachable(*_):
+        raise Unavailable("the predictor host is out of reach", "PREDICTOR_UNAVAILABLE")
+
+    monkeypatch.setattr(rooms.prediction, "embed", unreachable)
+    answer = search(rooms, candidates[0])
+    assert answer.degraded
+    assert answer.embedding_version == "structural-1"
+    assert answer.matches[0].distance == 0.0
+
+
+def test_without_the_index_the_architectures_recorded_last_are_compared(rooms: Rooms, monkeypatch) -> None:
+    monkeypatch.setattr(recent_architectures, "MOST_ARCHITECTURES", 25)
+    old = record(rooms, 30)
+    assert search(rooms, old[-1], count=100).degraded
+    assert len(search(rooms, old[-1], count=100).matches) == 25
+    new = record(rooms, 10, seed=4)
+    assert search(rooms, new[0]).matches[0].distance == 0.0
+
+
+@pytest.mark.parametrize("measure", ["OP_DISTRIBUTION", "GRAPH_EDIT_DISTANCE"])
+def test_other_measures_order_the_nearest_anew(rooms: Rooms, measure: str) -> None:
+    candidates = record(rooms, 40)
+    drain(keeper_of(rooms))
+    value = pb2.ArchitectureMeasure.Value(f"ARCHITECTURE_MEASURE_{measure}")
+    answer = search(rooms, candidates[7], measure=value)
+    assert not answer.degraded
+    distances = [match.distance for match in answer.matches]
+    assert distances[0] == 0.0
+    assert distances == sorted(distances)
+    assert distances != [match.distance for match in search(rooms, candidates[7]).matches]
+    if measure == "GRAPH_EDIT_DISTANCE":
+        assert all(distance == int(distance) for distance in distances)
