@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from headstart.command_line import words
 from headstart.command_line.documents import print_json
 from headstart.command_line.options import AsJson
 from headstart.command_line.session import PATIENCE_SECONDS, errors_told, note, service
@@ -118,8 +119,9 @@ def export_history(
             print_json(written)
             return
         print_text(
-            f"{written.path}: {written.experiment_count} experiments of {written.task_count} tasks in "
-            f"{written.space_count} search spaces, {written.byte_count} bytes"
+            f"{written.path}: {words.counted(written.experiment_count, 'experiment')} of "
+            f"{words.counted(written.task_count, 'task')} in {words.counted(written.space_count, 'search space')}, "
+            f"{words.counted(written.byte_count, 'byte')}"
         )
 
 
@@ -151,9 +153,10 @@ def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
 
 def _print_report(report: ImportReport, limit: int) -> None:
     done = "would be recorded" if report.dry_run else "recorded"
+    amended = f"; {report.amended_count} of the others went in without a part" if report.amended_count else ""
     print_text(
         f"{report.read_count} read: {report.recorded_count} {done}, {report.already_known_count} known before, "
-        f"{report.skipped_count} skipped; {report.amended_count} went in without a part"
+        f"{report.skipped_count} skipped{amended}"
     )
     for name, ids in (
         ("search spaces", [space.search_space_id for space in report.spaces]),

@@ -87,11 +87,11 @@ def delete_task(
     with service(context) as client:
         found = client.get_task(task_id)
         if not yes:
-            question = f"Delete the task {task_id} and its {_experiment_count(found)} experiments?"
+            question = f"Delete the task {task_id} and its {words.counted(_experiment_count(found), 'experiment')}?"
             if not _confirmed(question):
                 raise CommandError("not confirmed, nothing was done")
         deleted = client.delete_task(task_id)
-        print_text(f"{task_id} is gone, and {deleted} experiments with it")
+        print_text(f"{task_id} is gone, and {words.counted(deleted, 'experiment')} with it")
 
 
 def _confirmed(question: str) -> bool:

@@ -74,7 +74,7 @@ def test_export_and_import(run: Run, service: Any, tmp_path: Path) -> None:
     fill(service.address, 2, 20)
     written = tmp_path / "history.jsonl"
     code, told, said = run("export", str(written), "graphs-0")
-    assert (code, said) == (0, "") and "20 experiments of 1 tasks" in told
+    assert (code, said) == (0, "") and "20 experiments of 1 task in 1 search space, " in told
     before = run("experiments", "graphs-0", "--json")[1]
     assert run("delete-task", "graphs-0", "--yes")[0] == 0
     code, told, _ = run("import", "export", str(written), "--dry-run")
