@@ -138,15 +138,18 @@ def _usage_told() -> Iterator[None]:
 def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
     """A bar for who waits at a terminal, and how to say something beside it."""
     console = Console(stderr=True, highlight=False, markup=False)
+    if not console.is_terminal:
+        yield (lambda done, total: None), lambda told: note(words.one_line(told))
+        return
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(doing, total=None)
 
         def report(done: int, total: int | None) -> None:
             progress.update(bar, completed=done, total=total)
 
         def say(told: str) -> None:
-            progress.console.print(f"headstart: {' '.join(told.split())}", soft_wrap=True)
+            console.print(f"headstart: {words.one_line(told)}", soft_wrap=True)
 
         yield report, say
 

@@ -17,6 +17,7 @@ import sys
 import termios
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,20 @@ def test_in_a_terminal_every_row_is_one_line_that_fits(shared_service: Any, name
     assert all("completed" in line or "failed" in line for line in plain[1:])
     wide = re.sub(r"\x1b\[[0-9;]*m", "", in_terminal(*arguments, columns=200))
     assert "weight_decay=" in wide and "weight_decay=" not in "".join(plain)
+
+
+def test_an_import_shows_how_far_it_is(shared_service: Any, unique_id: Callable[[str], str], tmp_path: Path) -> None:
+    task_id, runs, mapping = unique_id("table"), tmp_path / "runs.csv", tmp_path / "mapping.toml"
+    mapping.write_text(
+        f'[task]\nid = "{task_id}"\ndirection = "maximize"\n[space]\nid = "{task_id}"\n'
+        '[columns]\nparameters = ["layers"]\nobjective = "accuracy"\n'
+    )
+    runs.write_text("layers,accuracy\n" + "".join(f"{index % 9},0.{index}\n" for index in range(2, 1002)))
+    arguments = ("--address", shared_service.address, "import", "csv", str(runs), "--mapping", str(mapping))
+    told = in_terminal(*arguments, columns=80)
+    assert "importing" in told and "1000/1000" in told and "1000 read: 1000 recorded" in told
+    again = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True, timeout=30)
+    assert again.stderr == "" and again.stdout.startswith("1000 read: 0 recorded, 1000 known before, 0 skipped\n")
 
 
 def test_no_colour_where_nobody_wants_it(shared_service: Any, names: tuple[str, str]) -> None:
