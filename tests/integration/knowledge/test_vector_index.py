@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,39 +29,15 @@ from headstart_server.knowledge.vector_keeping import VectorKeeper
 from headstart_server.prediction import recent_architectures
 from headstart_server.prediction.registry import KEPT_VERSIONS, load_artefact, promote, write_version
 from headstart_server.prediction.training import ModelArtefact
-from headstart_server.runtime.child import Child, Program
 from headstart_server.runtime.database import run_transaction
-from headstart_server.runtime.embedded import EmbeddedChroma
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
 from headstart_server.worker import Worker
+from tests.own_chroma import OwnChroma
 from tests.waiting import wait_until
 
 SPACE = nas_bench_201()
 SPACE_ID = SPACE.search_space_id
-
-
-class OwnChroma:
-    """A Chroma of a test's own, that can be killed, emptied and started again on its port."""
-
-    def __init__(self, directory: Path) -> None:
-        self._server = EmbeddedChroma(directory)
-        self._server.prepare()
-        self._child = Child(
-            Program(name="chroma", command=lambda: self._server.command(sys.executable), log=directory / "log")
-        )
-        self.url = self._server.url()
-
-    def start(self) -> None:
-        self._child.start()
-        wait_until(self._server.ready, what="Chroma's start")
-
-    def stop(self) -> None:
-        self._child.stop()
-
-    def empty(self) -> None:
-        shutil.rmtree(self._server.directory)
-        self._server.directory.mkdir()
 
 
 @pytest.fixture
