@@ -58,16 +58,22 @@ class LensCache:
 def _stamp(connection: Connection, namespace: str) -> tuple[Any, ...]:
     """Differs when tasks, profiles or weights of the namespace have changed."""
     number = select(namespaces.c.id).where(namespaces.c.name == namespace).scalar_subquery()
-    own = select(func.count().label("tasks"), func.max(tasks.c.updated_at).label("changed"), func.max(tasks.c.id))
-    own = own.where(tasks.c.namespace_id == number)
-    profiles = (
-        select(func.count(), func.max(task_embeddings.c.updated_at))
-        .join(tasks, task_embeddings.c.task_id == tasks.c.id)
-        .where(tasks.c.namespace_id == number)
+    own = tasks.c.namespace_id == number
+    profiles = task_embeddings.join(tasks, task_embeddings.c.task_id == tasks.c.id)
+    weights = weights_table.c.namespace_id == number
+    return tuple(
+        connection.execute(
+            select(
+                select(func.count()).select_from(tasks).where(own).scalar_subquery(),
+                select(func.max(tasks.c.updated_at)).where(own).scalar_subquery(),
+                select(func.max(tasks.c.id)).where(own).scalar_subquery(),
+                select(func.count()).select_from(profiles).where(own).scalar_subquery(),
+                select(func.max(task_embeddings.c.updated_at)).select_from(profiles).where(own).scalar_subquery(),
+                select(func.count()).select_from(weights_table).where(weights).scalar_subquery(),
+                select(func.max(weights_table.c.updated_at)).where(weights).scalar_subquery(),
+            )
+        ).one()
     )
-    weights = select(func.count(), func.max(weights_table.c.updated_at)).where(weights_table.c.namespace_id == number)
-    one, two, three = own.subquery(), profiles.subquery(), weights.subquery()
-    return tuple(connection.execute(select(one, two, three)).one())
 
 
 def _read(connection: Connection, namespace: str, stamp: tuple[Any, ...], before: _Kept | None) -> _Kept:

@@ -135,22 +135,24 @@ class ObservationCache:
         self._lock = Lock()
 
     def of_task(self, connection: Connection, namespace: str, task_id: str, space_id: str) -> Observations | None:
-        """None where the task has no experiment in the space."""
+        """Without experiments too; None where there is no such task or space."""
         if not is_slug(task_id):
             return None
-        rows = connection.execute(_tried(namespace, space_id).where(tasks.c.name == task_id)).all()
-        found = self._current(connection, rows, space_id)
+        query = _in_space(namespace, space_id, or_none=True).where(tasks.c.name == task_id)
+        found = self._current(connection, connection.execute(query).all(), space_id)
         return found[0] if found else None
 
     def of_space(self, connection: Connection, namespace: str, space_id: str) -> list[Observations]:
         """Every task with at least one experiment in the space, by task id."""
-        rows = connection.execute(_tried(namespace, space_id).order_by(tasks.c.name)).all()
+        query = _in_space(namespace, space_id).where(task_summaries.c.experiment_count > 0)
+        rows = connection.execute(query.order_by(tasks.c.name)).all()
         found = self._current(connection, rows, space_id)
         if rows:
             present = {row.id for row in rows}
             with self._lock:
                 held = self._held[rows[0].space_number]
                 for number in held.keys() - present:
+                    # Gone, or not begun: of both nothing is lost.
                     del held[number]
         return found
 
@@ -189,18 +191,23 @@ class ObservationCache:
         return [current[row.id].observations for row in rows if row.id in current]
 
 
-def _tried(namespace: str, space_id: str) -> Select[Any]:
+def _in_space(namespace: str, space_id: str, or_none: bool = False) -> Select[Any]:
+    """Tasks with their number of experiments in a space: those that have any, ``or_none`` all."""
     return (
         select(
             tasks.c.id,
             tasks.c.updated_at,
             search_spaces.c.id.label("space_number"),
-            task_summaries.c.experiment_count,
+            func.coalesce(task_summaries.c.experiment_count, 0).label("experiment_count"),
         )
         .join(namespaces, tasks.c.namespace_id == namespaces.c.id)
-        .join(task_summaries, task_summaries.c.task_id == tasks.c.id)
-        .join(search_spaces, task_summaries.c.search_space_id == search_spaces.c.id)
-        .where(namespaces.c.name == namespace, search_spaces.c.name == space_id, task_summaries.c.experiment_count > 0)
+        .join(search_spaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .join(
+            task_summaries,
+            (task_summaries.c.task_id == tasks.c.id) & (task_summaries.c.search_space_id == search_spaces.c.id),
+            isouter=or_none,
+        )
+        .where(namespaces.c.name == namespace, search_spaces.c.name == space_id)
     )
 
 

@@ -108,11 +108,15 @@ def create_task(connection: Connection, namespace: str, task: Task) -> StoredTas
     return stored
 
 
+def not_found(task_id: str) -> NotFound:
+    return NotFound(f"task {task_id[:63]!r} is not known", reason="TASK_NOT_FOUND")
+
+
 def find_task(connection: Connection, namespace: str, task_id: str) -> StoredTask:
     """Raises NotFound."""
     row = connection.execute(_named(namespace).where(tasks.c.name == task_id)).first() if is_slug(task_id) else None
     if row is None:
-        raise NotFound(f"task {task_id[:63]!r} is not known", reason="TASK_NOT_FOUND")
+        raise not_found(task_id)
     return _with_summaries(connection, [row])[0]
 
 

@@ -26,12 +26,13 @@ class NearestNeighbours:
     def __init__(self, features: Numbers, targets: Numbers) -> None:
         self._centre, self._spread, self._used = standardisation(features)
         self._features = self._standardised(features)
+        self._squares: Numbers = np.square(self._features).sum(axis=1)
         self._targets = targets
         # Equals are not infinitely near: they share what they say with the next ones.
         self._softening = 0.05 * median_distance(self._features)
         distances = np.sqrt(squared_distances(self._features, self._features))
         np.fill_diagonal(distances, np.inf)
-        self._nearest_known = np.sort(distances.min(axis=1))
+        self._usual = float(np.quantile(distances.min(axis=1), 0.99))
         means, spreads = self._from_neighbours(distances)
         errors = targets - means
         self._error = float(np.sqrt(np.square(errors).mean() + 1e-12))
@@ -48,14 +49,22 @@ class NearestNeighbours:
 
     def predict(self, features: Numbers) -> tuple[Numbers, Numbers]:
         """Means and standard deviations [m]."""
-        means, spreads = self._from_neighbours(self._distances(features))
-        return means, self._deviations(spreads)
+        means, deviations, _ = self.judge(features)
+        return means, deviations
 
     def unlike_known(self, features: Numbers) -> NDArray[np.bool_]:
         """Whether each of [m] is much farther from what is known than that is from its like."""
-        usual = float(np.quantile(self._nearest_known, 0.99))
-        nearest: NDArray[np.float64] = self._distances(features).min(axis=1)
-        return nearest > 1.5 * usual + 1e-6
+        return self._strange(self._distances(features))
+
+    def judge(self, features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+        """Both at once, for half the work: means, standard deviations, and what is unlike the known [m]."""
+        distances = self._distances(features)
+        means, spreads = self._from_neighbours(distances)
+        return means, self._deviations(spreads), self._strange(distances)
+
+    def _strange(self, distances: Numbers) -> NDArray[np.bool_]:
+        nearest: NDArray[np.float64] = distances.min(axis=1)
+        return nearest > 1.5 * self._usual + 1e-6
 
     def _standardised(self, features: Numbers) -> Numbers:
         """Columns that never differed among the known still tell a stranger: they count at their plain size."""
@@ -63,7 +72,10 @@ class NearestNeighbours:
         return np.concatenate([scaled, features[:, ~self._used]], axis=1)
 
     def _distances(self, features: Numbers) -> Numbers:
-        return np.sqrt(squared_distances(self._standardised(features), self._features))
+        asked = self._standardised(features)
+        squares = np.square(asked).sum(axis=1)[:, None] + self._squares
+        squares -= 2.0 * (asked @ self._features.T)
+        return np.asarray(np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares))
 
     def _from_neighbours(self, distances: Numbers) -> tuple[Numbers, Numbers]:
         """Weighted means and spreads of the nearest targets, for distances [m, n] (infinite: not a neighbour)."""

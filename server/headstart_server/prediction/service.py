@@ -75,6 +75,8 @@ _KEPT_DESCRIPTIONS = 256
 _KEPT_NEIGHBOURS = 96
 # A task is pooled from so many sources at most, those with most results.
 _MOST_SOURCES = 32
+# ... and without a model from so many architectures of each: its spread over the sources is far wider than its error.
+_MOST_OF_SOURCE = 400
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,13 @@ class PredictionService:
     ) -> Answer:
         """Raises NotFound for an unknown task or space, FailedPrecondition where nothing is known to rest on."""
         observations = self._knowledge.observations(namespace, task_id, search_space_id)
+        return self.predict_from(namespace, observations, queries, interval_level)
+
+    def predict_from(
+        self, namespace: str, observations: Observations, queries: Sequence[Query], interval_level: float
+    ) -> Answer:
+        """For the task of these observations. Raises FailedPrecondition where nothing is known to rest on."""
+        search_space_id = observations.search_space_id
         candidates = [query.canonical for query in queries]
         version = self._serving(namespace, search_space_id)
         degraded = False
@@ -358,6 +367,7 @@ class PredictionService:
         recorded = self._knowledge.architectures(namespace, space_id, labels.fingerprints)
         # What was deleted meanwhile is left out.
         known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
+        known = known[:: 1 + (len(known) - 1) // _MOST_OF_SOURCE]
         vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
         made = SourceNeighbours.of(vectors, labels.values[known], task.maximize)
         with self._lock:

@@ -51,9 +51,10 @@ def from_neighbours(
     asked: Numbers = np.asarray(features, np.float64)
     told, spreads, strange = [], [], np.ones(len(asked), bool)
     for source in sources:
-        told.append(source.scale.moments(*source.nearest.predict(asked)))
+        means, deviations, unlike = source.nearest.judge(asked)
+        told.append(source.scale.moments(means, deviations))
         spreads.append(float(source.scale.oriented.std()))
-        strange &= source.nearest.unlike_known(asked)
+        strange &= unlike
     return _pooled(K_NEAREST, told, spreads, level, incumbent, maximize, strange)
 
 

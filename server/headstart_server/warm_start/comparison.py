@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +16,15 @@ from headstart_server.warm_start.sources import SourceScores, agreements, weigh_
 _MOST_JUDGED = 256
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A task and its sources in a space, the sources by task id, and ``similar``: the same, most similar first."""
+
+    target: Observations
+    sources: list[Observations]
+    similar: list[SimilarTask]
+
+
 class TaskComparison:
     """Thread-safe; keeps nothing itself."""
 
@@ -23,15 +32,12 @@ class TaskComparison:
         self._knowledge = knowledge
         self._prediction = prediction
 
-    def sources(self, namespace: str, target: Observations) -> list[Observations]:
-        """The other tasks with completed experiments in the space."""
-        observed = self._knowledge.tasks_observed(namespace, target.search_space_id)
-        return [o for o in observed if o.task.task_id != target.task.task_id and len(o.means.codes)]
-
-    def in_space(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> list[SimilarTask]:
-        """The sources, most similar first."""
+    def in_space(self, namespace: str, task_id: str, space_id: str) -> Compared:
+        """With the other tasks that have completed experiments in the space. Raises NotFound."""
+        target, observed, lens = self._knowledge.compared(namespace, task_id, space_id)
+        sources = [each for each in observed if len(each.means.codes)]
         scores = self._source_scores(namespace, target) if sources else {}
-        return weigh_sources(target, sources, scores, self._knowledge.lens(namespace))
+        return Compared(target, sources, weigh_sources(target, sources, scores, lens))
 
     def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
         """All other tasks of the namespace, most similar first. Raises NotFound.
@@ -44,9 +50,9 @@ class TaskComparison:
         measured: dict[str, Evidence] = {}
         profiles: dict[str, Evidence] = {}
         for name in spaces:
-            target = self._knowledge.observations(namespace, task_id, name)
+            target, observed, _ = self._knowledge.compared(namespace, task_id, name)
             if len(target.means.codes):
-                sources = self.sources(namespace, target)
+                sources = [each for each in observed if len(each.means.codes)]
                 _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target)))
             _keep_best(profiles, lens.profiles.agreements(task_id, name))
         others = [task for number, task in lens.tasks.items() if number != stored.id]

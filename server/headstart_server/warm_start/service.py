@@ -119,11 +119,9 @@ class WarmStartService:
         Fewer where the space or the pool is exhausted. Raises NotFound for an unknown task or space.
         """
         space = self._knowledge.search_space(namespace, space_id)
-        target = self._knowledge.observations(namespace, task_id, space_id)
-        sources = self.comparison.sources(namespace, target)
-        similar = self.comparison.in_space(namespace, target, sources)
-        gate = judge(similar)
-        ranking = self._ranking(sources, gate, pool)
+        compared = self.comparison.in_space(namespace, task_id, space_id)
+        gate = judge(compared.similar)
+        ranking = self._ranking(compared.sources, gate, pool)
         generator = random.Random(seed) if seed is not None else random.Random()
         share = self._exploration_share if exploration_share is None else exploration_share
         explorations = _explorations(count, share, generator)
@@ -131,7 +129,7 @@ class WarmStartService:
         def choose(connection: Connection) -> list[Suggestion]:
             recent = RecentSuggestions(connection, namespace, task_id, space_id)
             # Read again under the lock: what came in meanwhile must not be suggested either.
-            evaluated = self._knowledge.observations(namespace, task_id, space_id).fingerprints
+            evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
             chosen = _Choice({*evaluated, *recent.fingerprints()})
             chosen.take_transferred(ranking, self._recorded(namespace, space_id), pool, count - explorations)
             if pool:
@@ -142,14 +140,13 @@ class WarmStartService:
             return chosen.suggestions
 
         chosen = run_transaction(self._engine, choose)
-        suggestions, model_version, degraded = self._predicted(namespace, target, chosen)
-        return WarmStart(suggestions, similar, gate, model_version, degraded)
+        suggestions, model_version, degraded = self._predicted(namespace, compared.target, chosen)
+        return WarmStart(suggestions, compared.similar, gate, model_version, degraded)
 
     def explain(self, namespace: str, task_id: str, space_id: str) -> Explanation:
         """What ``propose`` would transfer first, and why; nothing is remembered of it. Raises NotFound."""
-        target = self._knowledge.observations(namespace, task_id, space_id)
-        sources = self.comparison.sources(namespace, target)
-        similar = self.comparison.in_space(namespace, target, sources)
+        compared = self.comparison.in_space(namespace, task_id, space_id)
+        target, sources, similar = compared.target, compared.sources, compared.similar
         gate = judge(similar)
         chosen = _Choice(set(target.fingerprints))
         recorded = self._recorded(namespace, space_id)
@@ -203,9 +200,7 @@ class WarmStartService:
             return suggestions, "", False
         queries = [Query(candidate=s.candidate, canonical=s.canonical) for s in suggestions]
         try:
-            answer = self._prediction.predict(
-                namespace, target.task.task_id, target.search_space_id, queries, INTERVAL_LEVEL
-            )
+            answer = self._prediction.predict_from(namespace, target, queries, INTERVAL_LEVEL)
         except FailedPrecondition:
             return suggestions, "", False
         with_predictions = [
@@ -246,10 +241,11 @@ class _Choice:
             if not batch:
                 return
             architectures = recorded([fingerprint for _, fingerprint in batch])
-            for code, fingerprint in batch:
+            evidence = ranking.evidence([code for code, _ in batch])
+            for (_, fingerprint), seen in zip(batch, evidence, strict=True):
                 # One whose last task was deleted meanwhile may be gone.
                 if fingerprint in architectures:
-                    self._add_transferred(architectures[fingerprint], own, ranking.evidence(code))
+                    self._add_transferred(architectures[fingerprint], own, seen)
 
     def _add_transferred(
         self, architecture: Architecture, own: Mapping[str, Candidate], evidence: tuple[SourceEvidence, ...]

@@ -52,15 +52,16 @@ class Standings:
     values: NDArray[np.float64]
     sequences: NDArray[np.int64]
 
-    def evidence(self, code: int) -> SourceEvidence | None:
+    def evidence(self, asked: Codes) -> Iterator[tuple[int, SourceEvidence]]:
+        """Of those of the asked architectures [m] that stand here, each with its place among them."""
         codes, places = self._by_code
-        place = int(np.searchsorted(codes, code))
-        if place == len(codes) or codes[place] != code:
-            return None
-        found = int(places[place])
-        return SourceEvidence(
-            self.task_id, int(self.sequences[found]), float(self.values[found]), float(self.quantiles[found])
-        )
+        if not len(codes):
+            return
+        nearest = np.minimum(np.searchsorted(codes, asked), len(codes) - 1)
+        for place in np.flatnonzero(codes[nearest] == asked).tolist():
+            found = places[nearest[place]]
+            sequence, value, quantile = self.sequences[found], self.values[found], self.quantiles[found]
+            yield place, SourceEvidence(self.task_id, int(sequence), float(value), float(quantile))
 
     @cached_property
     def _by_code(self) -> tuple[Codes, NDArray[np.int64]]:
@@ -130,14 +131,18 @@ class Ranking:
     def fingerprint(self, code: int) -> str:
         return self._names.name(code)
 
-    def evidence(self, code: int) -> tuple[SourceEvidence, ...]:
-        """What the sources saw of it, the heaviest source first."""
-        found = (source.evidence(code) for source in self._sources)
-        return tuple(evidence for evidence in found if evidence is not None)
+    def evidence(self, codes: Sequence[int]) -> list[tuple[SourceEvidence, ...]]:
+        """What the sources saw of each of them, the heaviest source first."""
+        found: list[list[SourceEvidence]] = [[] for _ in codes]
+        asked = np.array(codes, dtype=np.int64)
+        for source in self._sources:
+            for place, evidence in source.evidence(asked):
+                found[place].append(evidence)
+        return [tuple(evidence) for evidence in found]
 
     def __iter__(self) -> Iterator[Transferred]:
         for code, score in self.best_first():
-            yield Transferred(self.fingerprint(code), score, self.evidence(code))
+            yield Transferred(self.fingerprint(code), score, self.evidence([code])[0])
 
 
 def rank_transferred(
