@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -118,23 +118,26 @@ def stored(pair: tuple[Candidate, CanonicalCandidate]) -> Stored:
     )
 
 
-def architectures(space: SearchSpace, count: int, seed: str, processes: int) -> Iterator[list[Stored]]:
-    """Exactly ``count`` different architectures, in portions, from several processes."""
-    seen: set[str] = set()
+def architectures(
+    space: SearchSpace, count: int, seed: str, processes: int, known: Iterable[str] = ()
+) -> Iterator[list[Stored]]:
+    """Exactly ``count`` different architectures, none of the known ones, in portions, from several processes."""
+    seen = set(known)
+    wanted = len(seen) + count
     with ProcessPoolExecutor(processes) as executor:
         # A few more portions than needed, for those drawn twice.
         portions = executor.map(
             _portion, *zip(*((space, f"{seed}/{index}") for index in range(count // _PORTION + 4)), strict=True)
         )
         for portion in chain(portions):
-            fresh = [each for each in portion if each.fingerprint not in seen][: count - len(seen)]
+            fresh = [each for each in portion if each.fingerprint not in seen][: wanted - len(seen)]
             seen.update(each.fingerprint for each in fresh)
             if fresh:
                 yield fresh
-            if len(seen) == count:
+            if len(seen) == wanted:
                 executor.shutdown(cancel_futures=True)
                 return
-    raise AssertionError(f"only {len(seen)} different architectures of {count}")
+    raise AssertionError(f"only {len(seen)} different architectures of {wanted}")
 
 
 def _portion(space: SearchSpace, seed: str) -> list[Stored]:

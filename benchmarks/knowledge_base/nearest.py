@@ -193,7 +193,7 @@ def create(client: headstart.Client, space: SearchSpace) -> None:
 def load(progress: Progress, database: Database, space: SearchSpace, count: int, seed: str) -> None:
     bar = progress.add_task("writing records", total=count, note="")
     generator = random.Random(seed)
-    for portion in architectures(space, count, seed, os.cpu_count() or 1):
+    for portion in architectures(space, count, seed, os.cpu_count() or 1, database.fingerprints()):
         database.store(portion, generator)
         progress.advance(bar, len(portion))
 
@@ -356,7 +356,7 @@ def graph(console: Console, size: int, keep: list[Searched]) -> None:
                 time.sleep(1.0)
             load(progress, database, space, size - LABELS, "load-graph")
             begin = time.monotonic()
-            version = wait_for_index(progress, database, len(database.fingerprints()))
+            version = wait_for_index(progress, database, size)
             keep.append(ask(progress, client, database, space, version, time.monotonic() - begin))
             progress.console.print(line(keep[-1]))
             database.close()
@@ -429,12 +429,19 @@ def main() -> int:
     results: list[Searched] = []
     sizes = [size for size in (10_000, 100_000) if size < options.vectors] + [options.vectors]
     try:
-        graph(console, options.graph_vectors, results)
         structural(console, sizes, results)
+        save(options, results)
+        graph(console, options.graph_vectors, results)
     except (ServiceProblem, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
     print_table(console, results)
+    save(options, results)
+    console.print(f"Written: {options.results} and {options.image}")
+    return 0
+
+
+def save(options: argparse.Namespace, results: Sequence[Searched]) -> None:
     write_json(
         options.results,
         {
@@ -445,8 +452,6 @@ def main() -> int:
         },
     )
     draw_picture(options.image, results)
-    console.print(f"Written: {options.results} and {options.image}")
-    return 0
 
 
 if __name__ == "__main__":

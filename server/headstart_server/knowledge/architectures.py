@@ -6,13 +6,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Text, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
 from headstart_server.knowledge.tables import architectures, namespaces, search_spaces
 
 _HELD_OF_SPACE = 50_000
+
+# Made once: putting a statement together takes longer than the database takes to answer it.
+_BY_FINGERPRINT = (
+    select(architectures.c.id, architectures.c.fingerprint, architectures.c.candidate, architectures.c.canonical)
+    .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
+    .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+    .where(
+        namespaces.c.name == bindparam("namespace"),
+        search_spaces.c.name == bindparam("space"),
+        architectures.c.fingerprint == any_(bindparam("fingerprints", type_=ARRAY(Text))),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -36,16 +49,8 @@ def numbered_architectures(
     connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
 ) -> dict[str, tuple[int, Architecture]]:
     """The same with the numbers of their rows."""
-    rows = connection.execute(
-        select(architectures.c.id, architectures.c.fingerprint, architectures.c.candidate, architectures.c.canonical)
-        .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
-        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
-        .where(
-            namespaces.c.name == namespace,
-            search_spaces.c.name == space_id,
-            architectures.c.fingerprint.in_(list(fingerprints)),
-        )
-    )
+    names = {"namespace": namespace, "space": space_id, "fingerprints": list(fingerprints)}
+    rows = connection.execute(_BY_FINGERPRINT, names)
     return {
         row.fingerprint: (
             row.id,

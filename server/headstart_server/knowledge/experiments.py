@@ -8,13 +8,36 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import BigInteger, Connection, Row, Select, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from headstart.spaces import Candidate
 from headstart_server.knowledge.outcomes import Outcome, Status, full_training_clause
 from headstart_server.knowledge.stored_form import candidate_from_json
 from headstart_server.knowledge.tables import architectures, experiments, namespaces, search_spaces, tasks
 from headstart_server.runtime.errors import NotFound
+
+# Apart from the tasks, so that it is always read by the index of architectures, however many experiments there are.
+_tried = (
+    select(
+        experiments.c.architecture_id,
+        experiments.c.task_id,
+        experiments.c.sequence,
+        experiments.c.objective_value,
+        experiments.c.fidelity,
+    )
+    .where(
+        experiments.c.architecture_id == any_(bindparam("numbers", type_=ARRAY(BigInteger))),
+        experiments.c.status == Status.COMPLETED.value,
+    )
+    .cte("tried")
+    .prefix_with("MATERIALIZED")
+)
+_COMPLETED = (
+    select(_tried.c.architecture_id, tasks.c.name, tasks.c.maximize, _tried.c.sequence, _tried.c.objective_value)
+    .join(tasks, _tried.c.task_id == tasks.c.id)
+    .where(full_training_clause(tasks.c.max_fidelity, _tried.c.fidelity))
+)
 
 
 @dataclass(frozen=True)
@@ -56,27 +79,7 @@ def best_results(connection: Connection, space_id: str, numbers: Mapping[str, in
 
     ``numbers`` are the architectures' rows by fingerprint.
     """
-    # Apart from the tasks, so that it is always read by the index of architectures, however many experiments there are.
-    tried = (
-        select(
-            experiments.c.architecture_id,
-            experiments.c.task_id,
-            experiments.c.sequence,
-            experiments.c.objective_value,
-            experiments.c.fidelity,
-        )
-        .where(
-            experiments.c.architecture_id.in_(list(numbers.values())),
-            experiments.c.status == Status.COMPLETED.value,
-        )
-        .cte("tried")
-        .prefix_with("MATERIALIZED")
-    )
-    rows = connection.execute(
-        select(tried.c.architecture_id, tasks.c.name, tasks.c.maximize, tried.c.sequence, tried.c.objective_value)
-        .join(tasks, tried.c.task_id == tasks.c.id)
-        .where(full_training_clause(tasks.c.max_fidelity, tried.c.fidelity))
-    )
+    rows = connection.execute(_COMPLETED, {"numbers": list(numbers.values())})
     best: dict[int, dict[str, Result]] = {number: {} for number in numbers.values()}
     for row in rows:
         found = Result(row.name, space_id, row.sequence, row.objective_value, row.maximize)
