@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -148,5 +148,5 @@ def _experiment(row: dict[str, Any]) -> Experiment:
         ),
         row["decision_id"] or "",
         row["worker_id"] or "",
-        time,
+        None if time is None else time.astimezone(UTC),
     )
