@@ -12,7 +12,7 @@ from headstart.history.formats import Format
 from headstart.history.model import ExportReport, Progress, UsageProblem
 from headstart.values import Experiment, Task
 
-_PROGRESS_EVERY = 500
+_PROGRESS_EVERY = 32
 
 
 def export_history(
