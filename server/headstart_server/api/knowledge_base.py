@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from headstart import codec_answers
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
-from headstart_server.api import decode, encode
+from headstart_server.api import decode, encode, task_similarity
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
@@ -14,7 +13,6 @@ from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate
 from headstart_server.api.pagination import in_batches, page_name, page_of, page_size, page_token
 from headstart_server.assembly import Rooms
-from headstart_server.runtime.errors import Unimplemented
 
 _DEFAULT_COUNT = 10
 _MAX_COUNT = 1000
@@ -163,28 +161,18 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def SearchArchitectures(
         self, request: pb2.SearchArchitecturesRequest, context: Context
     ) -> pb2.SearchArchitecturesResponse:
-        return await self._models.run(context, lambda: search_architectures(self._rooms, request))
+        # Edit distances take seconds if they are allowed to: predictions must not wait for them.
+        slow = request.measure == pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE
+        threads = self._database if slow else self._models
+        return await threads.run(context, lambda: search_architectures(self._rooms, request))
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
-        def work() -> pb2.SearchTasksResponse:
-            namespace = namespace_of_caller()
-            count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
-            if request.search_space_id:
-                self._rooms.knowledge.search_space(namespace, request.search_space_id)
-            similar = self._rooms.warm_start.comparison.everywhere(
-                namespace, request.task_id, request.search_space_id or None
-            )
-            tasks = [codec_answers.similar_task_to_proto(encode.similar_task(task)) for task in similar[:count]]
-            return pb2.SearchTasksResponse(tasks=tasks)
-
-        return await self._database.run(context, work)
+        return await self._models.run(context, lambda: task_similarity.search_tasks(self._rooms, request))
 
     async def ListTaskClusters(
         self, request: pb2.ListTaskClustersRequest, context: Context
     ) -> pb2.ListTaskClustersResponse:
-        raise Unimplemented(
-            "ListTaskClusters is part of the contract but not answered by this version", "CLUSTERS_NOT_AVAILABLE"
-        )
+        return await self._database.run(context, lambda: task_similarity.list_task_clusters(self._rooms, request))
 
     async def GetPredictor(self, request: pb2.GetPredictorRequest, context: Context) -> pb2.GetPredictorResponse:
         def work() -> pb2.GetPredictorResponse:
@@ -195,6 +183,4 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         return await self._database.run(context, work)
 
     async def ExplainTask(self, request: pb2.ExplainTaskRequest, context: Context) -> pb2.ExplainTaskResponse:
-        raise Unimplemented(
-            "ExplainTask is part of the contract but not answered by this version", "EXPLANATION_NOT_AVAILABLE"
-        )
+        return await self._models.run(context, lambda: task_similarity.explain_task(self._rooms, request))

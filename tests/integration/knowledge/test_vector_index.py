@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import func, select
 
 from headstart.codec_spaces import candidate_to_proto
-from headstart.spaces import Candidate, nas_bench_201, sample
+from headstart.spaces import Candidate, Float, Parameter, SearchSpace, nas_bench_201, sample
+from headstart.spaces.validation import InvalidInput
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.assembly import Rooms, open_rooms
@@ -504,3 +505,30 @@ def test_other_measures_order_the_nearest_anew(rooms: Rooms, measure: str) -> No
     assert distances != [match.distance for match in search(rooms, candidates[7]).matches]
     if measure == "GRAPH_EDIT_DISTANCE":
         assert all(distance == int(distance) for distance in distances)
+
+
+@pytest.mark.parametrize("measure", ["OP_DISTRIBUTION", "GRAPH_EDIT_DISTANCE"])
+def test_measure_of_graphs_is_refused_where_there_are_none(rooms: Rooms, measure: str) -> None:
+    space = SearchSpace("rates", parameters=(Parameter("rate", Float(0.0, 1.0)),))
+    run_transaction(rooms.engine, lambda connection: rooms.knowledge.create_search_space(connection, "default", space))
+    request = pb2.SearchArchitecturesRequest(
+        search_space_id="rates",
+        candidate=candidate_to_proto(Candidate({"rate": 0.5})),
+        measure=pb2.ArchitectureMeasure.Value(f"ARCHITECTURE_MEASURE_{measure}"),
+    )
+    with pytest.raises(InvalidInput) as raised:
+        search_architectures(rooms, request)
+    assert [violation.field for violation in raised.value.violations] == ["measure"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 10.5, float("nan"), float("inf")])
+def test_time_limit_is_more_than_nothing_and_at_most_ten_seconds(rooms: Rooms, seconds: float) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        search(rooms, sample(SPACE, random.Random(0)), time_limit_seconds=seconds)
+    assert [violation.field for violation in raised.value.violations] == ["time_limit_seconds"]
+
+
+def test_unknown_measure_is_refused(rooms: Rooms) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        search(rooms, sample(SPACE, random.Random(0)), measure=99)
+    assert [violation.field for violation in raised.value.violations] == ["measure"]
