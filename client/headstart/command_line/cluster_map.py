@@ -198,6 +198,8 @@ def _draw_labels(figure: Figure, canvas: FigureCanvasAgg, axes: Axes, marks: Seq
             fontweight="bold" if mark.is_medoid else "normal",
             color="#333333",
             parse_math=False,
+            # Lines to other labels pass behind.
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             zorder=4,
         )
         extent = text.get_window_extent(renderer)

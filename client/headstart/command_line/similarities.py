@@ -31,6 +31,12 @@ _MATCH_COLUMNS = (
     Column("BEST RESULTS", wide=True),
     Column("CANDIDATE", wide=True),
 )
+_SIMILAR_COLUMNS = (
+    Column("SIMILAR TASK"),
+    Column("WEIGHT", number=True),
+    Column("RESTS ON", wide=True),
+    Column("WHAT TELLS MOST", wide=True),
+)
 
 similar = typer.Typer(help="What is like a task or an architecture.", no_args_is_help=True)
 
@@ -152,8 +158,8 @@ def clusters(
 
 
 def print_similar_tasks(found: Sequence[SimilarTask]) -> None:
-    rows = [(each.task_id, words.short(each.weight), words.basis(each)) for each in found]
-    print_table((Column("SIMILAR TASK"), Column("WEIGHT", number=True), Column("RESTS ON", wide=True)), rows)
+    rows = [(each.task_id, words.short(each.weight), words.basis(each), words.details(each)) for each in found]
+    print_table(_SIMILAR_COLUMNS, rows)
 
 
 def _candidate_of(client: Client, experiment_id: str, search_space_id: str) -> Candidate:

@@ -25,7 +25,11 @@ _STYLES = {"completed": "green", "failed": "red", "stopped": "yellow"}
 
 @dataclass(frozen=True)
 class Column:
-    """``number``: to the right. ``wide``: the first to be cut. ``prose``: never cut, but laid over several lines."""
+    """How its cells are set.
+
+    ``number``: to the right. ``wide``: the first to be cut, outside terminals only after 100 characters. ``prose``:
+    never cut, but laid over several lines.
+    """
 
     heading: str
     number: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
@@ -94,13 +94,12 @@ def estimate(expected: Estimate | None) -> str:
 
 
 def basis(similar: SimilarTask) -> str:
-    """What a similarity rests on; in brackets how many words, numbers or architectures, and what tells most."""
+    """What a similarity rests on; in brackets how many words, numbers or architectures."""
     return "; ".join(
-        f"{each.kind.name.lower().replace('_', ' ')} {each.value:.2f} ({_counted(each.count, each.details)})"
-        for each in similar.basis
+        f"{each.kind.name.lower().replace('_', ' ')} {each.value:.2f} ({each.count})" for each in similar.basis
     )
 
 
-def _counted(count: int, details: Iterable[str]) -> str:
-    told = ", ".join(details)
-    return f"{count}: {told}" if told else str(count)
+def details(similar: SimilarTask) -> str:
+    """What tells most in each of the things that a similarity rests on."""
+    return "; ".join(", ".join(each.details) for each in similar.basis if each.details)
