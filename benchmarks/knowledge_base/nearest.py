@@ -11,7 +11,7 @@ so that its index is made of the graph network's embeddings.
 Recall counts an answer as right when it is no farther than the tenth exact neighbour, as ties have no order
 (Aumueller et al., "ANN-Benchmarks", 2020, section 2.1).
 
-    python -m benchmarks.knowledge_base.nearest [--vectors 1000000] [--quick]
+    python -m benchmarks.knowledge_base.nearest [--vectors 1000000] [--data DIRECTORY] [--quick]
 
 writes benchmarks/results/knowledge_base_nearest.json and docs/img/knowledge_base_nearest.png.
 """
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ class Searched:
     embedding: str
     vectors: int
     dimensions: int
-    indexing_seconds: float
+    # None where they were in the index before.
+    indexing_seconds: float | None
     recall: float
     same: float
     p50: float
@@ -265,7 +267,12 @@ def exact(vectors: Floats, asked: Floats) -> tuple[list[set[int]], list[float]]:
 
 
 def ask(
-    progress: Progress, client: headstart.Client, database: Database, space: SearchSpace, version: str, seconds: float
+    progress: Progress,
+    client: headstart.Client,
+    database: Database,
+    space: SearchSpace,
+    version: str,
+    seconds: float | None,
 ) -> Searched:
     fingerprints, vectors, embed = embeddings(progress, database, space, version)
     candidates = queries(space, database.last_candidates(), set(fingerprints), QUERIES + WARM_UP)
@@ -305,34 +312,46 @@ def ask(
     )
 
 
-def structural(console: Console, sizes: Sequence[int], keep: list[Searched]) -> None:
-    """The same space at growing sizes."""
+def structural(console: Console, sizes: Sequence[int], data: Path | None, keep: list[Searched]) -> None:
+    """The same space at growing sizes; from those on that ``data`` holds already."""
     space = large_space("cells-structural")
-    with tempfile.TemporaryDirectory(prefix="headstart-", dir="/tmp") as name, bars(console) as progress:
-        directory = Path(name)
-        directory.chmod(0o711)
+    with _directory(data) as directory, bars(console) as progress:
         changes = {"HEADSTART_DATA_DIRECTORY": str(directory / "data"), **NO_TRAINING}
         with own_service(console.print, changes) as address, headstart.connect(address, timeout=60) as client:
             create(client, space)
             database = Database(directory / "data", space)
-            before = 0
             for size in sizes:
+                before = len(database.fingerprints())
+                if before > size:
+                    continue
                 progress.console.print(f"[bold]{size:,} architectures, structural embeddings")
                 load(progress, database, space, size - before, f"load-{size}")
                 begin = time.monotonic()
                 version = wait_for_index(progress, database, size)
-                keep.append(ask(progress, client, database, space, version, time.monotonic() - begin))
+                seconds = time.monotonic() - begin if size > before else None
+                keep.append(ask(progress, client, database, space, version, seconds))
                 progress.console.print(line(keep[-1]))
-                before = size
             database.close()
+
+
+@contextmanager
+def _directory(given: Path | None) -> Iterator[Path]:
+    """Where the databases lie: as given, and kept; or removed at the end."""
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.absolute()
+        return
+    # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
+    with tempfile.TemporaryDirectory(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None) as name:
+        # PostgreSQL runs as another user where this runs as root, and must pass.
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 def graph(console: Console, size: int, keep: list[Searched]) -> None:
     """A space whose index is made by its graph network."""
     space = large_space("cells-graph")
-    with tempfile.TemporaryDirectory(prefix="headstart-", dir="/tmp") as name, bars(console) as progress:
-        directory = Path(name)
-        directory.chmod(0o711)
+    with _directory(None) as directory, bars(console) as progress:
         changes = {"HEADSTART_DATA_DIRECTORY": str(directory / "data"), **ONE_TRAINING}
         with own_service(console.print, changes) as address, headstart.connect(address, timeout=60) as client:
             create(client, space)
@@ -363,10 +382,9 @@ def graph(console: Console, size: int, keep: list[Searched]) -> None:
 
 
 def line(found: Searched) -> str:
-    return (
-        f"recall@{NEIGHBOURS} {found.recall:.4f}, p50 {found.p50:.1f} ms, p95 {found.p95:.1f} ms, "
-        f"{found.degraded} degraded; indexed in {found.indexing_seconds:,.0f} s"
-    )
+    indexed = "" if found.indexing_seconds is None else f"; indexed in {found.indexing_seconds:,.0f} s after recording"
+    times = f"p50 {found.p50:.1f} ms, p95 {found.p95:.1f} ms"
+    return f"recall@{NEIGHBOURS} {found.recall:.4f}, {times}, {found.degraded} degraded{indexed}"
 
 
 def print_table(console: Console, results: Sequence[Searched]) -> None:
@@ -414,6 +432,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--vectors", type=int, default=1_000_000, help="architectures at the most (%(default)s)")
     parser.add_argument("--graph-vectors", type=int, default=50_000, help="of the space with a model (%(default)s)")
+    parser.add_argument("--data", type=Path, help="keep the databases of the large space there, and go on with them")
     parser.add_argument("--quick", action="store_true", help="5,000 architectures, and 3,000 with a model")
     parser.add_argument("--results", type=Path, default=RESULTS / "knowledge_base_nearest.json")
     parser.add_argument("--image", type=Path, default=IMAGES / "knowledge_base_nearest.png")
@@ -429,7 +448,7 @@ def main() -> int:
     results: list[Searched] = []
     sizes = [size for size in (10_000, 100_000) if size < options.vectors] + [options.vectors]
     try:
-        structural(console, sizes, results)
+        structural(console, sizes, options.data, results)
         save(options, results)
         graph(console, options.graph_vectors, results)
     except (ServiceProblem, headstart.HeadstartError) as problem:
