@@ -208,7 +208,7 @@ class Client:
         self,
         records: Iterable[Record],
         *,
-        chunk_size: int = 256,
+        chunk_size: int = 1_000,
         progress: Callable[[int], None] | None = None,
         stream_seconds: float = _STREAM_SECONDS,
     ) -> RecordedMany:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from headstart.v1 import meta_learning_service_pb2 as pb2
@@ -15,13 +17,21 @@ from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.knowledge.recording import Recorded
 from headstart_server.runtime import metrics
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import Unimplemented
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Decoded records of one request of a stream."""
+
+    number: int
+    namespace: str
+    records: list[NewExperiment]
 
 
 class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
@@ -69,38 +79,49 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     ) -> pb2.RecordExperimentResponse:
         def work() -> pb2.RecordExperimentResponse:
             namespace = namespace_of_caller()
-            records = decode.records(self._rooms.knowledge, namespace, [request], lambda _: "")
-            return encode.recorded(self._record(namespace, records)[0])
+            (record,) = decode.records(self._rooms.knowledge, namespace, [request], lambda _: "")
+            (answer,) = run_transaction(
+                self._rooms.engine, lambda connection: self._rooms.knowledge.record(connection, namespace, [record])
+            )
+            _count_recorded([record], [answer.already_known])
+            return encode.recorded(answer)
 
         return await self._database.run(context, work)
 
     async def RecordExperiments(
         self, requests: AsyncIterator[pb2.RecordExperimentsRequest], context: Context
     ) -> AsyncIterator[pb2.RecordExperimentsResponse]:
-        async for request in requests:
-            yield await self._database.run(context, _bound(self._record_chunk, request))
+        """While one chunk is being committed, the next is read and decoded."""
+        arriving = aiter(requests)
 
-    def _record_chunk(self, request: pb2.RecordExperimentsRequest) -> pb2.RecordExperimentsResponse:
+        async def arrive() -> _Chunk | None:
+            request = await anext(arriving, None)
+            return None if request is None else await self._database.run(context, _bound(self._decoded, request))
+
+        ahead = _begin(arrive())
+        try:
+            while (chunk := await ahead) is not None:
+                ahead = _begin(arrive())
+                yield await self._database.run(context, _bound(self._record_chunk, chunk))
+        finally:
+            ahead.cancel()
+
+    def _decoded(self, request: pb2.RecordExperimentsRequest) -> _Chunk:
         namespace = namespace_of_caller()
         decode.count(len(request.records), "records", None, decode.MAX_CANDIDATES)
         records = decode.records(self._rooms.knowledge, namespace, request.records, lambda i: f"records[{i}].")
-        answers = self._record(namespace, records)
-        known = sum(answer.already_known for answer in answers)
-        return pb2.RecordExperimentsResponse(
-            chunk=request.chunk, recorded_count=len(answers) - known, already_known_count=known
-        )
+        return _Chunk(request.chunk, namespace, records)
 
-    def _record(self, namespace: str, records: list[NewExperiment]) -> list[Recorded]:
-        answers = run_transaction(
-            self._rooms.engine, lambda connection: self._rooms.knowledge.record(connection, namespace, records)
+    def _record_chunk(self, chunk: _Chunk) -> pb2.RecordExperimentsResponse:
+        already_known = run_transaction(
+            self._rooms.engine,
+            lambda connection: self._rooms.knowledge.record_all(connection, chunk.namespace, chunk.records),
         )
-        metrics.RECORD_BATCH_ROWS.observe(len(records))
-        for record, answer in zip(records, answers, strict=True):
-            if answer.already_known:
-                metrics.EXPERIMENTS_REPEATED.inc()
-            else:
-                metrics.EXPERIMENTS_RECORDED.labels(record.outcome.status.name).inc()
-        return answers
+        _count_recorded(chunk.records, already_known)
+        known = sum(already_known)
+        return pb2.RecordExperimentsResponse(
+            chunk=chunk.number, recorded_count=len(already_known) - known, already_known_count=known
+        )
 
     async def SelectStrategy(self, request: pb2.SelectStrategyRequest, context: Context) -> pb2.SelectStrategyResponse:
         return await self._database.run(context, lambda: self._select(request))
@@ -126,6 +147,21 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         raise Unimplemented(
             "TransferArchitecture is part of the contract but not answered by this version", "TRANSFER_NOT_AVAILABLE"
         )
+
+
+def _begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task whose error is nobody's where nobody waits for it any more."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
+
+
+def _count_recorded(records: Sequence[NewExperiment], already_known: Sequence[bool]) -> None:
+    metrics.RECORD_BATCH_ROWS.observe(len(records))
+    metrics.EXPERIMENTS_REPEATED.inc(sum(already_known))
+    fresh = Counter(record.outcome.status for record, known in zip(records, already_known, strict=True) if not known)
+    for status, number in fresh.items():
+        metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
 
 
 def _bound(function: Callable[[Any], T], argument: Any) -> Callable[[], T]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from uuid import UUID
 
 import numpy as np
@@ -60,6 +61,10 @@ class NewExperiment:
 
     def content_hash(self) -> bytes:
         """Tells a repeated request from another request under the same id."""
+        return self._content_hash
+
+    @cached_property
+    def _content_hash(self) -> bytes:
         graph = self.candidate.graph
         content = (
             sorted(self.candidate.values.items()),

@@ -7,18 +7,18 @@ before it. A request id that is there already is answered from what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, func, select, tuple_, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from headstart_server.knowledge.experiment_rows import architecture_numbers, experiments_under, insert_experiments
 from headstart_server.knowledge.outcomes import NewExperiment, Status, is_full_training
 from headstart_server.knowledge.search_spaces import StoredSpace, find_search_space
-from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
-from headstart_server.knowledge.tables import architectures, experiments, outbox, task_summaries
+from headstart_server.knowledge.tables import experiments, task_summaries
 from headstart_server.knowledge.tasks import Incumbent, StoredTask, find_task, task_incumbent
 from headstart_server.runtime.errors import AlreadyExists, NotFound
 
@@ -46,6 +46,10 @@ class _Kept:
     already_known: bool
 
 
+# By request id: the hash of the content, and what is kept.
+Known = dict[UUID, tuple[bytes, _Kept]]
+
+
 def record(
     connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
 ) -> list[Recorded]:
@@ -54,16 +58,53 @@ def record(
     Raises NotFound for an unknown task or space, and AlreadyExists when a request id stands for another content.
     """
     answers: dict[int, Recorded] = {}
+    for group in _groups(connection, namespace, records, listeners):
+        answers.update(zip(group.positions, _answers(connection, group), strict=True))
+    return [answers[i] for i in range(len(records))]
+
+
+def record_all(
+    connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
+) -> list[bool]:
+    """The same without looking up what to tell of each: whether it was known already, in their order."""
+    answers: dict[int, bool] = {}
+    for group in _groups(connection, namespace, records, listeners):
+        answers.update(zip(group.positions, group.already_known(), strict=True))
+    return [answers[i] for i in range(len(records))]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The records of one task and space, their places among all, and what is now kept under their request ids."""
+
+    task: StoredTask
+    space: StoredSpace
+    positions: Sequence[int]
+    records: Sequence[NewExperiment]
+    known: Known
+
+    def already_known(self) -> list[bool]:
+        """Whether each was there before, or came before in the group."""
+        seen: set[UUID] = set()
+        found = []
+        for new in self.records:
+            found.append(self.known[new.request_id][1].already_known or new.request_id in seen)
+            seen.add(new.request_id)
+        return found
+
+
+def _groups(
+    connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
+) -> Iterator[_Group]:
+    """Record task by task and space by space, always in the same order."""
     order = sorted(range(len(records)), key=lambda i: (records[i].task_id, records[i].search_space_id))
     for (task_id, space_id), indices in groupby(order, lambda i: (records[i].task_id, records[i].search_space_id)):
         task = find_task(connection, namespace, task_id)
         space = find_search_space(connection, namespace, space_id)
         positions = list(indices)
         group = [records[i] for i in positions]
-        kept = _record_group(connection, namespace, task, space, group, listeners)
-        for position, answer in zip(positions, kept, strict=True):
-            answers[position] = answer
-    return [answers[i] for i in range(len(records))]
+        known = _record_group(connection, namespace, task, space, group, listeners)
+        yield _Group(task, space, positions, group, known)
 
 
 def _record_group(
@@ -73,7 +114,7 @@ def _record_group(
     space: StoredSpace,
     records: Sequence[NewExperiment],
     listeners: Sequence[Listener],
-) -> list[Recorded]:
+) -> Known:
     count = _lock_summary(connection, task.id, space.id)
     if count == 0:
         # Until now its full training could be changed, and may have been while this waited.
@@ -81,20 +122,17 @@ def _record_group(
     known = _known(connection, task.id, records)
     fresh = _first_of_each(record for record in records if record.request_id not in known)
     if fresh:
-        architecture_ids = _architecture_ids(connection, space.id, fresh)
-        for offset, new in enumerate(fresh, start=1):
-            known[new.request_id] = (
-                new.content_hash(),
-                _Kept(count + offset, architecture_ids[new.canonical.fingerprint], already_known=False),
-            )
+        numbers = architecture_numbers(connection, space.id, [(new.candidate, new.canonical) for new in fresh])
+        rows = []
+        for sequence, new in enumerate(fresh, start=count + 1):
+            number = numbers[new.canonical.fingerprint]
+            known[new.request_id] = (new.content_hash(), _Kept(sequence, number, already_known=False))
+            rows.append((sequence, number, new))
             for listener in listeners:
                 listener(connection, task.id, new)
-        connection.execute(
-            insert(experiments),
-            [_row(task, space.id, known[new.request_id][1], new) for new in fresh],
-        )
+        insert_experiments(connection, task, space.id, rows)
         _update_summary(connection, task, space.id, count, fresh)
-    return _answers(connection, task, space, records, known)
+    return known
 
 
 def _lock_summary(connection: Connection, task: int, space: int) -> int:
@@ -114,16 +152,9 @@ def _lock_summary(connection: Connection, task: int, space: int) -> int:
     return int(count)
 
 
-Known = dict[Any, tuple[bytes, _Kept]]
-
-
 def _known(connection: Connection, task: int, records: Sequence[NewExperiment]) -> Known:
     """What stands under these request ids. Raises AlreadyExists where it is not what is sent now."""
-    rows = connection.execute(
-        select(
-            experiments.c.request_id, experiments.c.content_hash, experiments.c.sequence, experiments.c.architecture_id
-        ).where(experiments.c.task_id == task, experiments.c.request_id.in_([r.request_id for r in records]))
-    )
+    rows = experiments_under(connection, task, [new.request_id for new in records])
     known: Known = {
         row.request_id: (bytes(row.content_hash), _Kept(row.sequence, row.architecture_id, already_known=True))
         for row in rows
@@ -139,70 +170,8 @@ def _known(connection: Connection, task: int, records: Sequence[NewExperiment]) 
     return known
 
 
-def _first_of_each(records: Any) -> list[NewExperiment]:
+def _first_of_each(records: Iterable[NewExperiment]) -> list[NewExperiment]:
     return list({record.request_id: record for record in reversed(list(records))}.values())[::-1]
-
-
-def _architecture_ids(connection: Connection, space: int, records: Sequence[NewExperiment]) -> Mapping[str, int]:
-    """Row numbers by fingerprint; new architectures are inserted and put into the outbox."""
-    by_fingerprint = {new.canonical.fingerprint: new for new in records}
-    rows = [
-        {
-            "search_space_id": space,
-            "fingerprint": fingerprint,
-            "candidate": candidate_to_json(by_fingerprint[fingerprint].candidate),
-            "canonical": canonical_to_json(by_fingerprint[fingerprint].canonical),
-            "node_count": node_count(by_fingerprint[fingerprint].canonical),
-        }
-        # Sorted, so that two transactions never wait for each other.
-        for fingerprint in sorted(by_fingerprint)
-    ]
-    columns = architectures.c
-    # Held until the end, against a task that is deleted meanwhile and would take them along; sorted as there.
-    find = (
-        select(columns.fingerprint, columns.id)
-        .where(columns.search_space_id == space, columns.fingerprint.in_(list(by_fingerprint)))
-        .order_by(columns.id)
-        .with_for_update(read=True, key_share=True)
-    )
-    found = {row.fingerprint: row.id for row in connection.execute(find)}
-    while missing := [row for row in rows if row["fingerprint"] not in found]:
-        statement = insert(architectures).on_conflict_do_nothing().returning(columns.id, columns.fingerprint)
-        inserted = connection.execute(statement, missing).all()
-        if inserted:
-            waiting = [
-                {"architecture_id": row.id, "search_space_id": space, "fingerprint": row.fingerprint}
-                for row in inserted
-            ]
-            connection.execute(insert(outbox), waiting)
-        # Those that another was first to insert are there now, or gone again with a task.
-        found = {row.fingerprint: row.id for row in connection.execute(find)}
-    return found
-
-
-def _row(task: StoredTask, space: int, kept: _Kept, new: NewExperiment) -> dict[str, Any]:
-    outcome = new.outcome
-    return {
-        "task_id": task.id,
-        "namespace_id": task.namespace_id,
-        "search_space_id": space,
-        "sequence": kept.sequence,
-        "request_id": new.request_id,
-        "content_hash": new.content_hash(),
-        "architecture_id": kept.architecture_id,
-        "candidate": candidate_to_json(new.candidate),
-        "status": outcome.status.value,
-        "objective_value": outcome.objective_value,
-        "fidelity": outcome.fidelity,
-        "metrics": dict(outcome.metrics),
-        "curve_fidelities": [fidelity for fidelity, _ in outcome.curve],
-        "curve_values": [value for _, value in outcome.curve],
-        "cost_seconds": outcome.cost_seconds,
-        "proxies": dict(outcome.proxies),
-        "seed": outcome.seed,
-        "decision_id": new.decision_id,
-        "worker_id": new.worker_id,
-    }
 
 
 def _update_summary(
@@ -233,33 +202,28 @@ def _update_summary(
         )
 
 
-def _answers(
-    connection: Connection, task: StoredTask, space: StoredSpace, records: Sequence[NewExperiment], known: Known
-) -> list[Recorded]:
+def _answers(connection: Connection, group: _Group) -> list[Recorded]:
+    task = group.task
     incumbent = task_incumbent(connection, task.id, task.task.maximize)
-    numbers = sorted({known[new.request_id][1].architecture_id for new in records})
+    kept = [group.known[new.request_id][1] for new in group.records]
+    numbers = sorted({each.architecture_id for each in kept})
     counts: dict[int, int] = {
         row.architecture_id: row.number
         for row in connection.execute(
             select(experiments.c.architecture_id, func.count().label("number"))
-            .where(tuple_(experiments.c.task_id, experiments.c.architecture_id).in_([(task.id, n) for n in numbers]))
+            .where(experiments.c.task_id == task.id, experiments.c.architecture_id.in_(numbers))
             .group_by(experiments.c.architecture_id)
         )
     }
-    answers = []
-    seen: set[Any] = set()
-    for new in records:
-        kept = known[new.request_id][1]
-        answers.append(
-            Recorded(
-                task_id=new.task_id,
-                search_space_id=new.search_space_id,
-                sequence=kept.sequence,
-                already_known=kept.already_known or new.request_id in seen,
-                fingerprint=new.canonical.fingerprint,
-                incumbent=incumbent,
-                equivalent_count=counts[kept.architecture_id],
-            )
+    return [
+        Recorded(
+            task_id=new.task_id,
+            search_space_id=new.search_space_id,
+            sequence=each.sequence,
+            already_known=already_known,
+            fingerprint=new.canonical.fingerprint,
+            incumbent=incumbent,
+            equivalent_count=counts[each.architecture_id],
         )
-        seen.add(new.request_id)
-    return answers
+        for new, each, already_known in zip(group.records, kept, group.already_known(), strict=True)
+    ]

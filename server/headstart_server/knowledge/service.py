@@ -157,6 +157,10 @@ class KnowledgeService:
         """Keep validated results, exactly once. Raises NotFound, AlreadyExists."""
         return recording.record(connection, namespace, records, self.listeners)
 
+    def record_all(self, connection: Connection, namespace: str, records: Sequence[NewExperiment]) -> list[bool]:
+        """The same, telling only whether each was known already. Raises NotFound, AlreadyExists."""
+        return recording.record_all(connection, namespace, records, self.listeners)
+
     def experiment(self, namespace: str, task_id: str, space_id: str, sequence: int) -> experiments.Experiment:
         """Raises NotFound."""
         with self._engine.connect() as connection:

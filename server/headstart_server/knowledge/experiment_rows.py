@@ -1,0 +1,156 @@
+"""How records become rows: many by one statement, which gets them as one JSON text.
+
+PostgreSQL reads a text of a thousand rows in a fraction of the time that it needs to parse a statement with a parameter
+for each of their columns. Numbers arrive exactly: JSON takes the shortest decimal that is the same float, and what JSON
+does not know (NaN, infinity) goes as a string, which the columns accept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, Row, TextClause, select, text
+
+from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
+from headstart_server.knowledge.tables import architectures
+from headstart_server.knowledge.tasks import StoredTask
+
+# Columns of a record's row, with the types that JSON is read as.
+_EXPERIMENT = {
+    "sequence": "bigint",
+    "request_id": "uuid",
+    "content_hash": "bytea",
+    "architecture_id": "bigint",
+    "candidate": "jsonb",
+    "status": "smallint",
+    "objective_value": "float8",
+    "fidelity": "float8",
+    "metrics": "jsonb",
+    "curve_fidelities": "float8[]",
+    "curve_values": "float8[]",
+    "cost_seconds": "float8",
+    "proxies": "jsonb",
+    "seed": "bigint",
+    "decision_id": "uuid",
+    "worker_id": "text",
+}
+_ARCHITECTURE = {"fingerprint": "text", "candidate": "jsonb", "canonical": "jsonb", "node_count": "integer"}
+
+
+def _from_json(columns: Mapping[str, str]) -> str:
+    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return f"json_to_recordset(CAST(:rows AS json)) AS sent ({typed})"
+
+
+_INSERT_EXPERIMENTS: TextClause = text(
+    f"INSERT INTO experiments (task_id, namespace_id, search_space_id, {', '.join(_EXPERIMENT)}) "
+    f"SELECT :task, :namespace, :space, {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
+)
+_INSERT_ARCHITECTURES: TextClause = text(
+    f"""
+    WITH fresh AS (
+        INSERT INTO architectures (search_space_id, {", ".join(_ARCHITECTURE)})
+        SELECT :space, {", ".join(_ARCHITECTURE)} FROM {_from_json(_ARCHITECTURE)}
+        ON CONFLICT DO NOTHING RETURNING id, search_space_id, fingerprint
+    ), told AS (
+        INSERT INTO outbox (architecture_id, search_space_id, fingerprint)
+        SELECT id, search_space_id, fingerprint FROM fresh
+    )
+    SELECT fingerprint, id FROM fresh
+    """
+)
+# By one look into the index for each: asked for many at once, the planner would rather read the whole partition.
+_EXPERIMENTS_UNDER: TextClause = text(
+    """
+    SELECT found.* FROM unnest(CAST(:request_ids AS uuid[])) AS asked (request_id)
+    CROSS JOIN LATERAL (
+        SELECT request_id, content_hash, sequence, architecture_id FROM experiments
+        WHERE task_id = :task AND request_id = asked.request_id OFFSET 0
+    ) AS found
+    """
+)
+
+
+def insert_experiments(
+    connection: Connection, task: StoredTask, space: int, rows: Iterable[tuple[int, int, NewExperiment]]
+) -> None:
+    """Rows are (sequence number, number of the architecture, record)."""
+    sent = orjson.dumps([_experiment(sequence, architecture, new) for sequence, architecture, new in rows])
+    of_all = {"task": task.id, "namespace": task.namespace_id, "space": space}
+    connection.execute(_INSERT_EXPERIMENTS, {**of_all, "rows": sent.decode()})
+
+
+def experiments_under(connection: Connection, task: int, request_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """request_id, content_hash, sequence and architecture_id of those that are there."""
+    listed = "{" + ",".join(map(str, request_ids)) + "}"
+    return connection.execute(_EXPERIMENTS_UNDER, {"task": task, "request_ids": listed}).all()
+
+
+def architecture_numbers(
+    connection: Connection, space: int, candidates: Sequence[tuple[Candidate, CanonicalCandidate]]
+) -> Mapping[str, int]:
+    """Row numbers by fingerprint; new architectures are inserted and put into the outbox.
+
+    Held until the transaction ends, against a task that is deleted meanwhile and would take them along.
+    """
+    # Of those that share a fingerprint the last; sorted, so that two transactions never wait for each other.
+    by_fingerprint = {canonical.fingerprint: (candidate, canonical) for candidate, canonical in candidates}
+    missing = sorted(by_fingerprint)
+    columns = architectures.c
+    find = (
+        select(columns.fingerprint, columns.id)
+        .where(columns.search_space_id == space, columns.fingerprint.in_(missing))
+        # The order in which a deletion locks them.
+        .order_by(columns.id)
+        .with_for_update(read=True, key_share=True)
+    )
+    found: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(find)}
+    while missing := [fingerprint for fingerprint in missing if fingerprint not in found]:
+        sent = orjson.dumps([_architecture(*by_fingerprint[fingerprint]) for fingerprint in missing])
+        inserted = connection.execute(_INSERT_ARCHITECTURES, {"space": space, "rows": sent.decode()})
+        found.update((row.fingerprint, row.id) for row in inserted)
+        if len(found) < len(by_fingerprint):
+            # Those that another was first to insert are there now, or gone again with a task.
+            found.update((row.fingerprint, row.id) for row in connection.execute(find))
+    return found
+
+
+def _architecture(candidate: Candidate, canonical: CanonicalCandidate) -> dict[str, Any]:
+    return {
+        "fingerprint": canonical.fingerprint,
+        "candidate": candidate_to_json(candidate),
+        "canonical": canonical_to_json(canonical),
+        "node_count": node_count(canonical),
+    }
+
+
+def _experiment(sequence: int, architecture: int, new: NewExperiment) -> dict[str, Any]:
+    outcome = new.outcome
+    return {
+        "sequence": sequence,
+        "request_id": str(new.request_id),
+        "content_hash": "\\x" + new.content_hash().hex(),
+        "architecture_id": architecture,
+        "candidate": candidate_to_json(new.candidate),
+        "status": outcome.status.value,
+        "objective_value": _number(outcome.objective_value),
+        "fidelity": outcome.fidelity,
+        "metrics": outcome.metrics,
+        "curve_fidelities": [fidelity for fidelity, _ in outcome.curve],
+        "curve_values": [_number(value) for _, value in outcome.curve],
+        "cost_seconds": outcome.cost_seconds,
+        "proxies": outcome.proxies,
+        "seed": outcome.seed,
+        "decision_id": None if new.decision_id is None else str(new.decision_id),
+        "worker_id": new.worker_id,
+    }
+
+
+def _number(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else str(value)
