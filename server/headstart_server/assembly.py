@@ -8,8 +8,10 @@ from sqlalchemy import Engine
 
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.task_map import TaskMap
 from headstart_server.prediction.scorer import LocalScorer, open_scorer
 from headstart_server.prediction.service import PredictionService
+from headstart_server.prediction.task_profiles import TaskProfiler
 from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.rewards import credit_decision
@@ -27,6 +29,8 @@ class Rooms:
     prediction: PredictionService
     warm_start: WarmStartService
     strategy: StrategyService
+    task_profiler: TaskProfiler
+    task_map: TaskMap
 
     def close(self) -> None:
         """End all connections."""
@@ -45,7 +49,15 @@ def open_rooms(settings: Settings) -> Rooms:
     warm_start = WarmStartService(
         engine, knowledge, prediction, settings.exploration_share, settings.suggestion_ttl_seconds
     )
-    return Rooms(engine, knowledge, prediction, warm_start, StrategyService(settings.decision_ttl_seconds))
+    return Rooms(
+        engine,
+        knowledge,
+        prediction,
+        warm_start,
+        StrategyService(settings.decision_ttl_seconds),
+        TaskProfiler(engine, knowledge, prediction),
+        TaskMap(engine, knowledge),
+    )
 
 
 def open_predictor(settings: Settings) -> tuple[Engine, LocalScorer]:

@@ -1,4 +1,4 @@
-"""The worker role: trains models and carries new architectures to the vector index.
+"""The worker role: trains models, carries new architectures to the vector index, and keeps the map of the tasks.
 
 Any number of workers may run: each piece of work is claimed by a lock in PostgreSQL that ends with its holder.
 """
@@ -13,14 +13,19 @@ import time
 
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.architecture_index import IndexUnavailable
+from headstart_server.knowledge.service import MAP_JOB
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_next
 from headstart_server.runtime.settings import Settings
 
 _TRAIN = "train"
+_PROFILE = "profile"
 _PAUSE_SECONDS = 5.0
 _SECONDS_BETWEEN_COUNTS = 5.0
+# Profiles and clusters follow what is recorded at their leisure.
+_SECONDS_BETWEEN_PROFILES = 5.0
+_SECONDS_BETWEEN_MAPS = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +72,7 @@ class Worker:
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
         self._counted_outbox = -math.inf
+        self._profiled = self._mapped = -math.inf
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
     def drain(self) -> None:
@@ -74,6 +80,7 @@ class Worker:
         while self.step():
             pass
         self._vectors.look_again()
+        self._profiled = self._mapped = -math.inf
         while self.step():
             pass
 
@@ -82,7 +89,7 @@ class Worker:
         failed: Exception | None = None
         busy = False
         # The index first: it is quick, and a search may wait for it.
-        for piece in (self._deliver, self._vectors.tend, self._build, self._train):
+        for piece in (self._deliver, self._vectors.tend, self._build, self._train, self._profile, self._map):
             try:
                 busy = piece() or busy
             except Exception as error:
@@ -115,6 +122,32 @@ class Worker:
         else:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
             metrics.MODEL_NUMBER.labels(job.namespace, job.subject).set(version.number)
+
+    def _profile(self) -> bool:
+        """Queue the search spaces where profiles of tasks are missing or old, and make those of one queued."""
+        if time.monotonic() - self._profiled > _SECONDS_BETWEEN_PROFILES:
+            self._profiled = time.monotonic()
+            with self._rooms.engine.begin() as connection:
+                for namespace, space_id in self._rooms.task_profiler.stale_spaces():
+                    enqueue(connection, Job(_PROFILE, namespace, space_id))
+        return run_next(self._rooms.engine, _PROFILE, self._profile_space)
+
+    def _profile_space(self, job: Job) -> None:
+        count = self._rooms.task_profiler.refresh(job.namespace, job.subject)
+        logger.info("made profiles of %d tasks in %s/%s", count, job.namespace, job.subject)
+
+    def _map(self) -> bool:
+        """Queue the namespaces whose tasks or profiles have changed, and cluster and map the tasks of one queued."""
+        if time.monotonic() - self._mapped > _SECONDS_BETWEEN_MAPS:
+            self._mapped = time.monotonic()
+            with self._rooms.engine.begin() as connection:
+                for namespace in self._rooms.task_map.stale_namespaces():
+                    enqueue(connection, Job(MAP_JOB, namespace, ""))
+        return run_next(self._rooms.engine, MAP_JOB, self._map_namespace)
+
+    def _map_namespace(self, job: Job) -> None:
+        count = self._rooms.task_map.refresh(job.namespace)
+        logger.info("tasks of %s are in %d clusters", job.namespace, count)
 
     def _deliver(self) -> bool:
         """Carry a batch of new and removed architectures to the vector index."""

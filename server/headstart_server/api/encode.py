@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from headstart import codec, codec_answers, codec_knowledge, codec_spaces, values
+from headstart import codec, codec_answers, codec_knowledge, codec_spaces, knowledge_values, values
 from headstart.v1 import experiment_pb2, knowledge_base_service_pb2, search_space_pb2, task_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart_server.knowledge import experiments, recording, similarity, tasks
 from headstart_server.knowledge.outcomes import Outcome
 from headstart_server.knowledge.search_spaces import StoredSpace
 from headstart_server.knowledge.service import Match
+from headstart_server.knowledge.task_map import TaskCluster
 from headstart_server.prediction.registry import ModelVersion
 from headstart_server.prediction.service import Answer, Prediction
 from headstart_server.strategy.service import Decision
-from headstart_server.warm_start.service import Suggestion, WarmStart
+from headstart_server.warm_start.gate import Gate
+from headstart_server.warm_start.service import Explanation, Suggestion, WarmStart
 
 
 def experiment_id(task_id: str, search_space_id: str, sequence: int) -> str:
@@ -101,23 +103,49 @@ def _outcome(outcome: Outcome) -> values.Outcome:
 
 def similar_task(similar: similarity.SimilarTask) -> values.SimilarTask:
     basis = tuple(
-        values.SimilarityBasis(values.SimilarityKind(evidence.basis.value), evidence.value, evidence.count)
+        values.SimilarityBasis(
+            values.SimilarityKind(evidence.basis.value), evidence.value, evidence.count, evidence.details
+        )
         for evidence in similar.evidence
     )
     return values.SimilarTask(similar.task_id, similar.weight, basis)
 
 
 def warm_start(answer: WarmStart, search_space_id: str, interval_level: float) -> meta_pb2.WarmStartResponse:
-    state = values.GateState.OPEN if answer.gate.open else values.GateState.CLOSED
     return codec_answers.warm_start_to_proto(
         values.WarmStart(
             suggestions=tuple(_suggestion(s, search_space_id, interval_level) for s in answer.suggestions),
             similar_tasks=tuple(similar_task(similar) for similar in answer.similar_tasks),
-            gate=values.Gate(state, answer.gate.reason),
+            gate=_gate(answer.gate),
             model_version=answer.model_version,
             degraded=answer.degraded,
         )
     )
+
+
+def task_cluster(cluster: TaskCluster) -> knowledge_values.TaskCluster:
+    return knowledge_values.TaskCluster(
+        name=cluster.name,
+        task_ids=cluster.task_ids,
+        description=cluster.description,
+        positions=tuple(knowledge_values.TaskPosition(x, y) for x, y in cluster.positions),
+        medoid_task_id=cluster.medoid,
+        silhouette=cluster.silhouette,
+        update_time=cluster.updated_at,
+    )
+
+
+def explanation(answer: Explanation, search_space_id: str, interval_level: float) -> knowledge_values.Explanation:
+    return knowledge_values.Explanation(
+        similar_tasks=tuple(similar_task(similar) for similar in answer.similar_tasks),
+        gate=_gate(answer.gate),
+        explanation=answer.text,
+        suggestions=tuple(_suggestion(s, search_space_id, interval_level) for s in answer.suggestions),
+    )
+
+
+def _gate(gate: Gate) -> values.Gate:
+    return values.Gate(values.GateState.OPEN if gate.open else values.GateState.CLOSED, gate.reason)
 
 
 def _suggestion(suggestion: Suggestion, search_space_id: str, interval_level: float) -> values.Suggestion:

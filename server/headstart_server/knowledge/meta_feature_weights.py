@@ -50,15 +50,20 @@ class Learned:
 
 def learn(tasks: Sequence[Task], pairs: Sequence[Pair]) -> Learned:
     """From pairs of these tasks. Numbers and words that all tasks share tell nothing and get no weight."""
-    names, columns = _columns(tasks, pairs)
     involved = {place for pair in pairs for place in (pair.one, pair.other)}
-    if len(involved) < _LEAST_TASKS or not names:
+    if len(involved) < _LEAST_TASKS:
+        return Learned({}, {}, len(pairs))
+    names, columns = _columns(tasks, pairs)
+    if not names:
         return Learned({}, {}, len(pairs))
     wanted = np.array([pair.agreement for pair in pairs])
     trust = np.array([pair.strength / (pair.strength + 10.0) for pair in pairs])
     folds = np.array([[pair.one % _FOLDS, pair.other % _FOLDS] for pair in pairs])
     errors = [_held_out_error(columns, wanted, trust, folds, len(involved), pull) for pull in _PULLS]
-    coefficients = _fit(columns, wanted, trust, len(involved), _PULLS[int(np.argmin(errors))])
+    # What is right of few tasks by a hair is right by chance.
+    best = int(np.argmin(errors))
+    pull = _PULLS[best] if errors[best] < errors[-1] * (1 - 1 / len(involved)) else _PULLS[-1]
+    coefficients = _fit(columns, wanted, trust, len(involved), pull)
     words = _around_one({n.removeprefix(_WORD): c for n, c in zip(names, coefficients, strict=True) if n[0] == "w"})
     numbers = _around_one({n.removeprefix(_NUMBER): c for n, c in zip(names, coefficients, strict=True) if n[0] == "n"})
     return Learned(words, numbers, len(pairs))
@@ -95,7 +100,7 @@ def _columns(tasks: Sequence[Task], pairs: Sequence[Pair]) -> tuple[list[str], N
     features = MetaFeatures.of(tasks)
     names = [_NUMBER + name for name in features.names]
     places = features.places(tasks)
-    parts = [np.exp(-np.abs(places[one] - places[other]))] if len(pairs) else []
+    parts = [np.exp(-np.abs(places[one] - places[other]))]
     for key in sorted({key for task in tasks for key in task.descriptor}):
         words = np.array([task.descriptor.get(key, "") for task in tasks], dtype=object)
         missing = np.array([key not in task.descriptor for task in tasks])

@@ -1,4 +1,4 @@
-"""How tasks behave: predicted normal scores of the same probe architectures, kept in ``task_embeddings``.
+"""How tasks behave: predicted ranks of the same probe architectures as scores, kept in ``task_embeddings``.
 
 Tasks with other data but alike behaviour have profiles that rank the probes alike. Who predicts them is decided by the
 worker (``prediction.task_profiles``); here they are kept, read and compared.
@@ -22,7 +22,10 @@ from headstart_server.knowledge.tables import namespaces, search_spaces, task_em
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """``scores`` float32 [probes]; it was predicted when the task had ``experiment_count`` experiments."""
+    """``scores`` float32 [probes], none where too little is known to predict any.
+
+    It was predicted when the task had ``experiment_count`` experiments in the space.
+    """
 
     task_id: str
     search_space_id: str
@@ -49,7 +52,7 @@ class Profiles:
     def agreements(self, task_id: str, space_id: str) -> dict[str, Evidence]:
         """Kendall's tau between the profile of a task and those of all others in the space, by their ids."""
         own = self.of(task_id, space_id)
-        if own is None:
+        if own is None or not len(own.scores):
             return {}
         task_ids, signs = self._comparable(space_id, own.version)
         place = task_ids.index(task_id)
@@ -67,7 +70,7 @@ class Profiles:
             chosen = [
                 profile
                 for (_, space), profile in sorted(self.by_key.items())
-                if space == space_id and profile.version == version
+                if space == space_id and profile.version == version and len(profile.scores)
             ]
             task_ids = tuple(profile.task_id for profile in chosen)
             self._signs[key] = (task_ids, np.stack([pair_signs(profile.scores) for profile in chosen]))
@@ -119,7 +122,7 @@ def write_profiles(connection: Connection, namespace: str, profiles: Sequence[Pr
             .join(namespaces)
             .where(namespaces.c.name == namespace, tasks.c.name.in_([profile.task_id for profile in profiles]))
             .order_by(tasks.c.id)
-            .with_for_update(of=tasks, key_share=True)
+            .with_for_update(of=tasks, key_share=True, read=True)
         )
     }
     spaces = {

@@ -34,6 +34,10 @@ from headstart_server.knowledge.observations import ObservationCache, Observatio
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
 from headstart_server.knowledge.vector_search import VectorSearch
+from headstart_server.runtime.jobs import Job, enqueue
+
+# Clusters and map of a namespace's tasks are to be made again.
+MAP_JOB = "map"
 
 _CANONICAL_CACHE = 200_000
 
@@ -129,7 +133,10 @@ class KnowledgeService:
 
     def delete_task(self, connection: Connection, namespace: str, task_id: str) -> int:
         """Returns how many experiments went with it. Raises NotFound."""
-        return tasks.delete_task(connection, namespace, task_id)
+        removed = tasks.delete_task(connection, namespace, task_id)
+        # Nothing is left of it that would tell the worker.
+        enqueue(connection, Job(MAP_JOB, namespace, ""))
+        return removed
 
     def stored_task(self, namespace: str, task_id: str) -> tasks.StoredTask:
         """Raises NotFound."""

@@ -82,14 +82,16 @@ def weight_of(evidence: Sequence[Evidence]) -> float:
     prior = sum(priors) / len(priors) if priors else _UNKNOWN
     total, strength = _PRIOR_STRENGTH * prior, _PRIOR_STRENGTH
     for each in evidence:
-        if each.basis is Basis.PERFORMANCE_PROFILE:
-            counts_for = min(_PROFILE_STRENGTH, each.count / 4)
-        elif each.basis is Basis.MEASURED_AGREEMENT:
-            counts_for = float(each.count)
-        else:
-            continue
+        counts_for = strength_of(each)
         total, strength = total + counts_for * each.value, strength + counts_for
     return min(1.0, max(0.0, total / strength))
+
+
+def strength_of(evidence: Evidence) -> float:
+    """What it counts for, in architectures measured on both tasks; 0 of words and numbers, which are the prior."""
+    if evidence.basis is Basis.PERFORMANCE_PROFILE:
+        return min(_PROFILE_STRENGTH, evidence.count / 4)
+    return float(evidence.count) if evidence.basis is Basis.MEASURED_AGREEMENT else 0.0
 
 
 def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> Evidence | None:

@@ -174,7 +174,7 @@ task_embeddings = Table(
     metadata,
     Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
-    # Of the probes and of what predicted them: only profiles of one version are comparable.
+    # Of the probes: only profiles of one version are comparable.
     Column("version", Text, nullable=False),
     Column("profile", ARRAY(REAL), nullable=False),
     # So many experiments were known when it was made.

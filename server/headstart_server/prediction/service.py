@@ -176,6 +176,25 @@ class PredictionService:
             return None
         return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
 
+    def head_scores(
+        self, namespace: str, search_space_id: str, canonicals: Sequence[CanonicalCandidate]
+    ) -> SourceScores | None:
+        """What every head of the space's model says of any candidates; None as for ``source_scores``."""
+        version = self._serving(namespace, search_space_id)
+        if version is None:
+            return None
+        try:
+            heads, _ = self._known_to(version)
+            scores = self._unseen_scores(version, canonicals)
+        except (Unavailable, NotFound) as error:
+            _log.warning("no scores from model %s: %s", version.name, error)
+            return None
+        return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
+
+    def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
+        """Of a space. Raises NotFound."""
+        return self._features_of(namespace, search_space_id)
+
     # The vector index and what stands in for it
 
     def choose_embedding(self, namespace: str, search_space_id: str, held: str | None) -> str:

@@ -1,0 +1,182 @@
+"""Predicts how each task would rank the same probe architectures of a space: its performance profile.
+
+Where the serving model has a head for the task, the head predicts; otherwise a Gaussian process over structural
+features, fitted to the task's own results. Probes are drawn from the declared space by a fixed seed; where a space only
+takes explicit graphs, they are the first that were recorded. A profile is made again when the model is a newer one, or
+when the task has a fifth more experiments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, Engine, func, or_, select
+
+from headstart.spaces import CanonicalCandidate, SearchSpace, canonicalize, sample
+from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.profiles import Profile, write_profiles
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.tables import (
+    architectures,
+    namespaces,
+    search_spaces,
+    task_embeddings,
+    task_summaries,
+    tasks,
+)
+from headstart_server.prediction.gaussian_process import GaussianProcess, Numbers
+from headstart_server.prediction.labels import labels_of
+from headstart_server.prediction.normal_scores import normal_scores
+from headstart_server.prediction.service import PredictionService, SourceScores
+from headstart_server.prediction.tables import model_versions
+from headstart_server.runtime.database import run_transaction
+
+# Distinct completed architectures that a task's own profile rests on, at least; and at most, evenly drawn.
+LEAST_RESULTS = 10
+_MOST_RESULTS = 300
+_PROBES = 256
+_FRUITLESS_DRAWS = 300
+_GROWTH = 1.2
+_SEED = "probes-1"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """``version`` changes with the architectures."""
+
+    version: str
+    candidates: tuple[CanonicalCandidate, ...]
+
+
+class TaskProfiler:
+    """Makes the profiles of all tasks of a space."""
+
+    def __init__(self, engine: Engine, knowledge: KnowledgeService, prediction: PredictionService) -> None:
+        self._engine = engine
+        self._knowledge = knowledge
+        self._prediction = prediction
+        self._drawn: dict[tuple[str, str], Probes] = {}
+
+    def stale_spaces(self) -> list[tuple[str, str]]:
+        """Namespace and search space id, where a profile is missing or older than what is known."""
+        with self._engine.connect() as connection:
+            return _stale(connection)
+
+    def refresh(self, namespace: str, space_id: str) -> int:
+        """Make the profiles that are missing or old; how many tasks were looked at."""
+        with self._engine.connect() as connection:
+            wanted = {task for ns, space, task in _stale_tasks(connection) if (ns, space) == (namespace, space_id)}
+        probes = self._probes(namespace, space_id)
+        heads = self._prediction.head_scores(namespace, space_id, probes.candidates)
+        made = [
+            self._profile(namespace, observations, probes, heads)
+            for observations in self._knowledge.tasks_observed(namespace, space_id)
+            if observations.task.task_id in wanted
+        ]
+        run_transaction(self._engine, lambda connection: write_profiles(connection, namespace, made))
+        return len(made)
+
+    def _profile(
+        self, namespace: str, observations: Observations, probes: Probes, heads: SourceScores | None
+    ) -> Profile:
+        """Without scores where there is too little to predict from."""
+        task_id, space_id = observations.task.task_id, observations.search_space_id
+        if heads is not None and task_id in heads.task_ids:
+            scores: Numbers | None = heads.scores[:, heads.task_ids.index(task_id)]
+        else:
+            scores = self._from_own_results(namespace, observations, probes)
+        told = np.empty(0) if scores is None or len(probes.candidates) < 2 else scores
+        return Profile(task_id, space_id, probes.version, told.astype(np.float32), observations.count)
+
+    def _from_own_results(self, namespace: str, observations: Observations, probes: Probes) -> Numbers | None:
+        labels = labels_of(observations)
+        finite = np.flatnonzero(np.isfinite(labels.values))
+        finite = finite[np.unique(np.linspace(0, len(finite) - 1, min(len(finite), _MOST_RESULTS)).astype(int))]
+        names = [labels.fingerprints[place] for place in finite]
+        recorded = self._knowledge.architectures(namespace, observations.search_space_id, names)
+        known = [place for place in finite.tolist() if labels.fingerprints[place] in recorded]
+        if len(known) < LEAST_RESULTS:
+            return None
+        features = self._prediction.features(namespace, observations.search_space_id)
+        vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
+        targets = normal_scores(labels.values[known], observations.task.maximize)
+        process = GaussianProcess(vectors.astype(np.float64), np.zeros((len(known), 0)), targets)
+        asked = features.vectors(probes.candidates).astype(np.float64)
+        return process.predict(asked, np.zeros((len(asked), 0)))[0]
+
+    def _probes(self, namespace: str, space_id: str) -> Probes:
+        space = self._knowledge.search_space(namespace, space_id)
+        if space.explicit_graphs:
+            return self._recorded_probes(namespace, space_id)
+        key = (namespace, space_id)
+        if key not in self._drawn:
+            self._drawn[key] = drawn_probes(space)
+        return self._drawn[key]
+
+    def _recorded_probes(self, namespace: str, space_id: str) -> Probes:
+        first = (
+            select(architectures.c.fingerprint)
+            .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
+            .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+            .where(namespaces.c.name == namespace, search_spaces.c.name == space_id)
+            .order_by(architectures.c.id)
+            .limit(_PROBES)
+        )
+        with self._engine.connect() as connection:
+            names = list(connection.execute(first).scalars())
+        recorded = self._knowledge.architectures(namespace, space_id, names)
+        return _versioned([recorded[name].canonical for name in names if name in recorded])
+
+
+def drawn_probes(space: SearchSpace) -> Probes:
+    """Distinct architectures of a declared space: the same ones every time, all of them where there are few."""
+    generator = random.Random(f"{_SEED}/{space.search_space_id}")
+    found: dict[str, CanonicalCandidate] = {}
+    fruitless = 0
+    while len(found) < _PROBES and fruitless < _FRUITLESS_DRAWS:
+        canonical = canonicalize(space, sample(space, generator))
+        fruitless = fruitless + 1 if canonical.fingerprint in found else 0
+        found[canonical.fingerprint] = canonical
+    return _versioned(list(found.values()))
+
+
+def _versioned(candidates: Sequence[CanonicalCandidate]) -> Probes:
+    digest = hashlib.sha256("".join(candidate.fingerprint for candidate in candidates).encode()).hexdigest()
+    return Probes(f"{_SEED}/{digest[:16]}", tuple(candidates))
+
+
+def _stale(connection: Connection) -> list[tuple[str, str]]:
+    return sorted({(namespace, space) for namespace, space, _ in _stale_tasks(connection)})
+
+
+def _stale_tasks(connection: Connection) -> list[tuple[str, str, str]]:
+    """Namespace, search space and task of every profile that is missing or old."""
+    newest = select(func.max(model_versions.c.created_at)).where(
+        model_versions.c.search_space_id == search_spaces.c.id, model_versions.c.state == "SERVING"
+    )
+    query = (
+        select(namespaces.c.name, search_spaces.c.name, tasks.c.name)
+        .select_from(task_summaries)
+        .join(tasks, task_summaries.c.task_id == tasks.c.id)
+        .join(search_spaces, task_summaries.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, tasks.c.namespace_id == namespaces.c.id)
+        .join(
+            task_embeddings,
+            (task_embeddings.c.task_id == task_summaries.c.task_id)
+            & (task_embeddings.c.search_space_id == task_summaries.c.search_space_id),
+            isouter=True,
+        )
+        .where(
+            task_summaries.c.completed_count >= LEAST_RESULTS,
+            or_(
+                task_embeddings.c.task_id.is_(None),
+                task_summaries.c.experiment_count >= _GROWTH * task_embeddings.c.experiment_count,
+                task_embeddings.c.updated_at < newest.scalar_subquery(),
+            ),
+        )
+    )
+    return [(namespace, space, task) for namespace, space, task in connection.execute(query)]
