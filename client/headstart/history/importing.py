@@ -17,7 +17,7 @@ from headstart.history.checking import Unfit, to_record
 from headstart.history.model import MAX_LISTED, ImportReport, Note, Progress, Run, Say, UsageProblem
 from headstart.history.sources import History
 from headstart.history.space_derivation import SpaceDerivation
-from headstart.spaces.declaration import SearchSpace
+from headstart.spaces.declaration import Categorical, Integer, Parameter, SearchSpace
 from headstart.spaces.validation import InvalidInput, is_slug, space_violations
 from headstart.values import Experiment, ExperimentStatus, Record, Task
 
@@ -155,6 +155,10 @@ def import_history(
         space = service.create_space(space)
     else:
         space = existing
+    if dry_run:
+        say(f"search space {space.search_space_id!r}, {'as it is there' if existing else 'derived'}:")
+        for parameter in space.parameters:
+            say(f"  {_told(parameter)}")
     tally = Tally()
     sender = Sender(client, tally, chunk_size, dry_run)
     for entry in history.runs():
@@ -194,6 +198,21 @@ def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
     if problems:
         raise UsageProblem(f"the runs make no search space: {'; '.join(problems[:5])}")
     return space, count
+
+
+def _told(parameter: Parameter) -> str:
+    """A parameter in a line: what a person checks before an import."""
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        choices = ", ".join(map(repr, domain.choices[:12]))
+        told = f"one of {choices}" + (f" and {len(domain.choices) - 12} more" if len(domain.choices) > 12 else "")
+    else:
+        kind = "integer" if isinstance(domain, Integer) else "float"
+        told = f"{kind} {domain.lower:g} to {domain.upper:g}" + (", logarithmic" if domain.logarithmic else "")
+    condition = parameter.condition
+    if condition is None:
+        return f"{parameter.name}: {told}"
+    return f"{parameter.name}: {told}, where {condition.parameter} is {', '.join(map(repr, condition.values[:12]))}"
 
 
 class Service:

@@ -125,7 +125,10 @@ def test_a_file_that_grew_and_moved_adds_only_what_is_new(client: headstart.Clie
 
 
 def test_a_dry_run_tells_all_and_sends_nothing(client: headstart.Client, files: Files) -> None:
-    report = run_import(client, "csv", files.table([HEADING, *LINES]), mapping=files.mapping(), dry_run=True)
+    told: list[str] = []
+    table = files.table([HEADING, *LINES])
+    report = run_import(client, "csv", table, mapping=files.mapping(), dry_run=True, say=told.append)
+    assert told[:2] == [f"search space {files.space!r}, derived:", "  lr: float 0.001 to 0.1, logarithmic"]
     assert report.dry_run and report.recorded_count + report.skipped_count == len(LINES)
     domains = {parameter.name: parameter.domain for parameter in report.spaces[0].parameters}
     assert domains["lr"] == Float(0.001, 0.1, True)
