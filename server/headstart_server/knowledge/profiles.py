@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,11 @@ class Profile:
     scores: NDArray[np.float32]
     experiment_count: int
     updated_at: datetime | None = None
+
+    @cached_property
+    def signs(self) -> NDArray[np.float32]:
+        """Of all pairs of probes, as ``pair_signs`` has it."""
+        return pair_signs(self.scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +79,7 @@ class Profiles:
                 if space == space_id and profile.version == version and len(profile.scores)
             ]
             task_ids = tuple(profile.task_id for profile in chosen)
-            self._signs[key] = (task_ids, np.stack([pair_signs(profile.scores) for profile in chosen]))
+            self._signs[key] = (task_ids, np.stack([profile.signs for profile in chosen]))
         return self._signs[key]
 
 
