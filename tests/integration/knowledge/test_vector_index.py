@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import chromadb
 import chromadb.config
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import Candidate, Float, Parameter, SearchSpace, nas_bench_201, sample
@@ -490,6 +491,28 @@ def test_without_the_index_the_architectures_recorded_last_are_compared(rooms: R
     assert len(search(rooms, old[-1], count=100).matches) == 25
     new = record(rooms, 10, seed=4)
     assert search(rooms, new[0]).matches[0].distance == 0.0
+
+
+@pytest.mark.parametrize("degraded", [False, True])
+def test_search_reads_no_table_whole(rooms: Rooms, degraded: bool) -> None:
+    candidates = record(rooms, 40)
+    if not degraded:
+        drain(keeper_of(rooms))
+    statements: list[tuple[str, object]] = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        statements.append((statement, parameters))
+
+    event.listen(rooms.engine, "before_cursor_execute", note)
+    assert search(rooms, candidates[0]).degraded == degraded
+    event.remove(rooms.engine, "before_cursor_execute", note)
+    assert len(statements) >= 3
+    with rooms.engine.connect() as connection:
+        # With so few rows reading all would be right; without that choice the plans show whether an index serves.
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        for statement, parameters in statements:
+            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+            assert not re.search(r"Seq Scan on (experiments|architectures|outbox)", plan), plan
 
 
 @pytest.mark.parametrize("measure", ["OP_DISTRIBUTION", "GRAPH_EDIT_DISTANCE"])
