@@ -31,15 +31,13 @@ from scipy.stats import spearmanr
 import headstart
 from benchmarks.progress import bars
 from benchmarks.report import IMAGES, RESULTS, Spread, bootstrap, commit, machine, write_json
-from benchmarks.service import ServiceProblem, add_address_option, running_service, wait_for_predictor
+from benchmarks.service import ServiceProblem, add_address_option, running_service
 from benchmarks.tables import MissingTable, Table, nas_bench_graph_table
 from benchmarks.tables.nas_bench_graph import SHARED_SPACE_DATASETS
 from headstart.spaces import Candidate, canonicalize, enumerate_space
 from headstart.values import Record, SimilarityKind, SimilarTask, Task, completed
 
 PROFILE_SECONDS = 300.0
-# The worker looks for old profiles every five seconds: what stayed the same for longer is final.
-SETTLED_SECONDS = 12.0
 
 BEFORE = "words and numbers, nothing recorded"
 ORDER = "order of the answer"
@@ -96,8 +94,8 @@ def measure(
         step("recording")
         drawn = random.Random(f"similarity/{seed}").sample(known.candidates, observations)
         record(client, known.tables, tasks, space.search_space_id, drawn)
-        step("training")
-        answers = settled(client, tasks, space.search_space_id, observations * len(tasks))
+        step("profiles")
+        answers = profiled(client, tasks, space.search_space_id)
         told |= {name: matrix(tasks, evidence(answers, kind)) for kind, name in NAMES.items()}
         told[ORDER] = matrix(tasks, weights(answers))
     finally:
@@ -122,25 +120,16 @@ def record(
     client.record_many(records, chunk_size=len(records))
 
 
-def settled(
-    client: headstart.Client, tasks: Sequence[Task], space_id: str, experiments: int
-) -> dict[str, list[SimilarTask]]:
-    """What the service says once its model is trained and the profiles follow from it."""
-    if wait_for_predictor(client, space_id, 1, PROFILE_SECONDS) is None:
-        raise ServiceProblem(f"no model of {space_id} from {experiments} experiments: is a worker running?")
+def profiled(client: headstart.Client, tasks: Sequence[Task], space_id: str) -> dict[str, list[SimilarTask]]:
+    """What the service says once its worker has made the profiles of all tasks."""
     deadline = time.monotonic() + PROFILE_SECONDS
-    before: Told = {}
-    since = time.monotonic()
     while time.monotonic() < deadline:
         answers = ask(client, tasks, space_id)
         profiles = evidence(answers, SimilarityKind.PERFORMANCE_PROFILE)
-        if profiles != before:
-            before, since = profiles, time.monotonic()
-        complete = all(len(of_task) == len(tasks) - 1 for of_task in profiles.values())
-        if complete and time.monotonic() - since > SETTLED_SECONDS:
+        if all(len(of_task) == len(tasks) - 1 for of_task in profiles.values()):
             return answers
         time.sleep(1.0)
-    raise ServiceProblem(f"no profiles of the tasks in {space_id} after {PROFILE_SECONDS:.0f} seconds")
+    raise ServiceProblem(f"no profiles of the tasks in {space_id} after {PROFILE_SECONDS:.0f} s: is a worker running?")
 
 
 def ask(client: headstart.Client, tasks: Sequence[Task], space_id: str) -> dict[str, list[SimilarTask]]:
@@ -261,7 +250,7 @@ def arguments() -> argparse.Namespace:
     )
     add_address_option(parser)
     parser.add_argument("--observations", type=int, default=60, help="architectures recorded (%(default)s)")
-    parser.add_argument("--seeds", type=int, default=10, help="repetitions with other architectures (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=20, help="repetitions with other architectures (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="two seeds")
     parser.add_argument(
         "--results", type=Path, default=RESULTS / "knowledge_base_task_similarity.json", help="where the figures go"

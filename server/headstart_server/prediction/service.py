@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,21 +177,6 @@ class PredictionService:
             return None
         return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
 
-    def head_scores(
-        self, namespace: str, search_space_id: str, canonicals: Sequence[CanonicalCandidate]
-    ) -> SourceScores | None:
-        """What every head of the space's model says of any candidates; None as for ``source_scores``."""
-        version = self._serving(namespace, search_space_id)
-        if version is None:
-            return None
-        try:
-            heads, _ = self._known_to(version)
-            scores = self._unseen_scores(version, canonicals)
-        except (Unavailable, NotFound) as error:
-            _log.warning("no scores from model %s: %s", version.name, error)
-            return None
-        return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
-
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """Of a space. Raises NotFound."""
         return self._features_of(namespace, search_space_id)
@@ -211,7 +197,10 @@ class PredictionService:
         model = model_of_embedding(namespace, search_space_id, embedding)
         if model is None:
             raise NotFound(f"embedding {embedding!r} is not known to this version", "EMBEDDING_NOT_FOUND")
-        return self._scorer.score(model, canonicals).embeddings
+        try:
+            return self._scorer.score(model, canonicals).embeddings
+        except (ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise Unavailable(f"model {model} cannot be read", "MODEL_UNREADABLE") from error
 
     def nearest_recorded(
         self, namespace: str, search_space_id: str, canonical: CanonicalCandidate, count: int
