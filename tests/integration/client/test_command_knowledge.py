@@ -1,4 +1,4 @@
-"""The commands that need the worker: nearest architectures, clusters and their map, explanations; and history."""
+"""Nearest architectures, which need the worker; a task out of one service and back."""
 
 from __future__ import annotations
 
