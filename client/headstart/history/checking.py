@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from headstart.history.model import Run
 from headstart.history.space_derivation import fitted, with_indicators
 from headstart.spaces.declaration import Candidate, SearchSpace, Value
-from headstart.spaces.validation import candidate_violations
+from headstart.spaces.validation import MAX_TEXT_LENGTH, candidate_violations
 from headstart.values import CurvePoint, ExperimentStatus, Outcome, Record
 
 MAX_NUMBERS = 256
@@ -33,9 +33,24 @@ def request_id(task_id: str, *identity: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "\0".join((task_id, *identity))))
 
 
+def value_problems(values: Mapping[str, Value]) -> str:
+    """What keeps values out of every search space; empty where nothing does."""
+    problems = []
+    for name, value in values.items():
+        if isinstance(value, str) and (len(value) > MAX_TEXT_LENGTH or "\0" in value):
+            problems.append(f"values[{name}]: a text of at most {MAX_TEXT_LENGTH} characters, none of them NUL")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            problems.append(f"values[{name}]: {value} has more than 64 bits")
+        elif isinstance(value, float) and not math.isfinite(value):
+            problems.append(f"values[{name}]: {value} is not finite")
+    return "; ".join(problems)
+
+
 def to_record(run: Run, space: SearchSpace, task_id: str) -> tuple[Record, tuple[str, ...]]:
     """The record of a run, and what was left out of it. Raises Unfit."""
     notes = list(run.notes)
+    if problem := value_problems(run.values):
+        raise Unfit(problem)
     candidate = _candidate(run.values, space)
     completed = run.status is ExperimentStatus.COMPLETED
     value = run.objective_value

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from headstart.client import Client
 from headstart.errors import AlreadyExists, HeadstartError, InvalidArgument, NotFound, ResourceExhausted, Unavailable
-from headstart.history.checking import Unfit, to_record
+from headstart.history.checking import Unfit, to_record, value_problems
 from headstart.history.model import MAX_LISTED, ImportReport, Note, Progress, Run, Say, UsageProblem
 from headstart.history.sources import History
 from headstart.history.space_derivation import SpaceDerivation
@@ -167,7 +167,7 @@ def import_history(
         if tally.read % chunk_size == 0:
             progress(tally.read, count)
     sender.flush()
-    progress(tally.read, count)
+    progress(tally.read, tally.read)
     return tally.report(source, dry_run, (space,), tasks.made)
 
 
@@ -191,7 +191,7 @@ def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
     count = 0
     for entry in history.runs():
         count += 1
-        if isinstance(entry, Run):
+        if isinstance(entry, Run) and not value_problems(entry.values):
             derivation.observe(entry.values, entry.status is ExperimentStatus.COMPLETED)
     space = derivation.space(search_space_id, history.space_description)
     problems = [f"{violation.field}: {violation.description}" for violation in space_violations(space)]

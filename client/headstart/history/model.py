@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from headstart.spaces.declaration import SearchSpace, Value
 from headstart.values import CurvePoint, ExperimentStatus, Task
@@ -17,6 +18,12 @@ MAX_LISTED = 10_000
 # What a person reads while it goes on, and (done, of how many or None) for a progress bar.
 Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
+
+
+def line_count(path: Path) -> int:
+    """How many lines a file has, for a progress bar."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
 
 
 class UsageProblem(ValueError):

@@ -48,7 +48,7 @@ def restore(
         if tally.read % chunk_size == 0:
             progress(tally.read, contents.count)
     sender.flush()
-    progress(tally.read, contents.count)
+    progress(tally.read, tally.read)
     return tally.report("export", dry_run, spaces.values(), tasks.values())
 
 

@@ -26,7 +26,6 @@ class Contents:
     spaces: tuple[SearchSpace, ...]
     tasks: tuple[Task, ...]
     experiments: Iterator[tuple[str, Experiment] | Note]
-    notes: tuple[Note, ...] = ()
     count: int | None = None
 
 

@@ -19,7 +19,7 @@ from headstart.history.formats.stored_form import (
     task_from_json,
     task_to_json,
 )
-from headstart.history.model import Note, UsageProblem
+from headstart.history.model import Note, UsageProblem, line_count
 from headstart.spaces.declaration import SearchSpace
 from headstart.values import Experiment, Task
 
@@ -62,12 +62,12 @@ def _contents(path: Path, file: BinaryIO) -> Contents:
         raise UsageProblem(f'{path} is no export of Headstart: its first line must be {{"headstart_export":{VERSION}}}')
     spaces: list[SearchSpace] = []
     tasks: list[Task] = []
-    notes: list[Note] = []
     for number, line in lines:
         entry = _parsed(line)
         locator = f"{path.name}:{number}"
         if not isinstance(entry, dict) or not {"search_space", "task"} & entry.keys():
-            return Contents(tuple(spaces), tuple(tasks), _experiments(path, file, lines, (number, line)), tuple(notes))
+            count = line_count(path) - number + 1
+            return Contents(tuple(spaces), tuple(tasks), _experiments(path, file, lines, (number, line)), count)
         try:
             if "task" in entry:
                 tasks.append(task_from_json(entry["task"]))
@@ -75,7 +75,7 @@ def _contents(path: Path, file: BinaryIO) -> Contents:
                 spaces.append(space_from_json(entry["search_space"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UsageProblem(f"{locator}: not a search space or task as exports have them: {error!r}") from None
-    return Contents(tuple(spaces), tuple(tasks), _experiments(path, file, lines, None), tuple(notes))
+    return Contents(tuple(spaces), tuple(tasks), _experiments(path, file, lines, None), 0)
 
 
 def _experiments(

@@ -65,9 +65,13 @@ def open_history(request: Request) -> History:
     return history
 
 
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+
+
 def chosen(names: Sequence[str], wanted: Sequence[str], what: str) -> list[str]:
     """The wanted ones of those that are there, or the only one. Raises UsageProblem."""
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    shown = listed(names)
     for name in wanted:
         if name not in names:
             raise UsageProblem(f"there is no {what} {name!r}; there are: {shown or 'none'}")

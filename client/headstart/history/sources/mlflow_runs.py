@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.history.cells import plain_value
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for
-from headstart.history.sources import History, Request, chosen
+from headstart.history.sources import History, Request, chosen, listed
 from headstart.values import CurvePoint, ExperimentStatus
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def open_history(request: Request) -> History:
             for run in _pages(client.search_runs, [experiments[name]], order_by=order):
                 yield _run(client, run, metric, task_name=name if len(names) > 1 else "")
 
-    description = f"MLflow experiment {', '.join(names)}"
+    description = f"MLflow experiment {listed(names)}"
     return selected(
         History(
             name=names[0],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, selected, task_for
-from headstart.history.sources import History, Request, chosen
+from headstart.history.sources import History, Request, chosen, listed
 from headstart.history.space_derivation import merged
 from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, same_value
 from headstart.values import CurvePoint, Direction, ExperimentStatus
@@ -54,7 +54,7 @@ def open_history(request: Request) -> History:
     if request.direction not in (None, direction):
         raise UsageProblem(f"the study says {direction.name.lower()}: leave the direction out")
     trials = {study.study_name: study.get_trials(deepcopy=False) for study in studies}
-    names_read = ", ".join(trials)
+    names_read = listed(list(trials))
 
     def runs() -> Iterator[Run | Note]:
         for study, objective in zip(studies, objectives, strict=True):

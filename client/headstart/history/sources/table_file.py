@@ -14,7 +14,7 @@ from typing import Any
 
 from headstart.history.cells import Unreadable, cell_number, convert, parsed_json, plain_value
 from headstart.history.mapping import Mapped, read_mapping, task_template
-from headstart.history.model import Note, Run, UsageProblem
+from headstart.history.model import Note, Run, UsageProblem, line_count
 from headstart.history.sources import History, Request
 from headstart.spaces.declaration import Value
 from headstart.values import CurvePoint, ExperimentStatus
@@ -49,6 +49,8 @@ def open_history(request: Request) -> History:
         name=path.stem,
         task=task_template(mapping, request.direction, mapping.task.get("metric", objective_column)),
         runs=reader.runs,
+        # Of a CSV file less its heading; a cell with a line break is counted as what it looks like.
+        count=line_count(path) - (request.source == "csv"),
         search_space_id=mapping.search_space_id,
         space_description=mapping.space_description or f"From {path.name}",
         domains=mapping.domains,
@@ -77,6 +79,9 @@ class _Reader:
         named = [*parameters.values(), self._objective, *(mapping.metrics or {}).values(), *mapping.proxies.values()]
         named += [column for key, column in mapping.columns.items() if key != "objective"]
         named += [str(mapping.task["column"])] if "column" in mapping.task else []
+        twice = sorted({name for name in named if header.count(name) > 1})
+        if twice:
+            raise UsageProblem(f"{self._path} has more than one column {', '.join(map(repr, twice))}")
         missing = [name for name in named if name not in header and name not in mapping.constants]
         if missing:
             raise UsageProblem(

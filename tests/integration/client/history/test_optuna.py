@@ -228,3 +228,20 @@ def test_an_existing_space_is_used_and_holds_what_goes_in(
     client.create_search_space(replace(space, search_space_id=study.study_name))
     with pytest.raises(UsageProblem, match="exists with another declaration"):
         run_import(client, "optuna", storage)
+
+
+def test_several_studies_share_a_space_and_keep_their_tasks(
+    client: headstart.Client, unique_id: Callable[[str], str], tmp_path: Path
+) -> None:
+    storage = f"sqlite:///{tmp_path / 'several.db'}"
+    names = [unique_id("first"), unique_id("second")]
+    for name, width in zip(names, (1.0, 2.0), strict=True):
+        study = optuna.create_study(storage=storage, study_name=name)
+        study.optimize(lambda trial, width=width: trial.suggest_float("x", 0, width), n_trials=4)
+    space_id, joined = unique_id("line"), unique_id("joined")
+    report = run_import(client, "optuna", storage, studies=names, space_id=space_id)
+    assert [task.task_id for task in report.tasks] == names
+    assert report.spaces[0].parameters == (headstart.Parameter("x", Float(0.0, 2.0)),)
+    assert [len(list(client.list_experiments(name, space_id))) for name in names] == [4, 4]
+    run_import(client, "optuna", storage, studies=names, space_id=space_id, task_id=joined)
+    assert len(list(client.list_experiments(joined, space_id))) == 8

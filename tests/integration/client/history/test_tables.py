@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,26 @@ def test_a_task_with_another_objective_is_left_alone(client: headstart.Client, f
         run_import(client, "csv", files.table([HEADING, *LINES]), mapping=files.mapping())
     with pytest.raises(headstart.NotFound):
         client.get_search_space(files.space)
+
+
+def test_values_that_fit_no_space_cost_their_line_only(client: headstart.Client, files: Files) -> None:
+    mapping = files.mapping(
+        '[task]\nid = "{task}"\ndirection = "maximize"\n[space]\nid = "{space}"\n'
+        '[columns]\nparameters = ["x", "kind"]\nobjective = "y"\n'
+    )
+    rows: list[Any] = [
+        {"x": 1, "kind": "a", "y": 1},
+        {"x": 2**70, "kind": "a", "y": 1},
+        {"x": 2, "kind": "a\0", "y": 1},
+        {"x": 3, "kind": "b" * 5000, "y": 1},
+        {"x": math.inf, "kind": "a", "y": 1},
+        {"x": [4], "kind": "a", "y": 1},
+        {"x": 5, "kind": "b", "y": 1},
+    ]
+    report = run_import(client, "jsonl", files.table(list(map(json.dumps, rows)), "runs.jsonl"), mapping=mapping)
+    assert [note.locator for note in report.skipped] == [f"runs.jsonl:{number}" for number in (2, 3, 4, 5, 6)]
+    assert {parameter.name: parameter.domain for parameter in report.spaces[0].parameters} == {
+        "x": Integer(1, 5),
+        "kind": Categorical(("a", "b")),
+    }
+    assert len(list(client.list_experiments(files.task, files.space))) == 2
