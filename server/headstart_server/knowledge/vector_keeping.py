@@ -187,12 +187,21 @@ class VectorKeeper:
         return begun
 
     def _replace(self, index: VectorIndex, error: Exception) -> None:
-        """Of a version whose collection or embedding is gone: begin another, unless it was replaced meanwhile."""
+        """Of a version whose collection or embedding is gone: begin another, unless it was replaced meanwhile.
+
+        Raises the error where no other embedding is to be had.
+        """
         with self._engine.connect() as connection:
             versions = {found.version: found for found in vector_versions.versions_of(connection, index.space)}
         now = versions.get(index.version)
         if now is None:
             return
+        if (
+            isinstance(error, NotFound)
+            and self._choose(now.namespace, now.search_space_id, now.embedding) == now.embedding
+        ):
+            # Begun anew it would come to the same: whoever makes embeddings has to learn of this one first.
+            raise error
         logger.warning("vector index %s cannot go on, building it anew: %s", index.collection, error)
         if now.state is State.BUILDING:
             self._abandon(now)

@@ -15,7 +15,7 @@ import chromadb
 import chromadb.config
 import numpy as np
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import delete, event, func, select
 
 from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import Candidate, Float, Parameter, SearchSpace, nas_bench_201, sample
@@ -31,6 +31,7 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_keeping import VectorKeeper
 from headstart_server.prediction import recent_architectures
 from headstart_server.prediction.registry import KEPT_VERSIONS, load_artefact, promote, write_version
+from headstart_server.prediction.tables import model_versions
 from headstart_server.prediction.training import ModelArtefact
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound, Unavailable
@@ -459,15 +460,52 @@ def test_index_follows_models_when_the_space_has_doubled_and_keeps_theirs(rooms:
     assert versions(rooms)[f"graph-{last.number}.3"] == "SERVING"
 
 
-def test_model_that_is_gone_makes_way_for_another_embedding(rooms: Rooms) -> None:
+def test_model_that_cannot_be_read_degrades_the_search(rooms: Rooms) -> None:
     candidates = record(rooms, 20)
-    keeper = keeper_of(rooms)
     model(rooms, 100)
-    # The model's bytes are none: what it would embed cannot be, and searches are answered all the same.
-    with pytest.raises(Exception, match=r"zip file|No data left|EOF"):
-        drain(keeper)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        drain(keeper_of(rooms))
+    answer = search(rooms, candidates[0])
+    assert answer.degraded
+    assert answer.matches[0].distance == 0.0
+
+
+def test_embedding_that_nobody_knows_any_more_makes_way_for_another(rooms: Rooms) -> None:
+    candidates = record(rooms, 20)
+    version = model(rooms, 100)
+    constant = rooms.knowledge.vector_keeper(
+        lambda namespace, space_id, embedding, canonicals: np.zeros((len(canonicals), 3), np.float32),
+        rooms.prediction.choose_embedding,
+    )
+    drain(constant)
     assert search(rooms, candidates[0]).degraded
-    assert search(rooms, candidates[0]).matches[0].distance == 0.0
+    with rooms.engine.begin() as connection:
+        connection.execute(delete(model_versions).where(model_versions.c.number == version.number))
+    record(rooms, 5, seed=1)
+    drain(keeper_of(rooms))
+    answer = search(rooms, candidates[0])
+    assert not answer.degraded
+    assert answer.embedding_version == "structural-1"
+
+
+def test_model_that_the_host_does_not_know_is_waited_for(rooms: Rooms) -> None:
+    record(rooms, 20)
+    model(rooms, 100)
+
+    def unknown(*_):
+        raise NotFound("the predictor host does not know the model version", "MODEL_VERSION_NOT_FOUND")
+
+    keeper = rooms.knowledge.vector_keeper(unknown, rooms.prediction.choose_embedding)
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            drain(keeper)
+    assert rooms.knowledge.outbox_depth() == 20
+    known = rooms.knowledge.vector_keeper(
+        lambda namespace, space_id, embedding, canonicals: np.zeros((len(canonicals), 3), np.float32),
+        rooms.prediction.choose_embedding,
+    )
+    drain(known)
+    assert rooms.knowledge.outbox_depth() == 0
 
 
 def test_model_host_out_of_reach_degrades_the_search(rooms: Rooms, monkeypatch) -> None:
