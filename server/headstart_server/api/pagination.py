@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from google.protobuf.message import Message
 
@@ -100,15 +100,17 @@ def _part_to_json(part: KeyPart) -> int | float | str:
 
 def _part_from_json(stored: object, kind: type) -> KeyPart:
     part = datetime.fromisoformat(stored) if kind is datetime and isinstance(stored, str) else stored
-    if isinstance(part, datetime):
-        valid = part.tzinfo is not None
-    elif isinstance(part, float):
-        valid = math.isfinite(part)
-    else:
-        valid = isinstance(part, int) and 0 <= part < 2**63
-    if type(part) is not kind or not valid:
+    if type(part) is not kind or not _is_key_part(part):
         raise _foreign()
     return part
+
+
+def _is_key_part(part: object) -> TypeGuard[KeyPart]:
+    if isinstance(part, datetime):
+        return part.tzinfo is not None
+    if isinstance(part, float):
+        return math.isfinite(part)
+    return isinstance(part, int) and 0 <= part < 2**63
 
 
 def _key(list_name: str, token: str) -> str:

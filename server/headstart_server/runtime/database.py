@@ -42,6 +42,8 @@ POOL_WAIT_SECONDS = 5
 # Waiting for another transaction, and one statement at all. Transactions may idle: a job's lasts as long as its work.
 LOCK_SECONDS = 30
 STATEMENT_SECONDS = 60
+# Of memory and solid-state disks. PostgreSQL's own, of disks with a head, has it read all of a partition for a task.
+RANDOM_PAGE_COST = 1.1
 TRANSACTION_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.01
 
@@ -88,7 +90,7 @@ def create_engine(
             "keepalives_count": 2,
         },
     )
-    event.listen(engine, "connect", _set_timeouts)
+    event.listen(engine, "connect", _set_up)
     event.listen(engine, "handle_error", _translate)
     return engine
 
@@ -154,10 +156,13 @@ def without_timeouts(connection: Connection) -> None:
     connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
-def _set_timeouts(driver_connection: Any, _: object) -> None:
+def _set_up(driver_connection: Any, _: object) -> None:
     # Not as options of the connection: those would replace what the URL gives.
     with driver_connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'; SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        cursor.execute(
+            f"SET lock_timeout = '{LOCK_SECONDS}s'; SET statement_timeout = '{STATEMENT_SECONDS}s'; "
+            f"SET random_page_cost = {RANDOM_PAGE_COST}"
+        )
     driver_connection.commit()
 
 
