@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.knowledge.outcomes import NewExperiment, Status, full_training_clause, is_full_training
-from headstart_server.knowledge.tables import experiments, tasks
+from headstart_server.knowledge.tables import experiments, task_summaries, tasks
 from headstart_server.knowledge.tasks import task_from_row
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
@@ -62,19 +62,25 @@ def _reward(connection: Connection, task: int, new: NewExperiment) -> float:
     if not is_full_training(task_from_row(stored), new.outcome.fidelity):
         return chance_to_beat(0.0, 0)
     earlier = experiments.c.objective_value
-    beaten = earlier < value if stored.maximize else earlier > value
+    at_least = earlier >= value if stored.maximize else earlier <= value
+    completed = select(func.coalesce(func.sum(task_summaries.c.completed_count), 0)).where(
+        task_summaries.c.task_id == task
+    )
+    # Only those at least as good are looked at, in the order of values; the summaries know how many there are in all.
     row = connection.execute(
         select(
-            func.count().label("number"),
-            func.count().filter(beaten).label("beaten"),
+            completed.scalar_subquery().label("number"),
+            func.count().label("at_least"),
             func.count().filter(earlier == value).label("tied"),
         ).where(
             experiments.c.task_id == task,
+            at_least,
             experiments.c.status == Status.COMPLETED.value,
             full_training_clause(stored.max_fidelity),
         )
     ).one()
-    return chance_to_beat(row.beaten + row.tied / 2, row.number)
+    number = int(row.number)
+    return chance_to_beat(number - row.at_least + row.tied / 2, number)
 
 
 def chance_to_beat(beaten: float, number: int, others: int = OTHERS) -> float:
