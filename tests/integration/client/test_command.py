@@ -238,7 +238,8 @@ def test_an_import_tells_what_it_skipped_and_the_exit_code_says_so(
     runs.write_text("rate,layers,accuracy\n0.1,2,0.9\n0.2,3,nan\n0.3,4,0.7\n0.1,2,0.9\n")
     arguments = ("import", "csv", str(runs), "--mapping", str(mapping))
     code, told, said = run(*arguments, "--dry-run")
-    assert (code, said) == (1, "") and told.startswith("4 read: 2 would be recorded") and run("task", task_id)[0] == 1
+    assert code == 1 and told.startswith("4 read: 2 would be recorded") and run("task", task_id)[0] == 1
+    assert said.splitlines()[0] == f"headstart: search space '{task_id}', derived:" and "layers: integer 2 to 4" in said
     code, told, said = run(*arguments)
     assert (code, said) == (1, "") and told.startswith("4 read: 2 recorded, 0 known before, 2 skipped")
     skipped = told[told.index("SKIPPED") :].splitlines()[1:]
