@@ -270,18 +270,16 @@ def main() -> int:
     try:
         known = truth()
         results = []
-        with (
-            running_service(options.address, console.print) as address,
-            headstart.connect(address) as client,
-            bars(console) as progress,
-        ):
+        with bars(console) as progress:
             bar = progress.add_task(f"{options.observations} observations, by seed", total=options.seeds, note="")
             for seed in range(options.seeds):
 
                 def step(what: str, seed: int = seed) -> None:
                     progress.update(bar, note=f"seed {seed}: {what}")
 
-                results.append(measure(client, known, options.observations, seed, step))
+                # A service that has learned nothing from the seeds before, unless it is somebody's own.
+                with running_service(options.address, step) as address, headstart.connect(address) as client:
+                    results.append(measure(client, known, options.observations, seed, step))
                 progress.advance(bar)
             progress.update(bar, note="")
     except (ServiceProblem, MissingTable, headstart.HeadstartError) as problem:

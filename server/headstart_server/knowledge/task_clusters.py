@@ -29,6 +29,7 @@ _COMMON = 0.6
 _LIFT = 0.25
 _EXTREME = 0.7
 _NAME_LENGTH = 120
+_TOLD_TRAITS = 4
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ def _traits(tasks: Sequence[Task], members: Places, features: MetaFeatures) -> l
         elsewhere = sum(task.descriptor.get(key) == word for task in others) / len(others) if others else 0.0
         # The only task with a word is told by its own name, not by the word.
         if share >= _COMMON and (share - elsewhere >= _LIFT) and word:
-            common = f"{key}: {word} ({round(share * len(own))} of {len(own)}, elsewhere {elsewhere:.0%})"
+            common = f"{key}: {word} ({round(share * len(own))} of {len(own)}"
+            common += f", elsewhere {elsewhere:.0%})" if others else ")"
             found.append((share - elsewhere, word, common))
     if others and features.names:
         found += _extremes(features, own, others)
@@ -187,10 +189,11 @@ def _description(
     tasks: Sequence[Task], members: Places, medoid: int, traits: Sequence[tuple[str, str]], distances: Numbers
 ) -> str:
     count = len(members)
+    outside = np.setdiff1d(np.arange(len(tasks)), members)
     sentences = [f"{count} task{'' if count == 1 else 's'} around {tasks[medoid].task_id}."]
     if traits:
-        sentences.append(f"What sets them apart: {'; '.join(long for _, long in traits[:4])}.")
-    outside = np.setdiff1d(np.arange(len(tasks)), members)
+        said = "What sets them apart" if len(outside) else "What they share"
+        sentences.append(f"{said}: {'; '.join(long for _, long in traits[:_TOLD_TRAITS])}.")
     if count > 1:
         inner = distances[np.ix_(members, members)].sum() / (count * (count - 1))
         sentences.append(f"Their mean similarity is {1 - inner:.2f}")
