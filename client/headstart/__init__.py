@@ -3,6 +3,7 @@
 ``connect`` gives a client of a running service; ``search`` is the reference search loop that uses it.
 """
 
+from headstart import metafeatures
 from headstart.client import Client, connect
 from headstart.errors import (
     AlreadyExists,
@@ -133,6 +134,7 @@ __all__ = [
     "WarmStart",
     "completed",
     "connect",
+    "metafeatures",
     "search",
     "search_without_service",
 ]

@@ -7,7 +7,7 @@ import sys
 
 HEAVY = (
     *("numpy", "torch", "sqlalchemy", "chromadb", "sklearn", "scipy"),
-    *("rich", "typer", "matplotlib", "pyarrow", "google.rpc"),
+    *("rich", "typer", "matplotlib", "pandas", "pyarrow", "optuna", "mlflow", "google.rpc"),
 )
 
 
@@ -18,6 +18,11 @@ def run(code: str) -> str:
 def test_import_brings_in_nothing_but_grpc_and_protobuf() -> None:
     loaded = run(f"import sys, headstart; print(*[name for name in {HEAVY!r} if name in sys.modules])")
     assert loaded == ""
+
+
+def test_meta_features_and_histories_are_light_until_they_are_used() -> None:
+    code = "import sys, headstart.history; headstart.metafeatures.describe(kind='facts', facts={'classes': 2})"
+    assert run(f"{code}; print(*[name for name in {HEAVY!r} if name in sys.modules])") == ""
 
 
 def test_import_takes_at_most_300_milliseconds() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import headstart
@@ -55,6 +55,18 @@ TASKS = (
     ),
 )
 EXPERIMENT = Experiment("full/explicit/7", "full", "explicit", Candidate(), "abc", Outcome(ExperimentStatus.FAILED))
+
+# What is zero is there.
+ZEROS = Outcome(
+    ExperimentStatus.COMPLETED,
+    0.0,
+    {"a": 0.0},
+    (CurvePoint(0.0, -0.0),),
+    fidelity=0.0,
+    cost_seconds=0.0,
+    proxies={"b": 0.0},
+    seed=0,
+)
 
 number = st.floats(allow_nan=True, allow_infinity=True)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -104,6 +116,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["jsonl", "parquet"])
 @settings(max_examples=60, deadline=None)
 @given(st.lists(experiments, max_size=4))
+@example([replace(EXPERIMENT, outcome=ZEROS), EXPERIMENT])
 def test_what_is_written_is_read(folder: Path, name: str, held: list[Experiment]) -> None:
     path = folder / f"history.{name}"
     format_named(name).write(path, SPACES, TASKS, held)
