@@ -41,8 +41,9 @@ class HeadstartError(Exception):
         self.retry_seconds = retry_seconds
 
     def __str__(self) -> str:
-        fields = "; ".join(f"{violation.field}: {violation.description}" for violation in self.violations)
-        told = f"{self.message} ({fields})" if fields and fields not in self.message else self.message
+        named = (f"{violation.field}: {violation.description}" for violation in self.violations)
+        fields = "; ".join(each for each in named if each not in self.message)
+        told = f"{self.message} ({fields})" if fields else self.message
         return f"{self.code.name}: {told}"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -232,3 +232,9 @@ def test_exceptions_survive_the_way_between_processes() -> None:
         error.violations,
         error.retry_seconds,
     )
+
+
+def test_a_violation_is_told_once_however_many_the_message_names() -> None:
+    violations = (Violation("a", "missing"), Violation("b", "wrong"))
+    error = errors.InvalidArgument(grpc.StatusCode.INVALID_ARGUMENT, "", "a: missing; and 1 more", violations)
+    assert str(error) == "INVALID_ARGUMENT: a: missing; and 1 more (b: wrong)"
