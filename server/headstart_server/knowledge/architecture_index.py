@@ -7,6 +7,8 @@ said by PostgreSQL (``vector_versions``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,47 +83,32 @@ class ArchitectureIndex:
 
     def upsert(self, name: str, fingerprints: list[str], embeddings: NDArray[np.float32]) -> None:
         """Put rows of ``embeddings`` [n, d] under their fingerprints. Raises CollectionMissing, IndexUnavailable."""
-        try:
-            collection = self._collection(name)
-            size = self._batch_size()
-            for start in range(0, len(fingerprints), size):
-                part = slice(start, start + size)
-                collection.upsert(ids=fingerprints[part], embeddings=embeddings[part])
-        except Exception as error:
-            raise self._lost(name, error) from error
+        for part in self._batches(name, len(fingerprints)):
+            self._on(name, partial(Collection.upsert, ids=fingerprints[part], embeddings=embeddings[part]))
 
     def remove(self, name: str, fingerprints: list[str]) -> None:
         """Forget vectors; those that are not there do not matter. Raises CollectionMissing, IndexUnavailable."""
-        try:
-            collection = self._collection(name)
-            size = self._batch_size()
-            for start in range(0, len(fingerprints), size):
-                collection.delete(ids=fingerprints[start : start + size])
-        except Exception as error:
-            raise self._lost(name, error) from error
+        for part in self._batches(name, len(fingerprints)):
+            self._on(name, partial(Collection.delete, ids=fingerprints[part]))
 
     def nearest(self, name: str, embedding: NDArray[np.float32], count: int) -> list[tuple[str, float]]:
         """Fingerprints with distances, nearest first, for one ``embedding`` [d].
 
         Raises CollectionMissing, IndexUnavailable.
         """
-        try:
-            found = self._collection(name).query(
+        found = self._on(
+            name,
+            lambda collection: collection.query(
                 query_embeddings=embedding[None, :], n_results=count, include=["distances"]
-            )
-        except Exception as error:
-            raise self._lost(name, error) from error
-        distances = found["distances"]
-        assert distances is not None
+            ),
+        )
         # Chroma's l2 is the squared distance.
-        return [(key, float(max(d, 0.0)) ** 0.5) for key, d in zip(found["ids"][0], distances[0], strict=True)]
+        pairs = zip(found["ids"][0], found["distances"][0], strict=True)
+        return [(key, float(max(distance, 0.0)) ** 0.5) for key, distance in pairs]
 
     def size(self, name: str) -> int:
         """How many vectors a collection holds. Raises CollectionMissing, IndexUnavailable."""
-        try:
-            return int(self._collection(name).count())
-        except Exception as error:
-            raise self._lost(name, error) from error
+        return int(self._on(name, lambda collection: collection.count()))
 
     def check(self) -> None:
         """Raises IndexUnavailable where Chroma does not answer within seconds."""
@@ -130,19 +117,32 @@ class ArchitectureIndex:
         except Exception as error:
             raise self._lost(None, error) from error
 
-    def _collection(self, name: str) -> Collection:
+    def _on(self, name: str, action: Callable[[Collection], Any]) -> Any:
         with self._lock:
             held = self._collections.get(name)
-        if held is None:
-            held = self._connect().get_collection(name, embedding_function=None)
+        try:
+            if held is not None:
+                try:
+                    return action(held)
+                except NotFoundError:
+                    # Perhaps another process made it anew under its name.
+                    pass
+            fetched = self._connect().get_collection(name, embedding_function=None)
             with self._lock:
-                self._collections[name] = held
-        return held
+                self._collections[name] = fetched
+            return action(fetched)
+        except Exception as error:
+            raise self._lost(name, error) from error
 
-    def _batch_size(self) -> int:
+    def _batches(self, name: str, count: int) -> Iterator[slice]:
+        """As large as Chroma takes them."""
         if not self._largest_batch:
-            self._largest_batch = int(self._connect().get_max_batch_size())
-        return self._largest_batch
+            try:
+                self._largest_batch = int(self._connect().get_max_batch_size())
+            except Exception as error:
+                raise self._lost(name, error) from error
+        for start in range(0, count, self._largest_batch):
+            yield slice(start, start + self._largest_batch)
 
     def _connect(self) -> ClientAPI:
         with self._lock:

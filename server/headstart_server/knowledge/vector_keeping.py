@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,17 +120,23 @@ class VectorKeeper:
         """
         with self._engine.connect() as connection:
             spaces = vector_versions.spaces_with_architectures(connection, namespace, search_space_id)
+        begun: list[VectorIndex] = []
         for space, name, space_id in spaces:
             with self._engine.connect() as connection:
                 versions = vector_versions.versions_of(connection, space)
             embedding = next((each.embedding for each in versions if each.state is State.SERVING), None)
-            for index in versions:
-                if index.state is State.BUILDING:
-                    self._abandon(index)
-            self._begin(space, name, space_id, embedding, State.BUILDING)
+            for old in versions:
+                if old.state is State.BUILDING:
+                    self._abandon(old)
+            index = self._begin(space, name, space_id, embedding, State.BUILDING)
+            # None where a worker was first to begin it again.
+            begun += [index] if index is not None else self._under_construction(space)
+        return begun
+
+    def _under_construction(self, space: int) -> list[VectorIndex]:
         with self._engine.connect() as connection:
-            begun = [vector_versions.versions_of(connection, space) for space, _, _ in spaces]
-        return [index for versions in begun for index in versions if index.state is State.BUILDING]
+            versions = vector_versions.versions_of(connection, space)
+        return [index for index in versions if index.state is State.BUILDING]
 
     def recorded(self, index: VectorIndex) -> int:
         """How many architectures a version has to hold."""
@@ -142,9 +148,7 @@ class VectorKeeper:
         return max(self._held(index), 0)
 
     def is_building(self, index: VectorIndex) -> bool:
-        with self._engine.connect() as connection:
-            versions = vector_versions.versions_of(connection, index.space)
-        return any(each.version == index.version and each.state is State.BUILDING for each in versions)
+        return any(each.version == index.version for each in self._under_construction(index.space))
 
     def tend(self) -> bool:
         """Now and then: follow newer embeddings, look for what was lost, drop what is retired; whether to build."""
@@ -247,7 +251,7 @@ class VectorKeeper:
         if not batch:
             held = self._index.size(index.collection)
             vector_versions.swap(connection, index, held)
-            return Slice(index, 0, done=True)
+            return Slice(replace(index, vector_count=held), 0, done=True)
         fingerprints = [found.fingerprint for _, found in batch]
         canonicals = [found.canonical for _, found in batch]
         embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
@@ -268,9 +272,8 @@ class VectorKeeper:
         now = time.monotonic()
         if now < compared.due:
             return None
-        with self._engine.connect() as connection:
-            if any(each.state is State.BUILDING for each in vector_versions.versions_of(connection, index.space)):
-                return None
+        if self._under_construction(index.space):
+            return None
         held = self._held(index)
         if held == compared.held and now - compared.counted < _SECONDS_BETWEEN_COUNTS:
             return None

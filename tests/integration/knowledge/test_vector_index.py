@@ -24,7 +24,7 @@ from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge import vector_keeping
-from headstart_server.knowledge.architecture_index import IndexUnavailable
+from headstart_server.knowledge.architecture_index import ArchitectureIndex, CollectionMissing, IndexUnavailable
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import architectures, outbox, vector_indexes
 from headstart_server.knowledge.tasks import Task
@@ -256,6 +256,17 @@ def test_what_is_recorded_while_chroma_is_down_comes_later(settings: Settings, c
         assert not answer.degraded
         assert answer.embedding_version == f"default/{SPACE_ID}/1"
         assert rooms.knowledge.outbox_depth() == 0
+
+
+def test_collection_made_anew_under_its_name_is_found(chroma_url: str) -> None:
+    mine, other = ArchitectureIndex(chroma_url), ArchitectureIndex(chroma_url)
+    mine.create("default.space.structural-1.1")
+    mine.upsert("default.space.structural-1.1", ["a"], np.zeros((1, 3), np.float32))
+    other.create("default.space.structural-1.1")
+    assert mine.size("default.space.structural-1.1") == 0
+    other.drop("default.space.structural-1.1")
+    with pytest.raises(CollectionMissing):
+        mine.size("default.space.structural-1.1")
 
 
 def test_watch_tells_whether_chroma_is_there(settings: Settings, chroma: OwnChroma) -> None:
