@@ -7,12 +7,13 @@ as a search leaves them.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 
 from headstart.spaces import (
     Candidate,
@@ -125,19 +126,16 @@ def architectures(
     seen = set(known)
     wanted = len(seen) + count
     with ProcessPoolExecutor(processes) as executor:
-        # A few more portions than needed, for those drawn twice.
-        portions = executor.map(
-            _portion, *zip(*((space, f"{seed}/{index}") for index in range(count // _PORTION + 4)), strict=True)
-        )
-        for portion in chain(portions):
+        seeds = (f"{seed}/{index}" for index in itertools.count())
+        running = deque(executor.submit(_portion, space, next(seeds)) for _ in range(2 * processes))
+        while len(seen) < wanted:
+            # Some are drawn twice: there are portions until there are enough.
+            portion = running.popleft().result()
+            running.append(executor.submit(_portion, space, next(seeds)))
             fresh = [each for each in portion if each.fingerprint not in seen][: wanted - len(seen)]
             seen.update(each.fingerprint for each in fresh)
-            if fresh:
-                yield fresh
-            if len(seen) == wanted:
-                executor.shutdown(cancel_futures=True)
-                return
-    raise AssertionError(f"only {len(seen)} different architectures of {wanted}")
+            yield fresh
+        executor.shutdown(cancel_futures=True)
 
 
 def _portion(space: SearchSpace, seed: str) -> list[Stored]:

@@ -45,3 +45,12 @@ def test_exact_neighbours_are_those_of_comparing_with_all() -> None:
         distances = np.linalg.norm(vectors.astype(float) - vector, axis=1)
         assert found == set(np.argsort(distances)[:NEIGHBOURS].tolist())
         assert farthest == np.sort(distances)[NEIGHBOURS - 1]
+
+
+def test_there_are_as_many_even_where_many_are_drawn_twice() -> None:
+    small = large_space("cells")
+    known = [each.fingerprint for portion in architectures(small, 400, "a", 1) for each in portion]
+    # The same draws again: all of them are known.
+    again = [each for portion in architectures(small, 5_000, "a", 1, known) for each in portion]
+    assert len({each.fingerprint for each in again}) == 5_000
+    assert not {each.fingerprint for each in again} & set(known)
