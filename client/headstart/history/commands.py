@@ -51,6 +51,8 @@ def run_import(
     if chunk_size < 1:
         raise UsageProblem(f"chunks hold at least one entry, got {chunk_size}")
     if source == "export":
+        if mapping or task_id or space_id or studies or objective or direction:
+            raise UsageProblem("an export brings its tasks and search spaces along: it takes no options but a dry run")
         return restore(client, Path(location), dry_run=dry_run, chunk_size=chunk_size, say=say, progress=progress)
     request = Request(source, location, mapping, tuple(studies), objective, _direction(direction))
     return import_history(

@@ -152,7 +152,7 @@ def import_history(
     if existing is None:
         space, read = _derived(history, name or slug(history.name))
         count = count or read
-        space = service.create_space(space)
+        space = service.create_space(space, _other_space(space.search_space_id))
     else:
         space = existing
     if dry_run:
@@ -237,16 +237,17 @@ class Service:
             self._pass(error)
             return None
 
-    def create_space(self, space: SearchSpace) -> SearchSpace:
+    def create_space(self, space: SearchSpace, otherwise: str) -> SearchSpace:
+        """Raises UsageProblem, with ``otherwise`` where the id is taken by another declaration."""
         existing = self.find_space(space.search_space_id) if self._dry_run else None
-        if existing is not None and replace(existing, description="") != replace(space, description=""):
-            raise UsageProblem(_other_space(space.search_space_id))
+        if existing is not None and existing != space:
+            raise UsageProblem(otherwise)
         if self._dry_run:
             return space
         try:
             return self._client.create_search_space(space)
         except AlreadyExists:
-            raise UsageProblem(_other_space(space.search_space_id)) from None
+            raise UsageProblem(otherwise) from None
         except (InvalidArgument, InvalidInput) as error:
             raise UsageProblem(f"the service refuses the search space: {' '.join(str(error).split())}") from None
 

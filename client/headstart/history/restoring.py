@@ -28,7 +28,12 @@ def restore(
     contents = format_of(path).read(path)
     service = Service(client, dry_run, say)
     present = {task.task_id: _present(service, task, say) for task in contents.tasks}
-    spaces = {space.search_space_id: service.create_space(space) for space in contents.spaces}
+    spaces = {
+        space.search_space_id: service.create_space(
+            space, f"search space {space.search_space_id!r} is here with another declaration than in {path.name}"
+        )
+        for space in contents.spaces
+    }
     tasks = {task.task_id: present[task.task_id] or service.create_task(task) for task in contents.tasks}
     originals = {
         _digest(experiment) for task in present.values() if task for experiment in service.experiments_of(task)

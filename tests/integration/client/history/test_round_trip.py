@@ -160,6 +160,37 @@ def test_wrong_lines_of_an_export_are_told_and_the_rest_goes_in(
     assert (report.recorded_count, report.exit_code) == (44, 1)
 
 
+def test_an_export_changes_nothing_that_is_there(
+    client: headstart.Client, unique_id: Callable[[str], str], tmp_path: Path
+) -> None:
+    task_ids = (unique_id("first"), unique_id("second"))
+    fill(client, task_ids)
+    path = tmp_path / "history.jsonl"
+    run_export(client, task_ids=task_ids, format="jsonl", output=path)
+    task = client.get_task(task_ids[0])
+    client.update_task(replace(task, description="Described anew"))
+    told: list[str] = []
+    report = run_import(client, "export", str(path), say=told.append)
+    assert (report.already_known_count, told) == (
+        44,
+        [f"task {task_ids[0]!r} is there with another description, which stays"],
+    )
+    assert client.get_task(task_ids[0]).description == "Described anew"
+    other = path.read_text(encoding="utf-8").replace('"direction":"MINIMIZE"', '"direction":"MAXIMIZE"')
+    (tmp_path / "other.jsonl").write_text(other, encoding="utf-8")
+    with pytest.raises(UsageProblem, match=f"task {task_ids[1]!r} is to minimize 'loss'"):
+        run_import(client, "export", str(tmp_path / "other.jsonl"))
+    space = unique_id("explicit")
+    client.create_search_space(replace(mlp_classifier(), search_space_id=space))
+    other = path.read_text(encoding="utf-8").replace('"search_space_id":"explicit"', f'"search_space_id":"{space}"')
+    (tmp_path / "other.jsonl").write_text(other, encoding="utf-8")
+    for dry_run in (False, True):
+        with pytest.raises(UsageProblem, match=f"{space!r} is here with another declaration"):
+            run_import(client, "export", str(tmp_path / "other.jsonl"), dry_run=dry_run)
+    with pytest.raises(UsageProblem, match="no options"):
+        run_import(client, "export", str(path), task_id="elsewhere")
+
+
 class Broken(Exception):
     """The terminal was closed, say."""
 
