@@ -95,7 +95,7 @@ def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
     edges = tuple(
         (kept[edge.source], kept[edge.target])
         for edge in template.edges
-        if edge.source in kept and edge.target in kept and holds(edge.condition, values)
+        if edge.source in kept and edge.target in kept and (edge.condition is None or holds(edge.condition, values))
     )
     return Graph(tuple(nodes), edges)
 
@@ -119,7 +119,7 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
     labels: list[tuple[str, Attributes]] = [
         (
             graph.nodes[node].op,
-            tuple(sorted((name, _number(value)) for name, value in graph.nodes[node].attributes.items())),
+            _sorted_attributes(graph.nodes[node].attributes),
         )
         for node in alive
     ]
@@ -136,6 +136,10 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
         attributes=tuple(labels[node][1] for node in order),
         edges=tuple(sorted((position[source], position[target], count) for source, target, count in edges)),
     )
+
+
+def _sorted_attributes(attributes: Mapping[str, Value]) -> Attributes:
+    return tuple(sorted((name, _number(value)) for name, value in attributes.items())) if attributes else ()
 
 
 def _number(value: Value) -> Value:
@@ -238,6 +242,8 @@ class _Ordering:
             colours = self._refine(stack.pop())
             cell = _first_shared_cell(colours)
             if cell is None:
+                if best is None and not stack:
+                    return colours
                 form = sorted((colours[source], colours[target], count) for source, target, count in self._edges)
                 if best is None or form < best[0]:
                     best = (form, colours)
@@ -274,6 +280,9 @@ class _Ordering:
     def _refine(self, colours: list[int]) -> list[int]:
         """Split colours by the colours of neighbours until nothing splits; colours become ranks 0, 1, ..."""
         count = 0
+        if len(set(colours)) == len(colours):
+            self._work += len(self._labels) + 2 * len(self._edges)
+            return _ranks(colours)
         while True:
             colours = _ranks(
                 [
