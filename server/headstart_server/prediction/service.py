@@ -77,7 +77,7 @@ _KEPT_NEIGHBOURS = 96
 # A task is pooled from so many sources at most, those with most results.
 _MOST_SOURCES = 32
 # ... and without a model from so many architectures of each: its spread over the sources is far wider than its error.
-_MOST_OF_SOURCE = 400
+_MOST_OF_SOURCE = 256
 
 
 @dataclass(frozen=True)

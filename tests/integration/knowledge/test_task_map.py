@@ -6,12 +6,15 @@ import math
 import random
 from collections.abc import Iterator
 
+import grpc
 import pytest
 from sqlalchemy import select
 
 import headstart
 from headstart.knowledge_values import TaskCluster
 from headstart.spaces import Candidate, nas_bench_201, sample
+from headstart.v1 import knowledge_base_service_pb2 as pb2
+from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
 from headstart.values import SimilarityKind
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.tables import task_embeddings
@@ -186,9 +189,18 @@ def test_namespace_without_tasks_has_no_clusters_and_one_task_is_one(service, ro
         assert rooms.task_map.stale_namespaces() == []
 
 
-def test_clusters_come_in_pages_and_a_token_of_another_list_is_refused(client, rooms):
+def test_clusters_come_in_pages_and_a_token_of_another_list_is_refused(client, rooms, service):
     rooms.task_map.refresh("default")
     assert together(list(client.list_task_clusters(page_size=1))) == together(list(client.list_task_clusters()))
+    with grpc.insecure_channel(service.address) as channel:
+        stub = KnowledgeBaseServiceStub(channel)
+        first = stub.ListTaskClusters(pb2.ListTaskClustersRequest(page_size=1))
+        second = stub.ListTaskClusters(pb2.ListTaskClustersRequest(page_token=first.next_page_token))
+        assert {first.clusters[0].name}.isdisjoint({cluster.name for cluster in second.clusters})
+        foreign = stub.ListTasks(pb2.ListTasksRequest(page_size=1)).next_page_token
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.ListTaskClusters(pb2.ListTaskClustersRequest(page_token=foreign))
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_explanation_names_tasks_numbers_and_what_comes_first(client):
