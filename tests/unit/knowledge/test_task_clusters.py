@@ -120,3 +120,9 @@ def test_number_missing_in_most_tasks_takes_no_share_of_the_others():
     tasks = [task(f"t{i}", a=float(i % 5)) for i in range(9)] + [task("only", a=1.0, rare=3.0)]
     found = MetaFeatures.of(tasks).closeness(tasks[0], tasks[1:])
     assert all(told is not None and told[1] == 1 for told in found)
+
+
+def test_numbers_are_as_far_apart_as_the_middle_half_of_all_tasks_is_wide():
+    tasks = [task(f"t{i}", classes=float(i)) for i in range(11)]
+    ((closeness, count, told),) = MetaFeatures.of(tasks).closeness(tasks[0], [tasks[10]])  # type: ignore[misc]
+    assert (closeness, count, told) == (pytest.approx(np.exp(-2.0)), 1, ("classes",))
