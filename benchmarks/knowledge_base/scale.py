@@ -191,15 +191,16 @@ def load(
     return len(tasks) * (last - first) / (time.perf_counter() - begin)
 
 
-def children(*words: str) -> list[psutil.Process]:
-    """The processes of the service that this benchmark started whose command line has all these words."""
+def children(role: str) -> list[psutil.Process]:
+    """The processes of the service that this benchmark started: "serve", "worker", or "chroma"."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if all(any(word in argument for argument in process.cmdline()) for word in words):
-                found.append(process)
+            command = process.cmdline()
         except psutil.Error:
             continue
+        if role in command or (role == "chroma" and any("chromadb" in argument for argument in command)):
+            found.append(process)
     return found
 
 

@@ -17,7 +17,7 @@ from headstart.values import Direction
 IMPORT_SOURCES = ("csv", "jsonl", "optuna", "mlflow", "ray", "export")
 EXPORT_FORMATS = ("jsonl", "parquet")
 
-DEFAULT_CHUNK_SIZE = 256
+DEFAULT_CHUNK_SIZE = 1_000
 
 
 def run_import(
