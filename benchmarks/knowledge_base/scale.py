@@ -1,10 +1,10 @@
 """How quick the service stays as its memory grows: WarmStart, SearchTasks and ListExperiments at 10 k, 100 k and 1 M.
 
 200 generated tasks in three spaces (see ``generated``) get 50, then 500, then 5,000 experiments each, over the network
-by RecordExperiments. At every size the worker first comes to rest (models trained, index delivered); then one caller
-asks, in turns over the spaces: WarmStart for a new task, for a task with 50 results, and for one that got a result
-just before; SearchTasks; and pages of ListExperiments in every order. At the end Chroma is killed, and what can be
-degraded is asked until nothing is any more.
+by RecordExperiments. At every size the worker first comes to rest (a model of each space, index delivered); then one
+caller asks, in turns over the spaces: WarmStart for a new task, for a task with 50 results, and for one that got a
+result just before; SearchTasks; and pages of ListExperiments in every order. At the end Chroma is killed, and what can
+be degraded is asked until nothing is any more.
 
     python -m benchmarks.knowledge_base.scale [--quick]
 
@@ -44,6 +44,9 @@ COUNT = 8
 TIMEOUT_SECONDS = 120.0
 REST_SECONDS = 1_800.0
 HEAL_SECONDS = 600.0
+
+# A model of every space at every size, and no more: by default a space is trained again with each fifth that it grows.
+SETTINGS = {"HEADSTART_TRAINING_MIN_EXPERIMENTS": "2500", "HEADSTART_TRAINING_GROWTH": "8"}
 
 
 @dataclass(frozen=True)
@@ -313,7 +316,10 @@ def main() -> int:
     calls = 40 if options.quick else CALLS
     try:
         spaces = measured_spaces(most=3_000 if options.quick else None)
-        with own_service(console.print) as address, headstart.connect(address, timeout=TIMEOUT_SECONDS) as client:
+        with (
+            own_service(console.print, SETTINGS) as address,
+            headstart.connect(address, timeout=TIMEOUT_SECONDS) as client,
+        ):
             loaded, asked, healed = measure(console, client, spaces, sizes, calls)
     except (MissingTable, ServiceProblem, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
