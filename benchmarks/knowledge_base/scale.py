@@ -89,20 +89,28 @@ class Questions:
 
     def __init__(self, client: headstart.Client, spaces: Sequence[MeasuredSpace], sources: list[GeneratedTask]) -> None:
         self._client = client
-        self._spaces = [measured.space.search_space_id for measured in spaces]
         self._sources = sources
         self._turn = random.Random(0)
-        first = len(sources)
-        self._new, self._known, self._growing = (
-            generated_tasks(spaces, len(spaces), first + kind * len(spaces)) for kind in range(3)
-        )
-        for target in (*self._new, *self._known, *self._growing):
-            client.create_task(target.task)
-        client.record_many(record for target in (*self._known, *self._growing) for record in target.records(0, 50))
-        self._grown = 50
+        self._measured = spaces
+        self._made = len(sources)
+        self._new = self._more_tasks(0)
+        self._known = self._more_tasks(50)
+        self._growing: list[GeneratedTask] = []
+        self._grown = 0
         self.per_task = 0
 
-    def all(self) -> list[Question]:
+    def _more_tasks(self, results: int) -> list[GeneratedTask]:
+        """One more of every space, with so many results."""
+        made = generated_tasks(self._measured, len(self._measured), self._made)
+        self._made += len(made)
+        for target in made:
+            self._client.create_task(target.task)
+        self._client.record_many(record for target in made for record in target.records(0, results))
+        return made
+
+    def at_next_size(self) -> list[Question]:
+        # Others than before: at every size they grow from 50 results on.
+        self._growing, self._grown = self._more_tasks(50), 50
         return [
             Question("WarmStart, new task", lambda: self._warm_start(self._new)),
             Question("WarmStart, 50 results", lambda: self._warm_start(self._known)),
@@ -208,13 +216,18 @@ def children(role: str) -> list[psutil.Process]:
 
 
 def rest(limit: float = REST_SECONDS) -> float:
-    """Wait until the worker has had next to nothing to do for ten seconds; how long that took."""
+    """Wait until the worker has had next to nothing to do for ten seconds; how long that took.
+
+    Raises ServiceProblem where it is busy for longer than the limit.
+    """
     begin = time.monotonic()
     idle = 0
     while idle < 5 and time.monotonic() - begin < limit:
         before = _worker_seconds()
         time.sleep(2.0)
         idle = idle + 1 if _worker_seconds() - before < 0.4 else 0
+    if idle < 5:
+        raise ServiceProblem(f"the worker was still busy after {limit:.0f} seconds")
     return time.monotonic() - begin
 
 
@@ -359,7 +372,7 @@ def measure(
             waited = rest()
             progress.update(bar, note=f"{rate:,.0f}/s, at rest after {waited:.0f} s")
             questions.per_task = before = per_task
-            asking = questions.all()
+            asking = questions.at_next_size()
             bar = progress.add_task(f"Asking at {size:,}", total=calls * len(asking), note="")
             for question in asking:
                 progress.update(bar, note=question.call)
