@@ -201,7 +201,8 @@ def merged(domains: Iterable[Domain]) -> Domain:
             max(domain.upper for domain in ranges),
             all(domain.logarithmic for domain in ranges),
         )
-    if all(_is_numeric(domain) for domain in found):
+    grids = all(isinstance(domain, Categorical) for domain in found)
+    if not grids and all(_is_numeric(domain) for domain in found):
         bounds = [bound for domain in found for bound in _bounds(domain)]
         return Float(min(bounds), max(bounds), all(getattr(domain, "logarithmic", False) for domain in found))
     choices: dict[Key, Value] = {}

@@ -126,7 +126,8 @@ def test_ranges_that_changed_between_runs_are_joined() -> None:
     assert merged([Float(0.1, 1.0, True), Float(0.01, 0.5, True)]) == Float(0.01, 1.0, True)
     assert merged([Integer(1, 5), Float(0.5, 2.0)]) == Float(0.5, 5.0)
     assert merged([Categorical(("a", "b")), Categorical(("b", "c"))]) == Categorical(("a", "b", "c"))
-    assert merged([Categorical((2, 4)), Categorical((8, 16))]) == Float(2.0, 16.0)
+    assert merged([Categorical((16, 32)), Categorical((16, 32, 64))]) == Categorical((16, 32, 64))
+    assert merged([Categorical((2, 4)), Float(8.0, 16.0)]) == Float(2.0, 16.0)
     with pytest.raises(UsageProblem):
         merged([Categorical(("a",)), Float(0.0, 1.0)])
 
