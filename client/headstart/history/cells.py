@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from headstart.spaces.declaration import Value
 
 KINDS = ("text", "integer", "float", "boolean", "json")
+
+_LEADING_ZERO = re.compile(r"\s*[+-]?0\d")
 
 
 class Unreadable(ValueError):
@@ -25,6 +28,9 @@ class Conversion:
     kind: str = ""
     scale: float = 1.0
     offset: float = 0.0
+
+    def scaled(self, number: float) -> float:
+        return number * self.scale + self.offset
 
 
 def convert(cell: Any, conversion: Conversion, column: str) -> Any:
@@ -43,12 +49,17 @@ def convert(cell: Any, conversion: Conversion, column: str) -> Any:
         case "float":
             cell = cell_number(cell, column)
     if conversion.scale != 1.0 or conversion.offset != 0.0:
-        return cell_number(cell, column) * conversion.scale + conversion.offset
+        return conversion.scaled(cell_number(cell, column))
     return cell
 
 
 def plain_value(text: str) -> Value:
-    """What a text stands for: an integer, a finite number, a truth value, or a word."""
+    """What a text stands for: an integer, a finite number, a truth value, or a word.
+
+    With a leading zero (0011: bits, a hash) it is a word: as a number it would be the same as another.
+    """
+    if _LEADING_ZERO.match(text):
+        return text
     for kind in (int, float):
         try:
             number = kind(text)
@@ -69,13 +80,16 @@ def cell_number(cell: Any, column: str) -> float:
 
 
 def _whole(cell: Any, column: str) -> int:
-    try:
-        return int(cell)
-    except (TypeError, ValueError, OverflowError):
-        number = cell_number(cell, column)
-        if not number.is_integer():
-            raise Unreadable(f"column {column!r} holds {str(cell)[:40]!r}, not a whole number") from None
-        return int(number)
+    if isinstance(cell, int | str) and not isinstance(cell, bool):
+        # Without a detour by a float, which would cost a large number its last digits.
+        try:
+            return int(cell)
+        except ValueError:
+            pass
+    number = cell_number(cell, column)
+    if not number.is_integer():
+        raise Unreadable(f"column {column!r} holds {str(cell)[:40]!r}, not a whole number")
+    return int(number)
 
 
 def _truth(cell: Any, column: str) -> bool:
