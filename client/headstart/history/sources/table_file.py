@@ -9,10 +9,11 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.history.cells import Unreadable, cell_number, convert, parsed_json, plain_value
+from headstart.history.cells import Conversion, Unreadable, cell_number, convert, parsed_json, plain_value
 from headstart.history.mapping import Mapped, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem, line_count
 from headstart.history.sources import History, Request
@@ -158,7 +159,7 @@ class _Reader:
             status=status,
             objective_value=value,
             metrics=self._numbers(row, self._mapping.metrics or {}, notes),
-            learning_curve=_curve(self._cell(row, columns["curve"])) if "curve" in columns else (),
+            learning_curve=self._curve(row, columns["curve"]) if "curve" in columns else (),
             fidelity=fidelity,
             cost_seconds=cost,
             proxies=self._numbers(row, self._mapping.proxies, notes),
@@ -225,16 +226,18 @@ class _Reader:
                 notes.append(f"{problem}: left out")
         return numbers
 
+    def _curve(self, row: Row, column: str) -> tuple[CurvePoint, ...]:
+        """Scale and offset are those of the curve's own column, and count for each of its values."""
+        conversion = self._mapping.conversions.get(column, Conversion())
+        cell = _content(row, column)
+        if cell is None:
+            return ()
+        points = _points(convert(cell, replace(conversion, scale=1.0, offset=0.0), column))
+        return tuple(replace(point, value=conversion.scaled(point.value)) for point in points)
+
     def _cell(self, row: Row, column: str) -> Any:
-        """The converted content of a column, also of an inner one ("config.lr"); None where there is nothing."""
-        if column in row:
-            return self._converted(row[column], column)
-        held: Any = row
-        for part in column.split("."):
-            if not isinstance(held, dict) or part not in held:
-                return None
-            held = held[part]
-        return self._converted(held, column)
+        """The converted content of a column."""
+        return self._converted(_content(row, column), column)
 
     def _converted(self, cell: Any, column: str) -> Any:
         conversion = self._mapping.conversions.get(column)
@@ -248,7 +251,19 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
         yield line.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace")
 
 
-def _curve(cell: Any) -> tuple[CurvePoint, ...]:
+def _content(row: Row, column: str) -> Any:
+    """What a column holds, also an inner one ("config.lr"); None where there is nothing."""
+    if column in row:
+        return row[column]
+    held: Any = row
+    for part in column.split("."):
+        if not isinstance(held, dict) or part not in held:
+            return None
+        held = held[part]
+    return held
+
+
+def _points(cell: Any) -> tuple[CurvePoint, ...]:
     """From a list of values (after 1, 2, ... units), a list of pairs, or an object {fidelity: value}."""
     held = parsed_json(cell)
     if held is None:
