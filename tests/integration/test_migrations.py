@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -93,6 +94,43 @@ def test_a_migration_that_fails_leaves_nothing(empty: Engine) -> None:
     assert schema_revision(empty) is None
     with empty.connect() as connection:
         assert connection.execute(text("SELECT to_regclass('namespaces')")).scalar() is None
+
+
+def upgrade(engine: Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def test_upgrade_from_the_first_revision_keeps_what_is_there(empty: Engine) -> None:
+    """A space with a graph, one without, an experiment of each, and an architecture that waits for the index."""
+    upgrade(empty, "0001")
+    graph = '{"graph": [["input", "conv", "output"], [[], [], []], [[0, 1, 1], [1, 2, 1]]], "values": []}'
+    statements = [
+        "INSERT INTO namespaces (id, name) VALUES (7, 'default')",
+        """INSERT INTO search_spaces (id, namespace_id, name, declaration) VALUES
+           (3, 7, 'cells', '{}'), (4, 7, 'mlp', '{}')""",
+        """INSERT INTO tasks (id, namespace_id, name, description, metric, maximize, descriptor, meta_features,
+           fidelity_unit, max_fidelity) VALUES (5, 7, 'cora', '', 'accuracy', true, '{}', '{}', '', 0)""",
+        f"""INSERT INTO architectures (id, search_space_id, fingerprint, candidate, canonical) VALUES
+           (1, 3, 'a', '{{}}', '{graph}'), (2, 4, 'b', '{{}}', '{{"graph": null, "values": []}}')""",
+        """INSERT INTO experiments (task_id, search_space_id, sequence, request_id, content_hash, architecture_id,
+           candidate, status, objective_value, metrics, curve_fidelities, curve_values, proxies, worker_id)
+           SELECT 5, space, 1, gen_random_uuid(), 'x', number, '{}', 1, 0.5, '{}', '{}', '{}', '{}', ''
+           FROM (VALUES (3, 1), (4, 2)) AS tried (space, number)""",
+        "INSERT INTO outbox (architecture_id) VALUES (2)",
+    ]
+    with empty.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    assert migrate(empty) == ("0001", SCHEMA_REVISION)
+    with empty.connect() as connection:
+        read = connection.exec_driver_sql
+        assert read("SELECT namespace_id, objective_value FROM experiments").all() == [(7, 0.5), (7, 0.5)]
+        assert read("SELECT fingerprint, node_count FROM architectures ORDER BY id").all() == [("a", 3), ("b", 0)]
+        assert read("SELECT search_space_id, fingerprint FROM outbox").all() == [(4, "b")]
+    check_schema(empty)
 
 
 def test_server_refuses_a_database_without_tables_and_names_the_command(empty: Engine) -> None:

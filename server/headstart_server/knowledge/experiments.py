@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, Select, any_, bindparam, select
+from sqlalchemy import BigInteger, Connection, Row, Select, any_, bindparam, case, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from headstart.spaces import Candidate
@@ -33,11 +33,29 @@ _tried = (
     .cte("tried")
     .prefix_with("MATERIALIZED")
 )
-_COMPLETED = (
-    select(_tried.c.architecture_id, tasks.c.name, tasks.c.maximize, _tried.c.sequence, _tried.c.objective_value)
+# The best of each architecture and task comes first; of equals the one that was recorded first.
+_ranked = (
+    select(
+        _tried.c.architecture_id,
+        tasks.c.name,
+        tasks.c.maximize,
+        _tried.c.sequence,
+        _tried.c.objective_value,
+        func.row_number()
+        .over(
+            partition_by=(_tried.c.architecture_id, tasks.c.id),
+            order_by=(
+                case((tasks.c.maximize, -_tried.c.objective_value), else_=_tried.c.objective_value),
+                _tried.c.sequence,
+            ),
+        )
+        .label("place"),
+    )
     .join(tasks, _tried.c.task_id == tasks.c.id)
     .where(full_training_clause(tasks.c.max_fidelity, _tried.c.fidelity))
+    .subquery("ranked")
 )
+_BEST = select(_ranked).where(_ranked.c.place == 1)
 
 
 @dataclass(frozen=True)
@@ -79,16 +97,12 @@ def best_results(connection: Connection, space_id: str, numbers: Mapping[str, in
 
     ``numbers`` are the architectures' rows by fingerprint.
     """
-    rows = connection.execute(_COMPLETED, {"numbers": list(numbers.values())})
-    best: dict[int, dict[str, Result]] = {number: {} for number in numbers.values()}
-    for row in rows:
+    best: dict[int, list[Result]] = {number: [] for number in numbers.values()}
+    for row in connection.execute(_BEST, {"numbers": list(numbers.values())}):
         found = Result(row.name, space_id, row.sequence, row.objective_value, row.maximize)
-        other = best[row.architecture_id].get(row.name)
-        sign = 1 if row.maximize else -1
-        if other is None or sign * found.objective_value > sign * other.objective_value:
-            best[row.architecture_id][row.name] = found
+        best[row.architecture_id].append(found)
     return {
-        fingerprint: [best[number][name] for name in sorted(best[number])] for fingerprint, number in numbers.items()
+        fingerprint: sorted(best[number], key=lambda result: result.task_id) for fingerprint, number in numbers.items()
     }
 
 

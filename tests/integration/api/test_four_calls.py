@@ -141,6 +141,18 @@ def test_nearest_architectures_come_from_the_index_and_without_it_from_the_recor
     assert after.matches[0].results[0].task_id == "friend"
 
 
+def test_a_match_tells_the_best_result_on_each_task(with_history):
+    client = with_history
+    client.create_task(headstart.Task("loss", headstart.Objective("loss", headstart.Direction.MINIMIZE)))
+    candidate = Candidate({f"op{i}": "nor_conv_1x1" for i in range(6)})
+    for task_id in ("target", "loss"):
+        for value in (0.3, 0.1, 0.9, 0.9):
+            client.record(task_id, SPACE.search_space_id, candidate, headstart.completed(value))
+    match = client.search_architectures(SPACE.search_space_id, candidate, count=1).matches[0]
+    told = [(result.experiment_id, result.objective_value) for result in match.results if result.task_id != "friend"]
+    assert told == [("loss/nas-bench-201/2", 0.1), ("target/nas-bench-201/3", 0.9)]
+
+
 def test_pages_with_long_curves_stay_below_the_limit_of_a_message(with_history):
     client = with_history
     curve = tuple(headstart.CurvePoint(step, 1 / step) for step in range(1, 10_001))
