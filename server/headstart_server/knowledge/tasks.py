@@ -158,8 +158,12 @@ def delete_task(connection: Connection, namespace: str, task_id: str) -> int:
     # One deletion at a time: of two tasks that share an architecture, whoever is second must see that it is the last.
     connection.execute(select(namespaces.c.id).where(namespaces.c.name == namespace).with_for_update(key_share=True))
     stored = find_task(connection, namespace, task_id)
+    # As recorders do: summaries first, then the task. Whoever is the first to record in a space has no summary that is
+    # seen here, but holds the task: after the wait for it what it recorded is there to be counted and taken along.
     summaries = select(task_summaries.c.experiment_count).where(task_summaries.c.task_id == stored.id)
-    removed: int = sum(connection.execute(summaries.with_for_update()).scalars())
+    connection.execute(summaries.order_by(task_summaries.c.search_space_id).with_for_update())
+    connection.execute(select(tasks.c.id).where(tasks.c.id == stored.id).with_for_update())
+    removed: int = sum(connection.execute(summaries).scalars())
     tried = select(experiments.c.architecture_id).where(experiments.c.task_id == stored.id).distinct()
     numbers = sorted(connection.execute(tried).scalars())
     connection.execute(delete(tasks).where(tasks.c.id == stored.id))

@@ -125,6 +125,19 @@ def test_deletion_waits_for_a_recorder_and_leaves_what_it_recorded(recorder, kno
     assert removals(engine) == []
 
 
+def test_deletion_takes_along_what_the_first_recorder_of_the_task_is_about_to_commit(recorder, knowledge, engine):
+    new = recorder.new(candidates(1)[0], completed(0.7))
+    with engine.begin() as recording:
+        knowledge.record(recording, NAMESPACE, [new])
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(delete, engine, knowledge, "cifar")
+            wait_until(lambda: waits_for_a_lock(engine))
+            recording.commit()
+            assert waiting.result() == 1
+    assert fingerprints(engine) == set()
+    assert removals(engine) == [new.canonical.fingerprint]
+
+
 def test_recorders_of_other_architectures_do_not_wait_for_a_deletion(recorder, knowledge, engine):
     shared, own, fresh = candidates(3)
     recorder.record(recorder.new(shared, completed(0.5)), recorder.new(own, completed(0.5)))
@@ -174,8 +187,11 @@ def test_row_that_misses_its_architecture_is_written_again(recorder, knowledge, 
 
 
 def test_recorders_and_deletions_at_random_lose_and_leave_nothing(recorder, knowledge, engine):
-    """Four recorders over few architectures, while tasks are deleted and made again."""
-    pool = candidates(12)
+    """Four recorders over few architectures, while tasks are deleted and made again.
+
+    Half of what is tried on the task that is deleted is tried on no other.
+    """
+    pool, own = candidates(12), candidates(24)[12:]
     kept: dict[str, set[str]] = {}
     stop = threading.Event()
 
@@ -184,7 +200,7 @@ def test_recorders_and_deletions_at_random_lose_and_leave_nothing(recorder, know
         task = f"kept-{worker % 2}"
         for _ in range(30):
             new = [recorder.new(generator.choice(pool), completed(0.5), task) for _ in range(3)]
-            doomed = [recorder.new(generator.choice(pool), completed(0.5), "doomed") for _ in range(3)]
+            doomed = [recorder.new(generator.choice(pool + own), completed(0.5), "doomed") for _ in range(3)]
             recorder.record(*new)
             kept.setdefault(task, set()).update(str(each.request_id) for each in new)
             try:
