@@ -1,7 +1,8 @@
 # Everything a person does with this repository. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run test demo lint format proto proto-check buf bench-prediction clean
+.PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
+	bench-nearest bench-import clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -81,6 +82,18 @@ buf: ## lint the contract, and compare it with the last release of main (needs n
 
 bench-prediction: install ## how well the predictor ranks architectures it has not seen
 	$(BIN)/python -m benchmarks.prediction
+
+bench-similarity: install ## whether results tell which tasks are alike
+	$(BIN)/python -m benchmarks.knowledge_base.task_similarity
+
+bench-scale: install ## answers at 10 k, 100 k and 1 M experiments (half an hour)
+	$(BIN)/python -m benchmarks.knowledge_base.scale
+
+bench-nearest: install ## the nearest of a million architectures (half an hour)
+	$(BIN)/python -m benchmarks.knowledge_base.nearest
+
+bench-import: install ## how quickly a history comes in
+	$(BIN)/python -m benchmarks.knowledge_base.import_rate
 
 clean: ## remove what can be made again (the data in .headstart stays)
 	rm -rf $(VENV) $(PROTO_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
