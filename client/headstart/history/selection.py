@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from headstart.history.cells import Unreadable, convert
+from headstart.history.cells import Unreadable, convert, plain_value
 from headstart.history.mapping import Mapped, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.sources import History, Request
@@ -53,13 +53,15 @@ def task_for(request: Request, mapping: Mapped, metric: str, description: str, f
 
 
 def selected(history: History, mapping: Mapped) -> History:
-    """The history as the mapping file wants it."""
+    """The history as the mapping file wants it. Raises UsageProblem for a conversion that a metric cannot have."""
     runs: Callable[[], Iterator[Run | Note]] = history.runs
+    objective = history.task.objective.metric
+    _check_conversions(objective, mapping)
 
     def changed() -> Iterator[Run | Note]:
         for entry in runs():
             try:
-                yield _selected(entry, mapping) if isinstance(entry, Run) else entry
+                yield _selected(entry, mapping, objective) if isinstance(entry, Run) else entry
             except Unreadable as problem:
                 yield Note(entry.locator, str(problem))
 
@@ -80,7 +82,22 @@ def selected(history: History, mapping: Mapped) -> History:
     )
 
 
-def _selected(run: Run, mapping: Mapped) -> Run:
+def text_value(text: str, column: str, mapping: Mapped) -> Value:
+    """What the text of a parameter stands for; where the mapping file gives a type, the text as it is."""
+    conversion = mapping.conversions.get(column)
+    return plain_value(text) if conversion is None or not conversion.kind else text
+
+
+def _check_conversions(objective: str, mapping: Mapped) -> None:
+    """Metrics are numbers at their source: all that can be converted is their scale."""
+    parameters = mapping.parameters.values() if isinstance(mapping.parameters, Mapping) else ()
+    for column in (objective, *(mapping.metrics or {}).values(), *mapping.proxies.values()):
+        conversion = mapping.conversions.get(column)
+        if conversion is not None and (conversion.values or conversion.kind) and column not in parameters:
+            raise UsageProblem(f"convert.{column}: of a metric only scale and offset can be converted")
+
+
+def _selected(run: Run, mapping: Mapped, objective: str) -> Run:
     values = {name: _converted(value, name, mapping) for name, value in run.values.items()}
     notes = run.notes
     seed = run.seed
@@ -96,7 +113,19 @@ def _selected(run: Run, mapping: Mapped) -> Run:
     proxies = {name: metrics.pop(column) for name, column in mapping.proxies.items() if column in metrics}
     if mapping.metrics is not None:
         metrics = {name: metrics[column] for name, column in mapping.metrics.items() if column in metrics}
-    return replace(run, values=values, metrics=metrics, proxies={**run.proxies, **proxies}, seed=seed, notes=notes)
+    value = run.objective_value
+    return replace(
+        run,
+        values=values,
+        objective_value=None if value is None else _scaled(value, objective, mapping),
+        metrics=metrics,
+        learning_curve=tuple(
+            replace(point, value=_scaled(point.value, objective, mapping)) for point in run.learning_curve
+        ),
+        proxies={**run.proxies, **proxies},
+        seed=seed,
+        notes=notes,
+    )
 
 
 def _converted(value: Value, column: str, mapping: Mapped) -> Value:
@@ -111,4 +140,4 @@ def _converted(value: Value, column: str, mapping: Mapped) -> Value:
 
 def _scaled(number: float, column: str, mapping: Mapped) -> float:
     conversion = mapping.conversions.get(column)
-    return number if conversion is None else number * conversion.scale + conversion.offset
+    return number if conversion is None else conversion.scaled(number)

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.history.cells import plain_value
+from headstart.history.mapping import Mapped
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
-from headstart.history.selection import mapping_for, objective_named, selected, task_for
+from headstart.history.selection import mapping_for, objective_named, selected, task_for, text_value
 from headstart.history.sources import History, Request, chosen, listed
 from headstart.values import CurvePoint, ExperimentStatus
 
@@ -47,7 +47,7 @@ def open_history(request: Request) -> History:
         for name in names:
             order = ["attributes.start_time ASC"]
             for run in _pages(client.search_runs, [experiments[name]], order_by=order):
-                yield _run(client, run, metric, task_name=name if len(names) > 1 else "")
+                yield _run(client, run, metric, mapping, task_name=name if len(names) > 1 else "")
 
     description = f"MLflow experiment {listed(names)}"
     return selected(
@@ -98,7 +98,7 @@ def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
             return
 
 
-def _run(client: MlflowClient, run: Any, metric: str, task_name: str) -> Run | Note:
+def _run(client: MlflowClient, run: Any, metric: str, mapping: Mapped, task_name: str) -> Run | Note:
     locator = f"run {run.info.run_id}"
     status = _STATUS.get(run.info.status)
     if status is None:
@@ -109,7 +109,7 @@ def _run(client: MlflowClient, run: Any, metric: str, task_name: str) -> Run | N
     return Run(
         locator=locator,
         identity=f"mlflow\0{run.info.run_id}",
-        values={name: plain_value(text) for name, text in run.data.params.items()},
+        values={name: text_value(text, name, mapping) for name, text in run.data.params.items()},
         status=status,
         objective_value=value,
         metrics=metrics,
