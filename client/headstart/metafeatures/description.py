@@ -72,8 +72,8 @@ def describe(
     Integers span their type's range, floats 0 to 1 unless ``value_range`` says otherwise.
 
     "graph": ``data`` are edges [2, edges] or [edges, 2] as node indices, or a sparse adjacency matrix; ``target``
-    labels of the nodes, negative or NaN where there is none. Options: ``node_count``, ``features`` [nodes, features],
-    ``directed`` (default False: an edge may be listed in one or both directions, and counts once).
+    labels of the nodes, negative whole numbers or NaN where there is none. Options: ``node_count``, ``features``
+    [nodes, features], ``directed`` (default False: an edge may be listed in one or both directions, and counts once).
 
     ``facts`` are words and numbers that are known without looking, by their names in docs/meta_features.md; they stand
     above what is computed. With kind "facts" and no data they are all there is.

@@ -55,7 +55,7 @@ def describe(
         findings.add("zero_share", 1.0 - inputs.count_nonzero() / cells if cells else None, "there are no features")
         chosen = some(inputs.shape[1], MODEL_COLUMNS, generator)
         rows = some(nodes, MODEL_ROWS, generator)
-        describe_numbers(findings, inputs[rows][:, chosen].toarray())
+        describe_numbers(findings, inputs[rows][:, chosen].toarray(), generator)
         if wanted is not None and landmarkers:
             _landmarks(findings, adjacency, inputs[:, chosen], wanted, seed, generator)
 
@@ -147,11 +147,14 @@ def _clustering(adjacency: Any, generator: np.random.Generator) -> float | None:
 
 
 def _unlabelled_as_missing(target: Any) -> Any:
-    """Negative labels stand for none."""
+    """Negative whole labels stand for none, also where they are floats; of quantities only NaN does."""
     if target is None:
         return None
     labels = np.asarray(target)
-    if labels.dtype.kind == "i" and labels.ndim == 1 and (labels < 0).any():
+    if labels.ndim != 1 or labels.dtype.kind not in "if":
+        return labels
+    present = labels[np.isfinite(labels)]
+    if (present < 0).any() and (present == np.round(present)).all():
         return np.where(labels < 0, np.nan, labels.astype(np.float64))
     return labels
 
@@ -166,7 +169,8 @@ def _homophily(findings: Findings, adjacency: Any, target: Target) -> None:
 
 
 def _features(features: Any) -> Any:
-    matrix = scipy.sparse.csr_matrix(features if scipy.sparse.issparse(features) else np.asarray(features, np.float64))
+    held = features if scipy.sparse.issparse(features) else np.asarray(features, np.float64)
+    matrix = scipy.sparse.csr_matrix(held, copy=True)
     matrix.data[~np.isfinite(matrix.data)] = 0.0
     return matrix
 

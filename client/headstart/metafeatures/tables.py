@@ -41,7 +41,7 @@ def describe(
     columns = read_columns(data, lambda count: some(count, STATISTICS_ROWS, generator), categorical, generator)
     findings.words["modality"] = "table"
     _sizes(findings, columns)
-    describe_numbers(findings, columns.numbers)
+    describe_numbers(findings, columns.numbers, generator)
     wanted = read_target(findings, target, columns.instances, problem)
     if wanted is not None:
         _with_target(findings, columns, wanted, landmarkers, seed, generator)
@@ -65,7 +65,7 @@ def _sizes(findings: Findings, columns: Columns) -> None:
         findings.add("categories_max", max(counts, default=None), "no categorical column was read")
 
 
-def describe_numbers(findings: Findings, numbers: Numbers) -> None:
+def describe_numbers(findings: Findings, numbers: Numbers, generator: np.random.Generator) -> None:
     """Moments, correlations and principal components of numeric columns; nothing where there are none."""
     if not numbers.size:
         return
@@ -75,7 +75,8 @@ def describe_numbers(findings: Findings, numbers: Numbers) -> None:
         findings.add(f"{name}_mean", found.mean() if len(found) else None, constant)
         findings.add(f"{name}_std", found.std() if len(found) else None, constant)
     findings.add("outlier_share", outlier_share(numbers), constant)
-    _between_columns(findings, numbers[:MODEL_ROWS, :MODEL_COLUMNS])
+    rows, chosen = (some(*each, generator) for each in zip(numbers.shape, (MODEL_ROWS, MODEL_COLUMNS), strict=True))
+    _between_columns(findings, numbers[rows][:, chosen])
 
 
 def _between_columns(findings: Findings, numbers: Numbers) -> None:
@@ -114,10 +115,11 @@ def _with_target(
     read = np.array([place_of[int(target.rows[place])] for place in known], dtype=np.int64)
     chosen = sample_rows(values, target.is_classification, generator)
     values, read = values[chosen], read[chosen]
-    inputs, discrete = model_inputs(columns.numbers[read], columns.codes[read], generator)
+    inputs = model_inputs(columns.numbers[read], columns.codes[read], generator)
     if not target.is_classification:
         _target_correlations(findings, inputs, values)
-    _information(findings, inputs, discrete, values, target.is_classification, seed)
+    whole, discrete = whole_columns(columns.numbers[read], columns.codes[read], generator)
+    _information(findings, whole, discrete, values, target.is_classification, seed)
     if landmarkers:
         from headstart.metafeatures.landmarkers import land
 
@@ -130,8 +132,8 @@ def sample_rows(values: NDArray[Any], is_classification: bool, generator: np.ran
     return some(len(values), MODEL_ROWS, generator)
 
 
-def model_inputs(numbers: Numbers, codes: Codes, generator: np.random.Generator) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Standardized numbers, and categories as 0 and 1; and which inputs are the latter."""
+def model_inputs(numbers: Numbers, codes: Codes, generator: np.random.Generator) -> Numbers:
+    """Standardized numbers, and categories as 0 and 1."""
     numeric = complete(numbers)
     one_hot = [
         (column == code).astype(np.float64)
@@ -139,9 +141,17 @@ def model_inputs(numbers: Numbers, codes: Codes, generator: np.random.Generator)
         for code in np.argsort(-np.bincount(column[column >= 0], minlength=1), kind="stable")[:_MOST_CATEGORIES]
     ]
     inputs = np.column_stack([numeric, *one_hot]) if one_hot else numeric
-    discrete = np.arange(inputs.shape[1]) >= numeric.shape[1]
-    chosen = some(inputs.shape[1], MODEL_COLUMNS, generator)
-    return inputs[:, chosen], discrete[chosen]
+    return inputs[:, some(inputs.shape[1], MODEL_COLUMNS, generator)]
+
+
+def whole_columns(numbers: Numbers, codes: Codes, generator: np.random.Generator) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Standardized numbers and category codes, a missing cell as a category of its own; and which are the latter."""
+    numeric = complete(numbers)
+    varying = codes[:, (codes != codes[:1]).any(axis=0)] + 1
+    columns = np.column_stack([numeric, varying.astype(np.float64)])
+    discrete = np.arange(columns.shape[1]) >= numeric.shape[1]
+    chosen = some(columns.shape[1], MODEL_COLUMNS, generator)
+    return columns[:, chosen], discrete[chosen]
 
 
 def _target_correlations(findings: Findings, inputs: Numbers, values: Numbers) -> None:

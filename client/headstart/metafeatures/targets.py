@@ -56,9 +56,11 @@ def read_target(findings: Findings, target: Any, count: int, problem: str | None
 
 
 def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """None and NaN, in arrays of any type."""
+    """None, NaN and NaT, in arrays of any type."""
     if values.dtype.kind in "fc":
         return np.asarray(~np.isfinite(values))
+    if values.dtype.kind in "mM":
+        return np.asarray(np.isnat(values))
     if values.dtype.kind == "O":
         # NaN and pandas' NA are what does not equal itself.
         return np.array([value is None or _differs_from_itself(value) for value in values], dtype=bool)

@@ -112,6 +112,28 @@ def test_landmarkers_tell_what_kind_of_problem_it_is() -> None:
     assert "landmark_linear" not in describe(data, data[:, 0] > 0, landmarkers=False).meta_features
 
 
+def test_columns_are_compared_over_the_whole_of_a_long_table() -> None:
+    half = np.repeat([0.0, 1.0], 10_000)
+    numbers = describe(np.column_stack([half, half])).meta_features
+    assert numbers["correlation_max"] == near(1.0)
+    generator = np.random.default_rng(0)
+    wide = np.column_stack([generator.normal(size=(50, 100)), np.tile(generator.normal(size=(50, 1)), 900)])
+    assert describe(wide).meta_features["correlation_mean"] > 0.5
+
+
+def test_information_is_that_of_a_column_not_of_its_categories() -> None:
+    labels = np.random.default_rng(0).permutation(np.tile(np.arange(10), 30))
+    table = pd.DataFrame({"same": [f"word {label}" for label in labels], "constant": ["word"] * 300})
+    numbers = describe(table, labels, landmarkers=False).meta_features
+    assert numbers["mutual_information_max"] == numbers["mutual_information_mean"] == near(math.log(10))
+
+
+def test_a_date_that_is_missing_counts_as_missing() -> None:
+    dates = pd.to_datetime(pd.Series(["2026-01-01", None, "2026-01-02", "2026-01-02"]))
+    numbers = describe(pd.DataFrame({"day": dates})).meta_features
+    assert (numbers["missing_share"], numbers["categories_max"]) == (0.25, 2.0)
+
+
 def test_the_same_seed_gives_the_same_numbers() -> None:
     data, target = make_classification(30_000, 20, random_state=0)
     assert describe(data, target, seed=3) == describe(data, target, seed=3)
@@ -276,6 +298,20 @@ def test_neighbours_help_where_labels_are_homophilous() -> None:
     assert numbers["landmark_neighbours_linear"] > numbers["landmark_linear"] + 0.05
     sparse = describe(edges, labels, kind="graph", features=scipy.sparse.csr_matrix(features)).meta_features
     assert sparse == pytest.approx(numbers)
+
+
+def test_negative_labels_of_a_graph_are_none_also_as_floats() -> None:
+    edges = np.array([[0, 1, 2, 3], [1, 2, 3, 0]])
+    found = describe(edges, np.array([0.0, 1.0, 1.0, -1.0]), kind="graph")
+    assert (found.descriptor["problem"], found.meta_features["labelled_share"]) == ("node classification", 0.75)
+    found = describe(edges, np.array([0.5, 1.5, 2.5, -1.0]), kind="graph")
+    assert (found.descriptor["problem"], found.meta_features["labelled_share"]) == ("node regression", 1.0)
+
+
+def test_the_data_of_the_caller_stay_as_they_are() -> None:
+    features = scipy.sparse.csr_matrix(np.array([[1.0, np.nan], [2.0, 3.0]]))
+    describe(np.array([[0], [1]]), kind="graph", features=features)
+    assert np.isnan(features.toarray()[0, 1])
 
 
 def test_wrong_graphs_are_refused() -> None:
