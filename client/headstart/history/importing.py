@@ -187,7 +187,7 @@ def _take(entry: Run | Note, space: SearchSpace, tasks: _Tasks, sender: Sender, 
 
 def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
     """The space that the runs moved in, and how many entries there are."""
-    derivation = SpaceDerivation(history.domains, history.conditions, history.always)
+    derivation = SpaceDerivation(history.domains, history.conditions, history.always, history.texts)
     count = 0
     for entry in history.runs():
         count += 1

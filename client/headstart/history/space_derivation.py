@@ -21,6 +21,11 @@ _LOGARITHMIC_RATIO = 100
 # Values of a parameter after which it is no longer considered as the one that decides about others.
 _MAX_DECIDING_VALUES = 256
 
+# In a source of texts a broken number reads as a word. Among at least this share of numbers, of which more than so many
+# are different, words are taken for that: choices that mix them are rarely more than a few.
+_NUMBERS_SHARE = 0.95
+_DIFFERENT_NUMBERS = 20
+
 Key = tuple[bool, Value]
 Decided = dict[str, set[Key] | None]
 
@@ -31,24 +36,24 @@ class _Seen:
 
     lower: float | int | None = None
     upper: float | int | None = None
-    numbers: bool = False
+    numbers: int = 0
     floats: bool = False
-    others: bool = False
+    others: int = 0
     choices: set[Key] = field(default_factory=set)
 
     def add(self, value: Value) -> None:
         if len(self.choices) <= MAX_CHOICES:
             self.choices.add(_key(value))
         if isinstance(value, bool | str):
-            self.others = True
+            self.others += 1
             return
-        self.numbers = True
+        self.numbers += 1
         self.floats = self.floats or isinstance(value, float)
         self.lower = value if self.lower is None else min(self.lower, value)
         self.upper = value if self.upper is None else max(self.upper, value)
 
-    def domain(self, name: str) -> Domain:
-        if self.others:
+    def domain(self, name: str, texts: bool) -> Domain:
+        if self.others and not (texts and self._are_numbers()):
             if len(self.choices) > MAX_CHOICES:
                 raise UsageProblem(
                     f"parameter {name!r} has more than {MAX_CHOICES} different values that are not numbers: "
@@ -61,16 +66,26 @@ class _Seen:
             return Float(float(self.lower), float(self.upper), logarithmic)
         return Integer(int(self.lower), int(self.upper), logarithmic)
 
+    def _are_numbers(self) -> bool:
+        """Whether the few words among the values are broken numbers."""
+        different = sum(not isinstance(value, bool | str) for _, value in self.choices)
+        return different > _DIFFERENT_NUMBERS and self.numbers >= _NUMBERS_SHARE * (self.numbers + self.others)
+
 
 class SpaceDerivation:
-    """Fed with the values of every run; ``domains`` are those that are known, ``always`` parameters of every run."""
+    """Fed with the values of every run; ``domains`` are those that are known, ``always`` parameters of every run.
+
+    ``texts``: values were texts at their source, so that a word among numbers may be a broken one.
+    """
 
     def __init__(
         self,
         domains: Mapping[str, Domain] | None = None,
         conditions: Mapping[str, Condition] | None = None,
         always: Collection[str] = (),
+        texts: bool = False,
     ) -> None:
+        self._texts = texts
         self._always = set(always)
         self._domains = dict(domains or {})
         self._conditions = dict(conditions or {})
@@ -101,7 +116,7 @@ class SpaceDerivation:
             raise UsageProblem("there is no run with parameters to derive a search space from")
         unseen = [name for name in self._domains if not any(name in present for present in self._all)]
         for name in self._seen:
-            self._domains[name] = self._seen[name].domain(name)
+            self._domains[name] = self._seen[name].domain(name, self._texts)
         sometimes = [name for name in self._order if name not in unseen and not self._is_always_there(name)]
         always = [name for name in self._order if name not in sometimes]
         placed = {name: Parameter(name, self._domains[name], self._conditions.get(name)) for name in always}

@@ -42,7 +42,7 @@ class History:
     ``name`` is what ids are made of where none are given. ``task`` says what all its tasks have in common; the id is
     empty where the source does not give one. ``domains`` and ``conditions`` are those that are known before any run is
     read, ``always`` the parameters that every run is to have; ``count`` is the number of entries, None where that is
-    known only after reading them.
+    known only after reading them. ``texts``: parameters are texts at the source, so that a broken number is a word.
     """
 
     name: str
@@ -54,6 +54,7 @@ class History:
     domains: Mapping[str, Domain] = field(default_factory=dict)
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     always: frozenset[str] = frozenset()
+    texts: bool = False
 
 
 def open_history(request: Request) -> History:

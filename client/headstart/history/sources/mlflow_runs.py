@@ -56,6 +56,7 @@ def open_history(request: Request) -> History:
             task=replace(task, description=task.description or description),
             runs=runs,
             space_description=f"From {description}",
+            texts=True,
         ),
         mapping,
     )

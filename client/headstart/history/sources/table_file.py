@@ -57,6 +57,7 @@ def open_history(request: Request) -> History:
         domains=mapping.domains,
         conditions=mapping.conditions,
         always=frozenset(mapping.domains) - frozenset(mapping.conditions),
+        texts=request.source == "csv",
     )
 
 

@@ -121,6 +121,24 @@ def test_too_many_words_are_no_choices() -> None:
         derived()
 
 
+def mixed(numbers: int, words: int, **known: Any) -> dict[str, Any]:
+    values = [*range(1, numbers + 1), *(f"{index}x" for index in range(words))]
+    return domains(derived(*({"n": value} for value in values), **known))
+
+
+def test_a_few_words_among_many_numbers_of_a_text_source_are_broken_numbers() -> None:
+    assert mixed(60, 3, texts=True) == {"n": Integer(1, 60)}
+    assert mixed(6000, 1, texts=True) == {"n": Integer(1, 6000, True)}
+    space = derived(*({"n": value} for value in [*range(1, 40), "3x"]), texts=True)
+    with pytest.raises(Unfit, match="must be an integer, got '3x'"):
+        to_record(run({"n": "3x"}, objective_value=1.0), space, "task")
+
+
+def test_words_are_choices_where_they_are_many_or_the_numbers_few_or_the_source_knows_kinds() -> None:
+    for space in (mixed(60, 4, texts=True), mixed(20, 1, texts=True), mixed(60, 1)):
+        assert isinstance(space["n"], Categorical)
+
+
 def test_ranges_that_changed_between_runs_are_joined() -> None:
     assert merged([Integer(1, 5), Integer(3, 9)]) == Integer(1, 9)
     assert merged([Float(0.1, 1.0, True), Float(0.01, 0.5, True)]) == Float(0.01, 1.0, True)

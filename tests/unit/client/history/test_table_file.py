@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from headstart.history.importing import _derived
 from headstart.history.model import Note, Run
 from headstart.history.sources import History, Request, open_history
+from headstart.spaces import Float
 
 TASK = {"direction": "maximize"}
 
@@ -19,6 +21,20 @@ def opened(folder: Path, lines: list[Any], **sections: Any) -> History:
     table.write_text("".join((line if source == "csv" else json.dumps(line)) + "\n" for line in lines))
     mapping.write_text(json.dumps({"task": TASK, **sections}))
     return open_history(Request(source, str(table), mapping))
+
+
+def test_parameters_are_texts_in_csv_and_have_kinds_in_json(tmp_path: Path) -> None:
+    columns = {"parameters": ["x"], "objective": "y"}
+    assert opened(tmp_path, ["x,y", "1,2"], columns=columns).texts
+    assert not opened(tmp_path, [{"x": 1, "y": 2}], columns=columns).texts
+
+
+def test_a_broken_number_costs_its_line_and_makes_no_choices(tmp_path: Path) -> None:
+    lines = [f"{0.1 + index / 1000},{index}" for index in range(30)]
+    history = opened(tmp_path, ["x,y", *lines, "0.1x,3"], columns={"parameters": ["x"], "objective": "y"})
+    space, count = _derived(history, "table")
+    assert count == 31
+    assert space.parameters[0].domain == Float(0.1, 0.129)
 
 
 def test_a_curve_has_a_scale_of_its_own(tmp_path: Path) -> None:
