@@ -76,7 +76,8 @@ _KEPT_DESCRIPTIONS = 256
 _KEPT_NEIGHBOURS = 96
 # A task is pooled from so many sources at most, those with most results.
 _MOST_SOURCES = 32
-# ... and without a model from so many architectures of each: its spread over the sources is far wider than its error.
+# ... and without a model from so many architectures of each, and as many that failed: its spread over the sources is
+# far wider than its error.
 _MOST_OF_SOURCE = 256
 
 
@@ -311,8 +312,9 @@ class PredictionService:
         why = "the model is out of reach" if degraded else "no model that could help exists yet"
         sources = [] if labels.completed_count >= _ENOUGH_OWN else self._sources(namespace, observations)
         features = self._features_of(namespace, observations.search_space_id)
-        if sources:
-            told = [self._neighbours(namespace, observations.search_space_id, features, source) for source in sources]
+        neighbours = [self._neighbours(namespace, observations.search_space_id, features, source) for source in sources]
+        told = [made for made in neighbours if made is not None]
+        if told:
             estimates = from_neighbours(
                 told,
                 features.vectors(candidates),
@@ -323,7 +325,7 @@ class PredictionService:
             return _Told(
                 estimates,
                 f"k nearest recorded architectures ({why}); {_few(labels.completed_count)}, so "
-                f"{_other_tasks(len(sources))}",
+                f"{_other_tasks(len(told))}",
             )
         if labels.completed_count < _LEAST_OWN:
             raise FailedPrecondition(
@@ -364,8 +366,8 @@ class PredictionService:
 
     def _neighbours(
         self, namespace: str, space_id: str, features: StructuralFeatures, source: tuple[Task, Labels]
-    ) -> SourceNeighbours:
-        """Of one source, made once for each state of its labels."""
+    ) -> SourceNeighbours | None:
+        """Of one source, made once for each state of its labels; None where too little of it is left."""
         task, labels = source
         key = (namespace, space_id, task.task_id)
         with self._lock:
@@ -375,7 +377,11 @@ class PredictionService:
         recorded = self._knowledge.architectures(namespace, space_id, labels.fingerprints)
         # What was deleted meanwhile is left out.
         known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
-        known = known[:: 1 + (len(known) - 1) // _MOST_OF_SOURCE]
+        # Apart: runs that failed must not crowd out the values of those that did not.
+        finite = _thinned([place for place in known if np.isfinite(labels.values[place])])
+        if len(finite) < _LEAST_OWN:
+            return None
+        known = sorted(finite + _thinned([place for place in known if not np.isfinite(labels.values[place])]))
         vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
         made = SourceNeighbours.of(vectors, labels.values[known], task.maximize)
         with self._lock:
@@ -426,6 +432,11 @@ class PredictionService:
             with self._lock:
                 features = self._features.setdefault(key, features)
         return features
+
+
+def _thinned(places: list[int]) -> list[int]:
+    """Evenly, down to at most _MOST_OF_SOURCE."""
+    return places[:: max(1, -(-len(places) // _MOST_OF_SOURCE))]
 
 
 def _comparable(head: ModelTask, task: Task) -> bool:

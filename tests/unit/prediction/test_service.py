@@ -128,6 +128,39 @@ def test_other_tasks_with_the_same_metric_stand_in_on_a_wide_interval(room: Room
     assert agreement(answer, pairs[80:]) > 0.4
 
 
+def test_failed_runs_of_a_source_do_not_crowd_out_its_values(room: Room) -> None:
+    pairs = toy_candidates(300)
+    room.task("target")
+    room.task("source")
+    worked = pairs[1:14:2]
+    for pair in pairs[:280]:
+        if pair in worked:
+            room.record("source", [pair], values_of([pair]))
+        else:
+            room.record("source", [pair], [math.nan], Status.FAILED)
+    answer = room.predict("target", pairs[280:])
+    assert "from 1 other task " in answer.basis
+    assert all(math.isfinite(prediction.mean) for prediction in answer.predictions)
+    assert len(room.prediction._source_neighbours["default", SPACE_ID, "source"][1].scale.oriented) == len(worked)
+
+
+def test_source_that_is_deleted_while_it_is_read_is_left_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = toy_candidates(40)
+    room.task("target")
+    room.task("source")
+    room.record("source", pairs[:20], values_of(pairs[:20]))
+    observations = room.knowledge.observations("default", "target", SPACE_ID)
+    sources = room.prediction._sources("default", observations)
+    assert len(sources) == 1
+    with room.engine.begin() as connection:
+        room.knowledge.delete_task(connection, "default", "source")
+    fresh = Room(room.engine, room.settings)
+    monkeypatch.setattr(fresh.prediction, "_sources", lambda *_: sources)
+    with pytest.raises(FailedPrecondition) as raised:
+        fresh.predict("target", pairs[20:])
+    assert raised.value.reason == "NO_EVIDENCE"
+
+
 def test_model_is_trained_promoted_and_adapted_to_the_task(room: Room) -> None:
     pairs = toy_candidates(200)
     room.task("target")
