@@ -88,7 +88,10 @@ class VectorKeeper:
         # Read after the rows of the outbox were: what is committed later finds a version begun meanwhile.
         versions = vector_versions.versions_of(connection, waiting.space)
         if not versions:
-            self._begin(waiting.space, waiting.namespace, waiting.search_space_id, None, State.SERVING)
+            records = vector_versions.records_of(connection, waiting.space)
+            # After an upgrade there are architectures that no row of the outbox will bring.
+            state = State.SERVING if records.architectures <= records.waiting else State.BUILDING
+            self._begin(waiting.space, waiting.namespace, waiting.search_space_id, None, state)
             versions = vector_versions.versions_of(connection, waiting.space)
         for index in versions:
             self._deliver_to(index, waiting)

@@ -132,7 +132,7 @@ def begin(
 ) -> VectorIndex | None:
     """A new version, in place of nothing; None where one is under construction already.
 
-    A first version may serve at once: nothing was delivered before it.
+    A first version may serve at once where all that is recorded waits to be delivered.
     """
     lock_space(connection, space)
     rows = connection.execute(

@@ -148,6 +148,24 @@ def test_space_without_architectures_has_no_nearest_and_lacks_nothing(rooms: Roo
     assert not answer.degraded
 
 
+def test_first_version_of_a_space_with_a_past_serves_only_when_all_of_it_is_in(rooms: Rooms) -> None:
+    """After an upgrade: architectures that were delivered once to an index that this version does not know."""
+    old = record(rooms, 40)
+    with rooms.engine.begin() as connection:
+        connection.execute(delete(outbox))
+    late = record(rooms, 5, seed=1)
+    keeper = keeper_of(rooms)
+    keeper.deliver()
+    assert list(versions(rooms).values()) == ["BUILDING"]
+    answer = search(rooms, late[0], count=45)
+    assert answer.degraded
+    assert len(answer.matches) == recorded_count(rooms)
+    drain(keeper)
+    assert list(versions(rooms).values()) == ["SERVING"]
+    wait_until(lambda: not search(rooms, old[0]).degraded, what="looking up the version that serves")
+    assert search(rooms, old[0]).matches[0].distance == 0.0
+
+
 def test_index_that_is_behind_is_not_asked_until_it_has_caught_up(rooms: Rooms) -> None:
     record(rooms, 40)
     keeper = keeper_of(rooms)
