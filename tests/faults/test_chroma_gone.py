@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 import headstart
 from headstart import Record
 from headstart.spaces import nas_bench_201, sample
+from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
 from tests.conftest import Service
 from tests.own_chroma import OwnChroma
 from tests.waiting import wait_until
@@ -67,3 +71,21 @@ def test_without_chroma_every_call_answers_and_says_so(settings, tmp_path: Path)
     finally:
         service.kill()
         chroma.stop()
+
+
+@pytest.mark.timeout(60)
+def test_chroma_that_accepts_and_never_answers_is_out_of_reach_within_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        index = ArchitectureIndex(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+        def asked(*question: str) -> float:
+            begin = time.monotonic()
+            with pytest.raises(IndexUnavailable):
+                index.size(*question) if question else index.check()
+            return time.monotonic() - begin
+
+        with ThreadPoolExecutor(5) as threads:
+            searches = [threads.submit(asked, "default.space.structural-1.1") for _ in range(4)]
+            time.sleep(0.2)
+            watch = threads.submit(asked)
+            assert max(call.result(timeout=20) for call in [*searches, watch]) < 6.0

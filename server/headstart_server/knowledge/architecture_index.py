@@ -113,7 +113,7 @@ class ArchitectureIndex:
     def check(self) -> None:
         """Raises IndexUnavailable where Chroma does not answer within seconds."""
         try:
-            httpx.get(f"{self._url}/api/v2/heartbeat", timeout=_CONNECT_SECONDS).raise_for_status()
+            self._hear()
         except Exception as error:
             raise self._lost(None, error) from error
 
@@ -144,19 +144,29 @@ class ArchitectureIndex:
         for start in range(0, count, self._largest_batch):
             yield slice(start, start + self._largest_batch)
 
+    def _hear(self) -> None:
+        httpx.get(f"{self._url}/api/v2/heartbeat", timeout=_CONNECT_SECONDS).raise_for_status()
+
     def _connect(self) -> ClientAPI:
         with self._lock:
-            if self._client is None:
-                parts = urlsplit(self._url)
-                self._client = chromadb.HttpClient(
-                    host=parts.hostname or "127.0.0.1",
-                    port=parts.port or 8000,
-                    ssl=parts.scheme == "https",
-                    settings=ChromaSettings(anonymized_telemetry=False),
-                )
-                session: Any = self._client._server._session  # type: ignore[attr-defined]
-                session.timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
-            return self._client
+            held = self._client
+        if held is not None:
+            return held
+        # A client asks for its tenant as it is made, before it can be told not to wait for ever; and nobody else may
+        # have to wait for that.
+        self._hear()
+        parts = urlsplit(self._url)
+        made = chromadb.HttpClient(
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or 8000,
+            ssl=parts.scheme == "https",
+            settings=ChromaSettings(anonymized_telemetry=False),
+        )
+        session: Any = made._server._session  # type: ignore[attr-defined]
+        session.timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
+        with self._lock:
+            self._client = made
+        return made
 
     def _lost(self, name: str | None, error: Exception) -> IndexUnavailable:
         """What to raise. The client and its collections are looked up anew by whoever asks next."""
