@@ -4,7 +4,8 @@ A Gaussian process over structural features, fitted to the task's own results, p
 network are not asked: they share most of what they know, which makes all tasks look alike (on the tables of HPOBench,
 from 60 results each, their profiles rank the other tasks by true likeness with a correlation of 0.50, these with 0.66).
 Probes are drawn from the declared space by a fixed seed; where a space only takes explicit graphs, they are the first
-that were recorded. A profile is made again when its task has a fifth more experiments.
+that were recorded. A profile is made again when its task has a fifth more experiments, or with others that are of newer
+probes: only profiles of the same probes can be compared.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy import Connection, Engine, func, not_, or_, select
 
 from headstart.spaces import CanonicalCandidate, SearchSpace, canonicalize, sample
 from headstart_server.knowledge.observations import Observations
@@ -70,7 +71,9 @@ class TaskProfiler:
         """Make the profiles that are missing or old; how many tasks were looked at."""
         with self._engine.connect() as connection:
             wanted = {task for ns, space, task in _stale_tasks(connection) if (ns, space) == (namespace, space_id)}
+            versions = _versions(connection, namespace, space_id)
         probes = self._probes(namespace, space_id)
+        wanted |= {task for task, version in versions.items() if version != probes.version}
         made = [
             self._profile(namespace, observations, probes)
             for observations in self._knowledge.tasks_observed(namespace, space_id)
@@ -144,7 +147,35 @@ def _versioned(candidates: Sequence[CanonicalCandidate]) -> Probes:
 
 
 def _stale(connection: Connection) -> list[tuple[str, str]]:
-    return sorted({(namespace, space) for namespace, space, _ in _stale_tasks(connection)})
+    """Spaces with profiles that are missing or old, or not comparable: of several versions, or of another seed."""
+    apart = (
+        select(namespaces.c.name, search_spaces.c.name)
+        .select_from(task_embeddings)
+        .join(search_spaces, task_embeddings.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .group_by(namespaces.c.name, search_spaces.c.name)
+        .having(
+            or_(
+                func.min(task_embeddings.c.version) != func.max(task_embeddings.c.version),
+                not_(func.min(task_embeddings.c.version).startswith(f"{_SEED}/", autoescape=True)),
+            )
+        )
+    )
+    found = {(namespace, space) for namespace, space, _ in _stale_tasks(connection)}
+    return sorted(found | {(namespace, space) for namespace, space in connection.execute(apart)})
+
+
+def _versions(connection: Connection, namespace: str, space_id: str) -> dict[str, str]:
+    """Of the probes that the profiles of tasks in a space were made of."""
+    query = (
+        select(tasks.c.name, task_embeddings.c.version)
+        .select_from(task_embeddings)
+        .join(tasks, task_embeddings.c.task_id == tasks.c.id)
+        .join(search_spaces, task_embeddings.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .where(namespaces.c.name == namespace, search_spaces.c.name == space_id)
+    )
+    return {row.name: row.version for row in connection.execute(query)}
 
 
 def _stale_tasks(connection: Connection) -> list[tuple[str, str, str]]:

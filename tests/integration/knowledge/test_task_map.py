@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 import headstart
 from headstart.knowledge_values import TaskCluster
-from headstart.spaces import Candidate, nas_bench_201, sample
+from headstart.spaces import Candidate, Graph, Node, nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
 from headstart.values import SimilarityKind
@@ -145,6 +145,47 @@ def test_profile_is_made_again_when_a_task_has_grown_by_a_fifth(client, rooms):
     client.record_many(records("photo-0", CONVOLUTIONS, 2, seed=8))
     assert rooms.task_profiler.refresh("default", SPACE_ID) == 1
     assert sorted(counts().values()) == [12, 12, 12, 12, 12, 16]
+
+
+def test_profiles_follow_the_probes_so_that_tasks_stay_comparable(service, rooms):
+    """In a space of explicit graphs the probes are those recorded first: until there are enough, each result adds."""
+
+    def chains(task_id: str, lengths: range) -> list[headstart.Record]:
+        return [
+            headstart.Record(task_id, "open", Candidate(graph=chain(length)), headstart.completed(float(length)))
+            for length in lengths
+        ]
+
+    def chain(length: int) -> Graph:
+        nodes = (Node("input"), *(Node("conv") for _ in range(length)), Node("output"))
+        return Graph(nodes, tuple((node, node + 1) for node in range(length + 1)))
+
+    def versions() -> set[str]:
+        with rooms.engine.connect() as connection:
+            return set(connection.execute(select(task_embeddings.c.version)).scalars())
+
+    with headstart.connect(service.address) as client:
+        client.create_search_space(headstart.SearchSpace("open", explicit_graphs=True))
+        for task_id, lengths in (("early", range(12)), ("late", range(12, 24))):
+            client.create_task(headstart.Task(task_id, headstart.Objective("accuracy")))
+            client.record_many(chains(task_id, lengths))
+            rooms.task_profiler.refresh("default", "open")
+            assert len(versions()) == 1
+        assert rooms.task_profiler.stale_spaces() == []
+        (like,) = client.search_tasks("early", search_space_id="open")
+        assert SimilarityKind.PERFORMANCE_PROFILE in {basis.kind for basis in like.basis}
+    for of_an_older_server in ("probes-1/0000", "probes-0/0000"):
+        with rooms.engine.begin() as connection:
+            row = select(task_embeddings.c.task_id).limit(1)
+            if of_an_older_server.startswith("probes-0"):
+                row = select(task_embeddings.c.task_id)
+            connection.execute(
+                update(task_embeddings).where(task_embeddings.c.task_id.in_(row)).values(version=of_an_older_server)
+            )
+        assert rooms.task_profiler.stale_spaces() == [("default", "open")]
+        rooms.task_profiler.refresh("default", "open")
+        assert rooms.task_profiler.stale_spaces() == []
+        assert len(versions()) == 1
 
 
 def test_deleted_task_vanishes_from_its_cluster_at_once_and_the_map_is_made_again(client, rooms):
