@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from headstart.client import Client
-from headstart.errors import AlreadyExists, HeadstartError, InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from headstart.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    HeadstartError,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 from headstart.history.checking import Unfit, to_record, value_problems
 from headstart.history.model import MAX_LISTED, ImportReport, Note, Progress, Run, Say, UsageProblem
 from headstart.history.sources import History
@@ -20,6 +29,8 @@ from headstart.history.space_derivation import SpaceDerivation
 from headstart.spaces.declaration import Categorical, Integer, Parameter, SearchSpace
 from headstart.spaces.validation import InvalidInput, is_slug, space_violations
 from headstart.values import Experiment, ExperimentStatus, Record, Task
+
+Held = TypeVar("Held")
 
 # With one of these the service refuses what is in a chunk, not the call: its records are then sent one by one.
 _REFUSALS = (InvalidArgument, AlreadyExists, ResourceExhausted)
@@ -143,6 +154,8 @@ def import_history(
     progress: Progress,
 ) -> ImportReport:
     """Raises UsageProblem before anything is recorded, and HeadstartError."""
+    check_id(history.task.task_id or None, "the task")
+    check_id(history.search_space_id or None, "the search space")
     service = Service(client, dry_run, say)
     tasks = _Tasks(service, history.task, task_id, default=history.name)
     tasks.check()
@@ -168,6 +181,8 @@ def import_history(
             progress(tally.read, count)
     sender.flush()
     progress(tally.read, tally.read)
+    if history.met is not None and (missing := history.met.missing()):
+        say(f"the mapping file names what no entry has: {', '.join(missing)}")
     return tally.report(source, dry_run, (space,), tasks.made)
 
 
@@ -193,6 +208,11 @@ def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
         count += 1
         if isinstance(entry, Run) and not value_problems(entry.values):
             derivation.observe(entry.values, entry.status is ExperimentStatus.COMPLETED)
+    if history.met is not None and (missing := history.met.missing_parameters()):
+        raise UsageProblem(
+            f"no entry has what the mapping file names as parameters: {', '.join(map(repr, missing))}; take them "
+            "out of it, or declare them in space.parameters"
+        )
     space = derivation.space(search_space_id, history.space_description)
     problems = [f"{violation.field}: {violation.description}" for violation in space_violations(space)]
     if problems:
@@ -222,20 +242,13 @@ class Service:
         self._client = client
         self._dry_run = dry_run
         self._say = say
+        self._is_out_of_reach = False
 
     def find_space(self, search_space_id: str) -> SearchSpace | None:
-        try:
-            return self._client.get_search_space(search_space_id)
-        except (NotFound, Unavailable) as error:
-            self._pass(error)
-            return None
+        return self._found(self._client.get_search_space, search_space_id)
 
     def find_task(self, task_id: str) -> Task | None:
-        try:
-            return self._client.get_task(task_id)
-        except (NotFound, Unavailable) as error:
-            self._pass(error)
-            return None
+        return self._found(self._client.get_task, task_id)
 
     def create_space(self, space: SearchSpace, otherwise: str) -> SearchSpace:
         """Raises UsageProblem, with ``otherwise`` where the id is taken by another declaration."""
@@ -264,13 +277,20 @@ class Service:
         for summary in task.summaries:
             yield from self._client.list_experiments(task.task_id, summary.search_space_id)
 
-    def _pass(self, error: HeadstartError) -> None:
-        """A dry run goes on without a service."""
-        if isinstance(error, NotFound):
-            return
-        if not self._dry_run:
-            raise error
+    def _found(self, get: Callable[[str], Held], name: str) -> Held | None:
+        """A dry run goes on without a service, which it waits for once."""
+        if self._is_out_of_reach:
+            return None
+        try:
+            return get(name)
+        except NotFound:
+            return None
+        except (Unavailable, DeadlineExceeded):
+            if not self._dry_run:
+                raise
+        self._is_out_of_reach = True
         self._say("the service is out of reach: the dry run does not look at what it has")
+        return None
 
 
 def _other_space(search_space_id: str) -> str:
@@ -290,15 +310,16 @@ class _Tasks:
         self._default = default
         self._ids: dict[str, str] = {}
         self._made: dict[str, Task] = {}
+        self._refusals: dict[str, str] = {}
 
     @property
     def made(self) -> list[Task]:
         return list(self._made.values())
 
     def id_of(self, name: str) -> str:
-        """Raises Unfit where two names would be one task."""
+        """Raises Unfit where two names would be one task, or a name makes no id."""
         if name not in self._ids:
-            task_id = self._task_id or slug(name or self._default)
+            task_id = self._task_id or self._of_many(name, lambda: slug(name or self._default))
             if not self._task_id and task_id in self._ids.values():
                 raise Unfit(f"the task name {name!r} makes the id {task_id!r}, which another name has")
             self._ids[name] = task_id
@@ -311,7 +332,7 @@ class _Tasks:
             raise UsageProblem(other_objective(existing, self._template))
 
     def make(self, name: str) -> None:
-        """Raises Unfit where the task exists with another objective."""
+        """Raises Unfit where the task exists with another objective, or the service refuses it."""
         task_id = self.id_of(name)
         if task_id in self._made:
             return
@@ -321,7 +342,19 @@ class _Tasks:
         existing = self._service.find_task(task_id)
         if existing is not None and existing.objective != wanted.objective:
             raise Unfit(other_objective(existing, wanted))
-        self._made[task_id] = existing or self._service.create_task(wanted)
+        self._made[task_id] = existing or self._of_many(name, lambda: self._service.create_task(wanted))
+
+    def _of_many(self, name: str, make: Callable[[], Held]) -> Held:
+        """Raises Unfit for a task that is one of many; the only one there is raises UsageProblem, at the first run."""
+        if name in self._refusals:
+            raise Unfit(self._refusals[name])
+        try:
+            return make()
+        except UsageProblem as problem:
+            if self._task_id or not name:
+                raise
+            self._refusals[name] = f"the task {name[:80]!r} cannot be made: {problem}"
+            raise Unfit(self._refusals[name]) from None
 
 
 def other_objective(existing: Task, wanted: Task) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,44 @@ class Mapped:
     conversions: Mapping[str, Conversion] = field(default_factory=dict)
 
 
+@dataclass
+class Met:
+    """Which of the columns that a mapping file names were met in what was read: the others may be slips of the pen."""
+
+    mapping: Mapped
+    columns: set[str] = field(default_factory=set)
+    # Those of them that a conversion counts for.
+    convertible: set[str] = field(default_factory=set)
+    # Whether an entry was read as a whole; before, nothing can be said.
+    any_run: bool = False
+
+    def add(self, columns: Iterable[str]) -> None:
+        self.columns.update(columns)
+        self.convertible.update(columns)
+
+    def missing_parameters(self) -> list[str]:
+        """Columns of parameters that have no domain but that of their values."""
+        return [column for name, column in self._missing() if name not in self.mapping.domains]
+
+    def missing(self) -> list[str]:
+        """Every place of the mapping file that names a column which no entry has; the objective is told anyway."""
+        if not self.any_run:
+            return []
+        mapping = self.mapping
+        named = [(f"columns.{key}", column) for key, column in mapping.columns.items() if key != "objective"]
+        named += [("columns.metrics", column) for column in (mapping.metrics or {}).values()]
+        named += [("columns.proxies", column) for column in mapping.proxies.values()]
+        told = [f"columns.parameters {column!r}" for _, column in self._missing()]
+        told += [f"{place} {column!r}" for place, column in named if column not in self.columns]
+        return told + [f"convert.{column}" for column in mapping.conversions if column not in self.convertible]
+
+    def _missing(self) -> list[tuple[str, str]]:
+        parameters = self.mapping.parameters
+        if not self.any_run or not isinstance(parameters, Mapping):
+            return []
+        return [(name, column) for name, column in parameters.items() if column not in self.columns]
+
+
 def read_mapping(path: Path) -> Mapped:
     """Raises UsageProblem."""
     try:
@@ -55,6 +93,8 @@ def mapping_of(content: Any, name: str = "mapping") -> Mapped:
     """Raises UsageProblem."""
     sections = _table(content, name, _SECTIONS)
     task = _table(sections.get("task", {}), f"{name}: task", {*_TASK, "descriptor", "meta_features"})
+    if {"id", "column"} <= task.keys():
+        raise UsageProblem(f"{name}: task has both an id and a column that names the task: leave one out")
     space = _table(sections.get("space", {}), f"{name}: space", {"id", "description", "parameters"})
     columns = _table(sections.get("columns", {}), f"{name}: columns", {*_COLUMNS, *_SINGLE_COLUMNS})
     declared = _table(space.get("parameters", {}), f"{name}: space.parameters")

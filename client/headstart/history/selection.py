@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from headstart.history.cells import Unreadable, convert, plain_value
-from headstart.history.mapping import Mapped, read_mapping, task_template
+from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.sources import History, Request
 from headstart.spaces.declaration import Value
@@ -57,13 +57,18 @@ def selected(history: History, mapping: Mapped) -> History:
     runs: Callable[[], Iterator[Run | Note]] = history.runs
     objective = history.task.objective.metric
     _check_conversions(objective, mapping)
+    met = Met(mapping)
 
-    def changed() -> Iterator[Run | Note]:
+    def chosen_runs() -> Iterator[Run | Note]:
         for entry in runs():
             try:
-                yield _selected(entry, mapping, objective) if isinstance(entry, Run) else entry
+                changed = _selected(entry, mapping, objective) if isinstance(entry, Run) else entry
             except Unreadable as problem:
                 yield Note(entry.locator, str(problem))
+                continue
+            if isinstance(entry, Run):
+                _meet(met, entry, objective)
+            yield changed
 
     parameters = mapping.parameters
     domains = history.domains
@@ -73,12 +78,13 @@ def selected(history: History, mapping: Mapped) -> History:
     domains = {name: domain for name, domain in domains.items() if name != seed}
     return replace(
         history,
-        runs=changed,
+        runs=chosen_runs,
         search_space_id=mapping.search_space_id,
         space_description=mapping.space_description or history.space_description,
         domains={**domains, **mapping.domains},
         conditions=mapping.conditions,
         always=frozenset(mapping.domains) - frozenset(mapping.conditions),
+        met=met,
     )
 
 
@@ -126,6 +132,18 @@ def _selected(run: Run, mapping: Mapped, objective: str) -> Run:
         seed=seed,
         notes=notes,
     )
+
+
+def _meet(met: Met, run: Run, objective: str) -> None:
+    met.any_run = True
+    met.add(run.values)
+    met.columns.update(run.metrics)
+    if run.objective_value is not None:
+        met.convertible.add(objective)
+    for column in run.metrics.keys() & met.mapping.conversions.keys():
+        # Of words there are none to convert here.
+        if not (met.mapping.conversions[column].kind or met.mapping.conversions[column].values):
+            met.convertible.add(column)
 
 
 def _converted(value: Value, column: str, mapping: Mapped) -> Value:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+from headstart.history.mapping import Met
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.spaces.declaration import Condition, Domain
 from headstart.values import Direction, Task
@@ -43,6 +44,7 @@ class History:
     empty where the source does not give one. ``domains`` and ``conditions`` are those that are known before any run is
     read, ``always`` the parameters that every run is to have; ``count`` is the number of entries, None where that is
     known only after reading them. ``texts``: parameters are texts at the source, so that a broken number is a word.
+    ``met`` knows, after the runs were read, which columns of the mapping file there were.
     """
 
     name: str
@@ -55,6 +57,7 @@ class History:
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     always: frozenset[str] = frozenset()
     texts: bool = False
+    met: Met | None = None
 
 
 def open_history(request: Request) -> History:

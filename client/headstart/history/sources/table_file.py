@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.history.cells import Conversion, Unreadable, cell_number, convert, parsed_json, plain_value
-from headstart.history.mapping import Mapped, read_mapping, task_template
+from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem, line_count
 from headstart.history.sources import History, Request
 from headstart.spaces.declaration import Value
@@ -58,6 +58,7 @@ def open_history(request: Request) -> History:
         conditions=mapping.conditions,
         always=frozenset(mapping.domains) - frozenset(mapping.conditions),
         texts=request.source == "csv",
+        met=reader.met,
     )
 
 
@@ -69,6 +70,7 @@ class _Reader:
         self._source = source
         self._mapping = mapping
         self._objective = objective
+        self.met = Met(mapping)
 
     def check_columns(self) -> None:
         """Whether a CSV file has the columns that the mapping names. Raises UsageProblem."""
@@ -89,6 +91,7 @@ class _Reader:
             raise UsageProblem(
                 f"{self._path} has no column {', '.join(map(repr, missing))}; it has: {', '.join(header)}"
             )
+        self.met.add(header)
 
     def runs(self) -> Iterator[Run | Note]:
         for number, row in self._csv_rows() if self._source == "csv" else self._json_rows():
@@ -96,9 +99,12 @@ class _Reader:
             try:
                 if isinstance(row, str):
                     raise Unreadable(row)
-                yield self._run(locator, {**self._mapping.constants, **row})
+                run = self._run(locator, {**self._mapping.constants, **row})
             except Unreadable as problem:
                 yield Note(locator, str(problem))
+                continue
+            self.met.any_run = True
+            yield run
 
     def _csv_rows(self) -> Iterator[tuple[int, Row | str]]:
         """Rows with the number of their last line, empty cells left out; a text says what is wrong with a line."""
@@ -178,6 +184,7 @@ class _Reader:
             if not isinstance(held, dict):
                 raise Unreadable(f"column {parameters!r} is to hold the parameters as an object")
             cells = {name: self._converted(cell, name) for name, cell in held.items()}
+            self.met.convertible.update(cells)
         else:
             assert parameters is not None
             cells = {name: self._cell(row, column) for name, column in parameters.items()}
@@ -230,7 +237,7 @@ class _Reader:
     def _curve(self, row: Row, column: str) -> tuple[CurvePoint, ...]:
         """Scale and offset are those of the curve's own column, and count for each of its values."""
         conversion = self._mapping.conversions.get(column, Conversion())
-        cell = _content(row, column)
+        cell = self._held(row, column)
         if cell is None:
             return ()
         points = _points(convert(cell, replace(conversion, scale=1.0, offset=0.0), column))
@@ -238,7 +245,17 @@ class _Reader:
 
     def _cell(self, row: Row, column: str) -> Any:
         """The converted content of a column."""
-        return self._converted(_content(row, column), column)
+        return self._converted(self._held(row, column), column)
+
+    def _held(self, row: Row, column: str) -> Any:
+        """What a column holds, also an inner one ("config.lr"); None where there is nothing."""
+        held: Any = row
+        for part in [column] if column in row else column.split("."):
+            if not isinstance(held, dict) or part not in held:
+                return None
+            held = held[part]
+        self.met.add([column])
+        return held
 
     def _converted(self, cell: Any, column: str) -> Any:
         conversion = self._mapping.conversions.get(column)
@@ -250,18 +267,6 @@ class _Reader:
 def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(lines):
         yield line.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace")
-
-
-def _content(row: Row, column: str) -> Any:
-    """What a column holds, also an inner one ("config.lr"); None where there is nothing."""
-    if column in row:
-        return row[column]
-    held: Any = row
-    for part in column.split("."):
-        if not isinstance(held, dict) or part not in held:
-            return None
-        held = held[part]
-    return held
 
 
 def _points(cell: Any) -> tuple[CurvePoint, ...]:

@@ -48,6 +48,28 @@ def test_words_and_types_of_metrics_cannot_be_converted(column: str, conversion:
         selected(history(), mapping_of(content))
 
 
+def test_columns_that_no_run_has_are_known_after_reading() -> None:
+    mapping = mapping_of(
+        {
+            "columns": {"parameters": ["lr", "layrs"], "metrics": ["loss", "los"], "proxies": ["size"], "seed": "sede"},
+            "convert": {"acc": {"scale": 2}, "loss": {"scale": 2}, "lr": {"scale": 2}, "f1": {"type": "text"}, "b": {}},
+        }
+    )
+    read = selected(history(run(objective_value=1.0, metrics={"loss": 1.0, "f1": 0.5})), mapping)
+    assert read.met is not None
+    assert (read.met.missing_parameters(), read.met.missing()) == ([], [])
+    list(read.runs())
+    assert read.met.missing_parameters() == ["layrs"]
+    assert read.met.missing() == [
+        "columns.parameters 'layrs'",
+        "columns.seed 'sede'",
+        "columns.metrics 'los'",
+        "columns.proxies 'size'",
+        "convert.f1",
+        "convert.b",
+    ]
+
+
 def test_a_text_with_a_type_is_left_to_the_conversion() -> None:
     mapping = mapping_of({"convert": {"arch": {"type": "text"}, "lr": {"scale": 2.0}}})
     assert text_value("12e4", "arch", mapping) == "12e4"

@@ -6,10 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import grpc
+import pytest
+
+from headstart.errors import NotFound
+from headstart.history import run_import
 from headstart.history.importing import _derived
-from headstart.history.model import Note, Run
+from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.sources import History, Request, open_history
-from headstart.spaces import Float
+from headstart.spaces import Float, SearchSpace
+from headstart.values import Task
 
 TASK = {"direction": "maximize"}
 
@@ -35,6 +41,67 @@ def test_a_broken_number_costs_its_line_and_makes_no_choices(tmp_path: Path) -> 
     space, count = _derived(history, "table")
     assert count == 31
     assert space.parameters[0].domain == Float(0.1, 0.129)
+
+
+ROWS = [{"cfg": {"lr": 0.1, "cap": None}, "y": 1, "broken": [1, 2]}, {"cfg": {"lr": 0.2}, "y": 2}]
+
+
+def test_a_parameter_that_no_line_has_makes_no_space(tmp_path: Path) -> None:
+    columns = {"parameters": {"lr": "cfg.lr", "layers": "cfg.layrs", "cap": "cfg.cap"}, "objective": "y"}
+    with pytest.raises(UsageProblem, match=r"parameters: 'cfg\.layrs';"):
+        _derived(opened(tmp_path, ROWS, columns=columns), "table")
+    declared = {
+        "layers": {"type": "integer", "lower": 1, "upper": 3},
+        "cap": {"type": "integer", "lower": 1, "upper": 3},
+    }
+    space, _ = _derived(opened(tmp_path, ROWS, columns=columns, space={"parameters": declared}), "table")
+    assert {parameter.name for parameter in space.parameters} == {"lr", "layers", "cap"}
+
+
+def test_columns_that_no_line_has_are_told(tmp_path: Path) -> None:
+    columns = {"parameters": {"lr": "cfg.lr"}, "objective": "y", "seed": "sede", "metrics": ["los"], "curve": "broken"}
+    convert = {"y": {"scale": 1}, "cfg.lr": {"scale": 1}, "lr": {"scale": 1}, "broken": {"scale": 1}}
+    history = opened(tmp_path, ROWS, columns=columns, convert=convert)
+    assert not any(isinstance(entry, Note) for entry in history.runs())
+    assert history.met is not None
+    assert history.met.missing() == ["columns.seed 'sede'", "columns.metrics 'los'", "convert.lr"]
+
+
+class EmptyService:
+    """All that a dry run asks of a service that has nothing."""
+
+    def get_search_space(self, search_space_id: str) -> SearchSpace:
+        raise NotFound(grpc.StatusCode.NOT_FOUND, "", search_space_id)
+
+    def get_task(self, task_id: str) -> Task:
+        raise NotFound(grpc.StatusCode.NOT_FOUND, "", task_id)
+
+
+def test_an_import_says_which_columns_no_line_has(tmp_path: Path) -> None:
+    columns = {"parameters": {"lr": "cfg.lr"}, "objective": "y", "seed": "sede"}
+    opened(tmp_path, ROWS, columns=columns)
+    told: list[str] = []
+    service: Any = EmptyService()
+    mapping = tmp_path / "mapping.json"
+    run_import(service, "jsonl", str(tmp_path / "runs.jsonl"), mapping=mapping, dry_run=True, say=told.append)
+    assert told[-1] == "the mapping file names what no entry has: columns.seed 'sede'"
+
+
+def test_conversions_of_no_column_are_told_of_csv_and_of_parameters_in_one_column(tmp_path: Path) -> None:
+    columns = {"parameters": "cfg", "objective": "y"}
+    convert = {"lr": {"scale": 2}, "rate": {"scale": 2}, "z": {"scale": 2}}
+    history = opened(tmp_path, ["cfg,y,z", '"{""lr"": 0.1}",1,'], columns=columns, convert=convert)
+    assert [entry.values for entry in history.runs() if isinstance(entry, Run)] == [{"lr": 0.2}]
+    assert history.met is not None
+    assert history.met.missing() == ["convert.rate"]
+
+
+def test_nothing_is_missing_where_no_line_could_be_read(tmp_path: Path) -> None:
+    columns = {"parameters": ["lr"], "objective": "y", "status": "state", "seed": "sede"}
+    history = opened(tmp_path, ROWS, columns=columns)
+    assert all(isinstance(entry, Note) for entry in history.runs())
+    assert history.met is not None
+    assert (history.met.missing_parameters(), history.met.missing()) == ([], [])
 
 
 def test_a_curve_has_a_scale_of_its_own(tmp_path: Path) -> None:
