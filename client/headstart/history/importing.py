@@ -16,7 +16,6 @@ from headstart.client import Client
 from headstart.errors import (
     AlreadyExists,
     DeadlineExceeded,
-    HeadstartError,
     InvalidArgument,
     NotFound,
     ResourceExhausted,
