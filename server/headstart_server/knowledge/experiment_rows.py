@@ -99,7 +99,8 @@ def architecture_numbers(
 
     Held until the transaction ends, against a task that is deleted meanwhile and would take them along.
     """
-    # Of those that share a fingerprint the last; sorted, so that two transactions never wait for each other.
+    # Of those that share a fingerprint the last; sorted, so that two transactions that ask once for all they want of a
+    # space insert what they share in one order.
     by_fingerprint = {canonical.fingerprint: (candidate, canonical) for candidate, canonical in candidates}
     missing = sorted(by_fingerprint)
     columns = architectures.c

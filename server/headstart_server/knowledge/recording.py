@@ -1,18 +1,19 @@
 """Keeps results, exactly once.
 
-All records of a call are one transaction. Within it the summary row of each task and space is locked first: it gives
-the sequence numbers, so these are dense and in the order of commits, and a reader that has seen number n has seen all
-before it. A request id that is there already is answered from what is there.
+All records of a call are one transaction. Within it the summary rows of all its tasks and spaces are locked first: they
+give the sequence numbers, so these are dense and in the order of commits, and a reader that has seen number n has seen
+all before it. Then come the architectures of all records, then the experiments: transactions that take what they share
+in one order do not wait for each other in a circle. A request id that is there already is answered from what is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.knowledge.experiment_rows import architecture_numbers, experiments_under, insert_experiments
@@ -75,13 +76,20 @@ def record_all(
 
 @dataclass(frozen=True)
 class _Group:
-    """The records of one task and space, their places among all, and what is now kept under their request ids."""
+    """The records of one task and space, their places among all, how many the summary that is locked counts, and what
+    is kept under the request ids of the task.
+    """
 
     task: StoredTask
     space: StoredSpace
     positions: Sequence[int]
     records: Sequence[NewExperiment]
+    count: int
     known: Known
+
+    def fresh(self) -> list[NewExperiment]:
+        """What is not kept yet."""
+        return _first_of_each(new for new in self.records if new.request_id not in self.known)
 
     def already_known(self) -> list[bool]:
         """Whether each was there before, or came before in the group."""
@@ -96,60 +104,90 @@ class _Group:
 def _groups(
     connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
 ) -> Iterator[_Group]:
-    """Record task by task and space by space, always in the same order."""
-    order = sorted(range(len(records)), key=lambda i: (records[i].task_id, records[i].search_space_id))
-    for (task_id, space_id), indices in groupby(order, lambda i: (records[i].task_id, records[i].search_space_id)):
-        task = find_task(connection, namespace, task_id)
-        space = find_search_space(connection, namespace, space_id)
-        positions = list(indices)
-        group = [records[i] for i in positions]
-        known = _record_group(connection, namespace, task, space, group, listeners)
-        yield _Group(task, space, positions, group, known)
+    """Record task by task and space by space, once all that other recorders may want too is held."""
+    groups = _locked(connection, namespace, records)
+    numbers = _architectures(connection, groups)
+    for group in groups:
+        _record_group(connection, group, numbers, listeners)
+        yield group
+
+
+def _locked(connection: Connection, namespace: str, records: Sequence[NewExperiment]) -> list[_Group]:
+    """The groups, each with its summary locked, in the order of their names."""
+    positions: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for position, new in enumerate(records):
+        positions[new.task_id, new.search_space_id].append(position)
+    places = sorted(positions)
+    tasks = {task_id: find_task(connection, namespace, task_id) for task_id, _ in places}
+    spaces = {space_id: find_search_space(connection, namespace, space_id) for _, space_id in places}
+    counts = _lock_summaries(connection, [(tasks[task_id].id, spaces[space_id].id) for task_id, space_id in places])
+    of_task: dict[str, list[NewExperiment]] = defaultdict(list)
+    for task_id, space_id in places:
+        of_task[task_id] += [records[i] for i in positions[task_id, space_id]]
+        if counts[tasks[task_id].id, spaces[space_id].id] == 0:
+            # Until now its full training could be changed, and may have been while this waited.
+            tasks[task_id] = find_task(connection, namespace, task_id)
+    # Of all spaces: a request id stands for one experiment of the task.
+    known = {task_id: _known(connection, tasks[task_id].id, of_task[task_id]) for task_id in of_task}
+    groups = []
+    for task_id, space_id in places:
+        task, space, own = tasks[task_id], spaces[space_id], positions[task_id, space_id]
+        count = counts[task.id, space.id]
+        groups.append(_Group(task, space, own, [records[i] for i in own], count, known[task_id]))
+    return groups
+
+
+def _architectures(connection: Connection, groups: Iterable[_Group]) -> Mapping[int, Mapping[str, int]]:
+    """By space and fingerprint, the numbers of all architectures that are new results' own; held from here on."""
+    wanted: dict[int, list[NewExperiment]] = defaultdict(list)
+    for group in groups:
+        wanted[group.space.id] += group.fresh()
+    return {
+        space: architecture_numbers(connection, space, [(new.candidate, new.canonical) for new in fresh])
+        for space, fresh in sorted(wanted.items())
+        if fresh
+    }
 
 
 def _record_group(
-    connection: Connection,
-    namespace: str,
-    task: StoredTask,
-    space: StoredSpace,
-    records: Sequence[NewExperiment],
-    listeners: Sequence[Listener],
-) -> Known:
-    count = _lock_summary(connection, task.id, space.id)
-    if count == 0:
-        # Until now its full training could be changed, and may have been while this waited.
-        task = find_task(connection, namespace, task.task.task_id)
-    known = _known(connection, task.id, records)
-    fresh = _first_of_each(record for record in records if record.request_id not in known)
-    if fresh:
-        numbers = architecture_numbers(connection, space.id, [(new.candidate, new.canonical) for new in fresh])
-        rows = []
-        for sequence, new in enumerate(fresh, start=count + 1):
-            number = numbers[new.canonical.fingerprint]
-            known[new.request_id] = (new.content_hash(), _Kept(sequence, number, already_known=False))
-            rows.append((sequence, number, new))
-            for listener in listeners:
-                listener(connection, task.id, new)
-        insert_experiments(connection, task, space.id, rows)
-        _update_summary(connection, task, space.id, count, fresh)
-    return known
+    connection: Connection, group: _Group, numbers: Mapping[int, Mapping[str, int]], listeners: Sequence[Listener]
+) -> None:
+    fresh = group.fresh()
+    if not fresh:
+        return
+    rows = []
+    for sequence, new in enumerate(fresh, start=group.count + 1):
+        number = numbers[group.space.id][new.canonical.fingerprint]
+        group.known[new.request_id] = (new.content_hash(), _Kept(sequence, number, already_known=False))
+        rows.append((sequence, number, new))
+        for listener in listeners:
+            listener(connection, group.task.id, new)
+    insert_experiments(connection, group.task, group.space.id, rows)
+    _update_summary(connection, group.task, group.space.id, group.count, fresh)
 
 
-def _lock_summary(connection: Connection, task: int, space: int) -> int:
-    """The number of experiments so far; the row stays locked until the transaction ends."""
+def _lock_summaries(connection: Connection, places: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
+    """The number of experiments so far by task and space; the rows stay locked until the transaction ends."""
+    columns = task_summaries.c
     query = (
-        select(task_summaries.c.experiment_count)
-        .where(task_summaries.c.task_id == task, task_summaries.c.search_space_id == space)
+        select(columns.task_id, columns.search_space_id, columns.experiment_count)
+        .where(tuple_(columns.task_id, columns.search_space_id).in_(places))
+        .order_by(columns.task_id, columns.search_space_id)
         .with_for_update()
     )
-    count = connection.execute(query).scalar()
-    if count is None:
-        fresh = insert(task_summaries).values(task_id=task, search_space_id=space)
+
+    def lock() -> dict[tuple[int, int], int]:
+        return {(row.task_id, row.search_space_id): row.experiment_count for row in connection.execute(query)}
+
+    counts = lock()
+    missing = sorted(set(places) - counts.keys())
+    if missing:
+        fresh = insert(task_summaries).values([{"task_id": task, "search_space_id": space} for task, space in missing])
         connection.execute(fresh.on_conflict_do_nothing())
-        count = connection.execute(query).scalar()
-    if count is None:
+        counts = lock()
+    if len(counts) < len(places):
         raise NotFound("the task was deleted meanwhile", reason="TASK_NOT_FOUND")
-    return int(count)
+    return counts
 
 
 def _known(connection: Connection, task: int, records: Sequence[NewExperiment]) -> Known:

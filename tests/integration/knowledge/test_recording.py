@@ -224,6 +224,58 @@ def test_recording_on_a_task_that_is_deleted_meanwhile_is_not_found(recorder, kn
     assert raised.value.reason == "TASK_NOT_FOUND"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        # The second holds the summary that the first wants later, and waits for its architecture.
+        ([("a", 0), ("b", 1)], [("b", 0)]),
+        # No summary is shared, but the architectures are, in the other order.
+        ([("a", 0), ("b", 1)], [("c", 1), ("d", 0)]),
+    ],
+)
+def test_recorders_over_several_tasks_never_wait_in_a_circle(recorder, knowledge, engine, first, second):
+    """Each is recorded at its first try: the second begins while the first is between two of its tasks."""
+    for name in "abcd":
+        run_transaction(engine, lambda c, name=name: knowledge.create_task(c, NAMESPACE, a_task(name)))
+    pool = candidates(2)
+    sent = {
+        name: [recorder.new(pool[number], completed(0.5), task) for task, number in places]
+        for name, places in (("first", first), ("second", second))
+    }
+    attempts = []
+
+    def record(name):
+        def work(connection):
+            attempts.append(name)
+            return knowledge.record_all(connection, NAMESPACE, sent[name])
+
+        return run_transaction(engine, work)
+
+    with ThreadPoolExecutor(1) as thread:
+        started = []
+
+        def begin_the_second(connection, task, new):
+            if new is sent["first"][0] and not started:
+                started.append(thread.submit(record, "second"))
+                wait_until(lambda: waits_for_a_lock(engine))
+
+        knowledge.listeners.append(begin_the_second)
+        assert record("first") == [False] * len(first)
+        assert started[0].result() == [False] * len(second)
+    assert attempts == ["first", "second"]
+
+
+def test_request_id_for_two_spaces_of_one_call_is_refused(recorder, knowledge, engine):
+    run_transaction(engine, lambda c: knowledge.create_search_space(c, NAMESPACE, ODD))
+    request_id = uuid4()
+    candidate = Candidate({"rate": 0.5, "size": 3})
+    canonical = knowledge.canonical(NAMESPACE, ODD, candidate)
+    other = NewExperiment(request_id, "cifar", "odd", candidate, canonical, completed(0.5))
+    with pytest.raises(AlreadyExists) as raised:
+        recorder.record(recorder.new(candidates(1)[0], completed(0.5), request_id=request_id), other)
+    assert raised.value.reason == "REQUEST_ID_REUSED"
+
+
 def test_one_request_id_in_two_spaces_at_once_is_one_experiment_and_one_refusal(recorder, knowledge, engine):
     run_transaction(engine, lambda c: knowledge.create_search_space(c, NAMESPACE, ODD))
     request_id = uuid4()
