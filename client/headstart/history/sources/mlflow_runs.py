@@ -6,7 +6,9 @@ Parameters are texts in MLflow; what reads as a number or truth value is one.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +41,7 @@ def open_history(request: Request) -> History:
     if not request.studies:
         # Every store has it, also where nobody uses it.
         default = experiments.get("Default")
-        if default is not None and not client.search_runs([default], max_results=1):
+        if default is not None and not _asked(client.search_runs, [default], max_results=1):
             del experiments["Default"]
     names = chosen(sorted(experiments), request.studies, "MLflow experiment")
 
@@ -68,7 +70,6 @@ def _client(location: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
-        from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
     except ImportError:
         raise MissingExtra("reading MLflow runs", "mlflow") from None
@@ -78,21 +79,44 @@ def _client(location: str) -> MlflowClient:
             path = Path(location.removeprefix(prefix))
             if not path.exists():
                 raise UsageProblem(f"there is no MLflow store at {location}")
+            if not _is_store(path):
+                raise UsageProblem(f"{location} is no MLflow store")
             uri = f"sqlite:///{path}" if path.is_file() else path.resolve().as_uri()
             break
     try:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
-    except (MlflowException, OSError) as error:
+    except Exception as error:
         told = " ".join(str(error).split())[:500]
         raise UsageProblem(f"{location} cannot be read as an MLflow store: {told}") from error
     return client
 
 
+def _is_store(path: Path) -> bool:
+    """Whether MLflow has written it: of what is none it would make one, its tables in another's database."""
+    if path.is_dir():
+        return any(path.glob("*/meta.yaml"))
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    except sqlite3.Error:
+        return False
+    return {("experiments",), ("alembic_version",)} <= set(tables)
+
+
+def _asked(ask: Any, *arguments: Any, **options: Any) -> Any:
+    """Raises OSError where the store does not answer, whatever lies below it."""
+    try:
+        return ask(*arguments, **options)
+    except Exception as error:
+        told = " ".join(str(error).split())[:500]
+        raise OSError(f"the MLflow store cannot be read: {told}") from error
+
+
 def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
     token = None
     while True:
-        page = search(*arguments, max_results=_PAGE, page_token=token, **options)
+        page = _asked(search, *arguments, max_results=_PAGE, page_token=token, **options)
         yield from page
         token = page.token
         if not token:
@@ -114,7 +138,7 @@ def _run(client: MlflowClient, run: Any, metric: str, mapping: Mapped, task_name
         status=status,
         objective_value=value,
         metrics=metrics,
-        learning_curve=() if value is None else _curve(client.get_metric_history(run.info.run_id, metric)),
+        learning_curve=() if value is None else _curve(_asked(client.get_metric_history, run.info.run_id, metric)),
         cost_seconds=(end - begin) / 1000 if begin is not None and end is not None else None,
         worker_id=f"mlflow:{run.info.run_id}",
         task_name=task_name,

@@ -1,7 +1,7 @@
 """Reads the result folder of a Ray Tune experiment, without Ray: one folder a trial, as Ray 2 writes them.
 
 ``params.json`` is the configuration, ``result.json`` (a line a report) or ``progress.csv`` what was reported,
-``error.txt`` is there where a trial died; ``experiment_state-*.json`` knows how trials ended.
+``experiment_state-*.json`` knows how trials ended; without it, ``error.txt`` says that one died.
 """
 
 from __future__ import annotations
@@ -106,11 +106,11 @@ def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str], m
     notes: list[str] = []
     reports = list(_reports(trial, notes))
     state = states.get(trial.name)
-    failed = any((trial / name).exists() for name in ("error.txt", "error.pkl"))
-    if failed:
-        status: ExperimentStatus | None = ExperimentStatus.FAILED
-    elif state is not None:
+    if state is not None:
+        # A trial that failed and was tried again keeps the file of its error.
         status = _STATUS.get(state)
+    elif any((trial / name).exists() for name in ("error.txt", "error.pkl")):
+        status = ExperimentStatus.FAILED
     else:
         status = ExperimentStatus.COMPLETED if reports else None
     if status is None:
@@ -188,11 +188,16 @@ def _number(value: Any) -> float | None:
     """Texts are numbers only where they are not finite: what Ray's CSV writes as nan and inf."""
     if isinstance(value, str) and value.lower().lstrip("-") in ("nan", "inf"):
         return float(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
