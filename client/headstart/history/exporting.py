@@ -1,4 +1,7 @@
-"""Takes a history out: tasks, the search spaces they were tried in, and all experiments, as a stream into one file."""
+"""Takes a history out: tasks, search spaces and all experiments, as a stream into one file.
+
+Of chosen tasks the search spaces they were tried in go along, with all tasks all search spaces.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from headstart.client import Client
 from headstart.errors import NotFound
 from headstart.history.formats import Format
 from headstart.history.model import ExportReport, Progress, UsageProblem
+from headstart.spaces.declaration import SearchSpace
 from headstart.values import Experiment, Task
 
 _PROGRESS_EVERY = 32
@@ -20,8 +24,7 @@ def export_history(
 ) -> ExportReport:
     """Raises UsageProblem for a task that is not there or a file that cannot be written, and HeadstartError."""
     tasks = _tasks(client, task_ids)
-    space_ids = sorted({summary.search_space_id for task in tasks for summary in task.summaries})
-    spaces = [client.get_search_space(space_id) for space_id in space_ids]
+    spaces = _spaces(client, tasks) if task_ids else sorted(client.list_search_spaces(), key=_space_id)
     total = sum(summary.experiment_count for task in tasks for summary in task.summaries)
     written = _Counter(_experiments(client, tasks), total, progress)
     partial = output.with_name(f".{output.name}.{os.getpid()}.part")
@@ -43,6 +46,16 @@ def _tasks(client: Client, task_ids: Sequence[str]) -> list[Task]:
         return [client.get_task(task_id) for task_id in sorted(set(task_ids))]
     except NotFound as error:
         raise UsageProblem(error.message) from None
+
+
+def _spaces(client: Client, tasks: Sequence[Task]) -> list[SearchSpace]:
+    """Those the tasks were tried in."""
+    space_ids = sorted({summary.search_space_id for task in tasks for summary in task.summaries})
+    return [client.get_search_space(space_id) for space_id in space_ids]
+
+
+def _space_id(space: SearchSpace) -> str:
+    return space.search_space_id
 
 
 def _experiments(client: Client, tasks: Sequence[Task]) -> Iterator[Experiment]:
