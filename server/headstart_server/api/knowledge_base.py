@@ -19,10 +19,11 @@ _MAX_COUNT = 1000
 
 
 class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
-    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork) -> None:
+    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork, edits: BlockingWork) -> None:
         self._rooms = rooms
         self._database = database
         self._models = models
+        self._edits = edits
 
     # Search spaces
 
@@ -161,9 +162,9 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def SearchArchitectures(
         self, request: pb2.SearchArchitecturesRequest, context: Context
     ) -> pb2.SearchArchitecturesResponse:
-        # Edit distances take seconds if they are allowed to: predictions must not wait for them.
+        # Edit distances take seconds if they are allowed to: neither predictions nor records must wait for them.
         slow = request.measure == pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE
-        threads = self._database if slow else self._models
+        threads = self._edits if slow else self._models
         return await threads.run(context, lambda: search_architectures(self._rooms, request))
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:

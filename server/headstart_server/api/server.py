@@ -27,7 +27,7 @@ from headstart_server.api.health import HealthWatch, IndexWatch
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
-from headstart_server.assembly import MODEL_THREADS, open_predictor, open_rooms
+from headstart_server.assembly import EDIT_THREADS, MODEL_THREADS, open_predictor, open_rooms
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
 
@@ -50,12 +50,13 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     rooms = open_rooms(settings)
     database = BlockingWork(settings.database_threads, "database")
     models = BlockingWork(MODEL_THREADS, "models")
+    edits = BlockingWork(EDIT_THREADS, "edits")
     server, port = _bound_server(settings)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
         MetaLearningServicer(rooms, database, models), server
     )
     knowledge_base_service_pb2_grpc.add_KnowledgeBaseServiceServicer_to_server(
-        KnowledgeBaseServicer(rooms, database, models), server
+        KnowledgeBaseServicer(rooms, database, models, edits), server
     )
     services = [
         meta_learning_service_pb2.DESCRIPTOR.services_by_name["MetaLearningService"].full_name,
@@ -73,6 +74,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     await preparing
     database.close()
     models.close()
+    edits.close()
     rooms.close()
 
 

@@ -307,7 +307,9 @@ def plans(settings: Settings, call: Callable[[Any, Any], Any]) -> list[tuple[str
     statements = Statements(rooms.engine)
     database, models = BlockingWork(2, "database"), BlockingWork(1, "models")
     with contextlib.suppress(ServiceError):
-        asyncio.run(call(KnowledgeBaseServicer(rooms, database, models), MetaLearningServicer(rooms, database, models)))
+        asyncio.run(
+            call(KnowledgeBaseServicer(rooms, database, models, models), MetaLearningServicer(rooms, database, models))
+        )
     explained = [(sent, explain(rooms.engine, sent, parameters)) for sent, parameters in statements.taken()]
     database.close()
     models.close()

@@ -100,6 +100,25 @@ def test_time_limit_is_for_all_graphs_together() -> None:
     assert any(edits.upper_bound for edits in found)
 
 
+def large_graph(nodes: int, edges: int, generator: random.Random) -> CanonicalGraph:
+    ops = tuple(generator.choice("abc") for _ in range(nodes))
+    pairs = generator.sample(list(itertools.combinations(range(nodes), 2)), edges)
+    return CanonicalGraph(ops, ((),) * nodes, tuple((one, other, 1) for one, other in sorted(pairs)))
+
+
+@pytest.mark.parametrize(("nodes", "edges", "count"), [(400, 4_000, 150), (60, 1_500, 3)])
+def test_large_graphs_do_not_outlast_the_limit(nodes: int, edges: int, count: int) -> None:
+    """Neither many that are only bounded, nor a few that have more edges than can be paired in time."""
+    generator = random.Random(4)
+    target = large_graph(nodes, edges, generator)
+    others = [target, *([large_graph(nodes, edges, generator)] * count)]
+    begin = time.process_time()
+    found = edit_distances(target, others, 0.1)
+    assert time.process_time() - begin < 0.6
+    assert found[0] == Edits(0.0, upper_bound=False)
+    assert all(edits.upper_bound and 0 < edits.distance <= nodes + 2 * edges for edits in found[1:])
+
+
 def test_real_cells_are_measured_within_the_default_limit() -> None:
     space, generator = nas_bench_201(), random.Random(3)
     cells = [canonicalize(space, sample(space, generator)).graph for _ in range(100)]
