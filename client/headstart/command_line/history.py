@@ -1,7 +1,8 @@
 """Commands that bring a history in and take it out. What they do is in ``headstart.history``; here is how it is asked.
 
 The report is the answer and goes to standard output; what is said meanwhile, and the bar, go to standard error. Exit
-codes: 0 all went in, 1 something was skipped or the service refused, 2 not possible as asked (nothing was recorded).
+codes: 0 all went in, 1 something was skipped, the service refused or the source cannot be read further, 2 not possible
+as asked (nothing was recorded).
 """
 
 from __future__ import annotations
@@ -132,6 +133,14 @@ def _usage_told() -> Iterator[None]:
     except UsageProblem as problem:
         note(" ".join(str(problem).split()))
         raise typer.Exit(2) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # A file or store that cannot be read any more; what was recorded until then stays.
+        note(
+            " ".join(f"{error.filename}: {error.strerror}".split()) if error.filename else " ".join(str(error).split())
+        )
+        raise typer.Exit(1) from None
 
 
 @contextmanager

@@ -44,7 +44,8 @@ def run_import(
     ``say`` gets lines for a person, ``progress`` the entries done and their number where it is known.
 
     Raises UsageProblem before anything is recorded, and HeadstartError when the service cannot be reached or refuses:
-    what was acknowledged until then stays, and the same call goes on behind it.
+    what was acknowledged until then stays, and the same call goes on behind it. OSError where the source cannot be
+    read is the same.
     """
     check_id(task_id, "the task")
     check_id(space_id, "the search space")

@@ -15,6 +15,7 @@ import typer
 
 from headstart.command_line import cluster_map, options
 from headstart.command_line.documents import document
+from headstart.command_line.history import _usage_told
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
 from headstart.knowledge_values import Explanation, NumberRange, TaskCluster, TaskPosition
 from headstart.spaces import (
@@ -271,3 +272,12 @@ def test_map_files(tmp_path: Path) -> None:
         assert re.search(re.escape(words), told)
     with pytest.raises(OSError):
         cluster_map.draw(crowded(3), tmp_path / "nowhere" / "map.png")
+
+
+def test_a_source_that_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, _usage_told():
+        tmp_path.read_bytes()
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err == f"headstart: {tmp_path}: Is a directory\n"
+    with pytest.raises(BrokenPipeError), _usage_told():
+        raise BrokenPipeError

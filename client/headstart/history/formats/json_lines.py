@@ -73,7 +73,7 @@ def _contents(path: Path, file: BinaryIO) -> Contents:
                 tasks.append(task_from_json(entry["task"]))
             else:
                 spaces.append(space_from_json(entry["search_space"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UsageProblem(f"{locator}: not a search space or task as exports have them: {error!r}") from None
     return Contents(tuple(spaces), tuple(tasks), _experiments(path, file, lines, None), 0)
 
@@ -97,12 +97,12 @@ def _experiment(path: Path, number: int, line: bytes) -> tuple[str, Experiment] 
         return Note(locator, "it is no experiment: search spaces and tasks stand at the top of the file")
     try:
         return locator, experiment_from_json(entry["experiment"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         return Note(locator, f"it is not an experiment as exports have them: {error!r}")
 
 
 def _parsed(line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

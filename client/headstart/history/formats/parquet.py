@@ -35,6 +35,9 @@ VERSION = 1
 
 _ROWS = 5_000
 
+# What comes of content that no export has.
+_WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False).encode
 
 _number_map = pyarrow.map_(pyarrow.string(), pyarrow.float64())
@@ -85,12 +88,12 @@ def read(path: Path) -> Contents:
         file.schema_arrow.names
     ):
         raise UsageProblem(f"{path} is no export of Headstart: it lacks the metadata of one")
-    return Contents(
-        tuple(space_from_json(space) for space in json.loads(metadata[b"headstart_search_spaces"])),
-        tuple(task_from_json(task) for task in json.loads(metadata[b"headstart_tasks"])),
-        _experiments(path, file),
-        count=file.metadata.num_rows,
-    )
+    try:
+        spaces = tuple(space_from_json(space) for space in json.loads(metadata[b"headstart_search_spaces"]))
+        tasks = tuple(task_from_json(task) for task in json.loads(metadata[b"headstart_tasks"]))
+    except (*_WRONG, RecursionError) as error:
+        raise UsageProblem(f"{path}: its search spaces and tasks are not as exports have them: {error!r}") from None
+    return Contents(spaces, tasks, _experiments(path, file), count=file.metadata.num_rows)
 
 
 def _experiments(path: Path, file: Any) -> Iterator[tuple[str, Experiment] | Note]:
@@ -102,7 +105,7 @@ def _experiments(path: Path, file: Any) -> Iterator[tuple[str, Experiment] | Not
                 locator = f"{path.name}, row {number}"
                 try:
                     yield locator, _experiment(row)
-                except (KeyError, TypeError, ValueError) as error:
+                except (*_WRONG, RecursionError) as error:
                     yield Note(locator, f"it is not an experiment as exports have them: {error!r}")
 
 

@@ -7,6 +7,7 @@ are told as skipped.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,10 @@ def _run(trial: FrozenTrial, study_name: str, objective: _Objective, several: bo
     metrics.update(
         (name, float(value))
         for name, value in trial.user_attrs.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        # A whole number of more than 308 digits is no float.
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and not (isinstance(value, int) and abs(value) > sys.float_info.max)
     )
     stopped = status is ExperimentStatus.STOPPED
     return Run(

@@ -136,7 +136,7 @@ class _Reader:
                     continue
                 try:
                     row = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     yield number, f"it is not JSON: {error}"
                     continue
                 yield number, row if isinstance(row, dict) else "it is not a JSON object"

@@ -166,6 +166,12 @@ def test_lines_are_json_for_everyone(tmp_path: Path) -> None:
         (b"{", "not a JSON object"),
         (b"\xff\xfe", "not a JSON object"),
         (b"[1]", "not a JSON object"),
+        (b"[" * 100_000, "not a JSON object"),
+        (
+            b'{"experiment": {"experiment_id": "a/b/1", "task_id": "a", "search_space_id": "b", "status": "FAILED",'
+            b' "candidate": {"values": {}}, "objective_value": 1' + b"0" * 400 + b"}}",
+            "not an experiment",
+        ),
         (b'{"task": {}}', "no experiment"),
         (b'{"experiment": {}}', "not an experiment"),
         (b'{"experiment": []}', "not an experiment"),
@@ -207,3 +213,15 @@ def test_parquet_of_another_program_is_refused(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "other")
     with pytest.raises(UsageProblem, match="no export of Headstart"):
         format_of(tmp_path / "other").read(tmp_path / "other")
+
+
+def test_parquet_with_spaces_that_are_none_is_refused(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    path = tmp_path / "history.parquet"
+    format_named("parquet").write(path, SPACES, TASKS, [EXPERIMENT])
+    table = pyarrow.parquet.read_table(path)
+    broken = {**table.schema.metadata, b"headstart_search_spaces": b'[{"parameters": []}]'}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(broken), path)
+    with pytest.raises(UsageProblem, match="not as exports have them"):
+        format_of(path).read(path)

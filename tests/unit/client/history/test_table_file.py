@@ -118,3 +118,12 @@ def test_a_curve_has_a_scale_of_its_own(tmp_path: Path) -> None:
     ]
     assert str(curves) == "[[(1.0, 1.5), (2.0, nan), (3.0, 1.9100000000000001)], [(3.0, 1.4)], []]"
     assert not any(isinstance(entry, Note) for entry in history.runs())
+
+
+def test_a_line_that_is_nested_too_deep_is_told_and_the_next_one_read(tmp_path: Path) -> None:
+    history = opened(tmp_path, [{"lr": 0.1, "y": 1}], columns={"parameters": ["lr"], "objective": "y"})
+    with (tmp_path / "runs.jsonl").open("a") as file:
+        file.write("[" * 100_000 + "\n" + '{"lr": 0.2, "y": 2}\n')
+    first, deep, last = history.runs()
+    assert isinstance(deep, Note) and "not JSON" in deep.reason
+    assert isinstance(first, Run) and isinstance(last, Run)
