@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,9 @@ except ImportError:
 
 VERSION = 1
 
-_ROWS = 5_000
+# Of a batch in memory: rows, and points of their curves, which weigh more.
+_ROWS, _POINTS = 5_000, 100_000
+_READ_ROWS = 500
 
 # What comes of content that no export has.
 _WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
@@ -71,9 +72,8 @@ def write(path: Path, spaces: Iterable[SearchSpace], tasks: Iterable[Task], expe
         "headstart_search_spaces": _encode([space_to_json(space) for space in spaces]),
         "headstart_tasks": _encode([task_to_json(task) for task in tasks]),
     }
-    rows = map(_row, experiments)
     with pyarrow.parquet.ParquetWriter(path, SCHEMA.with_metadata(metadata), compression="zstd") as writer:
-        while batch := list(islice(rows, _ROWS)):
+        for batch in _batches(experiments):
             writer.write_batch(pyarrow.RecordBatch.from_pylist(batch, schema=SCHEMA))
 
 
@@ -99,7 +99,7 @@ def read(path: Path) -> Contents:
 def _experiments(path: Path, file: Any) -> Iterator[tuple[str, Experiment] | Note]:
     number = 0
     with file:
-        for batch in file.iter_batches(batch_size=_ROWS):
+        for batch in file.iter_batches(batch_size=_READ_ROWS):
             for row in batch.to_pylist():
                 number += 1
                 locator = f"{path.name}, row {number}"
@@ -107,6 +107,19 @@ def _experiments(path: Path, file: Any) -> Iterator[tuple[str, Experiment] | Not
                     yield locator, _experiment(row)
                 except (*_WRONG, RecursionError) as error:
                     yield Note(locator, f"it is not an experiment as exports have them: {error!r}")
+
+
+def _batches(experiments: Iterable[Experiment]) -> Iterator[list[dict[str, Any]]]:
+    rows: list[dict[str, Any]] = []
+    points = 0
+    for experiment in experiments:
+        rows.append(_row(experiment))
+        points += len(experiment.outcome.learning_curve)
+        if len(rows) >= _ROWS or points >= _POINTS:
+            yield rows
+            rows, points = [], 0
+    if rows:
+        yield rows
 
 
 def _row(experiment: Experiment) -> dict[str, Any]:

@@ -225,3 +225,15 @@ def test_parquet_with_spaces_that_are_none_is_refused(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(table.replace_schema_metadata(broken), path)
     with pytest.raises(UsageProblem, match="not as exports have them"):
         format_of(path).read(path)
+
+
+def test_long_curves_make_small_batches(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    curve = tuple(CurvePoint(float(step), 0.5) for step in range(10_000))
+    long = replace(EXPERIMENT, outcome=Outcome(ExperimentStatus.STOPPED, learning_curve=curve))
+    path = tmp_path / "history.parquet"
+    format_named("parquet").write(path, SPACES, TASKS, [long] * 25)
+    metadata = pyarrow.parquet.ParquetFile(path).metadata
+    assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == [10, 10, 5]
+    assert [entry[1] for entry in format_of(path).read(path).experiments if not isinstance(entry, Note)] == [long] * 25
