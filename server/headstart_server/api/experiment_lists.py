@@ -31,7 +31,10 @@ _KEY_KINDS: dict[ExperimentOrder, tuple[type, ...]] = {
 def list_experiments(
     knowledge: KnowledgeService, namespace: str, request: pb2.ListExperimentsRequest
 ) -> pb2.ListExperimentsResponse:
-    """A page. Raises InvalidInput with the path of a field, NotFound for an unknown task or space."""
+    """A page, short or empty where much was read to find little: then too its token leads on.
+
+    Raises InvalidInput with the path of a field, NotFound for an unknown task or space.
+    """
     query = experiment_query(request)
     name = request_name("experiments", request)
     after = page_key(name, request.page_token, _KEY_KINDS[query.order]) if request.page_token else None
@@ -40,23 +43,32 @@ def list_experiments(
     def entries() -> Iterator[experiment_pb2.Experiment]:
         for listed in knowledge.list_experiments(namespace, query, after):
             keys.append(listed.key)
-            yield encode.experiment(listed.experiment)
+            if listed.experiment is not None:
+                yield encode.experiment(listed.experiment)
 
     # Experiments with long curves make a page full before the count does.
     page, more = page_of(entries(), page_size(request.page_size))
+    # A key more than experiments: of the one that did not fit, or of the place where the list ended early.
+    ended_early = not more and len(keys) > len(page)
+    following = keys[len(page) - 1] if more else keys[-1] if ended_early else None
     return pb2.ListExperimentsResponse(
         experiments=page,
-        next_page_token=key_token(name, keys[len(page) - 1]) if more else "",
-        last_sequence=_last_sequence(query, request, page),
+        next_page_token="" if following is None else key_token(name, following),
+        last_sequence=_last_sequence(query, request, page, after),
     )
 
 
 def _last_sequence(
-    query: ExperimentQuery, request: pb2.ListExperimentsRequest, page: list[experiment_pb2.Experiment]
+    query: ExperimentQuery,
+    request: pb2.ListExperimentsRequest,
+    page: list[experiment_pb2.Experiment],
+    after: Key | None,
 ) -> int:
     if not _in_recording_order(query):
         return 0
-    return decode.experiment_name(page[-1].experiment_id)[2] if page else request.after_sequence
+    if page:
+        return decode.experiment_name(page[-1].experiment_id)[2]
+    return request.after_sequence if after is None else int(after[-1])
 
 
 def experiment_query(request: pb2.ListExperimentsRequest) -> ExperimentQuery:
