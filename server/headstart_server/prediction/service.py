@@ -217,12 +217,15 @@ class PredictionService:
     # Models
 
     def needs_training(self, namespace: str, search_space_id: str, experiment_count: int) -> bool:
-        """Whether the space has grown enough since its last version, or enough for a first one."""
+        """Whether the space has grown or shrunk enough since its last version, or grown enough for a first one."""
         with self._engine.connect() as connection:
             version = newest_version(connection, namespace, search_space_id)
-        if version is None:
+        if version is None or experiment_count < self._settings.training_min_experiments:
             return experiment_count >= self._settings.training_min_experiments
-        return experiment_count >= self._settings.training_growth * version.trained_through
+        growth = self._settings.training_growth
+        return experiment_count >= growth * version.trained_through or version.trained_through >= (
+            growth * experiment_count
+        )
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """Train on all that is recorded, keep the version and let it serve. None where there is too little."""
@@ -290,7 +293,13 @@ class PredictionService:
             features = self._features_of(namespace, space_id).vectors(candidates)
             estimates = fitted.predict(candidates, features, scores, level)
             return _Told(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
-        chosen = [column for column, head in enumerate(heads) if _comparable(head, observations.task)]
+        # The model may have learned from tasks that were deleted since.
+        present = {other.task.task_id for other in self._knowledge.tasks_observed(namespace, space_id)}
+        chosen = [
+            column
+            for column, head in enumerate(heads)
+            if head.task_id in present and _comparable(head, observations.task)
+        ]
         chosen = sorted(chosen, key=lambda column: -heads[column].count)[:_MOST_SOURCES]
         if not chosen:
             return None

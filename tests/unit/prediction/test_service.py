@@ -232,6 +232,28 @@ def test_a_task_the_model_has_never_seen_is_predicted_from_its_sources_then_from
     assert scores.scores.shape == (120, 2)
 
 
+def test_deleted_task_takes_no_part_in_predictions_and_a_space_that_shrank_is_learned_anew(room: Room) -> None:
+    pairs = toy_candidates(160)
+    for task_id in ("one", "two", "target"):
+        room.task(task_id)
+    for task_id in ("one", "two"):
+        room.record(task_id, pairs[:120], values_of(pairs[:120], other_task=task_id == "two"))
+    version = room.prediction.train("default", SPACE_ID)
+    assert version is not None
+    assert "from 2 other tasks" in room.predict("target", pairs[120:]).basis
+    assert not room.prediction.needs_training("default", SPACE_ID, 201)
+    with room.engine.begin() as connection:
+        room.knowledge.delete_task(connection, "default", "two")
+    answer = room.predict("target", pairs[120:])
+    assert "from 1 other task " in answer.basis
+    assert answer.model_version == version.name
+    assert room.prediction.needs_training("default", SPACE_ID, 120)
+    assert not room.prediction.needs_training("default", SPACE_ID, 99)
+    again = room.prediction.train("default", SPACE_ID)
+    assert again is not None
+    assert not room.prediction.needs_training("default", SPACE_ID, 120)
+
+
 def test_model_host_out_of_reach_degrades_to_the_nearest(room: Room) -> None:
     pairs = toy_candidates(140)
     room.task("target")
