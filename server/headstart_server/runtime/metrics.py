@@ -42,9 +42,7 @@ TRAINING_SECONDS = Histogram("headstart_training_seconds", "Time to train a mode
 TRAINING_FAILURES = Counter("headstart_training_failures_total", "Trainings that ended in an error")
 
 OUTBOX_DEPTH = Gauge("headstart_outbox_depth", "Architectures that the vector index does not hold yet")
-VECTOR_INDEX_UP = Gauge(
-    "headstart_vector_index_up", "1 where the vector index answered when last asked, else 0"
-)
+VECTOR_INDEX_UP = Gauge("headstart_vector_index_up", "1 where the vector index answered when last asked, else 0")
 VECTORS_INDEXED = Counter("headstart_vectors_indexed_total", "Architectures written to the vector index")
 DATABASE_RETRIES = Counter(
     "headstart_database_retries_total", "Transactions repeated after a deadlock or serialization failure"
