@@ -24,10 +24,9 @@ from chromadb.errors import NotFoundError
 from numpy.typing import NDArray
 
 # Chosen on 110,000 architectures of another draw of benchmarks/knowledge_base/large_space (204 numbers each), before
-# that benchmark was run: recall@10 is 0.9987 when 100 candidates are kept in a search and 1.0000 with 200, at the same
-# latency; with 24 neighbours and 150 candidates at construction it is 1.0000 too, but filling takes twice as long. The
-# graph is written to disk whole each time, so that Chroma's 1,000 vectors between two writes make filling ever slower;
-# what is not written yet is in its log.
+# that benchmark was run: recall@10 was 0.9987 with 100 candidates kept in a search and 1.0000 with 200. The graph is
+# written to disk whole each time, so that Chroma's 1,000 vectors between two writes make filling ever slower; what is
+# not written yet is in its log.
 _HNSW: CreateHNSWConfiguration = {
     "space": "l2",
     "max_neighbors": 16,
