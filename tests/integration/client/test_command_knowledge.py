@@ -1,10 +1,14 @@
-"""Nearest architectures, which need the worker; a task out of one service and back."""
+"""The commands that need the worker: nearest architectures, clusters and their map, explanations; and a task out of one
+service and back.
+"""
 
 from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +97,47 @@ def test_export_and_import(run: Run, service: Any, tmp_path: Path) -> None:
     assert (report["recorded_count"], report["already_known_count"]) == (0, 20)
     code, told, problem = run("import", "export", str(tmp_path / "nowhere.jsonl"))
     assert (code, told) == (2, "") and problem.startswith("headstart: ") and len(problem.splitlines()) == 1
+
+
+def test_clusters_and_their_map(run: Run, service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told, said = run("clusters")
+    assert code == 0 and told.split() == ["CLUSTER", "TASKS", "MEDOID", "SILHOUETTE", "MEMBERS"]
+    assert "no clusters yet" in said
+    code, told, said = run("clusters", "--map", str(tmp_path / "map.svg"))
+    assert (code, told) == (1, "") and "nothing to draw" in said
+    fill(service.address, 8, 20)
+    service.run_worker()
+    found = json.loads(run("clusters", "--json")[1])["clusters"]
+    assert sorted(sorted(cluster["task_ids"]) for cluster in found) == [
+        [f"graphs-{number}" for number in (0, 2, 4, 6)],
+        [f"images-{number}" for number in (1, 3, 5, 7)],
+    ]
+    code, told, said = run("clusters", "--map", str(tmp_path / "map.svg"))
+    assert code == 0 and said == f"headstart: the map is in {tmp_path / 'map.svg'}\n"
+    for cluster in found:
+        line = next(line for line in told.splitlines() if line.startswith(cluster["name"]))
+        assert line.removeprefix(cluster["name"]).split()[:2] == ["4", cluster["medoid_task_id"]]
+    drawn = (tmp_path / "map.svg").read_text()
+    for task_id in (task_id for cluster in found for task_id in cluster["task_ids"]):
+        assert f">{task_id}<" in drawn
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "headstart.command_line.cluster_map", raising=False)
+    code, told, said = run("clusters", "--map", str(tmp_path / "map.png"))
+    assert (code, told) == (1, "") and "pip install 'headstart[cli,plot]'" in said
+    code, _, said = run("clusters")
+    assert (code, said) == (0, "")
+
+
+def test_explain(run: Run, service: Any) -> None:
+    fill(service.address, 3, 30)
+    with headstart.connect(service.address) as client:
+        new = replace(client.get_task("graphs-0"), task_id="graphs-new")
+        client.create_task(new)
+    code, told, _ = run("explain", "graphs-new", SPACE.search_space_id)
+    assert code == 0 and "transfer open" in told and "SIMILAR TASK" in told and "ORIGIN" in told
+    answer = json.loads(run("explain", "graphs-new", SPACE.search_space_id, "--json")[1])
+    assert answer["explanation"] and answer["similar_tasks"][0]["task_id"] == "graphs-0"
+    assert (
+        answer["suggestions"]
+        == json.loads(run("explain", "graphs-new", SPACE.search_space_id, "--json")[1])["suggestions"]
+    )
