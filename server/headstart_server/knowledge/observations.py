@@ -8,7 +8,7 @@ is next asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -16,8 +16,9 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, Text, cast, func, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from headstart.spaces.validation import is_slug
@@ -32,6 +33,9 @@ from headstart_server.knowledge.tables import (
     tasks,
 )
 from headstart_server.knowledge.tasks import Task, task_from_row
+
+# Names beyond these, of a task in a space, are kept in the database alone.
+_MOST_PROXIES = 64
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Observations:
     """The experiments of one task in one space, in the order of recording (n of them).
 
     ``codes`` [n]: the architectures as ``names`` numbers them. ``values`` [n]: the objective in the task's unit, NaN
-    where there is none. ``completed`` [n]: whether the value is the finite result of a full training.
+    where there is none. ``completed`` [n]: whether the value is the finite result of a full training. ``proxies``
+    [n, names]: the cheap measurements of ``proxy_names``, NaN where one was not made.
     """
 
     task: Task
@@ -66,6 +71,8 @@ class Observations:
     codes: Codes
     values: NDArray[np.float64]
     completed: NDArray[np.bool_]
+    proxy_names: tuple[str, ...]
+    proxies: NDArray[np.float64]
 
     @property
     def count(self) -> int:
@@ -102,7 +109,9 @@ class Observations:
 def no_observations(task: Task, search_space_id: str, names: Fingerprints | None = None) -> Observations:
     nothing = np.empty(0, dtype=np.int64)
     known = Fingerprints() if names is None else names
-    return Observations(task, search_space_id, known, nothing, np.empty(0), np.empty(0, dtype=bool))
+    return Observations(
+        task, search_space_id, known, nothing, np.empty(0), np.empty(0, dtype=bool), (), np.empty((0, 0))
+    )
 
 
 def observations_of(
@@ -113,9 +122,11 @@ def observations_of(
     values: NDArray[np.float64],
     completed: NDArray[np.bool_] | None = None,
 ) -> Observations:
-    """From fingerprints [n] and values [n]; all of them completed unless it says otherwise."""
+    """From fingerprints [n] and values [n]; all of them completed unless it says otherwise, without proxies."""
     finished = np.isfinite(values) if completed is None else completed
-    return Observations(task, search_space_id, names, names.codes(fingerprints), values, finished)
+    return Observations(
+        task, search_space_id, names, names.codes(fingerprints), values, finished, (), np.empty((len(values), 0))
+    )
 
 
 @dataclass(frozen=True)
@@ -224,6 +235,7 @@ def _read_on(connection: Connection, task: int, space: int, held: Observations) 
         experiments.c.status,
         experiments.c.objective_value,
         experiments.c.fidelity,
+        cast(func.nullif(experiments.c.proxies, text("'{}'::jsonb")), Text),
     )
     gathered = (func.array_agg(aggregate_order_by(column, experiments.c.sequence)) for column in columns)
     query = select(*gathered).where(
@@ -247,9 +259,27 @@ def _read_on(connection: Connection, task: int, space: int, held: Observations) 
     values = np.array(read[2], dtype=np.float64)
     completed = np.array(read[1], dtype=np.int64) == Status.COMPLETED.value
     full = full_trainings(np.array(read[3], dtype=np.float64), held.task.max_fidelity)
+    proxy_names, proxies = _with_proxies(held, read[4])
     return replace(
         held,
         codes=np.concatenate([held.codes, names.of_rows(rows)]),
         values=np.concatenate([held.values, values]),
         completed=np.concatenate([held.completed, completed & full & np.isfinite(values)]),
+        proxy_names=proxy_names,
+        proxies=proxies,
     )
+
+
+def _with_proxies(held: Observations, read: Sequence[str | None]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Names and values of proxies after further rows, each a JSON object or None."""
+    rows: list[Mapping[str, float]] = [{} if row is None else orjson.loads(row) for row in read]
+    met = dict.fromkeys(held.proxy_names) | dict.fromkeys(name for row in rows for name in row)
+    names = tuple(met)[:_MOST_PROXIES]
+    proxies = np.full((held.count + len(rows), len(names)), np.nan)
+    proxies[: held.count, : len(held.proxy_names)] = held.proxies
+    place = {name: column for column, name in enumerate(names)}
+    for index, row in enumerate(rows, held.count):
+        for name, value in row.items():
+            if name in place:
+                proxies[index, place[name]] = value
+    return names, proxies

@@ -1,50 +1,66 @@
 """Predictions for one task from its own results: a model version is adapted in milliseconds, never trained again.
 
-Members: "gaussian_process" over structural features with a prior mean from the heads of the graph network,
-"graph_network", the heads alone on the task's scale, and "k_nearest". A head counts by its agreement with the task's
-own results (Kendall tau less one standard error, never below 0), so a misleading source has no say. Members are
-weighed by what they say of results they have not seen (stacking of predictive distributions: Yao et al., Bayesian
-Analysis 2018, section 3), and the width of the intervals comes from the errors of the whole on those results (split
-conformal prediction with leave-one-out residuals: Barber et al., "Predictive inference with the jackknife+", 2021).
-All of it happens on normal scores; answers are carried back to the unit of the task.
+Members, each with what it needs:
+
+- "graph_network" and "tree_ensemble": the heads of the model on the task's scale (a model);
+- "gaussian_process" over structural features, its prior mean led by both (nothing; with a model it gets the means);
+- "k_nearest" over structural features (nothing);
+- "proxies": a Gaussian process over the client's proxies with the same prior mean, and "gaussian_process_with_proxies"
+  over features and proxies together (proxies of the candidate and of the task's results).
+
+What a member says of results that it has not seen sets its weight (see ``stacking``) and the width of the intervals
+(see ``conformal``). One that fails, or lacks what it needs for a candidate, drops out there. All of it happens on
+normal scores; answers are carried back to the unit of the task.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import t as student_t
+from scipy.special import ndtr
 
+from headstart_server.prediction.conformal import ConformalErrors
 from headstart_server.prediction.gaussian_process import GaussianProcess, Hyperparameters, LeaveOneOut, Numbers
 from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale, normal_scores
+from headstart_server.prediction.proxy_columns import ProxyColumns
+from headstart_server.prediction.repeats import NO_REPEATS, RepeatedResults, Repeats
+from headstart_server.prediction.source_heads import Line, WeightedHeads
+from headstart_server.prediction.stacking import for_each_row, mixture, ranking_weights
+from headstart_server.runtime.errors import FailedPrecondition
+
+_log = logging.getLogger(__name__)
 
 AnyFloats = NDArray[np.floating]
 
 GRAPH_NETWORK = "graph_network"
+TREE_ENSEMBLE = "tree_ensemble"
 GAUSSIAN_PROCESS = "gaussian_process"
 K_NEAREST = "k_nearest"
+PROXIES = "proxies"
+WITH_PROXIES = "gaussian_process_with_proxies"
+MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
 
-# Agreement is measured on so many results at most; pairs grow with their square.
-_AGREEMENT_RESULTS = 256
-_STACKING_STEPS = 50
-# Errors that are taken as seen before any is: those of a t distribution with few degrees of freedom.
-_ASSUMED_ERRORS = np.abs(student_t.ppf((np.arange(8) + 0.5) / 8, df=4))
-# Level at which standard deviations and chances are calibrated.
-_REFERENCE_LEVEL = 0.9
+# Combinations of proxies that get members of their own; each takes some milliseconds to fit.
+_MOST_PATTERNS = 8
 
 
 @dataclass(frozen=True)
 class MemberEstimates:
-    """What one member says [m], in the task's unit, and its weight; weights of all members sum to 1."""
+    """What one member says [m], in the task's unit; where it has nothing to say NaN, and weight 0.
+
+    Weights of all members sum to 1 for every candidate.
+    """
 
     member: str
     means: Numbers
     deviations: Numbers
-    weight: float
+    weights: Numbers
 
 
 @dataclass(frozen=True)
@@ -60,190 +76,310 @@ class Estimates:
     out_of_distribution: NDArray[np.bool_]
 
 
-class AdaptedPredictor:
-    """Fitted to the labelled architectures of one task; at least two of ``values`` are finite.
+@dataclass(frozen=True)
+class Known:
+    """The labelled architectures of one task: structural features [n, d] and values [n], NaN for a failed run.
 
-    features [n, d] are structural; scores [n, heads] come from a model that had not seen the task's value of that
-    architecture, or are None before any model exists: then the nearest neighbours answer alone.
+    scores [n, heads] come from learners that had not seen the task's value of that architecture, those of the graph
+    network first and those of ``tree_heads`` trees last; None before any model exists. proxies [n, p] are NaN where one
+    was not measured.
+    """
+
+    features: AnyFloats
+    values: Numbers
+    maximize: bool
+    scores: Numbers | None = None
+    tree_heads: int = 0
+    proxies: Numbers | None = None
+    repeats: Repeats = NO_REPEATS
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Candidates: features [m, d], scores [m, heads] and proxies [m, p] as in ``Known``.
+
+    ``places`` [m] is the place among the known architectures of one that has a result already, -1 for others.
+    """
+
+    features: AnyFloats
+    scores: Numbers | None = None
+    proxies: Numbers | None = None
+    places: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What members look at: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p].
+
+    A prior mean is NaN where a learner failed on a candidate.
+    """
+
+    features: Numbers
+    prior: Numbers
+    proxies: Numbers
+
+    def rows(self, chosen: NDArray[np.bool_]) -> _Columns:
+        return _Columns(self.features[chosen], self.prior[chosen], self.proxies[chosen])
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    unseen: LeaveOneOut
+    predict: Callable[[_Columns], tuple[Numbers, Numbers]]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Mean and standard deviation [m] on normal scores, and of each member [members, m] with its weights."""
+
+    mean: Numbers
+    deviation: Numbers
+    means: Numbers
+    deviations: Numbers
+    weights: Numbers
+
+
+class _Stack:
+    """Some members together, weighed and calibrated by what they say of results they have not seen."""
+
+    def __init__(self, members: list[_Member], targets: Numbers) -> None:
+        self.members = members
+        self._means = np.stack([member.unseen.means for member in members])
+        self._deviations = np.maximum(np.stack([member.unseen.deviations for member in members]), 1e-6)
+        self.weights = ranking_weights(self._means, targets)
+        mean, deviation = mixture(self._means, self._deviations, for_each_row(self.weights, self._means))
+        self.errors = ConformalErrors((targets - mean) / deviation)
+
+    def predict(self, columns: _Columns, places: NDArray[np.int64]) -> _Told:
+        """``places`` as in ``Asked``: of known architectures the members say what they would without their result."""
+        told = [member.predict(columns) for member in self.members]
+        means = np.stack([mean for mean, _ in told])
+        deviations = np.maximum(np.stack([deviation for _, deviation in told]), 1e-6)
+        again = places >= 0
+        means[:, again] = self._means[:, places[again]]
+        deviations[:, again] = self._deviations[:, places[again]]
+        weights = for_each_row(self.weights, means)
+        return _Told(*mixture(means, deviations, weights), means, deviations, weights)
+
+
+class AdaptedPredictor:
+    """Fitted to ``known``, of which at least two values are finite.
+
+    ``hyperparameters`` are those found earlier, by member and proxies, ``members`` those that may take part. Raises
+    FailedPrecondition where no member can be fitted.
     """
 
     def __init__(
         self,
-        features: AnyFloats,
-        scores: Numbers | None,
-        values: Numbers,
-        maximize: bool,
-        hyperparameters: Hyperparameters | None = None,
+        known: Known,
+        hyperparameters: Mapping[str, Hyperparameters] | None = None,
+        members: Collection[str] = MEMBERS,
     ) -> None:
-        known: Numbers = np.asarray(features, np.float64)
-        self._scale = Scale.of(values, maximize)
+        self._allowed = members
+        self.hyperparameters: dict[str, Hyperparameters] = dict(hyperparameters or {})
+        self._scale = Scale.of(known.values, known.maximize)
         self._best = float(self._scale.scores[-1])
-        targets = normal_scores(values, maximize)
-        self._nearest = NearestNeighbours(known, targets)
-        self.hyperparameters: Hyperparameters | None = None
-        self.agreement: Numbers = np.zeros(0)
-        self._heads: _WeightedHeads | None = None
-        self._process: GaussianProcess | None = None
-        members: list[tuple[str, LeaveOneOut]] = []
-        if scores is not None:
-            self._heads = _WeightedHeads(scores, targets)
-            self.agreement = self._heads.weights
-            prior = self._heads.combine(scores)
-            self._line = _Line(prior, targets)
-            self._process = GaussianProcess(known, prior[:, None], targets, hyperparameters)
-            self.hyperparameters = self._process.hyperparameters
-            members = [
-                (GRAPH_NETWORK, self._line.leave_one_out()),
-                (GAUSSIAN_PROCESS, self._process.leave_one_out()),
-            ]
-        members.append((K_NEAREST, self._nearest.leave_one_out()))
-        self.names = tuple(name for name, _ in members)
-        means = np.stack([told.means for _, told in members])
-        deviations = np.maximum(np.stack([told.deviations for _, told in members]), 1e-6)
-        self._unseen_means, self._unseen_deviations = means, deviations
-        self._targets = targets
-        self._noise = max((self._process or self._nearest).noise_deviation, 1e-3)
-        self.weights = _stacking_weights(means, deviations, targets)
-        mean, deviation = _mixture(means, deviations, self.weights)
-        self._errors = np.sort(np.abs(targets - mean) / deviation)
-        self._widening = self._half_width(_REFERENCE_LEVEL) / float(ndtri(0.5 + _REFERENCE_LEVEL / 2))
+        self._targets = normal_scores(known.values, known.maximize)
+        features: Numbers = np.asarray(known.features, np.float64)
+        self._nearest = NearestNeighbours(features, self._targets)
+        self._heads: list[tuple[str, slice, WeightedHeads]] = []
+        if known.scores is not None:
+            self._weigh_heads(known.scores, known.tree_heads)
+        self._noises: dict[str, float] = {}
+        self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
+        placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
+        self._known = _Columns(features, self._prior(known.scores, len(features)), np.nan_to_num(placed))
+        self._base = _Stack(self._base_members(), self._targets)
+        self._stacks: dict[tuple[bool, ...], _Stack] = {}
+        self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
 
-    def predict(
-        self, features: AnyFloats, scores: Numbers | None, level: float, known: NDArray[np.int64] | None = None
-    ) -> Estimates:
-        """For features [m, d] and scores [m, heads]; intervals are to cover ``level`` of the values.
+    @property
+    def agreement(self) -> Numbers:
+        """Of each head of the graph network with the task's own results, 0 to 1."""
+        return next((heads.weights for name, _, heads in self._heads if name == GRAPH_NETWORK), np.zeros(0))
 
-        ``known`` [m] is the place among the fitted architectures of one that has a result already, -1 for others. For
-        those the members say what they would without that result, and the result itself is then joined to it.
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the members that need no proxies."""
+        return dict(zip([each.name for each in self._base.members], self._base.weights.tolist(), strict=True))
+
+    def predict(self, asked: Asked, level: float) -> Estimates:
+        """Intervals are to cover ``level`` of the values.
+
+        For architectures that have a result, the members say what they would without it, and it is then joined to that.
         """
-        asked: Numbers = np.asarray(features, np.float64)
-        told = self._members(asked, scores)
-        means = np.stack([mean for mean, _ in told])
-        deviations = np.maximum(np.stack([deviation for _, deviation in told]), 1e-6)
-        again = np.flatnonzero(known >= 0) if known is not None else np.zeros(0, np.int64)
-        places = known[again] if known is not None else again
-        means[:, again], deviations[:, again] = self._unseen_means[:, places], self._unseen_deviations[:, places]
-        mean, deviation = _mixture(means, deviations, self.weights)
-        mean[again], deviation[again] = self._joined(mean[again], deviation[again], self._targets[places])
-        half = self._half_width(level) * deviation
-        bounds = np.sort([self._scale.to_unit(mean - half), self._scale.to_unit(mean + half)], axis=0)
-        unit_mean, unit_deviation = self._scale.moments(mean, deviation * self._widening)
+        features: Numbers = np.asarray(asked.features, np.float64)
+        count = len(features)
+        places = np.full(count, -1) if asked.places is None else asked.places
+        measured = np.zeros((count, self._proxies.count))
+        if asked.proxies is not None and self._proxies.count:
+            measured = self._proxies.place(asked.proxies)
+        elif self._proxies.count:
+            measured[:] = np.nan
+        columns = _Columns(features, self._prior(asked.scores, count), np.nan_to_num(measured))
+        answer = _Answer(count)
+        for stack, rows in self._stacks_of(measured):
+            again = rows & (places >= 0)
+            for chosen in (rows & ~again, again):
+                if chosen.any():
+                    told = stack.predict(columns.rows(chosen), places[chosen])
+                    answer.keep_members(chosen, stack, told)
+                    if chosen is again:
+                        answer.put(chosen, level, *self._joined(stack, told, places[chosen]))
+                    else:
+                        answer.put(chosen, level, told.mean, told.deviation, stack.errors)
+        return self._in_unit(answer, self._nearest.unlike_known(features))
+
+    def _joined(
+        self, stack: _Stack, told: _Told, places: NDArray[np.int64]
+    ) -> tuple[Numbers, Numbers, ConformalErrors]:
+        return self._repeats.join(told.mean, told.deviation, self._targets[places], places, stack.errors)
+
+    def _in_unit(self, answer: _Answer, strange: NDArray[np.bool_]) -> Estimates:
+        lower = self._scale.to_unit(answer.mean - answer.half)
+        upper = self._scale.to_unit(answer.mean + answer.half)
+        bounds = np.sort([lower, upper], axis=0)
+        mean, deviation = self._scale.moments(answer.mean, answer.deviation)
         members = []
-        for name, weight, one_mean, one_deviation in zip(self.names, self.weights, means, deviations, strict=True):
-            members.append(MemberEstimates(name, *self._scale.moments(one_mean, one_deviation), float(weight)))
+        for name in [each for each in MEMBERS if each in answer.members]:
+            means, deviations, weights = answer.members[name]
+            members.append(MemberEstimates(name, *self._scale.moments(means, deviations), weights))
         return Estimates(
-            means=np.clip(unit_mean, bounds[0], bounds[1]),
-            deviations=unit_deviation,
+            means=np.clip(mean, bounds[0], bounds[1]),
+            deviations=deviation,
             lower=bounds[0],
             upper=bounds[1],
-            improvement=ndtr((mean - self._best) / (deviation * self._widening)),
+            improvement=ndtr((answer.mean - self._best) / answer.deviation),
             members=tuple(members),
-            out_of_distribution=self._nearest.unlike_known(asked),
+            out_of_distribution=strange,
         )
 
-    def _members(self, features: Numbers, scores: Numbers | None) -> list[tuple[Numbers, Numbers]]:
-        if self._heads is None or self._process is None:
-            return [self._nearest.predict(features)]
-        assert scores is not None
-        prior = self._heads.combine(scores)
-        return [
-            self._line.predict(prior),
-            self._process.predict(features, prior[:, None]),
-            self._nearest.predict(features),
-        ]
+    # Members
 
-    def _joined(self, mean: Numbers, deviation: Numbers, seen: Numbers) -> tuple[Numbers, Numbers]:
-        """A normal prediction joined with one noisy result: mean and deviation of the next result."""
-        noise = self._noise**2
-        share = np.square(deviation) / (np.square(deviation) + noise)
-        return mean + share * (seen - mean), np.sqrt(share * noise + noise)
+    def _weigh_heads(self, scores: Numbers, tree_heads: int) -> None:
+        split = scores.shape[1] - tree_heads
+        for name, columns in ((GRAPH_NETWORK, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
+            own = scores[:, columns]
+            if name in self._allowed and own.shape[1] and np.isfinite(own).all():
+                self._heads.append((name, columns, WeightedHeads(own, self._targets)))
+            elif name in self._allowed and own.shape[1]:
+                _log.warning("member %s left out: its scores are not finite", name)
 
-    def _half_width(self, level: float) -> float:
-        """Half of an interval's width in standard deviations, so that ``level`` of the errors seen lie inside."""
-        errors = np.sort(np.concatenate([self._errors, _ASSUMED_ERRORS * _assumed_share(len(self._errors))]))
-        seen = float(np.quantile(errors, min(1.0, level * (len(errors) + 1) / len(errors))))
-        return max(seen, 1e-3)
+    def _prior(self, scores: Numbers | None, count: int) -> Numbers:
+        """One column for each kind of head, [count, kinds]."""
+        if not self._heads or scores is None:
+            return np.zeros((count, len(self._heads)))
+        return np.stack([heads.combine(scores[:, columns]) for _, columns, heads in self._heads], axis=1)
 
+    def _base_members(self) -> list[_Member]:
+        members = []
+        for place, (name, _, _) in enumerate(self._heads):
+            members += self._attempt(name, partial(self._line, place))
+        members += self._attempt(GAUSSIAN_PROCESS, lambda: self._process(GAUSSIAN_PROCESS, _features))
+        members += self._attempt(
+            K_NEAREST,
+            lambda: (self._nearest.leave_one_out(), lambda columns: self._nearest.predict(columns.features)),
+        )
+        if not members:
+            raise FailedPrecondition(
+                f"no learner can be fitted to the {len(self._targets)} results of this task", reason="NO_EVIDENCE"
+            )
+        return members
 
-def _assumed_share(count: int) -> float:
-    """Few results say little about rare errors: their lack widens the assumed ones as Student's t does."""
-    return float(student_t.ppf(0.95, df=max(count - 1, 1)) / ndtri(0.95))
+    def _attempt(
+        self, name: str, fit: Callable[[], tuple[LeaveOneOut, Callable[[_Columns], tuple[Numbers, Numbers]]]]
+    ) -> list[_Member]:
+        """The member, or nothing where it may not take part or cannot be fitted."""
+        if name not in self._allowed:
+            return []
+        try:
+            unseen, predict = fit()
+        except (np.linalg.LinAlgError, FloatingPointError, ValueError) as problem:
+            _log.warning("member %s left out: %s", name, problem)
+            return []
+        if not (np.isfinite(unseen.means).all() and np.isfinite(unseen.deviations).all()):
+            _log.warning("member %s left out: what it says of known results is not finite", name)
+            return []
+        return [_Member(name, unseen, predict)]
 
+    def _line(self, place: int) -> tuple[LeaveOneOut, Callable[[_Columns], tuple[Numbers, Numbers]]]:
+        line = Line(self._known.prior[:, place], self._targets)
+        return line.leave_one_out(), lambda columns: line.predict(columns.prior[:, place])
 
-class _WeightedHeads:
-    """One number out of the scores of many heads: their mean, weighted by agreement with the targets, standardised."""
+    def _process(
+        self, key: str, chosen: Callable[[_Columns], Numbers]
+    ) -> tuple[LeaveOneOut, Callable[[_Columns], tuple[Numbers, Numbers]]]:
+        """A Gaussian process over some of the columns; hyperparameters are kept under ``key``."""
+        inputs = chosen(self._known)
+        process = GaussianProcess(inputs, self._known.prior, self._targets, self.hyperparameters.get(key))
+        self.hyperparameters[key] = process.hyperparameters
+        self._noises[key] = process.noise_deviation
+        return process.leave_one_out(), lambda columns: process.predict(chosen(columns), np.nan_to_num(columns.prior))
 
-    def __init__(self, scores: Numbers, targets: Numbers) -> None:
-        self._centre = scores.mean(axis=0)
-        self._spread = np.maximum(scores.std(axis=0), 1e-9)
-        self.weights = agreement(scores, targets)
-        combined = self._mean(scores)
-        self._size = max(float(combined.std()), 1e-9)
+    def _noise(self) -> float:
+        """How far repeated results of the same architecture lie apart, before any is known."""
+        return max(self._noises.get(GAUSSIAN_PROCESS, self._nearest.noise_deviation), 1e-3)
 
-    def combine(self, scores: Numbers) -> Numbers:
-        return self._mean(scores) / self._size
+    # Proxies
 
-    def _mean(self, scores: Numbers) -> Numbers:
-        total = float(self.weights.sum())
-        if total <= 0.0:
-            return np.zeros(len(scores))
-        return np.asarray((scores - self._centre) / self._spread @ (self.weights / total))
+    def _stacks_of(self, measured: Numbers) -> list[tuple[_Stack, NDArray[np.bool_]]]:
+        """The stack for each combination of proxies that was measured, with its rows."""
+        if not self._proxies.count:
+            return [(self._base, np.ones(len(measured), bool))]
+        patterns, of_row = ProxyColumns.patterns(measured)
+        return [(self._stack(tuple(pattern.tolist())), of_row == index) for index, pattern in enumerate(patterns)]
 
+    def _stack(self, pattern: tuple[bool, ...]) -> _Stack:
+        if not any(pattern):
+            return self._base
+        stack = self._stacks.get(pattern)
+        if stack is not None:
+            return stack
+        if len(self._stacks) >= _MOST_PATTERNS:
+            return self._base
+        used = np.array(pattern)
+        key = "".join("01"[each] for each in pattern)
 
-def agreement(scores: Numbers, targets: Numbers) -> Numbers:
-    """Kendall tau of each column of scores [n, heads] with targets [n], less one standard error, never below 0."""
-    scores, targets = scores[-_AGREEMENT_RESULTS:], targets[-_AGREEMENT_RESULTS:]
-    count = len(targets)
-    if count < 3:
-        return np.zeros(scores.shape[1])
-    left, right = np.triu_indices(count, 1)
-    wanted = np.sign(targets[left] - targets[right])
-    told = np.sign(scores[left] - scores[right])
-    norm = np.sqrt(np.square(wanted).sum() * np.square(told).sum(axis=0))
-    tau = (wanted @ told) / np.maximum(norm, 1.0)
-    error = np.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1)))
-    return np.asarray(np.maximum(tau - error, 0.0))
+        def proxies(columns: _Columns) -> Numbers:
+            return np.asarray(columns.proxies[:, used])
 
+        def both(columns: _Columns) -> Numbers:
+            return np.concatenate([columns.features, columns.proxies[:, used]], axis=1)
 
-class _Line:
-    """Targets as a line over one column, its slope held back as by one observation of no slope."""
-
-    _HELD_BACK = 1.0
-
-    def __init__(self, column: Numbers, targets: Numbers) -> None:
-        design = self._design(column)
-        self._inverse = np.linalg.inv(design.T @ design + np.diag([1e-9, self._HELD_BACK]))
-        self._coefficients = self._inverse @ design.T @ targets
-        influence = np.minimum(np.einsum("ij,jk,ik->i", design, self._inverse, design), 0.99)
-        residuals = (targets - design @ self._coefficients) / (1.0 - influence)
-        self._error = float(np.sqrt(np.square(residuals).mean() + 1e-12))
-        self._own = LeaveOneOut(targets - residuals, np.full(len(targets), self._error))
-
-    def leave_one_out(self) -> LeaveOneOut:
-        return self._own
-
-    def predict(self, column: Numbers) -> tuple[Numbers, Numbers]:
-        design = self._design(column)
-        unsure = np.einsum("ij,jk,ik->i", design, self._inverse, design)
-        return design @ self._coefficients, self._error * np.sqrt(1.0 + unsure)
-
-    @staticmethod
-    def _design(column: Numbers) -> Numbers:
-        return np.stack([np.ones(len(column)), column], axis=1)
-
-
-def _stacking_weights(means: Numbers, deviations: Numbers, targets: Numbers) -> Numbers:
-    """Weights [members] of highest likelihood of the mixture; one result's worth of equal weights keeps all in."""
-    logarithms = -0.5 * np.square((targets - means) / deviations) - np.log(deviations)
-    likelihoods = np.exp(logarithms - logarithms.max(axis=0))
-    weights = np.full(len(means), 1.0 / len(means))
-    for _ in range(_STACKING_STEPS):
-        shares = weights[:, None] * likelihoods
-        shares /= shares.sum(axis=0)
-        weights = (shares.sum(axis=1) + 1.0 / len(means)) / (len(targets) + 1.0)
-    return weights
+        members = list(self._base.members)
+        members += self._attempt(PROXIES, lambda: self._process(f"{PROXIES}/{key}", proxies))
+        members += self._attempt(WITH_PROXIES, lambda: self._process(f"{WITH_PROXIES}/{key}", both))
+        self._stacks[pattern] = stack = _Stack(members, self._targets)
+        return stack
 
 
-def _mixture(means: Numbers, deviations: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
-    mean = weights @ means
-    return mean, np.sqrt(weights @ (np.square(deviations) + np.square(means - mean)))
+class _Answer:
+    """Arrays [m] on normal scores, filled for some of the rows after the others."""
+
+    def __init__(self, count: int) -> None:
+        self.mean: Numbers = np.zeros(count)
+        self.deviation: Numbers = np.zeros(count)
+        self.half: Numbers = np.zeros(count)
+        self.members: dict[str, tuple[Numbers, Numbers, Numbers]] = {}
+
+    def put(
+        self, rows: NDArray[np.bool_], level: float, mean: Numbers, deviation: Numbers, errors: ConformalErrors
+    ) -> None:
+        """``deviation`` is calibrated here: it is what an interval of the reference level says."""
+        self.mean[rows] = mean
+        self.deviation[rows] = deviation * errors.widening
+        self.half[rows] = deviation * errors.half_width(level)
+
+    def keep_members(self, rows: NDArray[np.bool_], stack: _Stack, told: _Told) -> None:
+        for place, member in enumerate(stack.members):
+            if member.name not in self.members:
+                nothing = np.full(len(self.mean), np.nan)
+                self.members[member.name] = (nothing, nothing.copy(), np.zeros(len(self.mean)))
+            kept = self.members[member.name]
+            for array, values in zip(kept, (told.means, told.deviations, told.weights), strict=True):
+                array[rows] = values[place]
+
+
+def _features(columns: _Columns) -> Numbers:
+    return columns.features

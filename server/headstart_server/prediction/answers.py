@@ -73,7 +73,10 @@ def left_aside(queries: Sequence[Query]) -> str:
 
 def predictions_of(estimates: Estimates) -> list[Prediction]:
     """One prediction for each row of arrays."""
-    members = [(each.member, each.means.tolist(), each.deviations.tolist(), each.weight) for each in estimates.members]
+    members = [
+        (each.member, each.means.tolist(), each.deviations.tolist(), each.weights.tolist())
+        for each in estimates.members
+    ]
     rows = zip(
         estimates.means.tolist(),
         estimates.deviations.tolist(),
@@ -91,8 +94,9 @@ def predictions_of(estimates: Estimates) -> list[Prediction]:
             upper,
             improvement,
             tuple(
-                MemberPrediction(name, means[row], deviations[row], weight)
-                for name, means, deviations, weight in members
+                MemberPrediction(name, means[row], deviations[row], weights[row])
+                for name, means, deviations, weights in members
+                if weights[row] > 0.0
             ),
             strange,
         )

@@ -1,15 +1,16 @@
-"""A trained model as bytes, and in memory: the networks of one search space with all they need to score candidates.
+"""A trained model as bytes, and in memory: the learners of one search space with all they need to score candidates.
 
-A model is several networks, each trained without one fold of the architectures (by fingerprint). So for every
-architecture there is a network that has never seen its results, and a task can be adapted from scores that do not
-flatter themselves. Bytes are a numpy archive with a JSON header; nothing in them is executed when they are read.
+A model is several graph networks and tree ensembles, a pair of them for each fold of the architectures (by
+fingerprint), trained without it. So for every architecture there is a pair that has never seen its results, and a task
+can be adapted from scores that do not flatter themselves. Bytes are a numpy archive with a JSON header; nothing in them
+is executed when they are read.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,13 +25,14 @@ from headstart_server.prediction.graph_kernels import GraphKernels
 from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
 from headstart_server.prediction.normal_scores import Scale
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.prediction.tree_ensemble import TreeEnsemble
 
 Hashes = NDArray[np.uint64]
 
-KIND = "graph_network"
+KIND = "graph_network+tree_ensemble"
 FOLDS = 3
 
-_FORMAT = 1
+_FORMAT = 2
 # Graphs of one forward pass; more are taken in turn.
 _CHUNK = 1024
 _MAX_STANDARDISED = 5.0
@@ -69,13 +71,16 @@ class Standardisation:
 
 @dataclass(frozen=True)
 class Scores:
-    """Embeddings [n, e] and for every fold's network the score of every head, float32 [n, folds, heads]."""
+    """Embeddings [n, e] and the scores of every fold's learners, float32 [n, folds, scores].
+
+    Scores are a column for each head of the network, then one for each task that the trees know.
+    """
 
     embeddings: Floats
     folds: Floats
 
     def unseen(self, candidates: Sequence[CanonicalCandidate], seen: Hashes) -> NDArray[np.float64]:
-        """Scores [n, heads] by networks that have not seen the architecture: its fold's, or the mean of all."""
+        """Scores [n, scores] by learners that have not seen the architecture: its fold's, or the mean of all."""
         scores: NDArray[np.float64] = self.folds.mean(axis=1, dtype=np.float64)
         hashes = hashes_of(candidate.fingerprint for candidate in candidates)
         for row in np.flatnonzero(np.isin(hashes, seen)).tolist():
@@ -83,8 +88,18 @@ class Scores:
         return scores
 
 
+@dataclass(frozen=True, eq=False)
+class ModelKnowledge:
+    """The tasks that a model has heads for, in the order of its scores; those of them that its trees know; and the
+    hashes of the architectures that it was trained on."""
+
+    tasks: tuple[ModelTask, ...]
+    tree_tasks: tuple[int, ...]
+    seen: Hashes
+
+
 class GraphModel:
-    """Networks ready to score. Safe to use from several threads."""
+    """Networks and trees ready to score. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -93,13 +108,18 @@ class GraphModel:
         standardisation: Standardisation,
         seen: Hashes,
         networks: Sequence[GraphNetwork],
+        trees: Sequence[TreeEnsemble] = (),
+        tree_tasks: tuple[int, ...] = (),
     ) -> None:
-        """``seen`` are the hashes of the architectures that it was trained on."""
+        """``seen`` are the hashes of the architectures that it was trained on, ``tree_tasks`` the tasks of the outputs
+        of the trees, of which there is one ensemble for each network, or none at all."""
         self.layout = layout
         self.seen = seen
         self.tasks = tasks
         self.standardisation = standardisation
         self.networks = tuple(networks)
+        self.trees = tuple(trees)
+        self.tree_tasks = tree_tasks
         self.assembler = BatchAssembler(layout)
         self.features = StructuralFeatures(layout, self.assembler)
         for network in self.networks:
@@ -118,12 +138,14 @@ class GraphModel:
             with torch.inference_mode():
                 told = [network(batch, structural) for network in self.networks]
             embeddings.append(np.concatenate([embedding.cpu().numpy() for embedding, _ in told], axis=1))
-            scores.append(np.stack([score.cpu().numpy() for _, score in told], axis=1))
+            parts = [np.stack([score.cpu().numpy() for _, score in told], axis=1)]
+            if self.trees:
+                parts.append(np.stack([trees.predict(structural) for trees in self.trees], axis=1))
+            scores.append(np.concatenate(parts, axis=2))
         if not embeddings:
             width = sum(network.shape.embedding_width for network in self.networks)
-            return Scores(
-                np.zeros((0, width), np.float32), np.zeros((0, len(self.networks), len(self.tasks)), np.float32)
-            )
+            columns = len(self.tasks) + len(self.tree_tasks)
+            return Scores(np.zeros((0, width), np.float32), np.zeros((0, len(self.networks), columns), np.float32))
         return Scores(np.concatenate(embeddings), np.concatenate(scores))
 
     def to_bytes(self) -> bytes:
@@ -133,6 +155,8 @@ class GraphModel:
             "shape": asdict(self.networks[0].shape),
             "networks": len(self.networks),
             "tasks": [_task_to_json(task) for task in self.tasks],
+            "trees": len(self.trees),
+            "tree_tasks": self.tree_tasks,
         }
         arrays: dict[str, Any] = {
             "centre": self.standardisation.centre,
@@ -141,6 +165,8 @@ class GraphModel:
         }
         for index, network in enumerate(self.networks):
             arrays |= {f"{index}/{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
+        for index, trees in enumerate(self.trees):
+            arrays |= {f"trees/{index}/{name}": value for name, value in trees.to_arrays().items()}
         content = io.BytesIO()
         np.savez_compressed(content, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
         return content.getvalue()
@@ -149,29 +175,43 @@ class GraphModel:
     def from_bytes(cls, content: bytes, kernels: GraphKernels, device: str = "cpu") -> GraphModel:
         """Raises ValueError for bytes that are not a model of this version's format."""
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            header = json.loads(archive["header"].tobytes())
-            if header.get("format") != _FORMAT:
-                raise ValueError(f"model format {header.get('format')!r} is not {_FORMAT}")
+            header = _header(archive)
             networks = []
             for index in range(header["networks"]):
                 network = GraphNetwork(NetworkShape(**header["shape"]), kernels)
                 names = network.state_dict().keys()
                 network.load_state_dict({name: torch.from_numpy(archive[f"{index}/{name}"]) for name in names})
                 networks.append(network.to(device))
+            trees = []
+            for index in range(header["trees"]):
+                prefix = f"trees/{index}/"
+                arrays = [name for name in archive.files if name.startswith(prefix)]
+                trees.append(TreeEnsemble.from_arrays({name.removeprefix(prefix): archive[name] for name in arrays}))
             return cls(
                 layout_from_json(header["layout"]),
                 tuple(_task_from_json(task) for task in header["tasks"]),
                 Standardisation(archive["centre"], archive["factor"]),
                 archive["seen"],
                 networks,
+                trees,
+                tuple(header["tree_tasks"]),
             )
 
 
-def read_knowledge(content: bytes) -> tuple[tuple[ModelTask, ...], Hashes]:
-    """The tasks that a model has heads for, in the order of its scores, and what it has seen; no network is built."""
+def read_knowledge(content: bytes) -> ModelKnowledge:
+    """What a model knows of; no network is built. Raises ValueError for another format."""
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        header = json.loads(archive["header"].tobytes())
-        return tuple(_task_from_json(task) for task in header["tasks"]), archive["seen"]
+        header = _header(archive)
+        tasks = tuple(_task_from_json(task) for task in header["tasks"])
+        return ModelKnowledge(tasks, tuple(header["tree_tasks"]), archive["seen"])
+
+
+def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Of a model of this version's format, or of the one before, which had no trees."""
+    header: dict[str, Any] = json.loads(archive["header"].tobytes())
+    if header.get("format") not in (1, _FORMAT):
+        raise ValueError(f"model format {header.get('format')!r} is not {_FORMAT}")
+    return {"trees": 0, "tree_tasks": [], **header}
 
 
 def hashes_of(fingerprints: Iterable[str]) -> Hashes:

@@ -45,11 +45,11 @@ class GraphNetwork(nn.Module):
     def forward(self, batch: GraphBatch, structural: Floats) -> tuple[Tensor, Tensor]:
         """Embeddings [graphs, e] and scores [graphs, tasks]."""
         device = self.heads.weight.device
-        joined = torch.cat([self._read(batch, device), torch.from_numpy(structural).to(device)], dim=1)
+        joined = torch.cat([self.read(batch, device), torch.from_numpy(structural).to(device)], dim=1)
         embeddings = torch.tanh(self.embed(nn.functional.gelu(self.join(joined))))
         return embeddings, self.heads(embeddings)
 
-    def _read(self, batch: GraphBatch, device: torch.device) -> Tensor:
+    def read(self, batch: GraphBatch, device: torch.device) -> Tensor:
         """Sum over all nodes and over the outputs alone, [graphs, 2 width]; zero where the space has no graph."""
         if not len(self.layers):
             return torch.zeros((batch.graphs, 2 * self.shape.width), device=device)

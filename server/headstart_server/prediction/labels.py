@@ -13,18 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart_server.knowledge.observations import Observations
+from headstart_server.prediction.repeats import NO_REPEATS, Repeats
 
 # Of longer histories, so many of the best and the rest of the newest are kept: cost grows with the cube of the count.
 MAX_LABELS = 1000
 _KEPT_BEST = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Labels:
-    """Distinct architectures [n] in the order of their last record; ``values`` [n] in the task's unit, NaN: failed."""
+    """Distinct architectures [n] in the order of their last record; ``values`` [n] in the task's unit, NaN: failed.
+
+    ``proxies`` [n, p] are the means of the proxies of ``proxy_names``, NaN where one was not measured.
+    """
 
     fingerprints: tuple[str, ...]
     values: NDArray[np.float64]
+    repeats: Repeats = NO_REPEATS
+    proxy_names: tuple[str, ...] = ()
+    proxies: NDArray[np.float64] | None = None
 
     @cached_property
     def completed_count(self) -> int:
@@ -41,7 +48,16 @@ def labels_of(observations: Observations) -> Labels:
     last[inverse] = told
     order = np.argsort(last)
     values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[order]
-    return Labels(observations.names.names(codes[order].tolist()), values)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    again = completed & (counts[inverse] > 1)
+    return Labels(
+        observations.names.names(codes[order].tolist()),
+        values,
+        Repeats(place[inverse[again]], observations.values[told[again]]),
+        observations.proxy_names,
+        _mean_proxies(observations.proxies[told], inverse, len(codes))[order] if observations.proxy_names else None,
+    )
 
 
 def most_telling(labels: Labels, maximize: bool) -> Labels:
@@ -54,4 +70,22 @@ def most_telling(labels: Labels, maximize: bool) -> Labels:
     best = worst_first[-_KEPT_BEST:]
     others = np.setdiff1d(np.arange(len(labels.values)), best)
     kept = np.sort(np.concatenate([best, others[-(MAX_LABELS - _KEPT_BEST) :]]))
-    return Labels(tuple([labels.fingerprints[index] for index in kept.tolist()]), labels.values[kept])
+    place = np.full(len(labels.values), -1)
+    place[kept] = np.arange(len(kept))
+    inside = place[labels.repeats.places] >= 0
+    return Labels(
+        tuple([labels.fingerprints[index] for index in kept.tolist()]),
+        labels.values[kept],
+        Repeats(place[labels.repeats.places[inside]], labels.repeats.values[inside]),
+        labels.proxy_names,
+        None if labels.proxies is None else labels.proxies[kept],
+    )
+
+
+def _mean_proxies(proxies: NDArray[np.float64], inverse: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Of the records of each of ``count`` architectures, without those that lack it."""
+    present = np.isfinite(proxies)
+    sums, counts = np.zeros((count, proxies.shape[1])), np.zeros((count, proxies.shape[1]))
+    np.add.at(sums, inverse, np.where(present, proxies, 0.0))
+    np.add.at(counts, inverse, present)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

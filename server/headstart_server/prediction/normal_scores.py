@@ -54,6 +54,10 @@ class Scale:
         oriented = inside + above - below
         return np.asarray(oriented if self.maximize else -oriented)
 
+    def to_scores(self, values: Numbers) -> Numbers:
+        """Normal scores for finite values in the task's unit; beyond the values known, those of the outermost."""
+        return np.asarray(np.interp(values if self.maximize else -values, self.oriented, self.scores))
+
     def coarse(self, knots: int = 65) -> Scale:
         """The same scale with at most so many knots, for keeping."""
         if len(self.scores) <= knots:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from headstart.spaces import CanonicalCandidate
+from headstart.spaces.validation import InvalidInput, Violation
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
@@ -37,7 +38,7 @@ from headstart_server.prediction.answers import (
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.graph_kernels import load_kernels
-from headstart_server.prediction.graph_model import Hashes, ModelTask, read_knowledge
+from headstart_server.prediction.graph_model import ModelKnowledge, ModelTask, read_knowledge
 from headstart_server.prediction.kept_scores import KeptScores, Recorded
 from headstart_server.prediction.labels import Labels, labels_of
 from headstart_server.prediction.recent_architectures import RecentArchitectures
@@ -45,7 +46,7 @@ from headstart_server.prediction.registry import ModelVersion, load_artefact, ne
 from headstart_server.prediction.scorer import LocalScorer, Scorer, open_scorer
 from headstart_server.prediction.source_prediction import SourceNeighbours, from_heads, from_neighbours
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
-from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.prediction.task_predictors import TaskPredictors, UnseenScores
 from headstart_server.prediction.training import TaskLabels, TrainingOptions, train_model
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
@@ -110,7 +111,7 @@ class PredictionService:
         self._lock = threading.Lock()
         self._features: dict[tuple[str, str], StructuralFeatures] = {}
         self._newest: dict[tuple[str, str], tuple[float, ModelVersion | None]] = {}
-        self._known: dict[str, tuple[tuple[ModelTask, ...], Hashes]] = {}
+        self._known: dict[str, ModelKnowledge] = {}
         self._kept_scores = KeptScores()
         self._source_neighbours: OrderedDict[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = OrderedDict()
         self._recent = RecentArchitectures()
@@ -136,20 +137,21 @@ class PredictionService:
     def predict_from(
         self, namespace: str, observations: Observations, queries: Sequence[Query], interval_level: float
     ) -> Answer:
-        """For the task of these observations. Raises FailedPrecondition where nothing is known to rest on."""
+        """For the task of these observations. Raises FailedPrecondition where nothing is known to rest on, InvalidInput
+        for a proxy that no experiment of the space has."""
         search_space_id = observations.search_space_id
-        candidates = [query.canonical for query in queries]
+        self._refuse_unknown_proxies(namespace, observations, queries)
         version = self._serving(namespace, search_space_id)
         degraded = False
         told: _Told | None = None
         if version is not None:
             try:
-                told = self._from_model(namespace, observations, candidates, interval_level, version)
+                told = self._from_model(namespace, observations, queries, interval_level, version)
             except (Unavailable, NotFound) as error:
                 _log.warning("predicting without model %s: %s", version.name, error)
                 degraded = True
         if told is None:
-            told = self._from_records(namespace, observations, candidates, interval_level, degraded)
+            told = self._from_records(namespace, observations, queries, interval_level, degraded)
         basis = told.basis + left_aside(queries)
         return Answer(predictions_of(told.estimates), told.model_version, basis, degraded)
 
@@ -164,12 +166,12 @@ class PredictionService:
         if version is None:
             return None
         try:
-            heads, _ = self._known_to(version)
+            heads = self._known_to(version).tasks
             scores = self._kept_scores.of(
                 version.name,
                 fingerprints,
                 recorded,
-                lambda canonicals: self._unseen_scores(version, canonicals),
+                lambda canonicals: self._unseen_scores(version, canonicals)[:, : len(heads)],
             )
         except (Unavailable, NotFound) as error:
             _log.warning("no source scores from model %s: %s", version.name, error)
@@ -271,13 +273,15 @@ class PredictionService:
         self,
         namespace: str,
         observations: Observations,
-        candidates: Sequence[CanonicalCandidate],
+        queries: Sequence[Query],
         level: float,
         version: ModelVersion,
     ) -> _Told | None:
         """None where the model knows no task that this one can be compared with."""
+        candidates = [query.canonical for query in queries]
         space_id = observations.search_space_id
-        heads, _ = self._known_to(version)
+        known = self._known_to(version)
+        heads = known.tasks
         made = f"graph network {version.name}, trained on {version.training_size} results of {len(heads)} tasks"
         labels = self._predictors.labels(namespace, observations)
         if labels.completed_count >= _ENOUGH_OWN:
@@ -287,11 +291,11 @@ class PredictionService:
                 observations,
                 lambda wanted: self._recorded(namespace, space_id, wanted),
                 self._features_of(namespace, space_id),
-                lambda missing: self._unseen_scores(version, missing),
+                UnseenScores(lambda missing: self._unseen_scores(version, missing), len(known.tree_tasks)),
             )
             scores = self._unseen_scores(version, candidates)
             features = self._features_of(namespace, space_id).vectors(candidates)
-            estimates = fitted.predict(candidates, features, scores, level)
+            estimates = fitted.predict(candidates, features, scores, level, [query.proxies for query in queries])
             return _Told(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
         # The model may have learned from tasks that were deleted since.
         present = {other.task.task_id for other in self._knowledge.tasks_observed(namespace, space_id)}
@@ -313,10 +317,11 @@ class PredictionService:
         self,
         namespace: str,
         observations: Observations,
-        candidates: Sequence[CanonicalCandidate],
+        queries: Sequence[Query],
         level: float,
         degraded: bool,
     ) -> _Told:
+        candidates = [query.canonical for query in queries]
         labels = self._predictors.labels(namespace, observations)
         why = "the model is out of reach" if degraded else "no model that could help exists yet"
         sources = [] if labels.completed_count >= _ENOUGH_OWN else self._sources(namespace, observations)
@@ -351,8 +356,13 @@ class PredictionService:
             features,
             None,
         )
-        estimates = fitted.predict(candidates, features.vectors(candidates), None, level)
-        return _Told(estimates, f"k nearest of {fitted.completed_count} recorded architectures of this task ({why})")
+        estimates = fitted.predict(
+            candidates, features.vectors(candidates), None, level, [query.proxies for query in queries]
+        )
+        return _Told(
+            estimates,
+            f"Gaussian process and k nearest of {fitted.completed_count} recorded architectures of this task ({why})",
+        )
 
     def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
         """The other tasks that measure the same with their labels, those with most results first."""
@@ -400,6 +410,24 @@ class PredictionService:
                 self._source_neighbours.popitem(last=False)
         return made
 
+    def _refuse_unknown_proxies(self, namespace: str, observations: Observations, queries: Sequence[Query]) -> None:
+        """A misspelt name would go unnoticed: the prediction would be made without it."""
+        known = set(observations.proxy_names)
+        if all(query.proxies.keys() <= known for query in queries):
+            return
+        for other in self._knowledge.tasks_observed(namespace, observations.search_space_id):
+            known.update(other.proxy_names)
+        for index, query in enumerate(queries):
+            for name in query.proxies.keys() - known:
+                raise InvalidInput(
+                    [
+                        Violation(
+                            f"queries[{index}].proxies[{name[:63]}]",
+                            f"no experiment in {observations.search_space_id} was recorded with this proxy",
+                        )
+                    ]
+                )
+
     # What is kept in memory
 
     def _serving(self, namespace: str, search_space_id: str) -> ModelVersion | None:
@@ -415,8 +443,7 @@ class PredictionService:
             self._newest[key] = (now, version)
         return version
 
-    def _known_to(self, version: ModelVersion) -> tuple[tuple[ModelTask, ...], Hashes]:
-        """The heads of a version, and the architectures that it has seen."""
+    def _known_to(self, version: ModelVersion) -> ModelKnowledge:
         with self._lock:
             known = self._known.get(version.name)
         if known is None:
@@ -429,8 +456,7 @@ class PredictionService:
         return known
 
     def _unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
-        _, seen = self._known_to(version)
-        return self._scorer.score(version.name, candidates).unseen(candidates, seen)
+        return self._scorer.score(version.name, candidates).unseen(candidates, self._known_to(version).seen)
 
     def _features_of(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         key = (namespace, search_space_id)

@@ -81,6 +81,6 @@ def _pooled(
         lower=mean - half,
         upper=mean + half,
         improvement=None if ahead is None else ndtr(ahead / deviation),
-        members=(MemberEstimates(member, mean, deviation, 1.0),),
+        members=(MemberEstimates(member, mean, deviation, np.ones(len(mean))),),
         out_of_distribution=strange,
     )

@@ -39,7 +39,7 @@ class StructuralFeatures:
 
     def __init__(self, layout: FeatureLayout, assembler: BatchAssembler | None = None) -> None:
         self.layout = layout
-        self._assembler = assembler or BatchAssembler(layout)
+        self.assembler = assembler or BatchAssembler(layout)
         self._subsets = _subsets(layout)
         self._cache: OrderedDict[str, Floats] = OrderedDict()
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class StructuralFeatures:
         missing = list({each.fingerprint: each for each in candidates if known[each.fingerprint] is None}.values())
         for start in range(0, len(missing), _CHUNK):
             chunk = missing[start : start + _CHUNK]
-            rows = batch_features(self.layout, self._subsets, self._assembler.assemble(chunk))
+            rows = batch_features(self.layout, self._subsets, self.assembler.assemble(chunk))
             known.update((candidate.fingerprint, row) for candidate, row in zip(chunk, rows, strict=True))
         if missing:
             self._keep([(each.fingerprint, known[each.fingerprint]) for each in missing])
@@ -61,7 +61,7 @@ class StructuralFeatures:
 
     @property
     def width(self) -> int:
-        return int(batch_features(self.layout, self._subsets, self._assembler.assemble([])).shape[1])
+        return int(batch_features(self.layout, self._subsets, self.assembler.assemble([])).shape[1])
 
     def _keep(self, rows: list[tuple[str, Floats | None]]) -> None:
         with self._lock:

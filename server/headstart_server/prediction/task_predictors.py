@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
-from headstart_server.prediction.adaptation import AdaptedPredictor, AnyFloats, Estimates
+from headstart_server.prediction.adaptation import AdaptedPredictor, AnyFloats, Asked, Estimates, Known
 from headstart_server.prediction.gaussian_process import Hyperparameters, Numbers
 from headstart_server.prediction.labels import Labels, labels_of, most_telling
 from headstart_server.prediction.structural_features import StructuralFeatures
@@ -26,8 +26,16 @@ _KEPT_PREDICTORS = 256
 _KEPT_LABELS = 4096
 _GROWTH_BEFORE_REFIT = 1.1
 
-# Scores [n, heads] of architectures by networks that have not seen their results.
-UnseenScores = Callable[[Sequence[CanonicalCandidate]], Numbers]
+
+@dataclass(frozen=True)
+class UnseenScores:
+    """How to get scores [n, heads] of architectures by learners that have not seen their results.
+
+    The last ``tree_heads`` columns are those of the trees.
+    """
+
+    of: Callable[[Sequence[CanonicalCandidate]], Numbers]
+    tree_heads: int
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,20 @@ class TaskPredictor:
         return self.labels.completed_count
 
     def predict(
-        self, candidates: Sequence[CanonicalCandidate], features: AnyFloats, scores: Numbers | None, level: float
+        self,
+        candidates: Sequence[CanonicalCandidate],
+        features: AnyFloats,
+        scores: Numbers | None,
+        level: float,
+        proxies: Sequence[Mapping[str, float]] = (),
     ) -> Estimates:
-        known = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
-        return self.predictor.predict(features, scores, level, known)
+        """``proxies`` of each candidate, or of none."""
+        places = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
+        names = self.labels.proxy_names
+        measured = None
+        if names and any(proxies):
+            measured = np.array([[one.get(name, np.nan) for name in names] for one in proxies], np.float64)
+        return self.predictor.predict(Asked(features, scores, measured, places), level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +80,6 @@ class _Kept:
     fitted: TaskPredictor
     candidates: dict[str, CanonicalCandidate]
     rows: dict[str, NDArray[np.float64]]
-    hyperparameters: Hyperparameters | None
     chosen_at: int
 
 
@@ -131,7 +148,6 @@ def _fit(
     features: StructuralFeatures,
     unseen_scores: UnseenScores | None,
 ) -> _Kept:
-    maximize = observations.task.maximize
     canonicals = {} if before is None else before.candidates
     if any(fingerprint not in canonicals for fingerprint in labels.fingerprints):
         recorded = architectures(labels.fingerprints)
@@ -141,19 +157,28 @@ def _fit(
     if unseen_scores is not None:
         missing = [candidate for candidate in candidates if candidate.fingerprint not in rows]
         if missing:
-            scored = unseen_scores(missing)
+            scored = unseen_scores.of(missing)
             rows.update((each.fingerprint, row) for each, row in zip(missing, scored, strict=True))
     scores = np.stack([rows[each.fingerprint] for each in candidates]) if unseen_scores is not None else None
-    hyperparameters, chosen_at = None, len(candidates)
+    hyperparameters: Mapping[str, Hyperparameters] = {}
+    chosen_at = len(candidates)
     if before is not None and len(candidates) <= _GROWTH_BEFORE_REFIT * before.chosen_at:
-        hyperparameters, chosen_at = before.hyperparameters, before.chosen_at
-    predictor = AdaptedPredictor(features.vectors(candidates), scores, labels.values, maximize, hyperparameters)
+        hyperparameters, chosen_at = before.fitted.predictor.hyperparameters, before.chosen_at
+    known = Known(
+        features=features.vectors(candidates),
+        values=labels.values,
+        maximize=observations.task.maximize,
+        scores=scores,
+        tree_heads=unseen_scores.tree_heads if unseen_scores is not None else 0,
+        proxies=labels.proxies,
+        repeats=labels.repeats,
+    )
+    predictor = AdaptedPredictor(known, hyperparameters)
     places = {fingerprint: place for place, fingerprint in enumerate(labels.fingerprints)}
     return _Kept(
         observations.values,
         TaskPredictor(predictor, labels, places),
         canonicals,
         {fingerprint: rows[fingerprint] for fingerprint in labels.fingerprints if fingerprint in rows},
-        predictor.hyperparameters,
         chosen_at,
     )

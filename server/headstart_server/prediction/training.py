@@ -21,7 +21,7 @@ from scipy.stats import kendalltau
 
 from headstart.spaces import CanonicalCandidate, SearchSpace
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.adaptation import AdaptedPredictor
+from headstart_server.prediction.adaptation import AdaptedPredictor, Asked, Known
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.graph_batch import Floats
@@ -38,7 +38,9 @@ from headstart_server.prediction.graph_model import (
 from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
 from headstart_server.prediction.labels import Labels, most_telling
 from headstart_server.prediction.normal_scores import Scale, normal_scores
+from headstart_server.prediction.pretraining import READING, STEPS, drawn_candidates, pretrain
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.prediction.tree_ensemble import TreeEnsemble
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ MIN_COMPLETED_FOR_FIGURES = 30
 _TASKS_WITH_FIGURES = 64
 _COVERAGE_LEVEL = 0.9
 _FEW = 512
+# Those with most results; trees grow no better for hundreds of outputs.
+_MOST_TREE_TASKS = 64
 _LEAST_EPOCHS = 10
 
 
@@ -61,6 +65,8 @@ class TrainingOptions:
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
     squared_error_weight: float = 0.3
+    pretraining_steps: int = STEPS
+    trees: bool = True
     width: int = 48
     layers: int = 3
     seed: int = 0
@@ -128,11 +134,14 @@ def train_model(
     folds = np.array([fold_of(fingerprint) for fingerprint in fingerprints])
     structural = model.standardisation.apply(model.features.vectors(candidates))
     with _threads(options.threads):
+        _pretrain(model, space, candidates, _proxies(learned, fingerprints), options)
         for fold, network in enumerate(model.networks):
             rows = np.flatnonzero(folds != fold)
             _train_network(network, model, candidates, structural, entries, rows, options, fold)
             if progress is not None:
                 progress(f"{space.search_space_id}: network {fold + 1} of {FOLDS} trained on {len(rows)} architectures")
+        if options.trees:
+            _grow_trees(model, learned, entries, candidates, structural, folds, options.seed)
         scores = model.score(candidates).unseen(candidates, model.seen)
     model.tasks = tuple(replace(task, error=_error(entries, head, scores)) for head, task in enumerate(model.tasks))
     figures = tuple(_figures(model, learned, candidates, scores))
@@ -188,6 +197,81 @@ def _entries(learned: Sequence[TaskLabels], row_of: Mapping[str, int]) -> _Entri
     )
 
 
+def _proxies(learned: Sequence[TaskLabels], fingerprints: Sequence[str]) -> Numbers:
+    """Of every architecture, standardised by rank, [architectures, proxies]: the mean over the tasks that have one."""
+    names = sorted({name for each in learned for name in each.labels.proxy_names})
+    column = {name: place for place, name in enumerate(names)}
+    row_of = {fingerprint: row for row, fingerprint in enumerate(fingerprints)}
+    sums, counts = np.zeros((len(fingerprints), len(names))), np.zeros((len(fingerprints), len(names)))
+    for each in learned:
+        if each.labels.proxies is None:
+            continue
+        rows = np.array([row_of[fingerprint] for fingerprint in each.labels.fingerprints])
+        columns = np.array([column[name] for name in each.labels.proxy_names])
+        scores = np.stack([_ranked(values) for values in each.labels.proxies.T], axis=1)
+        present = np.isfinite(scores)
+        np.add.at(sums, (rows[:, None], columns), np.where(present, scores, 0.0))
+        np.add.at(counts, (rows[:, None], columns), present)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _ranked(values: Numbers) -> Numbers:
+    """Normal scores of the finite values, NaN for the others."""
+    ranked = np.full(len(values), np.nan)
+    finite = np.isfinite(values)
+    ranked[finite] = normal_scores(values[finite], True)
+    return ranked
+
+
+def _pretrain(
+    model: GraphModel,
+    space: SearchSpace,
+    candidates: Sequence[CanonicalCandidate],
+    proxies: Numbers,
+    options: TrainingOptions,
+) -> None:
+    """All networks begin to read graphs in the same way; it comes from no result."""
+    if not options.pretraining_steps or not len(model.networks[0].layers):
+        return
+    drawn = drawn_candidates(space, options.seed)
+    pool = [*candidates, *drawn]
+    structural = model.standardisation.apply(model.features.vectors(pool))
+    unknown = np.full((len(drawn), proxies.shape[1]), np.nan)
+    wanted = np.concatenate([structural, np.concatenate([proxies, unknown])], axis=1)
+    first = model.networks[0]
+    pretrain(first, model.assembler, pool, wanted, options.seed, options.pretraining_steps)
+    for network in model.networks[1:]:
+        network.load_state_dict(
+            {
+                name: value if name.split(".")[0] in READING else network.state_dict()[name]
+                for name, value in first.state_dict().items()
+            }
+        )
+
+
+def _grow_trees(
+    model: GraphModel,
+    learned: Sequence[TaskLabels],
+    entries: _Entries,
+    candidates: Sequence[CanonicalCandidate],
+    structural: Floats,
+    folds: np.ndarray[tuple[int], np.dtype[np.int64]],
+    seed: int,
+) -> None:
+    """One ensemble for each fold, grown without it; what a task has not measured, the networks fill in."""
+    counts = [each.labels.completed_count for each in learned]
+    chosen = sorted(sorted(range(len(learned)), key=lambda head: -counts[head])[:_MOST_TREE_TASKS])
+    targets = model.score(candidates).unseen(candidates, model.seen)
+    targets[entries.rows.numpy(), entries.heads.numpy()] = entries.targets.numpy()
+    if not all((folds != fold).any() for fold in range(FOLDS)) or not np.isfinite(targets).all():
+        return
+    model.trees = tuple(
+        TreeEnsemble.grow(structural[folds != fold], targets[folds != fold][:, chosen], seed + fold)
+        for fold in range(FOLDS)
+    )
+    model.tree_tasks = tuple(chosen)
+
+
 def _train_network(
     network: GraphNetwork,
     model: GraphModel,
@@ -212,7 +296,7 @@ def _train_network(
         for chosen in np.array_split(generator.permutation(rows), steps):
             batch = model.assembler.assemble([candidates[row] for row in chosen])
             _, scores = network(batch, structural[chosen])
-            loss = _loss(scores, _within(entries, chosen, len(candidates)), options.squared_error_weight)
+            loss = _loss(scores, _within(entries, chosen, len(candidates)), options)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -229,17 +313,18 @@ def _within(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]
     return _Entries(rows[inside], entries.heads[inside], entries.targets[inside])
 
 
-def _loss(scores: torch.Tensor, entries: _Entries, squared_error_weight: float) -> torch.Tensor:
+def _loss(scores: torch.Tensor, entries: _Entries, options: TrainingOptions) -> torch.Tensor:
     """Pairwise logistic loss over all pairs of the same task, weighed by how far apart they are, plus squared error."""
     told = scores[entries.rows, entries.heads]
     squared = torch.square(told - entries.targets).mean()
     left, right = _pairs(entries.heads)
     wanted = entries.targets[left] - entries.targets[right]
-    total = wanted.abs().sum()
+    weight = wanted.abs()
+    total = weight.sum()
     if not float(total):
-        return squared_error_weight * squared
+        return options.squared_error_weight * squared
     wrong = torch.nn.functional.softplus(-(told[left] - told[right]) * torch.sign(wanted))
-    return (wrong * wanted.abs()).sum() / total + squared_error_weight * squared
+    return (wrong * weight).sum() / total + options.squared_error_weight * squared
 
 
 def _pairs(heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -269,10 +354,10 @@ def _figures(
     for each in enough[:_TASKS_WITH_FIGURES]:
         labels = most_telling(each.labels, each.task.maximize)
         rows = np.array([row_of[fingerprint] for fingerprint in labels.fingerprints])
-        yield _task_figures(each.task, labels, features[rows], scores[rows])
+        yield _task_figures(each.task, labels, features[rows], scores[rows], len(model.tree_tasks))
 
 
-def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers) -> TaskFigures:
+def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers, tree_heads: int) -> TaskFigures:
     folds = np.array([fold_of(fingerprint) for fingerprint in labels.fingerprints])
     finite = np.isfinite(labels.values)
     counts, taus, inside = [], [], 0.0
@@ -280,8 +365,18 @@ def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers)
         known, held_out = folds != fold, (folds == fold) & finite
         if held_out.sum() < 2 or (known & finite).sum() < 2:
             continue
-        predictor = AdaptedPredictor(features[known], scores[known], labels.values[known], task.maximize)
-        told = predictor.predict(features[held_out], scores[held_out], _COVERAGE_LEVEL)
+        predictor = AdaptedPredictor(
+            Known(
+                features[known],
+                labels.values[known],
+                task.maximize,
+                scores[known],
+                tree_heads,
+                None if labels.proxies is None else labels.proxies[known],
+            )
+        )
+        proxies = None if labels.proxies is None else labels.proxies[held_out]
+        told = predictor.predict(Asked(features[held_out], scores[held_out], proxies), _COVERAGE_LEVEL)
         values = labels.values[held_out]
         tau = float(kendalltau(told.means, values).statistic)
         taus.append(tau if np.isfinite(tau) else 0.0)

@@ -120,7 +120,7 @@ def test_without_a_model_the_nearest_recorded_architectures_answer_and_say_so(wi
     answer = client.predict("target", SPACE.search_space_id, [sample(SPACE, random.Random(8))])
     assert answer.model_version == ""
     assert "nearest" in answer.basis
-    assert [member.member for member in answer.predictions[0].members] == ["k_nearest"]
+    assert [member.member for member in answer.predictions[0].members] == ["gaussian_process", "k_nearest"]
 
 
 def test_nearest_architectures_come_from_the_index_and_without_it_from_the_records(with_history, service):

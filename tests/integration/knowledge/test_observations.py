@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from headstart_server.knowledge.outcomes import Outcome, Status
+from headstart_server.prediction.labels import labels_of
 from headstart_server.runtime.database import run_transaction
 from tests.integration.knowledge.hands import NAMESPACE, SPACE, a_task, candidates, completed
 
@@ -32,6 +33,20 @@ def test_results_are_read_on_in_the_order_of_recording(knowledge, recorder):
     assert after.fingerprints[0] == after.fingerprints[6]
     assert after.fingerprints[:4] == before.fingerprints
     assert sorted(after.means.values.tolist()) == [1.0, 1.0, 2.0, 3.0]
+
+
+def test_proxies_are_read_on_and_a_new_one_is_missing_before(knowledge, recorder):
+    drawn = candidates(4)
+    recorder.record(
+        recorder.new(drawn[0], replace(completed(1.0), proxies={"params": 10.0})),
+        recorder.new(drawn[1], completed(2.0)),
+    )
+    assert knowledge.observations(NAMESPACE, "cifar", SPACE_ID).proxy_names == ("params",)
+    recorder.record(recorder.new(drawn[2], replace(completed(3.0), proxies={"flops": 5.0, "params": 30.0})))
+    after = knowledge.observations(NAMESPACE, "cifar", SPACE_ID)
+    assert after.proxy_names == ("params", "flops")
+    np.testing.assert_array_equal(after.proxies, [[10.0, np.nan], [np.nan, np.nan], [30.0, 5.0]])
+    assert labels_of(after).proxies.shape == (3, 2)
 
 
 def test_the_same_architecture_has_the_same_number_on_every_task(knowledge, recorder):

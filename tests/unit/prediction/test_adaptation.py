@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from headstart_server.prediction.adaptation import AdaptedPredictor, agreement
+from headstart_server.prediction.adaptation import AdaptedPredictor, Asked, Estimates, Known
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.gaussian_process import GaussianProcess
 from headstart_server.prediction.graph_batch import Floats
 from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale, normal_scores
+from headstart_server.prediction.repeats import Repeats
+from headstart_server.prediction.source_heads import agreement
+from headstart_server.prediction.stacking import ranking_weights
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.runtime.errors import FailedPrecondition
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_canonicals, toy_values
 
 ALL = toy_canonicals(600)
@@ -28,11 +33,21 @@ def heads(noise: float) -> Floats:
     return np.stack([like, generator.normal(0.0, 1.0, len(ALL))], axis=1).astype(np.float32)
 
 
+def fitted(known: slice | NDArray[np.int64], scores: Floats | None, tree_heads: int = 0) -> AdaptedPredictor:
+    own = None if scores is None else scores[known].astype(np.float64)
+    return AdaptedPredictor(Known(FEATURES[known], VALUES[known], True, own, tree_heads))
+
+
+def predicted(
+    predictor: AdaptedPredictor, asked: slice | NDArray[np.int64], scores: Floats | None = None, level: float = 0.9
+) -> Estimates:
+    own = None if scores is None else scores[asked].astype(np.float64)
+    return predictor.predict(Asked(FEATURES[asked], own), level)
+
+
 def tau(count: int, scores: Floats | None) -> float:
-    known = None if scores is None else scores[:count].astype(np.float64)
-    asked = None if scores is None else scores[300:].astype(np.float64)
-    predictor = AdaptedPredictor(FEATURES[:count], known, VALUES[:count], True)
-    return float(kendalltau(predictor.predict(FEATURES[300:], asked, 0.9).means, EXACT[300:]).statistic)
+    told = predicted(fitted(slice(count), scores), slice(300, None), scores)
+    return float(kendalltau(told.means, EXACT[300:]).statistic)
 
 
 def test_more_results_of_the_task_rank_better() -> None:
@@ -42,7 +57,7 @@ def test_more_results_of_the_task_rank_better() -> None:
 
 
 def test_results_of_the_task_decide_which_head_counts() -> None:
-    predictor = AdaptedPredictor(FEATURES[:60], heads(0.5)[:60].astype(np.float64), VALUES[:60], True)
+    predictor = fitted(slice(60), heads(0.5))
     assert predictor.agreement[0] > 0.3
     assert predictor.agreement[1] < 0.1
 
@@ -60,31 +75,31 @@ def test_head_that_agrees_by_chance_alone_counts_little() -> None:
     assert given.max() < 0.3
 
 
-@pytest.mark.parametrize("count", [12, 40, 200])
+@pytest.mark.parametrize("count", [12, 20, 40, 200])
 @pytest.mark.parametrize("with_model", [False, True])
 def test_intervals_cover_what_they_claim(count: int, with_model: bool) -> None:
     generator = np.random.default_rng(count)
-    scores = heads(1.0).astype(np.float64)
+    scores = heads(1.0) if with_model else None
     inside = []
     for _ in range(3 if count > 100 else 8):
         order = generator.permutation(len(ALL))
         known, asked = order[:count], order[count:]
-        predictor = AdaptedPredictor(FEATURES[known], scores[known] if with_model else None, VALUES[known], True)
-        told = predictor.predict(FEATURES[asked], scores[asked] if with_model else None, 0.9)
+        told = predicted(fitted(known, scores), asked, scores)
         inside.append(float(np.mean((VALUES[asked] >= told.lower) & (VALUES[asked] <= told.upper))))
-    assert 0.84 < float(np.mean(inside)) < 0.97
+    assert 0.84 < float(np.mean(inside)) < 0.96
 
 
 def test_wider_level_gives_wider_interval_around_the_mean() -> None:
-    predictor = AdaptedPredictor(FEATURES[:80], None, VALUES[:80], True)
-    narrow, wide = (predictor.predict(FEATURES[300:], None, level) for level in (0.5, 0.95))
+    predictor = fitted(slice(80), None)
+    narrow, wide = (predicted(predictor, slice(300, None), level=level) for level in (0.5, 0.95))
     assert (wide.upper - wide.lower > narrow.upper - narrow.lower).all()
     assert ((wide.lower <= wide.means) & (wide.means <= wide.upper)).all()
 
 
 def test_lower_is_better_where_the_task_says_so() -> None:
-    up = AdaptedPredictor(FEATURES[:80], None, VALUES[:80], True).predict(FEATURES[300:], None, 0.9)
-    down = AdaptedPredictor(FEATURES[:80], None, -VALUES[:80], False).predict(FEATURES[300:], None, 0.9)
+    up = predicted(fitted(slice(80), None), slice(300, None))
+    other = AdaptedPredictor(Known(FEATURES[:80], -VALUES[:80], False))
+    down = other.predict(Asked(FEATURES[300:]), 0.9)
     np.testing.assert_allclose(down.means, -up.means)
     np.testing.assert_allclose(down.lower, -up.upper)
     assert up.improvement is not None
@@ -95,38 +110,115 @@ def test_lower_is_better_where_the_task_says_so() -> None:
 
 
 def test_members_are_named_and_their_weights_sum_to_one() -> None:
-    scores = heads(1.0).astype(np.float64)
-    with_model = AdaptedPredictor(FEATURES[:80], scores[:80], VALUES[:80], True).predict(FEATURES[:9], scores[:9], 0.9)
-    assert [member.member for member in with_model.members] == ["graph_network", "gaussian_process", "k_nearest"]
-    assert sum(member.weight for member in with_model.members) == pytest.approx(1.0)
-    without = AdaptedPredictor(FEATURES[:80], None, VALUES[:80], True).predict(FEATURES[:9], None, 0.9)
-    assert [(member.member, member.weight) for member in without.members] == [("k_nearest", pytest.approx(1.0))]
+    scores = heads(1.0)
+    with_model = predicted(fitted(slice(80), scores, tree_heads=1), slice(9), scores)
+    names = ["graph_network", "tree_ensemble", "gaussian_process", "k_nearest"]
+    assert [member.member for member in with_model.members] == names
+    np.testing.assert_allclose(sum(member.weights for member in with_model.members), np.ones(9))
+    without = predicted(fitted(slice(80), None), slice(9))
+    assert [member.member for member in without.members] == ["gaussian_process", "k_nearest"]
+    np.testing.assert_allclose(sum(member.weights for member in without.members), np.ones(9))
+
+
+def test_member_that_fails_drops_out_and_the_others_share_its_weight() -> None:
+    scores = heads(0.2)
+    whole = fitted(slice(80), scores, tree_heads=1)
+    asked = scores[300:310].astype(np.float64)
+    asked[3, 0] = np.nan
+    told = whole.predict(Asked(FEATURES[300:310], asked), 0.9)
+    weights = {member.member: member.weights for member in told.members}
+    assert weights["graph_network"][2] > 0.1
+    assert weights["graph_network"][3] == 0.0
+    np.testing.assert_allclose(sum(weights.values()), np.ones(10))
+    left, before = weights["tree_ensemble"], whole.weights
+    assert left[3] / weights["k_nearest"][3] == pytest.approx(before["tree_ensemble"] / before["k_nearest"])
+    assert np.isfinite(told.means).all()
+    broken = scores.copy()
+    broken[:, 0] = np.nan
+    without = predicted(fitted(slice(80), broken, tree_heads=1), slice(300, 310), broken)
+    assert "graph_network" not in [member.member for member in without.members]
+    assert np.isfinite(without.means).all()
+
+
+def test_no_member_left_is_refused() -> None:
+    known = Known(FEATURES[:40], VALUES[:40], True)
+    with pytest.raises(FailedPrecondition, match="no learner can be fitted"):
+        AdaptedPredictor(known, members=("graph_network", "proxies"))
+
+
+def test_members_count_by_how_well_they_rank_together() -> None:
+    generator = np.random.default_rng(0)
+    targets = generator.normal(size=200)
+    good, other, noise = (targets + generator.normal(0.0, size, 200) for size in (0.5, 0.5, 5.0))
+    weights = ranking_weights(np.stack([good, other, noise]), targets)
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[2] < 0.1
+    assert min(weights[:2]) > 0.25
+    few = ranking_weights(np.stack([good, noise])[:, :3], targets[:3])
+    assert few.min() > 0.15
+
+
+def test_proxies_sharpen_predictions_of_candidates_that_bring_them() -> None:
+    generator = np.random.default_rng(0)
+    telling = 1000.0 * np.exp(0.05 * EXACT + generator.normal(0.0, 0.1, len(ALL)))
+    proxies = np.stack([telling, generator.normal(size=len(ALL))], axis=1)
+    predictor = AdaptedPredictor(Known(FEATURES[:30], VALUES[:30], True, proxies=proxies[:30]))
+    told = predictor.predict(Asked(FEATURES[300:], proxies=proxies[300:]), 0.9)
+    without = predictor.predict(Asked(FEATURES[300:]), 0.9)
+    names = [member.member for member in told.members]
+    assert names == ["gaussian_process", "k_nearest", "proxies", "gaussian_process_with_proxies"]
+    assert [member.member for member in without.members] == ["gaussian_process", "k_nearest"]
+    gain = kendalltau(told.means, EXACT[300:]).statistic - kendalltau(without.means, EXACT[300:]).statistic
+    assert gain > 0.02
+
+
+def test_candidates_with_some_of_the_proxies_or_none_are_predicted_by_what_they_bring() -> None:
+    proxies = np.stack([EXACT, -EXACT], axis=1)
+    predictor = AdaptedPredictor(Known(FEATURES[:50], VALUES[:50], True, proxies=proxies[:50]))
+    brought = proxies[300:304].copy()
+    brought[1, 0] = brought[2, :] = np.nan
+    told = predictor.predict(Asked(FEATURES[300:304], proxies=brought), 0.9)
+    of_proxies = next(member for member in told.members if member.member == "proxies")
+    assert (of_proxies.weights > 0).tolist() == [True, True, False, True]
+    np.testing.assert_allclose(sum(member.weights for member in told.members), np.ones(4))
+    alone = predictor.predict(Asked(FEATURES[302:303]), 0.9)
+    assert told.means[2] == pytest.approx(alone.means[0])
 
 
 def test_recorded_architecture_is_predicted_near_its_result() -> None:
-    scores = heads(1.0).astype(np.float64)
-    predictor = AdaptedPredictor(FEATURES[:200], scores[:200], VALUES[:200], True)
-    known = np.arange(200)
-    again = predictor.predict(FEATURES[:200], scores[:200], 0.9, known)
-    afresh = predictor.predict(FEATURES[:200], scores[:200], 0.9, np.full(200, -1))
+    scores = heads(1.0)
+    predictor = fitted(slice(200), scores)
+    known = scores[:200].astype(np.float64)
+    again = predictor.predict(Asked(FEATURES[:200], known, places=np.arange(200)), 0.9)
+    afresh = predicted(predictor, slice(200), scores)
     assert np.abs(again.means - VALUES[:200]).mean() < np.abs(afresh.means - EXACT[:200]).mean() + 1.0
     assert (again.upper - again.lower).mean() <= (afresh.upper - afresh.lower).mean() * 1.05
+
+
+def test_repeated_results_tell_how_far_the_next_one_lies() -> None:
+    generator = np.random.default_rng(3)
+    results = EXACT[:200, None] + generator.normal(0.0, 1.0, (200, 3))
+    repeats = Repeats(np.repeat(np.arange(200), 3), results.ravel())
+    predictor = AdaptedPredictor(Known(FEATURES[:200], results.mean(axis=1), True, repeats=repeats))
+    told = predictor.predict(Asked(FEATURES[:200], places=np.arange(200)), 0.9)
+    further = EXACT[:200] + generator.normal(0.0, 1.0, 200)
+    assert 0.84 < float(np.mean((further >= told.lower) & (further <= told.upper))) < 0.96
 
 
 def test_failed_runs_are_at_the_bottom() -> None:
     values = VALUES[:200].copy()
     failing = EXACT[:200] > np.median(EXACT[:200])
     values[failing] = np.nan
-    told = AdaptedPredictor(FEATURES[:200], None, values, True).predict(FEATURES[300:], None, 0.9)
+    told = predicted(AdaptedPredictor(Known(FEATURES[:200], values, True)), slice(300, None))
     assert np.isfinite(told.means).all()
     strong = EXACT[300:] > np.median(EXACT[:200])
     assert told.means[strong].mean() < told.means[~strong].mean()
 
 
 def test_strange_candidates_are_flagged() -> None:
-    predictor = AdaptedPredictor(FEATURES[:200], None, VALUES[:200], True)
-    assert predictor.predict(FEATURES[300:], None, 0.9).out_of_distribution.mean() < 0.1
-    assert predictor.predict(FEATURES[300:310] + 5.0, None, 0.9).out_of_distribution.all()
+    predictor = fitted(slice(200), None)
+    assert predicted(predictor, slice(300, None)).out_of_distribution.mean() < 0.1
+    assert predictor.predict(Asked(FEATURES[300:310] + 5.0), 0.9).out_of_distribution.all()
 
 
 def test_leave_one_out_is_what_leaving_one_out_gives() -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ from scipy.stats import kendalltau
 from sqlalchemy import Engine, func, select
 
 from headstart.spaces import Candidate, CanonicalCandidate
+from headstart.spaces.validation import InvalidInput
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
@@ -49,7 +50,15 @@ class Room:
         with self.engine.begin() as connection:
             self.knowledge.create_task(connection, "default", toy_task(task_id, maximize, metric))
 
-    def record(self, task_id: str, pairs: Pairs, values: Sequence[float], status: Status = Status.COMPLETED) -> None:
+    def record(
+        self,
+        task_id: str,
+        pairs: Pairs,
+        values: Sequence[float],
+        status: Status = Status.COMPLETED,
+        proxies: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        """``proxies`` by fingerprint."""
         records = [
             NewExperiment(
                 request_id=uuid.uuid4(),
@@ -57,7 +66,7 @@ class Room:
                 search_space_id=SPACE_ID,
                 candidate=candidate,
                 canonical=canonical,
-                outcome=Outcome(status, value),
+                outcome=Outcome(status, value, proxies=dict((proxies or {}).get(canonical.fingerprint, {}))),
             )
             for (candidate, canonical), value in zip(pairs, values, strict=True)
         ]
@@ -108,8 +117,26 @@ def test_before_any_model_the_nearest_recorded_architectures_answer_and_say_so(r
     assert "k nearest of 80 recorded architectures" in answer.basis
     assert answer.model_version == ""
     assert not answer.degraded
-    assert {member.member for prediction in answer.predictions for member in prediction.members} == {"k_nearest"}
+    assert {member.member for prediction in answer.predictions for member in prediction.members} == {
+        "gaussian_process",
+        "k_nearest",
+    }
     assert agreement(answer, pairs[80:]) > 0.5
+
+
+def test_recorded_proxies_sharpen_predictions_and_unknown_ones_are_refused(room: Room) -> None:
+    pairs = toy_candidates(140)
+    room.task("target")
+    telling = {canonical.fingerprint: {"params": 2.0 * toy_accuracy(canonical)} for _, canonical in pairs}
+    room.record("target", pairs[:40], values_of(pairs[:40]), proxies=telling)
+    without = room.predict("target", pairs[40:])
+    queries = [Query(*pair, proxies=telling[pair[1].fingerprint]) for pair in pairs[40:]]
+    answer = room.prediction.predict("default", "target", SPACE_ID, queries, 0.9)
+    assert "proxies" in {member.member for member in answer.predictions[0].members}
+    assert agreement(answer, pairs[40:]) > agreement(without, pairs[40:]) + 0.05
+    queries[3] = Query(*pairs[43], proxies={"param": 1.0})
+    with pytest.raises(InvalidInput, match=r"queries\[3\]\.proxies\[param\]"):
+        room.prediction.predict("default", "target", SPACE_ID, queries, 0.9)
 
 
 def test_other_tasks_with_the_same_metric_stand_in_on_a_wide_interval(room: Room) -> None:
@@ -313,7 +340,7 @@ def test_task_that_is_deleted_while_it_is_predicted_is_asked_for_again(room: Roo
         room.knowledge.delete_task(connection, "default", "source")
         room.knowledge.delete_task(connection, "default", "target")
     fresh = Room(room.engine, room.settings)
-    asked = [canonical for _, canonical in pairs[20:]]
+    asked = [Query(candidate, canonical) for candidate, canonical in pairs[20:]]
     with pytest.raises(Unavailable) as raised:
         fresh.prediction._from_records("default", observations, asked, 0.9, degraded=False)
     assert raised.value.reason == "TASK_DELETED_MEANWHILE"

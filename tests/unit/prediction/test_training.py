@@ -7,11 +7,16 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import kendalltau
+from sklearn.linear_model import Ridge
 
 from headstart.spaces import canonicalize, mlp_classifier, sample
+from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.graph_kernels import load_kernels
-from headstart_server.prediction.graph_model import FOLDS, GraphModel
+from headstart_server.prediction.graph_model import FOLDS, GraphModel, Standardisation
+from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
+from headstart_server.prediction.pretraining import drawn_candidates, pretrain
 from headstart_server.prediction.scorer import (
     candidate_of,
     folds_from_matrix,
@@ -19,6 +24,7 @@ from headstart_server.prediction.scorer import (
     matrix_from_proto,
     score_response,
 )
+from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.training import ModelArtefact, TrainingOptions, train_model
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_canonicals, toy_labels, toy_values
 
@@ -126,10 +132,32 @@ def test_spaces_without_a_graph_are_learned_too() -> None:
     assert artefact is not None
     model = GraphModel.from_bytes(artefact.content, load_kernels("torch"))
     scores = model.score(canonicals[100:])
-    assert scores.folds.shape == (50, FOLDS, 1)
+    assert scores.folds.shape == (50, FOLDS, 2)
     assert kendalltau(-scores.folds.mean(axis=1)[:, 0], values[100:]).statistic > 0.5
     sent = model.score([candidate_of(graph_of(each)) for each in canonicals[100:]])
     np.testing.assert_allclose(sent.folds, scores.folds, atol=1e-6)
+
+
+def test_unlabelled_graphs_teach_a_network_what_a_graph_is_like() -> None:
+    canonicals = toy_canonicals(300)
+    layout = feature_layout(SPACE)
+    features = StructuralFeatures(layout)
+    standardised = Standardisation.of(features.vectors(canonicals)).apply(features.vectors(canonicals))
+    shape = NetworkShape(layout.op_count, layout.attribute_width, standardised.shape[1], task_count=1)
+    wanted = standardised.astype(np.float64)
+    wanted[::3, 0] = np.nan
+    errors = []
+    for steps in (1, 150):
+        torch.manual_seed(0)
+        network = GraphNetwork(shape, load_kernels("torch"))
+        pretrain(network, features.assembler, canonicals[:200], wanted[:200], seed=0, steps=steps)
+        with torch.inference_mode():
+            read = network.read(features.assembler.assemble(canonicals), torch.device("cpu")).numpy()
+        # Few labels are enough to read the features off what has been learned.
+        told = Ridge(alpha=1.0).fit(read[:30], standardised[:30]).predict(read[200:])
+        errors.append(float(np.square(told - standardised[200:]).mean()))
+    assert errors[1] < 0.8 * errors[0]
+    assert len(drawn_candidates(SPACE, 0)) > 300
 
 
 def test_too_few_results_give_no_model() -> None:

@@ -1,0 +1,65 @@
+"""What is known of an architecture that has results already: how far a further one may lie from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart_server.prediction.conformal import ConformalErrors
+from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.normal_scores import Scale
+
+# Their errors are calibrated on their own from so many repetitions on.
+_ENOUGH = 10
+# Repetitions tell of architectures about as good (as near as this in normal scores), beside a few of the assumed noise.
+_REACH = 0.25
+_ASSUMED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Repeats:
+    """Every result [r] of the architectures that have several, and the places [r] of those among the labels."""
+
+    places: NDArray[np.int64]
+    values: Numbers
+
+
+NO_REPEATS = Repeats(np.zeros(0, np.int64), np.zeros(0))
+
+
+class RepeatedResults:
+    """Made for ``count`` architectures; ``noise`` is the assumed standard deviation between results of one."""
+
+    def __init__(self, repeats: Repeats, scale: Scale, noise: float, count: int) -> None:
+        scores = scale.to_scores(repeats.values)
+        counts = np.bincount(repeats.places, minlength=count)
+        sums = np.bincount(repeats.places, weights=scores, minlength=count)
+        self._counts = np.maximum(counts, 1)
+        self._assumed = noise
+        self._means = (sums / self._counts)[repeats.places]
+        # Of each result from the mean of the others of its architecture, as if it alone were off.
+        self._apart = (scores - self._means) * np.sqrt(counts[repeats.places] / (counts[repeats.places] - 1))
+        self._errors: ConformalErrors | None = None
+        if len(scores) - (counts > 1).sum() >= _ENOUGH:
+            self._errors = ConformalErrors(self._apart / self.noise_at(self._means))
+
+    def noise_at(self, scores: Numbers) -> Numbers:
+        """Standard deviation between results of one architecture [m] that is as good as scores [m]."""
+        near = np.exp(-0.5 * np.square((scores[:, None] - self._means) / _REACH))
+        total = near @ np.square(self._apart) + _ASSUMED * self._assumed**2
+        return np.asarray(np.sqrt(total / (near.sum(axis=1) + _ASSUMED)))
+
+    def join(
+        self, mean: Numbers, deviation: Numbers, seen: Numbers, places: NDArray[np.int64], otherwise: ConformalErrors
+    ) -> tuple[Numbers, Numbers, ConformalErrors]:
+        """Normal predictions [m] joined with the results seen [m]: mean and deviation of the next result, calibration.
+
+        ``otherwise`` is the calibration where too few results were repeated for one of their own.
+        """
+        noise = np.square(self.noise_at(seen))
+        of_mean = noise / self._counts[places]
+        share = np.square(deviation) / (np.square(deviation) + of_mean)
+        joined = mean + share * (seen - mean)
+        return joined, np.sqrt(share * of_mean + noise), self._errors or otherwise
