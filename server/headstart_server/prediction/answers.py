@@ -63,12 +63,9 @@ class Answer:
 
 def left_aside(queries: Sequence[Query]) -> str:
     """What the queries brought that the predictions do not use, in words to follow the basis."""
-    aside = ""
-    if any(query.learning_curve for query in queries):
-        aside += "; partial learning curves are not used yet"
-    if any(query.fidelity is not None for query in queries):
-        aside += "; predicted for a full training, other fidelities are not predicted yet"
-    return aside
+    if any(query.fidelity is not None and not query.learning_curve for query in queries):
+        return "; predicted for a full training: other fidelities are only predicted from a learning curve"
+    return ""
 
 
 def predictions_of(estimates: Estimates) -> list[Prediction]:

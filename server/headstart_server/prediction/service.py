@@ -35,6 +35,7 @@ from headstart_server.prediction.answers import (
     left_aside,
     predictions_of,
 )
+from headstart_server.prediction.curve_forecasts import CurveForecasts, CurveTask
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.graph_kernels import load_kernels
@@ -75,6 +76,11 @@ _LOOK_UP_SECONDS = 1.0
 _KEPT_DESCRIPTIONS = 256
 # Of at most MAX_LABELS architectures each, some megabytes.
 _KEPT_NEIGHBOURS = 96
+# Finished learning curves from which on a task needs none of other tasks; of how many tasks those come, from each the
+# newest.
+_ENOUGH_CURVES = 20
+_MOST_CURVE_SOURCES = 16
+_MOST_CURVES_OF_SOURCE = 64
 # A task is pooled from so many sources at most, those with most results.
 _MOST_SOURCES = 32
 # ... and without a model from so many architectures of each, and as many that failed: its spread over the sources is
@@ -115,6 +121,7 @@ class PredictionService:
         self._kept_scores = KeptScores()
         self._source_neighbours: OrderedDict[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = OrderedDict()
         self._recent = RecentArchitectures()
+        self._curves = CurveForecasts()
 
     def prepare(self) -> None:
         """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
@@ -150,10 +157,24 @@ class PredictionService:
             except (Unavailable, NotFound) as error:
                 _log.warning("predicting without model %s: %s", version.name, error)
                 degraded = True
+        curves = [query for query in queries if query.learning_curve]
         if told is None:
-            told = self._from_records(namespace, observations, queries, interval_level, degraded)
-        basis = told.basis + left_aside(queries)
-        return Answer(predictions_of(told.estimates), told.model_version, basis, degraded)
+            try:
+                told = self._from_records(namespace, observations, queries, interval_level, degraded)
+            except FailedPrecondition:
+                # A training that has begun tells of itself.
+                if len(curves) < len(queries):
+                    raise
+        predictions: list[Prediction | None] = [None] * len(queries)
+        if told is not None:
+            predictions[:] = predictions_of(told.estimates)
+        basis = [] if told is None else [told.basis]
+        if curves:
+            predictions, made = self._with_curves(namespace, observations, queries, predictions, interval_level)
+            basis.append(made)
+        answered = [prediction for prediction in predictions if prediction is not None]
+        made_by = "" if told is None else told.model_version
+        return Answer(answered, made_by, "; ".join(basis) + left_aside(queries), degraded)
 
     def source_scores(
         self, namespace: str, search_space_id: str, fingerprints: Sequence[str], recorded: Recorded
@@ -363,6 +384,46 @@ class PredictionService:
             estimates,
             f"Gaussian process and k nearest of {fitted.completed_count} recorded architectures of this task ({why})",
         )
+
+    def _with_curves(
+        self,
+        namespace: str,
+        observations: Observations,
+        queries: Sequence[Query],
+        predictions: Sequence[Prediction | None],
+        level: float,
+    ) -> tuple[list[Prediction | None], str]:
+        """Predictions joined with what the queries' learning curves say, and what that rests on."""
+        task = observations.task
+        history = list(self._knowledge.curves(namespace, observations))
+        others = 0
+        if len(history) < _ENOUGH_CURVES:
+            for other in self._tasks_alike(namespace, observations):
+                curves = self._knowledge.curves(namespace, other)[-_MOST_CURVES_OF_SOURCE:]
+                others += bool(curves)
+                history = [*curves, *history]
+        about = CurveTask(
+            (namespace, task.task_id, observations.search_space_id),
+            task.maximize,
+            task.max_fidelity,
+            _incumbent(observations),
+        )
+        joined = self._curves.joined(about, history, queries, predictions, level)
+        elsewhere = f", those of {others} other task{'' if others == 1 else 's'} among them" if others else ""
+        made = f"{len(history)} recorded learning curves{elsewhere}" if history else "no recorded learning curve"
+        return joined, f"learning curves carried on by {made}"
+
+    def _tasks_alike(self, namespace: str, target: Observations) -> list[Observations]:
+        """Other tasks that measure the same over the same fidelities, those with most results first."""
+        alike = [
+            other
+            for other in self._knowledge.tasks_observed(namespace, target.search_space_id)
+            if other.task.task_id != target.task.task_id
+            and _same_objective(other.task, target.task)
+            and (other.task.fidelity_unit, other.task.max_fidelity)
+            == (target.task.fidelity_unit, target.task.max_fidelity)
+        ]
+        return sorted(alike, key=lambda other: -other.count)[:_MOST_CURVE_SOURCES]
 
     def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
         """The other tasks that measure the same with their labels, those with most results first."""

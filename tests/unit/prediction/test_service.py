@@ -57,8 +57,9 @@ class Room:
         values: Sequence[float],
         status: Status = Status.COMPLETED,
         proxies: Mapping[str, Mapping[str, float]] | None = None,
+        curves: Mapping[str, tuple[tuple[float, float], ...]] | None = None,
     ) -> None:
-        """``proxies`` by fingerprint."""
+        """``proxies`` and ``curves`` by fingerprint."""
         records = [
             NewExperiment(
                 request_id=uuid.uuid4(),
@@ -66,7 +67,12 @@ class Room:
                 search_space_id=SPACE_ID,
                 candidate=candidate,
                 canonical=canonical,
-                outcome=Outcome(status, value, proxies=dict((proxies or {}).get(canonical.fingerprint, {}))),
+                outcome=Outcome(
+                    status,
+                    value,
+                    proxies=(proxies or {}).get(canonical.fingerprint, {}),
+                    curve=(curves or {}).get(canonical.fingerprint, ()),
+                ),
             )
             for (candidate, canonical), value in zip(pairs, values, strict=True)
         ]
@@ -76,6 +82,11 @@ class Room:
     def predict(self, task_id: str, pairs: Pairs) -> Answer:
         queries = [Query(candidate, canonical) for candidate, canonical in pairs]
         return self.prediction.predict("default", task_id, SPACE_ID, queries, 0.9)
+
+    def predict_one(
+        self, task_id: str, pair: tuple[Candidate, CanonicalCandidate], curve: tuple[tuple[float, float], ...]
+    ) -> Answer:
+        return self.prediction.predict("default", task_id, SPACE_ID, [Query(*pair, learning_curve=curve)], 0.9)
 
 
 @pytest.fixture
@@ -297,14 +308,52 @@ def test_model_host_out_of_reach_degrades_to_the_nearest(room: Room) -> None:
     assert agreement(answer, pairs[110:]) > 0.4
 
 
-def test_learning_curves_are_named_as_not_used(room: Room) -> None:
-    pairs = toy_candidates(30)
+def rising(final: float, epochs: int = 100) -> tuple[tuple[float, float], ...]:
+    """An accuracy that approaches its final value like one over the epochs."""
+    return tuple((float(epoch), final - 60.0 / (1.0 + epoch / 4)) for epoch in range(1, epochs + 1, 3))
+
+
+def test_learning_curve_moves_a_prediction_to_where_the_training_is_heading(room: Room) -> None:
+    pairs = toy_candidates(60)
     room.task("target")
-    room.record("target", pairs[:20], values_of(pairs[:20]))
-    queries = [Query(*pairs[25], learning_curve=((1.0, 50.0),))]
-    answer = room.prediction.predict("default", "target", SPACE_ID, queries, 0.9)
-    assert "curves are not used yet" in answer.basis
-    assert answer.predictions[0].forecast is None
+    values = values_of(pairs)
+    curves = {pair[1].fingerprint: rising(value) for pair, value in zip(pairs, values, strict=True)}
+    room.record("target", pairs[:40], values[:40], curves=curves)
+    surprising = 97.0
+    whole = rising(surprising)
+    without, with_curve, hopeless = room.prediction.predict(
+        "default",
+        "target",
+        SPACE_ID,
+        [
+            Query(*pairs[50]),
+            Query(*pairs[50], learning_curve=whole[:10]),
+            Query(*pairs[50], learning_curve=rising(30.0)[:10]),
+        ],
+        0.9,
+    ).predictions
+    assert abs(with_curve.mean - surprising) < 0.5 * abs(without.mean - surprising)
+    assert with_curve.members[-1].member == "learning_curve"
+    assert sum(member.weight for member in with_curve.members) == pytest.approx(1.0)
+    assert without.forecast is None
+    assert with_curve.forecast is not None
+    assert hopeless.forecast is not None
+    assert (with_curve.forecast.stop, hopeless.forecast.stop) == (False, True)
+    assert [fidelity for fidelity, _ in with_curve.forecast.curve][-1] == 100.0
+    assert "40 recorded learning curves" in room.predict_one("target", pairs[50], whole[:10]).basis
+
+
+def test_curve_alone_is_enough_where_nothing_else_is_known(room: Room) -> None:
+    pairs = toy_candidates(2)
+    room.task("target")
+    answer = room.predict_one("target", pairs[0], rising(80.0)[:20])
+    assert answer.basis.startswith("learning curves carried on by no recorded learning curve")
+    told = answer.predictions[0]
+    assert told.lower < 80.0 < told.upper
+    assert told.forecast is not None
+    assert not told.forecast.stop
+    with pytest.raises(FailedPrecondition):
+        room.predict("target", pairs)
 
 
 def test_versions_count_up_and_old_ones_are_removed(room: Room) -> None:
