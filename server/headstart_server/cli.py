@@ -132,6 +132,54 @@ def reindex(
     run(settings, namespace, space, now)
 
 
+Space = Annotated[str, typer.Argument(help="The search space")]
+Namespace = Annotated[str, typer.Option(help="Whose search space it is")]
+
+
+@app.command()
+def models(space: Space, namespace: Namespace = "default") -> None:
+    """The model versions of a search space that are kept, with their held-out figures."""
+    from headstart_server.prediction.registry import versions
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.database import create_engine
+    from headstart_server.runtime.settings import load_settings
+
+    settings = load_settings(log_level="WARNING")
+    startup.prepare_role(settings, "models")
+    startup.require_database(settings)
+    with create_engine(settings).connect() as connection:
+        kept = versions(connection, namespace, space)
+    if not kept:
+        typer.echo(f"{namespace}/{space} has no model yet")
+    for version in kept:
+        count = sum(figures.held_out_count for figures in version.figures)
+        tau = sum(figures.kendall_tau * figures.held_out_count for figures in version.figures) / max(count, 1)
+        figures = f"tau {tau:.3f} on {count} held out" if count else "no figures"
+        typer.echo(
+            f"{version.number:>6}  {version.state:<9}  {version.created_at:%Y-%m-%d %H:%M}  "
+            f"{version.training_size} results  {figures}"
+        )
+
+
+@app.command()
+def rollback(
+    space: Space,
+    number: Annotated[int | None, typer.Argument(help="The version [default: the one that served before]")] = None,
+    namespace: Namespace = "default",
+) -> None:
+    """Let an earlier model version of a search space serve again; running servers follow within a second or two."""
+    from headstart_server.prediction.model_training import roll_back
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.database import create_engine
+    from headstart_server.runtime.settings import load_settings
+
+    settings = load_settings(log_level="WARNING")
+    startup.prepare_role(settings, "rollback")
+    startup.require_database(settings)
+    version = roll_back(create_engine(settings), namespace, space, number)
+    typer.echo(f"{version.name} serves")
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database's tables to this version."""

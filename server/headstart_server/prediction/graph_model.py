@@ -23,6 +23,7 @@ from headstart_server.prediction.feature_layout import FeatureLayout, layout_fro
 from headstart_server.prediction.graph_batch import BatchAssembler, Floats
 from headstart_server.prediction.graph_kernels import GraphKernels
 from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
+from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.tree_ensemble import TreeEnsemble
@@ -90,12 +91,20 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class ModelKnowledge:
-    """The tasks that a model has heads for, in the order of its scores; those of them that its trees know; and the
-    hashes of the architectures that it was trained on."""
+    """The tasks that a model has heads for, in the order of its scores; those of them that its trees know; hashes
+    of the architectures that it was trained on, and structural features [r, s] of some of them."""
 
     tasks: tuple[ModelTask, ...]
     tree_tasks: tuple[int, ...]
     seen: Hashes
+    reference: Floats
+
+    def unlike_seen(self, features: Floats) -> NDArray[np.bool_]:
+        """Whether each of structural features [n, s] is unlike all that the model was trained on."""
+        if len(self.reference) < 2:
+            return np.zeros(len(features), bool)
+        known = NearestNeighbours(self.reference.astype(np.float64), np.zeros(len(self.reference)))
+        return known.unlike_known(features.astype(np.float64))
 
 
 class GraphModel:
@@ -110,9 +119,12 @@ class GraphModel:
         networks: Sequence[GraphNetwork],
         trees: Sequence[TreeEnsemble] = (),
         tree_tasks: tuple[int, ...] = (),
+        reference: Floats | None = None,
     ) -> None:
-        """``seen`` are the hashes of the architectures that it was trained on, ``tree_tasks`` the tasks of the outputs
-        of the trees, of which there is one ensemble for each network, or none at all."""
+        """``seen`` and ``reference`` as in ``ModelKnowledge``; ``tree_tasks`` are the tasks that the trees tell of.
+
+        There is one ensemble of trees for each network, or none at all.
+        """
         self.layout = layout
         self.seen = seen
         self.tasks = tasks
@@ -120,6 +132,7 @@ class GraphModel:
         self.networks = tuple(networks)
         self.trees = tuple(trees)
         self.tree_tasks = tree_tasks
+        self.reference = np.zeros((0, 0), np.float32) if reference is None else reference
         self.assembler = BatchAssembler(layout)
         self.features = StructuralFeatures(layout, self.assembler)
         for network in self.networks:
@@ -162,6 +175,7 @@ class GraphModel:
             "centre": self.standardisation.centre,
             "factor": self.standardisation.factor,
             "seen": self.seen,
+            "reference": self.reference.astype(np.float16),
         }
         for index, network in enumerate(self.networks):
             arrays |= {f"{index}/{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
@@ -195,6 +209,7 @@ class GraphModel:
                 networks,
                 trees,
                 tuple(header["tree_tasks"]),
+                _reference(archive),
             )
 
 
@@ -203,7 +218,11 @@ def read_knowledge(content: bytes) -> ModelKnowledge:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         header = _header(archive)
         tasks = tuple(_task_from_json(task) for task in header["tasks"])
-        return ModelKnowledge(tasks, tuple(header["tree_tasks"]), archive["seen"])
+        return ModelKnowledge(tasks, tuple(header["tree_tasks"]), archive["seen"], _reference(archive))
+
+
+def _reference(archive: Mapping[str, NDArray[Any]]) -> Floats:
+    return archive["reference"].astype(np.float32) if "reference" in archive else np.zeros((0, 0), np.float32)
 
 
 def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

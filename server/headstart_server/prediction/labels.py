@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.repeats import NO_REPEATS, Repeats
 
 # Of longer histories, so many of the best and the rest of the newest are kept: cost grows with the cube of the count.
@@ -36,6 +37,12 @@ class Labels:
     @cached_property
     def completed_count(self) -> int:
         return int(np.isfinite(self.values).sum())
+
+
+@dataclass(frozen=True)
+class TaskLabels:
+    task: Task
+    labels: Labels
 
 
 def labels_of(observations: Observations) -> Labels:

@@ -11,11 +11,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, cast, delete, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from headstart_server.knowledge.tables import namespaces, search_spaces, vector_indexes
+from headstart_server.prediction.held_out_figures import TaskFigures
+from headstart_server.prediction.promotion import Comparison
 from headstart_server.prediction.tables import model_versions
-from headstart_server.prediction.training import ModelArtefact, TaskFigures
+from headstart_server.prediction.training import ModelArtefact
 from headstart_server.runtime.errors import NotFound
 
 KEPT_VERSIONS = 5
@@ -23,12 +26,15 @@ KEPT_VERSIONS = 5
 # What a version of the vector index is called after that is made by a model version: "graph-NUMBER".
 EMBEDDING_PREFIX = "graph-"
 
-_CANDIDATE, _SERVING, _RETIRED = "CANDIDATE", "SERVING", "RETIRED"
+_CANDIDATE, SERVING, _RETIRED, REJECTED = "CANDIDATE", "SERVING", "RETIRED", "REJECTED"
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """``trained_through`` is the number of experiments of the space when it was trained."""
+    """``trained_through`` is the number of experiments of the space when it was trained.
+
+    ``state`` is CANDIDATE until promoted, then SERVING, then RETIRED, or REJECTED where it was worse on recent results.
+    """
 
     namespace: str
     search_space_id: str
@@ -40,6 +46,7 @@ class ModelVersion:
     training_seconds: float
     created_at: datetime
     figures: tuple[TaskFigures, ...]
+    state: str = _CANDIDATE
 
     @property
     def name(self) -> str:
@@ -101,9 +108,9 @@ def promote(connection: Connection, version: ModelVersion) -> None:
         select(search_spaces.c.id).where(search_spaces.c.id == space).with_for_update(key_share=True)
     ).first()
     of_space = model_versions.c.search_space_id == space
-    retire = update(model_versions).where(of_space, model_versions.c.state == _SERVING).values(state=_RETIRED)
+    retire = update(model_versions).where(of_space, model_versions.c.state == SERVING).values(state=_RETIRED)
     connection.execute(retire)
-    serve = update(model_versions).where(of_space, model_versions.c.number == version.number).values(state=_SERVING)
+    serve = update(model_versions).where(of_space, model_versions.c.number == version.number).values(state=SERVING)
     connection.execute(serve)
     embeddings = select(func.split_part(vector_indexes.c.version, ".", 1)).where(
         vector_indexes.c.search_space_id == space
@@ -112,15 +119,43 @@ def promote(connection: Connection, version: ModelVersion) -> None:
         delete(model_versions).where(
             of_space,
             model_versions.c.number <= version.number - KEPT_VERSIONS,
+            model_versions.c.state != SERVING,
             func.concat(EMBEDDING_PREFIX, model_versions.c.number).not_in(embeddings),
         )
     )
 
 
+def reject(connection: Connection, version: ModelVersion, comparison: Comparison) -> None:
+    """Keep a version from serving, with what decided it."""
+    compared = func.jsonb_build_object("compared", cast(asdict(comparison), JSONB))
+    connection.execute(
+        update(model_versions)
+        .where(
+            model_versions.c.search_space_id == _space_number(version.namespace, version.search_space_id),
+            model_versions.c.number == version.number,
+        )
+        .values(state=REJECTED, metrics=model_versions.c.metrics.op("||")(compared))
+    )
+
+
+def trained_through(connection: Connection, namespace: str, search_space_id: str) -> int | None:
+    """The experiments of a space when it was last trained, whether that version serves or not; None before."""
+    query = _named(select(model_versions.c.trained_through), namespace, search_space_id)
+    count: int | None = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).scalar()
+    return count
+
+
+def versions(connection: Connection, namespace: str, search_space_id: str) -> list[ModelVersion]:
+    """Those kept, newest first."""
+    columns = [column for column in model_versions.c if column.name != "artefact"]
+    query = _named(select(*columns), namespace, search_space_id).order_by(model_versions.c.number.desc())
+    return [_version(namespace, search_space_id, row) for row in connection.execute(query)]
+
+
 def newest_version(connection: Connection, namespace: str, search_space_id: str) -> ModelVersion | None:
     """The version of a space that serves, or None."""
     columns = [column for column in model_versions.c if column.name != "artefact"]
-    query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.state == _SERVING)
+    query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.state == SERVING)
     row = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).first()
     return None if row is None else _version(namespace, search_space_id, row)
 
@@ -131,6 +166,16 @@ def version_numbered(connection: Connection, namespace: str, search_space_id: st
     query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.number == number)
     row = connection.execute(query).first()
     return None if row is None else _version(namespace, search_space_id, row)
+
+
+def version_before(connection: Connection, version: ModelVersion) -> ModelVersion | None:
+    """The newest of the versions before one that have served."""
+    columns = [column for column in model_versions.c if column.name != "artefact"]
+    query = _named(select(*columns), version.namespace, version.search_space_id).where(
+        model_versions.c.number < version.number, model_versions.c.state == _RETIRED
+    )
+    row = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).first()
+    return None if row is None else _version(version.namespace, version.search_space_id, row)
 
 
 def load_artefact(connection: Connection, name: str) -> bytes:
@@ -174,5 +219,12 @@ def _version(namespace: str, search_space_id: str, row: Row[Any]) -> ModelVersio
         parameter_count=row.parameter_count,
         training_seconds=row.training_seconds,
         created_at=row.created_at,
-        figures=tuple(TaskFigures(**figures) for figures in row.metrics["tasks"]),
+        figures=tuple(_figures(figures) for figures in row.metrics["tasks"]),
+        state=row.state,
     )
+
+
+def _figures(content: dict[str, Any]) -> TaskFigures:
+    """Versions of before have no coverages."""
+    coverages = tuple((float(level), float(share)) for level, share in content.get("coverages", ()))
+    return TaskFigures(**{**content, "coverages": coverages})

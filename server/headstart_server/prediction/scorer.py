@@ -24,6 +24,7 @@ from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc
 from headstart_server.prediction.graph_batch import MAX_EDGE_WEIGHT, Floats
 from headstart_server.prediction.graph_kernels import GraphKernels, load_kernels
 from headstart_server.prediction.graph_model import FOLDS, GraphModel, Scores
+from headstart_server.prediction.model_reading import reading
 from headstart_server.prediction.registry import load_artefact
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
@@ -38,6 +39,9 @@ _OUTSIDE = ""
 class Scorer(Protocol):
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         """Raises NotFound for an unknown version, Unavailable where the model is out of reach."""
+
+    def load(self, model_version: str) -> None:
+        """Make a version ready, so that no question waits for that. Raises as ``score`` does."""
 
     def close(self) -> None:
         """End what is open. Nothing is asked of it afterwards."""
@@ -64,6 +68,9 @@ class LocalScorer:
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         return self.model(model_version).score(candidates)
 
+    def load(self, model_version: str) -> None:
+        self.model(model_version)
+
     def close(self) -> None:
         with self._lock:
             self._models.clear()
@@ -85,7 +92,8 @@ class LocalScorer:
         kernels = self.kernels()
         with self._engine.connect() as connection:
             content = load_artefact(connection, model_version)
-        model = GraphModel.from_bytes(content, kernels, "cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = reading(model_version, lambda: GraphModel.from_bytes(content, kernels, device))
         with self._lock:
             self._models[model_version] = model
             if len(self._models) > _LOADED_MODELS:
@@ -112,6 +120,9 @@ class RemoteScorer:
         return Scores(
             np.concatenate([part.embeddings for part in parts]), np.concatenate([part.folds for part in parts])
         )
+
+    def load(self, model_version: str) -> None:
+        """Left to the host, which loads a version when it is first asked for it."""
 
     def close(self) -> None:
         self._channel.close()

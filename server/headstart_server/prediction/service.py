@@ -1,19 +1,16 @@
 """The prediction room: how good candidates will be, from a trained model, recorded neighbours, or other tasks.
 
 It decides what an answer may rest on. With a model and a few results of the task: the model, adapted to them. With
-results but no model: the nearest of them. With next to no results: tasks that measure the same in the same unit, on an
-interval as wide as they disagree. With nothing at all it refuses; a number is never made up.
+results but no model: those results. With next to no results: tasks that measure the same in the same unit, on an
+interval as wide as they disagree. A learning curve joins any of these, or stands alone. With nothing at all it
+refuses; a number is never made up.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +18,9 @@ from sqlalchemy import Engine
 
 from headstart.spaces import CanonicalCandidate
 from headstart.spaces.validation import InvalidInput, Violation
-from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.adaptation import Estimates
+from headstart_server.prediction import model_training
 from headstart_server.prediction.answers import (
     Answer,
     CurveForecast,
@@ -35,21 +30,20 @@ from headstart_server.prediction.answers import (
     left_aside,
     predictions_of,
 )
-from headstart_server.prediction.curve_forecasts import CurveForecasts, CurveTask
+from headstart_server.prediction.curve_forecasts import CurveForecasts
+from headstart_server.prediction.curve_histories import curve_history
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
-from headstart_server.prediction.feature_layout import feature_layout
-from headstart_server.prediction.graph_kernels import load_kernels
-from headstart_server.prediction.graph_model import ModelKnowledge, ModelTask, read_knowledge
+from headstart_server.prediction.evidence import Evidence, Told
 from headstart_server.prediction.kept_scores import KeptScores, Recorded
-from headstart_server.prediction.labels import Labels, labels_of
+from headstart_server.prediction.model_answers import ModelAnswers
+from headstart_server.prediction.model_reading import ModelUnreadable
 from headstart_server.prediction.recent_architectures import RecentArchitectures
-from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, promote, write_version
+from headstart_server.prediction.record_answers import RecordAnswers
+from headstart_server.prediction.registry import ModelVersion, newest_version
 from headstart_server.prediction.scorer import LocalScorer, Scorer, open_scorer
-from headstart_server.prediction.source_prediction import SourceNeighbours, from_heads, from_neighbours
+from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
-from headstart_server.prediction.task_predictors import TaskPredictors, UnseenScores
-from headstart_server.prediction.training import TaskLabels, TrainingOptions, train_model
-from headstart_server.runtime.database import run_transaction
+from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
 
@@ -67,25 +61,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-# Completed architectures of a task from which on its own results carry a prediction, and without which they cannot.
-_ENOUGH_OWN = 5
-_LEAST_OWN = 2
-_LEAST_OF_SOURCE = 5
-# How long a server may go on with a model version after a newer one was promoted.
-_LOOK_UP_SECONDS = 1.0
-_KEPT_DESCRIPTIONS = 256
-# Of at most MAX_LABELS architectures each, some megabytes.
-_KEPT_NEIGHBOURS = 96
-# Finished learning curves from which on a task needs none of other tasks; of how many tasks those come, from each the
-# newest.
-_ENOUGH_CURVES = 20
-_MOST_CURVE_SOURCES = 16
-_MOST_CURVES_OF_SOURCE = 64
-# A task is pooled from so many sources at most, those with most results.
-_MOST_SOURCES = 32
-# ... and without a model from so many architectures of each, and as many that failed: its spread over the sources is
-# far wider than its error.
-_MOST_OF_SOURCE = 256
+# Wrong fields told at once.
+_MOST_VIOLATIONS = 16
 
 
 @dataclass(frozen=True)
@@ -97,14 +74,6 @@ class SourceScores:
     model_version: str
 
 
-@dataclass(frozen=True)
-class _Told:
-    estimates: Estimates
-    basis: str
-    model_version: str = ""
-    degraded: bool = False
-
-
 class PredictionService:
     """Thread-safe; scores and adapts in the thread of its caller."""
 
@@ -113,15 +82,14 @@ class PredictionService:
         self._knowledge = knowledge
         self._scorer = scorer
         self._settings = settings
-        self._predictors = TaskPredictors()
-        self._lock = threading.Lock()
-        self._features: dict[tuple[str, str], StructuralFeatures] = {}
-        self._newest: dict[tuple[str, str], tuple[float, ModelVersion | None]] = {}
-        self._known: dict[str, ModelKnowledge] = {}
-        self._kept_scores = KeptScores()
-        self._source_neighbours: OrderedDict[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = OrderedDict()
-        self._recent = RecentArchitectures()
+        predictors = TaskPredictors()
+        self._evidence = Evidence(knowledge)
+        self._models = ServingModels(engine, scorer)
+        self._from_model = ModelAnswers(self._evidence, self._models, predictors)
+        self._from_records = RecordAnswers(self._evidence, predictors)
         self._curves = CurveForecasts()
+        self._kept_scores = KeptScores()
+        self._recent = RecentArchitectures()
 
     def prepare(self) -> None:
         """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
@@ -146,35 +114,47 @@ class PredictionService:
     ) -> Answer:
         """For the task of these observations. Raises FailedPrecondition where nothing is known to rest on, InvalidInput
         for a proxy that no experiment of the space has."""
-        search_space_id = observations.search_space_id
         self._refuse_unknown_proxies(namespace, observations, queries)
-        version = self._serving(namespace, search_space_id)
-        degraded = False
-        told: _Told | None = None
-        if version is not None:
-            try:
-                told = self._from_model(namespace, observations, queries, interval_level, version)
-            except (Unavailable, NotFound) as error:
-                _log.warning("predicting without model %s: %s", version.name, error)
-                degraded = True
-        curves = [query for query in queries if query.learning_curve]
-        if told is None:
-            try:
-                told = self._from_records(namespace, observations, queries, interval_level, degraded)
-            except FailedPrecondition:
-                # A training that has begun tells of itself.
-                if len(curves) < len(queries):
-                    raise
+        told, degraded = self._told(namespace, observations, queries, interval_level)
         predictions: list[Prediction | None] = [None] * len(queries)
         if told is not None:
             predictions[:] = predictions_of(told.estimates)
         basis = [] if told is None else [told.basis]
-        if curves:
-            predictions, made = self._with_curves(namespace, observations, queries, predictions, interval_level)
-            basis.append(made)
+        if any(query.learning_curve for query in queries):
+            history = curve_history(self._knowledge, namespace, observations)
+            predictions = self._curves.joined(history.task, history.curves, queries, predictions, interval_level)
+            basis.append(history.basis)
         answered = [prediction for prediction in predictions if prediction is not None]
         made_by = "" if told is None else told.model_version
         return Answer(answered, made_by, "; ".join(basis) + left_aside(queries), degraded)
+
+    def _told(
+        self, namespace: str, observations: Observations, queries: Sequence[Query], level: float
+    ) -> tuple[Told | None, bool]:
+        """What model or records say, and whether something was out of reach; None where only curves can tell."""
+        degraded = False
+        version = self._models.of(namespace, observations.search_space_id)
+        while version is not None:
+            try:
+                told = self._from_model.predict(namespace, observations, queries, level, version)
+            except ModelUnreadable:
+                degraded = True
+                version = self._models.older_than(version)
+                continue
+            except (Unavailable, NotFound) as error:
+                _log.warning("predicting without model %s: %s", version.name, error)
+                degraded = True
+                break
+            if told is not None:
+                return told, degraded
+            break
+        try:
+            return self._from_records.predict(namespace, observations, queries, level, degraded), degraded
+        except FailedPrecondition:
+            # A training that has begun tells of itself.
+            if not all(query.learning_curve for query in queries):
+                raise
+            return None, degraded
 
     def source_scores(
         self, namespace: str, search_space_id: str, fingerprints: Sequence[str], recorded: Recorded
@@ -183,16 +163,16 @@ class PredictionService:
 
         ``recorded`` looks up those that were not scored before. None without a model, or with it out of reach.
         """
-        version = self._serving(namespace, search_space_id)
+        version = self._models.of(namespace, search_space_id)
         if version is None:
             return None
         try:
-            heads = self._known_to(version).tasks
+            heads = self._models.knowledge(version).tasks
             scores = self._kept_scores.of(
                 version.name,
                 fingerprints,
                 recorded,
-                lambda canonicals: self._unseen_scores(version, canonicals)[:, : len(heads)],
+                lambda canonicals: self._models.unseen_scores(version, canonicals)[:, : len(heads)],
             )
         except (Unavailable, NotFound) as error:
             _log.warning("no source scores from model %s: %s", version.name, error)
@@ -203,7 +183,7 @@ class PredictionService:
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """Of a space. Raises NotFound."""
-        return self._features_of(namespace, search_space_id)
+        return self._evidence.features(namespace, search_space_id)
 
     # The vector index and what stands in for it
 
@@ -217,14 +197,11 @@ class PredictionService:
     ) -> NDArray[np.float32]:
         """Embeddings float32 [n, d]. Raises NotFound for an unknown space or embedding, Unavailable."""
         if embedding == EMBEDDING_VERSION:
-            return self._features_of(namespace, search_space_id).vectors(canonicals)
+            return self.features(namespace, search_space_id).vectors(canonicals)
         model = model_of_embedding(namespace, search_space_id, embedding)
         if model is None:
             raise NotFound(f"embedding {embedding!r} is not known to this version", "EMBEDDING_NOT_FOUND")
-        try:
-            return self._scorer.score(model, canonicals).embeddings
-        except (ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise Unavailable(f"model {model} cannot be read", "MODEL_UNREADABLE") from error
+        return self._scorer.score(model, canonicals).embeddings
 
     def nearest_recorded(
         self, namespace: str, search_space_id: str, canonical: CanonicalCandidate, count: int
@@ -233,48 +210,19 @@ class PredictionService:
 
         Fingerprints with Euclidean distances, nearest first.
         """
-        features = self._features_of(namespace, search_space_id)
+        features = self.features(namespace, search_space_id)
         recent = self._recent.of(self._knowledge, namespace, search_space_id, features.vectors)
         return recent.nearest(features.vectors([canonical])[0], count)
 
     # Models
 
     def needs_training(self, namespace: str, search_space_id: str, experiment_count: int) -> bool:
-        """Whether the space has grown or shrunk enough since its last version, or grown enough for a first one."""
-        with self._engine.connect() as connection:
-            version = newest_version(connection, namespace, search_space_id)
-        if version is None or experiment_count < self._settings.training_min_experiments:
-            return experiment_count >= self._settings.training_min_experiments
-        growth = self._settings.training_growth
-        return experiment_count >= growth * version.trained_through or version.trained_through >= (
-            growth * experiment_count
-        )
+        """Whether the space is to be trained, now that it has so many experiments."""
+        return model_training.needs_training(self._engine, self._settings, namespace, search_space_id, experiment_count)
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
-        """Train on all that is recorded, keep the version and let it serve. None where there is too little."""
-        space = self._knowledge.search_space(namespace, search_space_id)
-        observed = self._knowledge.tasks_observed(namespace, search_space_id)
-        experiment_count = sum(observations.count for observations in observed)
-        if experiment_count < self._settings.training_min_experiments:
-            return None
-        wanted = {fingerprint for observations in observed for fingerprint in observations.fingerprints}
-        recorded = self._recorded(namespace, search_space_id, wanted)
-        artefact = train_model(
-            space,
-            [TaskLabels(observations.task, labels_of(observations)) for observations in observed],
-            {fingerprint: architecture.canonical for fingerprint, architecture in recorded.items()},
-            load_kernels(self._settings.graph_kernels),
-            TrainingOptions(threads=self._settings.torch_threads),
-            _log.info,
-        )
-        if artefact is None:
-            return None
-        version = run_transaction(
-            self._engine,
-            lambda connection: write_version(connection, namespace, search_space_id, artefact, experiment_count),
-        )
-        run_transaction(self._engine, lambda connection: promote(connection, version))
-        return version
+        """Train a space on all that is recorded; None where there is too little. Raises NotFound."""
+        return model_training.train(self._engine, self._knowledge, self._settings, namespace, search_space_id)
 
     def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
         """The version that serves. Raises NotFound where there is none yet."""
@@ -288,189 +236,6 @@ class PredictionService:
             )
         return version
 
-    # What an answer rests on
-
-    def _from_model(
-        self,
-        namespace: str,
-        observations: Observations,
-        queries: Sequence[Query],
-        level: float,
-        version: ModelVersion,
-    ) -> _Told | None:
-        """None where the model knows no task that this one can be compared with."""
-        candidates = [query.canonical for query in queries]
-        space_id = observations.search_space_id
-        known = self._known_to(version)
-        heads = known.tasks
-        made = f"graph network {version.name}, trained on {version.training_size} results of {len(heads)} tasks"
-        labels = self._predictors.labels(namespace, observations)
-        if labels.completed_count >= _ENOUGH_OWN:
-            fitted = self._predictors.fitted(
-                namespace,
-                version.name,
-                observations,
-                lambda wanted: self._recorded(namespace, space_id, wanted),
-                self._features_of(namespace, space_id),
-                UnseenScores(lambda missing: self._unseen_scores(version, missing), len(known.tree_tasks)),
-            )
-            scores = self._unseen_scores(version, candidates)
-            features = self._features_of(namespace, space_id).vectors(candidates)
-            estimates = fitted.predict(candidates, features, scores, level, [query.proxies for query in queries])
-            return _Told(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
-        # The model may have learned from tasks that were deleted since.
-        present = {other.task.task_id for other in self._knowledge.tasks_observed(namespace, space_id)}
-        chosen = [
-            column
-            for column, head in enumerate(heads)
-            if head.task_id in present and _comparable(head, observations.task)
-        ]
-        chosen = sorted(chosen, key=lambda column: -heads[column].count)[:_MOST_SOURCES]
-        if not chosen:
-            return None
-        scores = self._unseen_scores(version, candidates)[:, chosen]
-        estimates = from_heads(
-            [heads[column] for column in chosen], scores, level, _incumbent(observations), observations.task.maximize
-        )
-        return _Told(estimates, f"{made}; {_few(labels.completed_count)}, so {_other_tasks(len(chosen))}", version.name)
-
-    def _from_records(
-        self,
-        namespace: str,
-        observations: Observations,
-        queries: Sequence[Query],
-        level: float,
-        degraded: bool,
-    ) -> _Told:
-        candidates = [query.canonical for query in queries]
-        labels = self._predictors.labels(namespace, observations)
-        why = "the model is out of reach" if degraded else "no model that could help exists yet"
-        sources = [] if labels.completed_count >= _ENOUGH_OWN else self._sources(namespace, observations)
-        features = self._features_of(namespace, observations.search_space_id)
-        neighbours = [self._neighbours(namespace, observations.search_space_id, features, source) for source in sources]
-        told = [made for made in neighbours if made is not None]
-        if told:
-            estimates = from_neighbours(
-                told,
-                features.vectors(candidates),
-                level,
-                _incumbent(observations),
-                observations.task.maximize,
-            )
-            return _Told(
-                estimates,
-                f"k nearest recorded architectures ({why}); {_few(labels.completed_count)}, so "
-                f"{_other_tasks(len(told))}",
-            )
-        if labels.completed_count < _LEAST_OWN:
-            raise FailedPrecondition(
-                f"nothing to predict from: task {observations.task.task_id!r} has {labels.completed_count} completed "
-                f"architectures in {observations.search_space_id!r} (at least {_LEAST_OWN} are needed), and no other "
-                f"task with {_LEAST_OF_SOURCE} of them there measures {observations.task.metric!r} in its direction",
-                reason="NO_EVIDENCE",
-            )
-        fitted = self._predictors.fitted(
-            namespace,
-            "",
-            observations,
-            lambda wanted: self._recorded(namespace, observations.search_space_id, wanted),
-            features,
-            None,
-        )
-        estimates = fitted.predict(
-            candidates, features.vectors(candidates), None, level, [query.proxies for query in queries]
-        )
-        return _Told(
-            estimates,
-            f"Gaussian process and k nearest of {fitted.completed_count} recorded architectures of this task ({why})",
-        )
-
-    def _with_curves(
-        self,
-        namespace: str,
-        observations: Observations,
-        queries: Sequence[Query],
-        predictions: Sequence[Prediction | None],
-        level: float,
-    ) -> tuple[list[Prediction | None], str]:
-        """Predictions joined with what the queries' learning curves say, and what that rests on."""
-        task = observations.task
-        history = list(self._knowledge.curves(namespace, observations))
-        others = 0
-        if len(history) < _ENOUGH_CURVES:
-            for other in self._tasks_alike(namespace, observations):
-                curves = self._knowledge.curves(namespace, other)[-_MOST_CURVES_OF_SOURCE:]
-                others += bool(curves)
-                history = [*curves, *history]
-        about = CurveTask(
-            (namespace, task.task_id, observations.search_space_id),
-            task.maximize,
-            task.max_fidelity,
-            _incumbent(observations),
-        )
-        joined = self._curves.joined(about, history, queries, predictions, level)
-        elsewhere = f", those of {others} other task{'' if others == 1 else 's'} among them" if others else ""
-        made = f"{len(history)} recorded learning curves{elsewhere}" if history else "no recorded learning curve"
-        return joined, f"learning curves carried on by {made}"
-
-    def _tasks_alike(self, namespace: str, target: Observations) -> list[Observations]:
-        """Other tasks that measure the same over the same fidelities, those with most results first."""
-        alike = [
-            other
-            for other in self._knowledge.tasks_observed(namespace, target.search_space_id)
-            if other.task.task_id != target.task.task_id
-            and _same_objective(other.task, target.task)
-            and (other.task.fidelity_unit, other.task.max_fidelity)
-            == (target.task.fidelity_unit, target.task.max_fidelity)
-        ]
-        return sorted(alike, key=lambda other: -other.count)[:_MOST_CURVE_SOURCES]
-
-    def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
-        """The other tasks that measure the same with their labels, those with most results first."""
-        found = []
-        for observations in self._knowledge.tasks_observed(namespace, target.search_space_id):
-            task = observations.task
-            if task.task_id == target.task.task_id or not _same_objective(task, target.task):
-                continue
-            labels = self._predictors.telling_labels(namespace, observations)
-            if labels.completed_count >= _LEAST_OF_SOURCE:
-                found.append((task, labels))
-        return sorted(found, key=lambda source: -len(source[1].fingerprints))[:_MOST_SOURCES]
-
-    def _recorded(self, namespace: str, space_id: str, wanted: Collection[str]) -> Mapping[str, Architecture]:
-        """Every architecture of observations. Raises Unavailable where a task that was deleted took one along."""
-        recorded = self._knowledge.architectures(namespace, space_id, wanted)
-        if any(fingerprint not in recorded for fingerprint in wanted):
-            raise Unavailable("a task was deleted while it was read: ask again", "TASK_DELETED_MEANWHILE")
-        return recorded
-
-    def _neighbours(
-        self, namespace: str, space_id: str, features: StructuralFeatures, source: tuple[Task, Labels]
-    ) -> SourceNeighbours | None:
-        """Of one source, made once for each state of its labels; None where too little of it is left."""
-        task, labels = source
-        key = (namespace, space_id, task.task_id)
-        with self._lock:
-            kept = self._source_neighbours.get(key)
-        if kept is not None and kept[0] is labels:
-            return kept[1]
-        recorded = self._knowledge.architectures(namespace, space_id, labels.fingerprints)
-        # What was deleted meanwhile is left out.
-        known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
-        # Apart: runs that failed must not crowd out the values of those that did not.
-        finite = _thinned([place for place in known if np.isfinite(labels.values[place])])
-        if len(finite) < _LEAST_OWN:
-            return None
-        known = sorted(finite + _thinned([place for place in known if not np.isfinite(labels.values[place])]))
-        vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
-        made = SourceNeighbours.of(vectors, labels.values[known], task.maximize)
-        with self._lock:
-            self._source_neighbours[key] = (labels, made)
-            self._source_neighbours.move_to_end(key)
-            if len(self._source_neighbours) > _KEPT_NEIGHBOURS:
-                self._source_neighbours.popitem(last=False)
-        return made
-
     def _refuse_unknown_proxies(self, namespace: str, observations: Observations, queries: Sequence[Query]) -> None:
         """A misspelt name would go unnoticed: the prediction would be made without it."""
         known = set(observations.proxy_names)
@@ -478,81 +243,11 @@ class PredictionService:
             return
         for other in self._knowledge.tasks_observed(namespace, observations.search_space_id):
             known.update(other.proxy_names)
-        for index, query in enumerate(queries):
-            for name in query.proxies.keys() - known:
-                raise InvalidInput(
-                    [
-                        Violation(
-                            f"queries[{index}].proxies[{name[:63]}]",
-                            f"no experiment in {observations.search_space_id} was recorded with this proxy",
-                        )
-                    ]
-                )
-
-    # What is kept in memory
-
-    def _serving(self, namespace: str, search_space_id: str) -> ModelVersion | None:
-        """The version that serves, asked of the database at most once in _LOOK_UP_SECONDS."""
-        key, now = (namespace, search_space_id), time.monotonic()
-        with self._lock:
-            looked_up, version = self._newest.get(key, (-_LOOK_UP_SECONDS, None))
-        if now - looked_up < _LOOK_UP_SECONDS:
-            return version
-        with self._engine.connect() as connection:
-            version = newest_version(connection, namespace, search_space_id)
-        with self._lock:
-            self._newest[key] = (now, version)
-        return version
-
-    def _known_to(self, version: ModelVersion) -> ModelKnowledge:
-        with self._lock:
-            known = self._known.get(version.name)
-        if known is None:
-            with self._engine.connect() as connection:
-                known = read_knowledge(load_artefact(connection, version.name))
-            with self._lock:
-                self._known[version.name] = known
-                if len(self._known) > _KEPT_DESCRIPTIONS:
-                    del self._known[next(iter(self._known))]
-        return known
-
-    def _unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
-        return self._scorer.score(version.name, candidates).unseen(candidates, self._known_to(version).seen)
-
-    def _features_of(self, namespace: str, search_space_id: str) -> StructuralFeatures:
-        key = (namespace, search_space_id)
-        with self._lock:
-            features = self._features.get(key)
-        if features is None:
-            features = StructuralFeatures(feature_layout(self._knowledge.search_space(namespace, search_space_id)))
-            with self._lock:
-                features = self._features.setdefault(key, features)
-        return features
-
-
-def _thinned(places: list[int]) -> list[int]:
-    """Evenly, down to at most _MOST_OF_SOURCE."""
-    return places[:: max(1, -(-len(places) // _MOST_OF_SOURCE))]
-
-
-def _comparable(head: ModelTask, task: Task) -> bool:
-    return head.task_id != task.task_id and head.metric == task.metric and head.maximize == task.maximize
-
-
-def _same_objective(one: Task, other: Task) -> bool:
-    return one.metric == other.metric and one.maximize == other.maximize
-
-
-def _incumbent(observations: Observations) -> float | None:
-    values = observations.values[observations.completed]
-    if not len(values):
-        return None
-    return float(values.max() if observations.task.maximize else values.min())
-
-
-def _few(count: int) -> str:
-    return f"this task has {count or 'no'} completed architecture{'' if count == 1 else 's'}"
-
-
-def _other_tasks(count: int) -> str:
-    return f"from {count} other task{'' if count == 1 else 's'} with the same metric, on a wide interval"
+        problem = f"no experiment in {observations.search_space_id} was recorded with this proxy"
+        unknown = [
+            Violation(f"queries[{index}].proxies[{name[:63]}]", problem)
+            for index, query in enumerate(queries)
+            for name in sorted(query.proxies.keys() - known)
+        ]
+        if unknown:
+            raise InvalidInput(unknown[:_MOST_VIOLATIONS])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import t as student_t
 
@@ -20,14 +21,22 @@ from headstart_server.prediction.normal_scores import Scale, normal_scores
 
 
 def from_heads(
-    heads: Sequence[ModelTask], scores: Numbers, level: float, incumbent: float | None, maximize: bool
+    heads: Sequence[ModelTask],
+    scores: Numbers,
+    level: float,
+    incumbent: float | None,
+    maximize: bool,
+    strange: NDArray[np.bool_],
 ) -> Estimates:
-    """From the heads of a model: scores [m, heads], each carried to the unit by the scale of its task."""
+    """From the heads of a model: scores [m, heads], each carried to the unit by the scale of its task.
+
+    ``strange`` [m]: what is unlike all that the model has seen.
+    """
     told = [
         head.scale.moments(scores[:, column], np.full(len(scores), head.error)) for column, head in enumerate(heads)
     ]
     spreads = [float(head.scale.oriented.std()) for head in heads]
-    return _pooled(GRAPH_NETWORK, told, spreads, level, incumbent, maximize, np.zeros(len(scores), bool))
+    return _pooled(GRAPH_NETWORK, told, spreads, level, incumbent, maximize, strange)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +74,7 @@ def _pooled(
     level: float,
     incumbent: float | None,
     maximize: bool,
-    strange: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    strange: NDArray[np.bool_],
 ) -> Estimates:
     """The task is taken for one more draw from where its sources come from; of one source its own spread stands in."""
     means = np.stack([mean for mean, _ in told])

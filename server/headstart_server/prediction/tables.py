@@ -27,7 +27,7 @@ model_versions = Table(
     Column("search_space_id", ForeignKey("search_spaces.id"), nullable=False),
     # 1, 2, 3, ... within the search space.
     Column("number", Integer, nullable=False),
-    # CANDIDATE until promoted, then SERVING, then RETIRED; one version of a space serves.
+    # CANDIDATE until promoted, then SERVING, then RETIRED, or REJECTED; one version of a space serves.
     Column("state", Text, nullable=False),
     Column("kind", Text, nullable=False),
     # Held-out figures, one for each task with enough results.

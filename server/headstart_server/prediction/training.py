@@ -17,11 +17,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau
 
 from headstart.spaces import CanonicalCandidate, SearchSpace
-from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.adaptation import AdaptedPredictor, Asked, Known
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.graph_batch import Floats
@@ -36,7 +33,8 @@ from headstart_server.prediction.graph_model import (
     hashes_of,
 )
 from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
-from headstart_server.prediction.labels import Labels, most_telling
+from headstart_server.prediction.held_out_figures import TaskFigures, held_out_figures
+from headstart_server.prediction.labels import TaskLabels
 from headstart_server.prediction.normal_scores import Scale, normal_scores
 from headstart_server.prediction.pretraining import READING, STEPS, drawn_candidates, pretrain
 from headstart_server.prediction.structural_features import StructuralFeatures
@@ -46,12 +44,11 @@ _log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
-# A task with fewer completed architectures gets no head; one with fewer than the second gets no figures.
+# A task with fewer completed architectures gets no head.
 MIN_COMPLETED = 10
-MIN_COMPLETED_FOR_FIGURES = 30
-_TASKS_WITH_FIGURES = 64
-_COVERAGE_LEVEL = 0.9
 _FEW = 512
+# Architectures kept to tell what is unlike all of them.
+_MOST_REFERENCE = 256
 # Those with most results; trees grow no better for hundreds of outputs.
 _MOST_TREE_TASKS = 64
 _LEAST_EPOCHS = 10
@@ -75,22 +72,6 @@ class TrainingOptions:
     def epochs_for(self, architectures: int) -> int:
         shrunk = round(self.epochs * math.sqrt(_FEW / max(architectures, _FEW)))
         return max(shrunk, min(_LEAST_EPOCHS, self.epochs))
-
-
-@dataclass(frozen=True)
-class TaskLabels:
-    task: Task
-    labels: Labels
-
-
-@dataclass(frozen=True)
-class TaskFigures:
-    """Held-out figures of one task: Kendall tau, and the share of values inside the 90 % intervals."""
-
-    task_id: str
-    held_out_count: int
-    kendall_tau: float
-    interval_coverage: float
 
 
 @dataclass(frozen=True)
@@ -144,7 +125,7 @@ def train_model(
             _grow_trees(model, learned, entries, candidates, structural, folds, options.seed)
         scores = model.score(candidates).unseen(candidates, model.seen)
     model.tasks = tuple(replace(task, error=_error(entries, head, scores)) for head, task in enumerate(model.tasks))
-    figures = tuple(_figures(model, learned, candidates, scores))
+    figures = tuple(held_out_figures(model, learned, candidates, scores))
     seconds = time.monotonic() - started
     _log.info("trained %s on %d results in %.1f s", space.search_space_id, len(entries.rows), seconds)
     return ModelArtefact(model.to_bytes(), KIND, len(entries.rows), model.parameter_count, seconds, figures)
@@ -183,7 +164,8 @@ def _untrained(
         torch.manual_seed(options.seed + fold)
         networks.append(GraphNetwork(shape, kernels))
     seen = hashes_of(candidate.fingerprint for candidate in candidates)
-    return GraphModel(layout, heads, Standardisation.of(features), seen, networks)
+    some = features[:: max(1, -(-len(features) // _MOST_REFERENCE))]
+    return GraphModel(layout, heads, Standardisation.of(features), seen, networks, reference=some)
 
 
 def _entries(learned: Sequence[TaskLabels], row_of: Mapping[str, int]) -> _Entries:
@@ -342,48 +324,6 @@ def _error(entries: _Entries, head: int, scores: Numbers) -> float:
     own = (entries.heads == head).numpy()
     told = scores[entries.rows.numpy()[own], head]
     return float(np.sqrt(np.square(told - entries.targets.numpy()[own]).mean()))
-
-
-def _figures(
-    model: GraphModel, learned: Sequence[TaskLabels], candidates: Sequence[CanonicalCandidate], scores: Numbers
-) -> Iterator[TaskFigures]:
-    """Each fold of a task predicted by the model adapted to its other folds."""
-    row_of = {candidate.fingerprint: row for row, candidate in enumerate(candidates)}
-    features = model.features.vectors(candidates)
-    enough = [each for each in learned if each.labels.completed_count >= MIN_COMPLETED_FOR_FIGURES]
-    for each in enough[:_TASKS_WITH_FIGURES]:
-        labels = most_telling(each.labels, each.task.maximize)
-        rows = np.array([row_of[fingerprint] for fingerprint in labels.fingerprints])
-        yield _task_figures(each.task, labels, features[rows], scores[rows], len(model.tree_tasks))
-
-
-def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers, tree_heads: int) -> TaskFigures:
-    folds = np.array([fold_of(fingerprint) for fingerprint in labels.fingerprints])
-    finite = np.isfinite(labels.values)
-    counts, taus, inside = [], [], 0.0
-    for fold in range(FOLDS):
-        known, held_out = folds != fold, (folds == fold) & finite
-        if held_out.sum() < 2 or (known & finite).sum() < 2:
-            continue
-        predictor = AdaptedPredictor(
-            Known(
-                features[known],
-                labels.values[known],
-                task.maximize,
-                scores[known],
-                tree_heads,
-                None if labels.proxies is None else labels.proxies[known],
-            )
-        )
-        proxies = None if labels.proxies is None else labels.proxies[held_out]
-        told = predictor.predict(Asked(features[held_out], scores[held_out], proxies), _COVERAGE_LEVEL)
-        values = labels.values[held_out]
-        tau = float(kendalltau(told.means, values).statistic)
-        taus.append(tau if np.isfinite(tau) else 0.0)
-        counts.append(len(values))
-        inside += float(((values >= told.lower) & (values <= told.upper)).sum())
-    total = max(sum(counts), 1)
-    return TaskFigures(task.task_id, sum(counts), float(np.dot(taus, counts)) / total, inside / total)
 
 
 @contextmanager

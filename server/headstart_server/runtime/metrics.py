@@ -40,6 +40,12 @@ DEGRADED_ANSWERS = Counter(
 MODEL_NUMBER = Gauge("headstart_model_number", "Newest model version of a search space", ["namespace", "search_space"])
 TRAINING_SECONDS = Histogram("headstart_training_seconds", "Time to train a model version", buckets=_TRAINING_SECONDS)
 TRAINING_FAILURES = Counter("headstart_training_failures_total", "Trainings that ended in an error")
+MODELS_REJECTED = Counter(
+    "headstart_models_rejected_total", "Model versions that do not serve, being worse on recent results"
+)
+MODEL_LOAD_FAILURES = Counter(
+    "headstart_model_load_failures_total", "Attempts to read a model version that is corrupt or of a newer format"
+)
 
 OUTBOX_DEPTH = Gauge("headstart_outbox_depth", "Architectures that the vector index does not hold yet")
 VECTOR_INDEX_UP = Gauge("headstart_vector_index_up", "1 where the vector index answered when last asked, else 0")
@@ -62,6 +68,8 @@ CATALOGUE: tuple[MetricWrapperBase, ...] = (
     MODEL_NUMBER,
     TRAINING_SECONDS,
     TRAINING_FAILURES,
+    MODELS_REJECTED,
+    MODEL_LOAD_FAILURES,
     OUTBOX_DEPTH,
     VECTOR_INDEX_UP,
     VECTORS_INDEXED,

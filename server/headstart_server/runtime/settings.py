@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     training_min_experiments: PositiveInt = 100
     # A search space is trained again when it has this many times the experiments of its last model version.
     training_growth: Annotated[float, Field(gt=1)] = 1.2
+    # Equal records and an equal seed give an equal model.
+    training_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     worker_poll_seconds: PositiveFloat = 1.0
 
     decision_ttl_seconds: PositiveFloat = 3600.0

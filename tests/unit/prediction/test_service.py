@@ -46,6 +46,15 @@ class Room:
         with engine.begin() as connection:
             self.knowledge.create_search_space(connection, "default", SPACE)
 
+    @classmethod
+    def beside(cls, other: Room) -> Room:
+        """Another process over the same database."""
+        room = cls.__new__(cls)
+        room.engine, room.settings, room.knowledge = other.engine, other.settings, other.knowledge
+        scorer = LocalScorer(other.engine, other.settings)
+        room.prediction = PredictionService(other.engine, other.knowledge, scorer, other.settings)
+        return room
+
     def task(self, task_id: str, maximize: bool = True, metric: str = "accuracy") -> None:
         with self.engine.begin() as connection:
             self.knowledge.create_task(connection, "default", toy_task(task_id, maximize, metric))
@@ -179,7 +188,7 @@ def test_failed_runs_of_a_source_do_not_crowd_out_its_values(room: Room) -> None
     answer = room.predict("target", pairs[280:])
     assert "from 1 other task " in answer.basis
     assert all(math.isfinite(prediction.mean) for prediction in answer.predictions)
-    assert len(room.prediction._source_neighbours["default", SPACE_ID, "source"][1].scale.oriented) == len(worked)
+    assert len(room.prediction._from_records._kept["default", SPACE_ID, "source"][1].scale.oriented) == len(worked)
 
 
 def test_source_that_is_deleted_while_it_is_read_is_left_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,12 +197,12 @@ def test_source_that_is_deleted_while_it_is_read_is_left_out(room: Room, monkeyp
     room.task("source")
     room.record("source", pairs[:20], values_of(pairs[:20]))
     observations = room.knowledge.observations("default", "target", SPACE_ID)
-    sources = room.prediction._sources("default", observations)
+    sources = room.prediction._from_records._sources("default", observations)
     assert len(sources) == 1
     with room.engine.begin() as connection:
         room.knowledge.delete_task(connection, "default", "source")
     fresh = Room(room.engine, room.settings)
-    monkeypatch.setattr(fresh.prediction, "_sources", lambda *_: sources)
+    monkeypatch.setattr(fresh.prediction._from_records, "_sources", lambda *_: sources)
     with pytest.raises(FailedPrecondition) as raised:
         fresh.predict("target", pairs[20:])
     assert raised.value.reason == "NO_EVIDENCE"
@@ -391,7 +400,7 @@ def test_task_that_is_deleted_while_it_is_predicted_is_asked_for_again(room: Roo
     fresh = Room(room.engine, room.settings)
     asked = [Query(candidate, canonical) for candidate, canonical in pairs[20:]]
     with pytest.raises(Unavailable) as raised:
-        fresh.prediction._from_records("default", observations, asked, 0.9, degraded=False)
+        fresh.prediction._from_records.predict("default", observations, asked, 0.9, degraded=False)
     assert raised.value.reason == "TASK_DELETED_MEANWHILE"
 
 
