@@ -192,9 +192,14 @@ def predictor_to_proto(predictor: Predictor) -> knowledge_pb2.GetPredictorRespon
                 held_out_count=figures.held_out_count,
                 kendall_tau=figures.kendall_tau,
                 interval_coverage=figures.interval_coverage,
+                calibration=[
+                    knowledge_pb2.IntervalCoverage(level=level, coverage=coverage)
+                    for level, coverage in figures.calibration.items()
+                ],
             )
             for figures in predictor.validation
         ],
+        device=predictor.device,
     )
 
 
@@ -212,7 +217,9 @@ def predictor_from_proto(message: knowledge_pb2.GetPredictorResponse) -> Predict
                 figures.held_out_count,
                 figures.kendall_tau,
                 figures.interval_coverage if figures.HasField("interval_coverage") else None,
+                {each.level: each.coverage for each in figures.calibration},
             )
             for figures in message.validation
         ),
+        message.device,
     )

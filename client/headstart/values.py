@@ -350,17 +350,21 @@ class ArchitectureMatches:
 
 @dataclass(frozen=True)
 class ValidationFigures:
-    """On experiments that the training did not see; coverage is of the 90 % intervals, None where none were made."""
+    """On experiments that the training did not see; coverage is of the 90 % intervals, None where none were made.
+
+    ``calibration`` is the coverage of intervals by their level, as far as it was measured.
+    """
 
     task_id: str
     held_out_count: int
     kendall_tau: float
     interval_coverage: float | None = None
+    calibration: Mapping[float, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """The newest model of a search space."""
+    """The model of a search space that serves; ``device`` is where it runs, as far as the server knows."""
 
     model_version: str
     kind: str
@@ -369,3 +373,4 @@ class Predictor:
     training_seconds: float
     create_time: datetime | None = None
     validation: tuple[ValidationFigures, ...] = ()
+    device: str = ""

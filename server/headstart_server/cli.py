@@ -67,7 +67,11 @@ def serve(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = No
 
 
 @app.command()
-def predictor(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None) -> None:
+def predictor(
+    grpc_address: GrpcAddress = None,
+    metrics_address: MetricsAddress = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N [default: auto]")] = None,
+) -> None:
     """The model host for servers that set HEADSTART_PREDICTOR_TARGET: on a GPU machine, for example."""
     import asyncio
 
@@ -75,7 +79,7 @@ def predictor(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress 
     from headstart_server.runtime.metrics import serve_metrics
     from headstart_server.runtime.settings import load_settings
 
-    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address)
+    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address, device=device)
     startup.prepare_role(settings, "predictor")
     startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
     startup.require_database(settings)

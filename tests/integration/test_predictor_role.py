@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
@@ -35,12 +36,28 @@ def test_remote_scores_equal_local_ones_and_their_loss_is_survived(service, tmp_
             remote = client.predict("cifar", SPACE.search_space_id, drawn[:50])
             assert remote.model_version == local.model_version
             assert not remote.degraded
+            assert client.get_predictor(SPACE.search_space_id).device == f"cpu at {host.address}"
             for ours, theirs in zip(local.predictions, remote.predictions, strict=True):
                 assert theirs.estimate.mean == pytest.approx(ours.estimate.mean, abs=1e-4)
             host.kill()
-            alone = client.predict("cifar", SPACE.search_space_id, [sample(SPACE, generator) for _ in range(5)])
+            alone = client.predict("cifar", SPACE.search_space_id, drawn[:50])
             assert alone.degraded
-            assert "out of reach" in alone.basis
+            assert alone.model_version == local.model_version
+            for ours, theirs in zip(local.predictions, alone.predictions, strict=True):
+                assert theirs.estimate.mean == pytest.approx(ours.estimate.mean, abs=1e-4)
+            assert "since the host is away" in client.get_predictor(SPACE.search_space_id).device
+            again = service_type(
+                service.settings.model_copy(update={"grpc_address": host.address}),
+                tmp_path / "again.log",
+                role="predictor",
+            ).start()
+            back = [client.predict("cifar", SPACE.search_space_id, [sample(SPACE, generator)])]
+            end = time.monotonic() + 20
+            while back[-1].degraded and time.monotonic() < end:
+                time.sleep(0.2)
+                back.append(client.predict("cifar", SPACE.search_space_id, [sample(SPACE, generator)]))
+            assert not back[-1].degraded
+            again.kill()
     finally:
         front.kill()
         host.kill()

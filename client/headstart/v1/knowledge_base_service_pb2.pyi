@@ -336,7 +336,7 @@ class GetPredictorRequest(_message.Message):
     def __init__(self, search_space_id: _Optional[str] = ...) -> None: ...
 
 class GetPredictorResponse(_message.Message):
-    __slots__ = ("model_version", "kind", "training_size", "parameter_count", "training_seconds", "create_time", "validation")
+    __slots__ = ("model_version", "kind", "training_size", "parameter_count", "training_seconds", "create_time", "validation", "device")
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     TRAINING_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -344,6 +344,7 @@ class GetPredictorResponse(_message.Message):
     TRAINING_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     model_version: str
     kind: str
     training_size: int
@@ -351,19 +352,30 @@ class GetPredictorResponse(_message.Message):
     training_seconds: float
     create_time: _timestamp_pb2.Timestamp
     validation: _containers.RepeatedCompositeFieldContainer[ValidationFigures]
-    def __init__(self, model_version: _Optional[str] = ..., kind: _Optional[str] = ..., training_size: _Optional[int] = ..., parameter_count: _Optional[int] = ..., training_seconds: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., validation: _Optional[_Iterable[_Union[ValidationFigures, _Mapping]]] = ...) -> None: ...
+    device: str
+    def __init__(self, model_version: _Optional[str] = ..., kind: _Optional[str] = ..., training_size: _Optional[int] = ..., parameter_count: _Optional[int] = ..., training_seconds: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., validation: _Optional[_Iterable[_Union[ValidationFigures, _Mapping]]] = ..., device: _Optional[str] = ...) -> None: ...
 
 class ValidationFigures(_message.Message):
-    __slots__ = ("task_id", "held_out_count", "kendall_tau", "interval_coverage")
+    __slots__ = ("task_id", "held_out_count", "kendall_tau", "interval_coverage", "calibration")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     HELD_OUT_COUNT_FIELD_NUMBER: _ClassVar[int]
     KENDALL_TAU_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     held_out_count: int
     kendall_tau: float
     interval_coverage: float
-    def __init__(self, task_id: _Optional[str] = ..., held_out_count: _Optional[int] = ..., kendall_tau: _Optional[float] = ..., interval_coverage: _Optional[float] = ...) -> None: ...
+    calibration: _containers.RepeatedCompositeFieldContainer[IntervalCoverage]
+    def __init__(self, task_id: _Optional[str] = ..., held_out_count: _Optional[int] = ..., kendall_tau: _Optional[float] = ..., interval_coverage: _Optional[float] = ..., calibration: _Optional[_Iterable[_Union[IntervalCoverage, _Mapping]]] = ...) -> None: ...
+
+class IntervalCoverage(_message.Message):
+    __slots__ = ("level", "coverage")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    level: float
+    coverage: float
+    def __init__(self, level: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class ExplainTaskRequest(_message.Message):
     __slots__ = ("task_id", "search_space_id")

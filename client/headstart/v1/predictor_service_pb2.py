@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from headstart.v1 import search_space_pb2 as headstart_dot_v1_dot_search__space__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$headstart/v1/predictor_service.proto\x12\x0cheadstart.v1\x1a\x1fheadstart/v1/search_space.proto\"J\n\x0cScoreRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12#\n\x06graphs\x18\x02 \x03(\x0b\x32\x13.headstart.v1.Graph\"_\n\rScoreResponse\x12(\n\nembeddings\x18\x01 \x01(\x0b\x32\x14.headstart.v1.Matrix\x12$\n\x06scores\x18\x02 \x01(\x0b\x32\x14.headstart.v1.Matrix\"J\n\x0c\x45mbedRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12#\n\x06graphs\x18\x02 \x03(\x0b\x32\x13.headstart.v1.Graph\"9\n\rEmbedResponse\x12(\n\nembeddings\x18\x01 \x01(\x0b\x32\x14.headstart.v1.Matrix\"7\n\x06Matrix\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\x12\x0e\n\x06values\x18\x03 \x03(\x02\x32\x96\x01\n\x10PredictorService\x12@\n\x05Score\x12\x1a.headstart.v1.ScoreRequest\x1a\x1b.headstart.v1.ScoreResponse\x12@\n\x05\x45mbed\x12\x1a.headstart.v1.EmbedRequest\x1a\x1b.headstart.v1.EmbedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$headstart/v1/predictor_service.proto\x12\x0cheadstart.v1\x1a\x1fheadstart/v1/search_space.proto\"J\n\x0cScoreRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12#\n\x06graphs\x18\x02 \x03(\x0b\x32\x13.headstart.v1.Graph\"o\n\rScoreResponse\x12(\n\nembeddings\x18\x01 \x01(\x0b\x32\x14.headstart.v1.Matrix\x12$\n\x06scores\x18\x02 \x01(\x0b\x32\x14.headstart.v1.Matrix\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\"J\n\x0c\x45mbedRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12#\n\x06graphs\x18\x02 \x03(\x0b\x32\x13.headstart.v1.Graph\"9\n\rEmbedResponse\x12(\n\nembeddings\x18\x01 \x01(\x0b\x32\x14.headstart.v1.Matrix\"7\n\x06Matrix\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\x12\x0e\n\x06values\x18\x03 \x03(\x02\x32\x96\x01\n\x10PredictorService\x12@\n\x05Score\x12\x1a.headstart.v1.ScoreRequest\x1a\x1b.headstart.v1.ScoreResponse\x12@\n\x05\x45mbed\x12\x1a.headstart.v1.EmbedRequest\x1a\x1b.headstart.v1.EmbedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOREREQUEST']._serialized_start=87
   _globals['_SCOREREQUEST']._serialized_end=161
   _globals['_SCORERESPONSE']._serialized_start=163
-  _globals['_SCORERESPONSE']._serialized_end=258
-  _globals['_EMBEDREQUEST']._serialized_start=260
-  _globals['_EMBEDREQUEST']._serialized_end=334
-  _globals['_EMBEDRESPONSE']._serialized_start=336
-  _globals['_EMBEDRESPONSE']._serialized_end=393
-  _globals['_MATRIX']._serialized_start=395
-  _globals['_MATRIX']._serialized_end=450
-  _globals['_PREDICTORSERVICE']._serialized_start=453
-  _globals['_PREDICTORSERVICE']._serialized_end=603
+  _globals['_SCORERESPONSE']._serialized_end=274
+  _globals['_EMBEDREQUEST']._serialized_start=276
+  _globals['_EMBEDREQUEST']._serialized_end=350
+  _globals['_EMBEDRESPONSE']._serialized_start=352
+  _globals['_EMBEDRESPONSE']._serialized_end=409
+  _globals['_MATRIX']._serialized_start=411
+  _globals['_MATRIX']._serialized_end=466
+  _globals['_PREDICTORSERVICE']._serialized_start=469
+  _globals['_PREDICTORSERVICE']._serialized_end=619
 # @@protoc_insertion_point(module_scope)

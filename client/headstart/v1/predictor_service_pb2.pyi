@@ -16,12 +16,14 @@ class ScoreRequest(_message.Message):
     def __init__(self, model_version: _Optional[str] = ..., graphs: _Optional[_Iterable[_Union[_search_space_pb2.Graph, _Mapping]]] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("embeddings", "scores")
+    __slots__ = ("embeddings", "scores", "device")
     EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     embeddings: Matrix
     scores: Matrix
-    def __init__(self, embeddings: _Optional[_Union[Matrix, _Mapping]] = ..., scores: _Optional[_Union[Matrix, _Mapping]] = ...) -> None: ...
+    device: str
+    def __init__(self, embeddings: _Optional[_Union[Matrix, _Mapping]] = ..., scores: _Optional[_Union[Matrix, _Mapping]] = ..., device: _Optional[str] = ...) -> None: ...
 
 class EmbedRequest(_message.Message):
     __slots__ = ("model_version", "graphs")

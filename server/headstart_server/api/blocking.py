@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from grpc.aio import ServicerContext
 
-from headstart_server.api.errors import DeadlinePassed
+from headstart_server.runtime.deadline import DeadlinePassed, deadline
 
 T = TypeVar("T")
 
@@ -25,14 +25,15 @@ class BlockingWork:
     async def run(self, context: ServicerContext[Any, Any], work: Callable[[], T]) -> T:
         """Raises DeadlinePassed, and whatever the work raises."""
         remaining = context.time_remaining()
-        deadline = None if remaining is None else time.monotonic() + remaining
+        until = None if remaining is None else time.monotonic() + remaining
 
         def begin() -> T:
-            if deadline is not None and time.monotonic() >= deadline:
+            if until is not None and time.monotonic() >= until:
                 raise DeadlinePassed
+            deadline.set(until)
             return work()
 
-        # The request id of the log follows the work into its thread.
+        # The request id of the log, and the deadline, follow the work into its thread.
         return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, begin)
 
     def close(self) -> None:

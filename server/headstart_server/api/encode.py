@@ -238,7 +238,7 @@ def architecture_matches(
     )
 
 
-def predictor(version: ModelVersion) -> knowledge_base_service_pb2.GetPredictorResponse:
+def predictor(version: ModelVersion, device: str) -> knowledge_base_service_pb2.GetPredictorResponse:
     return codec_knowledge.predictor_to_proto(
         values.Predictor(
             model_version=version.name,
@@ -249,9 +249,14 @@ def predictor(version: ModelVersion) -> knowledge_base_service_pb2.GetPredictorR
             create_time=version.created_at,
             validation=tuple(
                 values.ValidationFigures(
-                    figures.task_id, figures.held_out_count, figures.kendall_tau, figures.interval_coverage
+                    figures.task_id,
+                    figures.held_out_count,
+                    figures.kendall_tau,
+                    figures.interval_coverage,
+                    dict(figures.coverages),
                 )
                 for figures in version.figures
             ),
+            device=device,
         )
     )

@@ -16,6 +16,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from headstart.spaces import InvalidInput
 from headstart_server.runtime import errors
+from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.log import request_id
 
 _DOMAIN = "headstart"
@@ -38,10 +39,6 @@ _CODES: dict[type[errors.ServiceError], grpc.StatusCode] = {
 }
 
 logger = logging.getLogger(__name__)
-
-
-class DeadlinePassed(Exception):
-    """The caller's deadline passed before the work began."""
 
 
 def code_of(error: Exception) -> grpc.StatusCode:

@@ -179,7 +179,8 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         def work() -> pb2.GetPredictorResponse:
             namespace = namespace_of_caller()
             self._rooms.knowledge.search_space(namespace, request.search_space_id)
-            return encode.predictor(self._rooms.prediction.predictor(namespace, request.search_space_id))
+            version = self._rooms.prediction.predictor(namespace, request.search_space_id)
+            return encode.predictor(version, self._rooms.prediction.device)
 
         return await self._database.run(context, work)
 

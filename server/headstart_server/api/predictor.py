@@ -22,7 +22,10 @@ class PredictorServicer(pb2_grpc.PredictorServiceServicer):
 
     async def Score(self, request: pb2.ScoreRequest, context: Context) -> pb2.ScoreResponse:
         return await self._models.run(
-            context, lambda: score_response(self._scorer.score(request.model_version, _candidates(request.graphs)))
+            context,
+            lambda: score_response(
+                self._scorer.score(request.model_version, _candidates(request.graphs)), self._scorer.device
+            ),
         )
 
     async def Embed(self, request: pb2.EmbedRequest, context: Context) -> pb2.EmbedResponse:

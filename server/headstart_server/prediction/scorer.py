@@ -7,7 +7,10 @@ outside the graph as the attributes of one more node without an op, which no rea
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,22 +24,38 @@ from headstart.codec_spaces import graph_to_proto
 from headstart.spaces import CanonicalCandidate, CanonicalGraph, Graph, Node, Value
 from headstart.v1 import predictor_service_pb2 as pb2
 from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc
+from headstart_server.prediction.device import choose_device
 from headstart_server.prediction.graph_batch import MAX_EDGE_WEIGHT, Floats
 from headstart_server.prediction.graph_kernels import GraphKernels, load_kernels
 from headstart_server.prediction.graph_model import FOLDS, GraphModel, Scores
+from headstart_server.prediction.micro_batching import MicroBatcher
 from headstart_server.prediction.model_reading import reading
 from headstart_server.prediction.registry import load_artefact
+from headstart_server.runtime import metrics
+from headstart_server.runtime.deadline import remaining_seconds
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _LOADED_MODELS = 32
 # Candidates in one call to a host: keeps messages and answers far below the limit on their size.
 _REMOTE_CHUNK = 512
-_REMOTE_SECONDS = 10.0
+_REMOTE_SECONDS = 5.0
+# How long a host that was away is not asked.
+_HOST_PAUSE_SECONDS = 2.0
 _OUTSIDE = ""
 
 
 class Scorer(Protocol):
+    @property
+    def device(self) -> str:
+        """Where models run, for a person; empty while nobody knows."""
+
+    @property
+    def away(self) -> bool:
+        """Whether a part of it was out of reach when last asked."""
+
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         """Raises NotFound for an unknown version, Unavailable where the model is out of reach."""
 
@@ -49,9 +68,10 @@ class Scorer(Protocol):
 
 def open_scorer(engine: Engine, settings: Settings) -> Scorer:
     """The scorer that the settings ask for. Connects to nothing yet."""
+    local = LocalScorer(engine, settings)
     if settings.predictor_target:
-        return RemoteScorer(settings.predictor_target, settings.max_message_bytes)
-    return LocalScorer(engine, settings)
+        return HostOrLocal(RemoteScorer(settings.predictor_target, settings.max_message_bytes), local)
+    return local
 
 
 class LocalScorer:
@@ -64,8 +84,18 @@ class LocalScorer:
         self._models: OrderedDict[str, GraphModel] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = threading.Lock()
+        self._batcher = MicroBatcher(self._pass)
+        self.device = choose_device(settings.device)
+        _log.info("models run on %s", self.device)
+        self.away = False
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        """Raises DeadlinePassed too."""
+        return self._batcher.score(model_version, candidates)
+
+    def _pass(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        metrics.SCORED_BATCHES.inc()
+        metrics.SCORED_CANDIDATES.inc(len(candidates))
         return self.model(model_version).score(candidates)
 
     def load(self, model_version: str) -> None:
@@ -92,8 +122,7 @@ class LocalScorer:
         kernels = self.kernels()
         with self._engine.connect() as connection:
             content = load_artefact(connection, model_version)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = reading(model_version, lambda: GraphModel.from_bytes(content, kernels, device))
+        model = reading(model_version, lambda: GraphModel.from_bytes(content, kernels, self.device))
         with self._lock:
             self._models[model_version] = model
             if len(self._models) > _LOADED_MODELS:
@@ -110,6 +139,9 @@ class RemoteScorer:
             ("grpc.max_receive_message_length", max_message_bytes),
         ]
         self._channel = grpc.insecure_channel(target, options=limits)
+        self._target = target
+        self.device = ""
+        self.away = False
         self._stub = pb2_grpc.PredictorServiceStub(self._channel)
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
@@ -129,7 +161,10 @@ class RemoteScorer:
 
     def _ask(self, request: pb2.ScoreRequest) -> Scores:
         try:
-            response = self._stub.Score(request, timeout=_REMOTE_SECONDS)
+            left = remaining_seconds()
+            response = self._stub.Score(
+                request, timeout=_REMOTE_SECONDS if left is None else min(_REMOTE_SECONDS, left)
+            )
         except grpc.RpcError as error:
             code = error.code() if isinstance(error, grpc.Call) else None
             if code is grpc.StatusCode.NOT_FOUND:
@@ -137,14 +172,68 @@ class RemoteScorer:
                     "the predictor host does not know the model version", "MODEL_VERSION_NOT_FOUND"
                 ) from error
             raise Unavailable("the predictor host is out of reach", "PREDICTOR_UNAVAILABLE") from error
+        self.device = f"{response.device} at {self._target}"
         return Scores(matrix_from_proto(response.embeddings), folds_from_matrix(matrix_from_proto(response.scores)))
 
 
-def score_response(scores: Scores) -> pb2.ScoreResponse:
-    """The answer of a host: of every network in turn, one column for each head."""
+class HostOrLocal:
+    """Asks a predictor host, and this process while the host is away; it is asked again soon. Thread-safe."""
+
+    def __init__(self, host: RemoteScorer, local: LocalScorer) -> None:
+        self._host = host
+        self._local = local
+        self._ask_again = -math.inf
+        self.away = False
+        metrics.PREDICTOR_HOST_UP.set(1)
+
+    @property
+    def device(self) -> str:
+        return f"{self._local.device}, since the host is away" if self.away else self._host.device
+
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        if time.monotonic() >= self._ask_again:
+            try:
+                scores = self._host.score(model_version, candidates)
+            except (Unavailable, NotFound) as problem:
+                self._lost(problem)
+            else:
+                self._found()
+                return scores
+        return self._local.score(model_version, candidates)
+
+    def load(self, model_version: str) -> None:
+        if self.away:
+            self._local.load(model_version)
+
+    def kernels(self) -> GraphKernels:
+        return self._local.kernels()
+
+    def close(self) -> None:
+        self._host.close()
+        self._local.close()
+
+    def _lost(self, problem: Unavailable | NotFound) -> None:
+        # Whoever asks meanwhile is not made to wait for an answer that does not come.
+        self._ask_again = time.monotonic() + _HOST_PAUSE_SECONDS
+        if not self.away:
+            _log.warning("scoring in this process on %s: %s", self._local.device, problem.message)
+        self.away = True
+        metrics.PREDICTOR_HOST_UP.set(0)
+
+    def _found(self) -> None:
+        if self.away:
+            _log.warning("the predictor host answers again")
+        self.away = False
+        metrics.PREDICTOR_HOST_UP.set(1)
+
+
+def score_response(scores: Scores, device: str = "") -> pb2.ScoreResponse:
+    """The answer of a host: of every fold in turn, one column for each score."""
     rows = len(scores.folds)
     return pb2.ScoreResponse(
-        embeddings=matrix_to_proto(scores.embeddings), scores=matrix_to_proto(scores.folds.reshape(rows, -1))
+        embeddings=matrix_to_proto(scores.embeddings),
+        scores=matrix_to_proto(scores.folds.reshape(rows, -1)),
+        device=device,
     )
 
 

@@ -40,7 +40,7 @@ from headstart_server.prediction.model_reading import ModelUnreadable
 from headstart_server.prediction.recent_architectures import RecentArchitectures
 from headstart_server.prediction.record_answers import RecordAnswers
 from headstart_server.prediction.registry import ModelVersion, newest_version
-from headstart_server.prediction.scorer import LocalScorer, Scorer, open_scorer
+from headstart_server.prediction.scorer import HostOrLocal, LocalScorer, Scorer, open_scorer
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
 from headstart_server.prediction.task_predictors import TaskPredictors
@@ -93,7 +93,7 @@ class PredictionService:
 
     def prepare(self) -> None:
         """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
-        if isinstance(self._scorer, LocalScorer):
+        if isinstance(self._scorer, LocalScorer | HostOrLocal):
             self._scorer.kernels()
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class PredictionService:
                 degraded = True
                 break
             if told is not None:
-                return told, degraded
+                return told, degraded or self._scorer.away
             break
         try:
             return self._from_records.predict(namespace, observations, queries, level, degraded), degraded
@@ -223,6 +223,11 @@ class PredictionService:
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """Train a space on all that is recorded; None where there is too little. Raises NotFound."""
         return model_training.train(self._engine, self._knowledge, self._settings, namespace, search_space_id)
+
+    @property
+    def device(self) -> str:
+        """Where models run, as far as this process knows."""
+        return self._scorer.device
 
     def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
         """The version that serves. Raises NotFound where there is none yet."""

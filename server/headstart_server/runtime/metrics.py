@@ -40,6 +40,9 @@ DEGRADED_ANSWERS = Counter(
 MODEL_NUMBER = Gauge("headstart_model_number", "Newest model version of a search space", ["namespace", "search_space"])
 TRAINING_SECONDS = Histogram("headstart_training_seconds", "Time to train a model version", buckets=_TRAINING_SECONDS)
 TRAINING_FAILURES = Counter("headstart_training_failures_total", "Trainings that ended in an error")
+PREDICTOR_HOST_UP = Gauge("headstart_predictor_host_up", "1 where the predictor host answered when last asked, else 0")
+SCORED_BATCHES = Counter("headstart_scored_batches_total", "Passes through a model")
+SCORED_CANDIDATES = Counter("headstart_scored_candidates_total", "Candidates scored by a model")
 MODELS_REJECTED = Counter(
     "headstart_models_rejected_total", "Model versions that do not serve, being worse on recent results"
 )
@@ -68,6 +71,9 @@ CATALOGUE: tuple[MetricWrapperBase, ...] = (
     MODEL_NUMBER,
     TRAINING_SECONDS,
     TRAINING_FAILURES,
+    PREDICTOR_HOST_UP,
+    SCORED_BATCHES,
+    SCORED_CANDIDATES,
     MODELS_REJECTED,
     MODEL_LOAD_FAILURES,
     OUTBOX_DEPTH,

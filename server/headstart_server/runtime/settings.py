@@ -67,6 +67,8 @@ class Settings(BaseSettings):
 
     graph_kernels: Literal["auto", "dgl", "torch"] = "auto"
     torch_threads: PositiveInt = 1
+    # Where models run: auto, cpu, cuda or cuda:N.
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
     training_min_experiments: PositiveInt = 100
     # A search space is trained again when it has this many times the experiments of its last model version.
     training_growth: Annotated[float, Field(gt=1)] = 1.2

@@ -260,7 +260,16 @@ TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
             codec_answers.arm_from_proto,
         ),
         (
-            Predictor("v", "graph_network", 300, 1000, 2.5, TIME, (ValidationFigures("t", 30, 0.7, None),)),
+            Predictor(
+                "v",
+                "graph_network",
+                300,
+                1000,
+                2.5,
+                TIME,
+                (ValidationFigures("t", 30, 0.7, None), ValidationFigures("u", 40, 0.8, 0.91, {0.5: 0.48, 0.9: 0.91})),
+                "cpu",
+            ),
             codec_knowledge.predictor_to_proto,
             codec_knowledge.predictor_from_proto,
         ),

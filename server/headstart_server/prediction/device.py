@@ -1,0 +1,24 @@
+"""Which device models run on: chosen once, from the settings and what the machine has."""
+
+from __future__ import annotations
+
+import torch
+
+from headstart_server.runtime.errors import StartupError
+
+
+def choose_device(choice: str) -> str:
+    """ "auto" takes the first GPU where there is one; "cpu", "cuda" and "cuda:N" are taken at their word.
+
+    Raises StartupError where a GPU is asked for that is not there.
+    """
+    if choice == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if choice == "cpu":
+        return choice
+    _, _, number = choice.partition(":")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number or 0) >= count:
+        has = f"{count} GPU{'' if count == 1 else 's'}" if count else "no GPU that torch can use"
+        raise StartupError(f"HEADSTART_DEVICE={choice}: this machine has {has}; use cpu or auto")
+    return f"cuda:{int(number or 0)}"

@@ -1,0 +1,112 @@
+"""Small questions that arrive together are answered by one pass through a model.
+
+Nothing waits for company: whoever finds the model idle asks at once, and what arrives meanwhile is asked together next.
+A question whose caller has given up before its turn is dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.graph_model import Scores
+from headstart_server.runtime.deadline import DeadlinePassed, deadline
+
+# Candidates of one pass; a single question may be larger.
+_MOST = 2048
+
+Score = Callable[[str, Sequence[CanonicalCandidate]], Scores]
+
+
+@dataclass(eq=False)
+class _Question:
+    model: str
+    candidates: Sequence[CanonicalCandidate]
+    until: float | None
+    done: threading.Event = field(default_factory=threading.Event)
+    answer: Scores | None = None
+    problem: BaseException | None = None
+
+
+class MicroBatcher:
+    """Joins calls of ``score`` from many threads, one pass at a time. Thread-safe."""
+
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._waiting: deque[_Question] = deque()
+        self._lock = threading.Lock()
+        self._busy = False
+
+    def score(self, model: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        """What ``score`` says. Raises DeadlinePassed where the caller's deadline came first, and what it raises."""
+        question = _Question(model, candidates, deadline.get())
+        with self._lock:
+            self._waiting.append(question)
+            leads = not self._busy
+            self._busy = True
+        if leads:
+            self._lead(question)
+        question.done.wait()
+        if question.problem is not None:
+            raise question.problem
+        assert question.answer is not None
+        return question.answer
+
+    def _lead(self, own: _Question | None) -> None:
+        """Answer what waits; the caller of ``own`` stays for its answer only, and leaves the rest to a thread."""
+        while True:
+            with self._lock:
+                batch = self._next_batch()
+                self._busy = bool(batch)
+            if not batch:
+                return
+            if own is not None and own.done.is_set():
+                threading.Thread(target=self._follow, args=(batch,), name="score", daemon=True).start()
+                return
+            self._answer(batch)
+
+    def _follow(self, batch: list[_Question]) -> None:
+        self._answer(batch)
+        self._lead(None)
+
+    def _next_batch(self) -> list[_Question]:
+        """Questions for the model of the first that waits, in order, those of others left."""
+        now = time.monotonic()
+        batch: list[_Question] = []
+        kept: deque[_Question] = deque()
+        size = 0
+        while self._waiting:
+            question = self._waiting.popleft()
+            if question.until is not None and now >= question.until:
+                question.problem = DeadlinePassed()
+                question.done.set()
+            elif not batch or (question.model == batch[0].model and size + len(question.candidates) <= _MOST):
+                batch.append(question)
+                size += len(question.candidates)
+            else:
+                kept.append(question)
+        self._waiting = kept
+        return batch
+
+    def _answer(self, batch: list[_Question]) -> None:
+        try:
+            scores = self._score(batch[0].model, [each for question in batch for each in question.candidates])
+        except BaseException as problem:
+            if len(batch) > 1:
+                # One of them may be to blame: the others are not to suffer for it.
+                for question in batch:
+                    self._answer([question])
+                return
+            batch[0].problem = problem
+            batch[0].done.set()
+            return
+        start = 0
+        for question in batch:
+            end = start + len(question.candidates)
+            question.answer = Scores(scores.embeddings[start:end], scores.folds[start:end])
+            question.done.set()
+            start = end
