@@ -15,6 +15,8 @@ PROTO_VENV := .venv-proto
 STUBS := client/headstart/v1
 BUF := npx --yes --package @bufbuild/buf@1.75.0 buf
 PYTEST_OPTIONS ?=
+# The folder of downloaded benchmark tables that no wheel has: make bench-prediction DATA=...
+DATA ?=
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +83,7 @@ buf: ## lint the contract, and compare it with the last release of main (needs n
 	$(BUF) breaking proto --against ".git#ref=$$against,subdir=proto"
 
 bench-prediction: install ## how well the predictor ranks architectures it has not seen
-	$(BIN)/python -m benchmarks.prediction
+	$(BIN)/python -m benchmarks.prediction $(if $(DATA),--data $(DATA))
 
 bench-similarity: install ## whether results tell which tasks are alike
 	$(BIN)/python -m benchmarks.knowledge_base.task_similarity

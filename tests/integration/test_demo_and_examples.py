@@ -83,13 +83,20 @@ def test_prediction_benchmark_prints_and_writes_its_figures(address: str, tmp_pa
         *("--results", str(results), "--image", str(image)),
     )
     assert done.returncode == 0, done.stderr
-    assert "Kendall tau" in done.stdout and "90 % interval covers" in done.stdout
+    assert "Kendall tau" in done.stdout
+    assert "--data" in done.stdout
     figures = json.loads(results.read_text())
-    assert figures["labels"] == 120 and figures["held_out"] == 2_000
-    assert figures["figures"]["rankings"]["headstart"]["tau"]["mean"] > 0.4
-    assert 0.0 < figures["figures"]["coverage"]["mean"] <= 1.0
+    (measured,) = figures["parts"]["labels"]
+    assert measured["labels"] == 120
+    assert measured["rankings"]["headstart"]["tau"]["mean"] > 0.6
+    assert (
+        measured["rankings"]["headstart"]["tau"]["mean"] > measured["rankings"]["extra trees, one-hot"]["tau"]["mean"]
+    )
+    assert 0.7 < measured["figures"]["coverage"]["mean"] <= 1.0
+    assert measured["calibration"]["0.5"] < measured["calibration"]["0.95"]
     assert figures["machine"]["cores"] >= 1 and figures["commit"]
     assert image.read_bytes().startswith(PNG)
+    assert image.with_name("prediction_calibration.png").read_bytes().startswith(PNG)
 
 
 @pytest.mark.timeout(180)

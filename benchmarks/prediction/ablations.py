@@ -1,0 +1,115 @@
+"""What every part of the predictor adds: the same labels with one part taken away, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.prediction.asking import LEVEL, Labelled
+from benchmarks.prediction.parts import Measured, Say, everything, split
+from benchmarks.prediction.ranking import Vector, coverage
+from benchmarks.tables import Table
+from headstart.spaces import OpRole, SearchSpace, canonicalize
+from headstart_server.knowledge.fingerprints import Fingerprints
+from headstart_server.knowledge.observations import observations_of
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.adaptation import (
+    GAUSSIAN_PROCESS,
+    GRAPH_NETWORK,
+    K_NEAREST,
+    MEMBERS,
+    TREE_ENSEMBLE,
+    AdaptedPredictor,
+    Asked,
+    Known,
+)
+from headstart_server.prediction.graph_kernels import load_kernels
+from headstart_server.prediction.graph_model import GraphModel
+from headstart_server.prediction.labels import TaskLabels, labels_of, most_telling
+from headstart_server.prediction.repeats import NO_REPEATS
+from headstart_server.prediction.training import TrainingOptions, train_model
+
+WHOLE = "everything"
+_TASK = Task("target", "", "accuracy", True, {}, {}, "epoch", 0.0)
+_OPTIONS = TrainingOptions(threads=1)
+
+
+def ablations(table: Table, counts: Sequence[int], seeds: int, held_out: int | None, say: Say) -> Iterator[Measured]:
+    """By number of labels, a ranking for every part that is left out."""
+    rows = everything(table)
+    for labels in counts:
+        measured = Measured("CIFAR-10, one part left out", labels)
+        for seed in range(seeds):
+            say(f"{labels} labels, one part left out, seed {seed}")
+            known, unknown = split(len(rows.candidates), labels, held_out, f"ablation/{seed}")
+            recorded, asked = rows.rows(known), rows.rows(unknown)
+            whole = _Trained(table.space, recorded, asked, _OPTIONS)
+            told = {
+                WHOLE: whole.predict(),
+                "without graph network": whole.predict(without=GRAPH_NETWORK),
+                "without tree ensemble": whole.predict(without=TREE_ENSEMBLE),
+                "without Gaussian process": whole.predict(without=GAUSSIAN_PROCESS),
+                "without k nearest": whole.predict(without=K_NEAREST),
+                "without noise of repeats": whole.predict(repeats=False),
+                "without pre-training": _Trained(
+                    table.space, recorded, asked, replace(_OPTIONS, pretraining_steps=0)
+                ).predict(),
+                "without pruning": _Trained(_unpruned(table.space), recorded, asked, _OPTIONS).predict(),
+            }
+            for name, (means, lower, upper) in told.items():
+                measured.add(name, asked.values, means)
+                if name == WHOLE:
+                    measured.note(coverage=coverage(asked.values, lower, upper))
+        yield measured
+
+
+def _unpruned(space: SearchSpace) -> SearchSpace:
+    """The same space, in which dead and identical operations are operations like others."""
+    ends = {op: role for op, role in space.op_roles.items() if role in (OpRole.INPUT, OpRole.OUTPUT)}
+    return replace(space, op_roles=ends)
+
+
+class _Trained:
+    """A model trained as the worker does, ready to be adapted as the server does."""
+
+    def __init__(self, space: SearchSpace, recorded: Labelled, asked: Labelled, options: TrainingOptions) -> None:
+        known, unknown = (
+            [canonicalize(space, candidate) for candidate in labelled.candidates] for labelled in (recorded, asked)
+        )
+        architectures = {each.fingerprint: each for each in known}
+        fingerprints = [each.fingerprint for each in known]
+        observed = observations_of(_TASK, space.search_space_id, Fingerprints(), fingerprints, recorded.values)
+        labels = labels_of(observed)
+        kernels = load_kernels()
+        artefact = train_model(space, [TaskLabels(_TASK, labels)], architectures, kernels, options)
+        assert artefact is not None
+        self._model = GraphModel.from_bytes(artefact.content, kernels)
+        self._labels = most_telling(labels, True)
+        distinct = {each.fingerprint: each for each in unknown}
+        row_of = {fingerprint: row for row, fingerprint in enumerate(distinct)}
+        self._rows = np.array([row_of[each.fingerprint] for each in unknown])
+        own = [architectures[fingerprint] for fingerprint in self._labels.fingerprints]
+        others = list(distinct.values())
+        self._own_scores = self._model.score(own).unseen(own, self._model.seen)
+        self._scores = self._model.score(others).unseen(others, self._model.seen)
+        self._own_features = self._model.features.vectors(own)
+        self._features = self._model.features.vectors(others)
+        place = {fingerprint: at for at, fingerprint in enumerate(self._labels.fingerprints)}
+        self._places = np.array([place.get(each.fingerprint, -1) for each in others])
+
+    def predict(self, without: str = "", repeats: bool = True) -> tuple[Vector, Vector, Vector]:
+        predictor = AdaptedPredictor(
+            Known(
+                self._own_features,
+                self._labels.values,
+                True,
+                self._own_scores,
+                len(self._model.tree_tasks),
+                repeats=self._labels.repeats if repeats else NO_REPEATS,
+            ),
+            members=[member for member in MEMBERS if member != without],
+        )
+        told = predictor.predict(Asked(self._features, self._scores, places=self._places), LEVEL)
+        return told.means[self._rows], told.lower[self._rows], told.upper[self._rows]
