@@ -32,6 +32,7 @@ from headstart_server.knowledge.architectures import Architecture, ArchitectureC
 from headstart_server.knowledge.lens import Lens, LensCache
 from headstart_server.knowledge.observations import ObservationCache, Observations
 from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.knowledge.recorded_curves import CurveCache, RecordedCurve
 from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
 from headstart_server.knowledge.vector_search import VectorSearch
 from headstart_server.runtime.jobs import Job, enqueue
@@ -60,6 +61,7 @@ class KnowledgeService:
         self._index = index
         self.vectors = VectorSearch(engine, index)
         self._observations = ObservationCache()
+        self._curves = CurveCache()
         self._lenses = LensCache()
         self._architectures = ArchitectureCache()
         self._spaces: dict[tuple[str, str], SearchSpace] = {}
@@ -199,6 +201,11 @@ class KnowledgeService:
         """Every task with at least one experiment in the space, by task id."""
         with self._reading(connection) as reading:
             return self._observations.of_space(reading, namespace, search_space_id)
+
+    def curves(self, namespace: str, observed: Sequence[Observations]) -> list[tuple[RecordedCurve, ...]]:
+        """The learning curves that were recorded among each of these observations, the newest last."""
+        with self._engine.connect() as connection:
+            return [self._curves.of(connection, namespace, observations) for observations in observed]
 
     def compared(
         self, namespace: str, task_id: str, search_space_id: str

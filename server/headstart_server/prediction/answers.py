@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headstart.spaces import Candidate, CanonicalCandidate
@@ -61,14 +61,14 @@ class Answer:
     degraded: bool
 
 
-def left_aside(queries: Sequence[Query]) -> str:
-    """What the queries brought that the predictions do not use, in words to follow the basis."""
-    aside = ""
-    if any(query.learning_curve for query in queries):
-        aside += "; partial learning curves are not used yet"
-    if any(query.fidelity is not None for query in queries):
-        aside += "; predicted for a full training, other fidelities are not predicted yet"
-    return aside
+def left_aside(queries: Sequence[Query], told: Collection[int]) -> str:
+    """What the queries brought that the predictions do not use, in words to follow the basis.
+
+    ``told`` are the places of queries that were answered for the fidelity they asked for.
+    """
+    if any(query.fidelity is not None and place not in told for place, query in enumerate(queries)):
+        return "; predicted for a full training: other fidelities are told only of candidates with a learning curve"
+    return ""
 
 
 def predictions_of(estimates: Estimates) -> list[Prediction]:

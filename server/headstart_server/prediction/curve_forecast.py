@@ -2,21 +2,22 @@
 
 For each cut (how far a curve was seen) the full curves of the history are cut at the same place and predicted without
 themselves. Members: "last_value", the laws "pow4" and "mmf4", and what is learned from the history, "curve_prior" and
-"similar_curves". The weights are those of the least absolute error on the history; intervals are quantiles among similar
-curves, widened or narrowed until they cover the history (conformalized quantile regression: Romano et al., NeurIPS 2019).
-Without enough full curves the laws and the last value answer alone, on a wide interval.
+"similar_curves". The weights are those of the least absolute error on the history; intervals are quantiles among
+similar curves, widened or narrowed until they cover the history (conformalized quantile regression: Romano et al.,
+NeurIPS 2019). Without enough full curves the laws and the last value answer alone, on a wide interval.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri, stdtr
 
-from headstart_server.prediction.curve_grid import Clip, Curve, features, part_ahead, places_ahead, seen_part
+from headstart_server.prediction.curve_grid import Clip, Curve, features, part_ahead, places_ahead, seen_part, spread
 from headstart_server.prediction.curve_prior import (
     CURVE_PRIOR,
     SIMILAR_CURVES,
@@ -33,20 +34,24 @@ LEAST_HISTORY = 10
 
 _REFERENCE_LEVEL = 0.9
 _REFERENCE_DEVIATIONS = float(ndtri(0.5 + _REFERENCE_LEVEL / 2))
+# A run has diverged where it ends so many spreads of the final results above its start.
+_RUIN = 0.25
+_TAIL_FREEDOM = 4.0
 _STEPS = 300
 _RATE = 0.5
 # Without history the members' disagreement is all that tells the error: taken so many times.
 _CAUTION = 3.0
-# Cuts nearer to each other than this ratio share a model where a call has many.
-_SHARED_RATIO = 1.05
-_MOST_CUTS = 8
+# A call with more cuts than this has those share a model that are near to each other, and so many models are kept.
+_MOST_CUTS = 12
+_KEPT_CUTS = 16
+_KEPT_LEVELS = 8
 
 
 @dataclass(frozen=True)
 class CurveForecasts:
     """Of m curves, in the task's unit. ``below`` and ``above`` are standard deviations to either side of ``finals``.
 
-    ``diverges`` [m] is the chance to fail or to end beyond every sound result, None without history. ``members`` are
+    ``diverges`` [m] is the chance to end worse than runs begin, None without history. ``members`` are
     names, ``told`` [members, m] what they say and ``weights`` [members, m]. ``places`` and ``paths`` [m, AHEAD]: the
     expected curve.
     """
@@ -65,14 +70,20 @@ class CurveForecasts:
     history: int
 
     def beats(self, value: float | Numbers, maximize: bool) -> Numbers:
-        """Chance [m] that the final result is better than a value, by a normal distribution of two halves."""
+        """Chance [m] that the final result is better than a value: Student's t, wider to one side than to the other.
+
+        Its tails are heavy, since errors of forecasts are.
+        """
         gap = self.finals - value if maximize else value - self.finals
         side = np.where((gap > 0) == maximize, self.below, self.above)
-        return np.asarray(ndtr(gap / np.maximum(side, 1e-12)))
+        return np.asarray(stdtr(_TAIL_FREEDOM, gap / np.maximum(side, 1e-12)))
 
 
 class CurveForecaster:
-    """From the full curves of a history; keeps what it has fitted for each cut. ``horizon`` is the full training."""
+    """From the full curves of a history, for a full training of ``horizon``; keeps what it fits for each cut.
+
+    ``without`` leaves members out, for ablations. Thread-safe.
+    """
 
     def __init__(self, history: Sequence[Curve], maximize: bool, horizon: float, without: Sequence[str] = ()) -> None:
         self._sign = -1.0 if maximize else 1.0
@@ -81,6 +92,7 @@ class CurveForecaster:
         self._horizon = horizon
         self._without = frozenset(without)
         self._cuts: dict[float, _Learned | None] = {}
+        self._lock = threading.Lock()
 
     def forecast(self, curves: Sequence[Curve], level: float = _REFERENCE_LEVEL) -> CurveForecasts:
         """Raises ValueError for a curve without points."""
@@ -91,7 +103,7 @@ class CurveForecaster:
         told: dict[int, _Row] = {}
         for cut in np.unique(groups):
             rows = np.flatnonzero(groups == cut)
-            asked = seen_part([curves[row] for row in rows], cuts[rows].tolist(), self._sign, self._clip)
+            asked = seen_part([curves[row] for row in rows.tolist()], cuts[rows].tolist(), self._sign, self._clip)
             for row, answer in zip(rows, self._rows(float(cut), asked, level), strict=True):
                 told[int(row)] = answer
         return self._assembled([told[row] for row in range(len(curves))], cuts)
@@ -103,15 +115,20 @@ class CurveForecaster:
         return learned.rows(asked, level)
 
     def _at(self, cut: float) -> _Learned | None:
-        if cut not in self._cuts:
+        with self._lock:
+            known = cut in self._cuts
+            made = self._cuts.get(cut)
+        if not known:
             usable = [
                 curve for curve in self._history if curve.fidelities[0] <= cut and curve.last >= min(cut, self._horizon)
             ]
-            made = None
             if len(usable) >= LEAST_HISTORY:
                 made = _Learned(usable, cut, self._horizon, self._sign, self._clip, self._without)
-            self._cuts[cut] = made
-        return self._cuts[cut]
+            with self._lock:
+                self._cuts[cut] = made
+                if len(self._cuts) > _KEPT_CUTS:
+                    del self._cuts[next(iter(self._cuts))]
+        return made
 
     def _assembled(self, rows: list[_Row], cuts: Numbers) -> CurveForecasts:
         finals, good, bad = (np.array([getattr(row, name) for row in rows]) for name in ("final", "good", "bad"))
@@ -166,8 +183,7 @@ class _Learned:
         seen = seen_part(curves, [cut] * len(curves), sign, clip)
         ahead = part_ahead(curves, places_ahead(cut, horizon), sign, clip)
         finals = ahead[:, -1]
-        tenth, last_tenth = np.quantile(finals, (0.1, 0.9))
-        self._unit = max(float(last_tenth - tenth), 1e-3 * abs(float(np.median(finals))), 1e-12)
+        self._unit = spread(finals)
         self._cut, self._horizon, self._clip = cut, horizon, clip
         self._size = len(curves)
         self._changes = (ahead - seen[:, -1:]) / self._unit
@@ -175,7 +191,7 @@ class _Learned:
         known = self._features(seen)
         self._prior = GaussianPrior(known, self._changes)
         self._similar = SimilarCurves(known, self._changes[:, -1])
-        self._ruined = _ruined(finals)
+        self._ruined = _ruined(seen, finals, self._unit)
         alike = self._similar.unseen()
         told = self._members(seen, alike, self._prior.unseen())
         self.names = tuple(name for name in told if name not in without)
@@ -186,8 +202,8 @@ class _Learned:
         self.weights = least_error_weights(by_member, truth, 1 / quiet)
         mean = self.weights @ by_member
         self._floor = 0.1 * float(np.median(np.abs(truth - mean))) + 1e-9
-        self._kept = (alike, mean, by_member)
-        self._margins: dict[float, float] = {}
+        self._own = (mean, by_member)
+        self._margins = {_REFERENCE_LEVEL: self._margin(alike, _REFERENCE_LEVEL)}
 
     def _features(self, seen: Numbers) -> Numbers:
         return features(seen - self._centre, self._unit)
@@ -208,21 +224,24 @@ class _Learned:
         """Distances [n] from the mean to the ends of an interval that is not calibrated yet."""
         tail = (1 - level) / 2
         low, high = weighted_quantiles(alike, self._changes[:, -1], (tail, 1 - tail))
-        apart = 0.5 * np.sqrt(self.weights @ np.square(by_member - mean))
+        apart = 0.5 * by_member.std(axis=0)
         return np.maximum(mean - low, 0) + apart + self._floor, np.maximum(high - mean, 0) + apart + self._floor
 
-    def _margin(self, level: float) -> float:
+    def _margin(self, alike: Numbers, level: float) -> float:
         """By how much both ends must be stretched so that ``level`` of the history lies within."""
-        if level not in self._margins:
-            alike, mean, by_member = self._kept
-            low, high = self._ends(alike, mean, by_member, level)
-            error = self._changes[:, -1] - mean
-            stretched = np.where(error < 0, -error / low, error / high)
-            rank = min(1.0, level * (len(error) + 1) / len(error))
-            self._margins[level] = max(float(np.quantile(stretched, rank)), 1e-3)
-        return self._margins[level]
+        mean, by_member = self._own
+        low, high = self._ends(alike, mean, by_member, level)
+        error = self._changes[:, -1] - mean
+        stretched = np.where(error < 0, -error / low, error / high)
+        rank = min(1.0, level * (len(error) + 1) / len(error))
+        return max(float(np.quantile(stretched, rank)), 1e-3)
 
     def rows(self, asked: Numbers, level: float) -> list[_Row]:
+        if level not in self._margins:
+            if len(self._margins) > _KEPT_LEVELS:
+                self._margins = {_REFERENCE_LEVEL: self._margins[_REFERENCE_LEVEL]}
+            self._margins = {**self._margins, level: self._margin(self._similar.unseen(), level)}
+        margins = self._margins
         known = self._features(asked)
         alike = self._similar.weights(known)
         told = self._members(asked, alike, self._prior.predict(known))
@@ -230,9 +249,9 @@ class _Learned:
         by_member = paths[:, :, -1]
         mean = self.weights @ by_member
         path = np.tensordot(self.weights, paths, axes=1)
-        good, bad = (self._margin(level) * end for end in self._ends(alike, mean, by_member, level))
+        good, bad = (margins[level] * end for end in self._ends(alike, mean, by_member, level))
         usual = self._ends(alike, mean, by_member, _REFERENCE_LEVEL)
-        spread_good, spread_bad = (self._margin(_REFERENCE_LEVEL) * end / _REFERENCE_DEVIATIONS for end in usual)
+        spread_good, spread_bad = (margins[_REFERENCE_LEVEL] * end / _REFERENCE_DEVIATIONS for end in usual)
         chances = alike @ self._ruined.astype(np.float64)
         last, unit = asked[:, -1], self._unit
         return [
@@ -257,7 +276,7 @@ class _Learned:
 def least_error_weights(told: Numbers, truth: Numbers, importance: Numbers) -> Numbers:
     """Weights [members], at least 0 with sum 1, of the least mean absolute error of told [members, n].
 
-    Half of what an error counts is the same for all, half goes by ``importance`` [n]: a loud curve must not decide alone.
+    Half of what an error counts is the same for all, half goes by ``importance`` [n]: loud curves do not decide alone.
 
     Exponentiated gradient (Kivinen and Warmuth, 1997), starting from equal weights; the average of the steps.
     """
@@ -275,22 +294,22 @@ def least_error_weights(told: Numbers, truth: Numbers, importance: Numbers) -> N
     return np.asarray(total / total.sum())
 
 
-def _ruined(finals: Numbers) -> NDArray[np.bool_]:
-    """Which end far beyond the sound ones: more than three times their spread above the median."""
-    middle, high = np.quantile(finals, (0.5, 0.75))
-    low = float(np.quantile(finals, 0.05))
-    return np.asarray(finals > middle + 3 * max(float(high - middle), float(middle - low), 1e-12))
+def _ruined(seen: Numbers, finals: Numbers, unit: float) -> NDArray[np.bool_]:
+    """Which end clearly worse than they and most others began."""
+    starts = np.maximum(seen[:, 0], np.median(seen[:, 0]))
+    return np.asarray(finals > starts + _RUIN * unit)
 
 
 def _shared_cuts(cuts: Numbers) -> Numbers:
     """The cut whose model serves each curve: its own, or where a call has many cuts the least of those nearby."""
-    if len(np.unique(cuts)) <= _MOST_CUTS:
-        return cuts
-    shared, at = np.array(cuts), -np.inf
-    for row in np.argsort(cuts):
-        if not 0 < cuts[row] <= _SHARED_RATIO * at:
-            at = cuts[row]
-        shared[row] = at
+    shared, apart = np.array(cuts), 1.05
+    while len(np.unique(shared)) > _MOST_CUTS:
+        at = -np.inf
+        for row in np.argsort(cuts):
+            if not 0 < cuts[row] <= apart * at:
+                at = cuts[row]
+            shared[row] = at
+        apart = apart**2
     return shared
 
 
@@ -303,17 +322,17 @@ def _without_history(seen: Numbers, cut: float, horizon: float, level: float) ->
     laws = {law: np.clip(told, (last - fallen)[:, None], (last + fallen)[:, None]) for law, told in laws.items()}
     shares = {LAST_VALUE: 0.5, POW4: 0.25, MMF4: 0.25}
     paths = {LAST_VALUE: np.repeat(last[:, None], len(places), axis=1), **laws}
-    path = sum(shares[name] * told for name, told in paths.items())
+    path = np.sum([shares[name] * told for name, told in paths.items()], axis=0)
     mean = path[:, -1]
     apart = np.max([np.abs(told[:, -1] - last) for told in laws.values()], axis=0)
     tail = np.ptp(seen[:, -seen.shape[1] // 4 :], axis=1)
-    spread = _CAUTION * (apart + tail + 0.05 * fallen) + 1e-3 * np.abs(last) + 1e-12
-    half = spread * float(ndtri(0.5 + level / 2))
+    unsure = _CAUTION * (apart + tail + 0.05 * fallen) + 1e-3 * np.abs(last) + 1e-12
+    half = unsure * float(ndtri(0.5 + level / 2))
     return [
         _Row(
             final=float(mean[i]),
-            good=float(spread[i]),
-            bad=float(spread[i]),
+            good=float(unsure[i]),
+            bad=float(unsure[i]),
             best=float(mean[i] - half[i]),
             worst=float(mean[i] + half[i]),
             diverges=None,

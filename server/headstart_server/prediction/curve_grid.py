@@ -1,7 +1,7 @@
 """Curves of any fidelities on common places: the part seen so far, and what is still to come.
 
-Everything here is oriented so that lower is better, whatever the metric: a rising metric is the mirror of a falling one.
-Fidelities are relative to the cut (the last fidelity seen), so that curves cut nearby share one model.
+Everything here is oriented so that lower is better, whatever the metric: a rising metric is the mirror of a falling
+one. Fidelities are relative to the cut (the last fidelity seen), so that curves cut nearby share one model.
 """
 
 from __future__ import annotations
@@ -54,12 +54,17 @@ class Clip:
         finite = finals[np.isfinite(finals)]
         if len(finite) < 2:
             return Clip(-1e30, 1e30)
-        tenth, middle, last_tenth = np.quantile(finite, (0.1, 0.5, 0.9))
-        reach = _SPREADS * max(float(last_tenth - tenth), 1e-3 * abs(float(middle)), 1e-12)
-        return Clip(float(middle - reach), float(middle + reach))
+        middle, reach = float(np.median(finite)), _SPREADS * spread(finite)
+        return Clip(middle - reach, middle + reach)
 
     def __call__(self, values: Numbers) -> Numbers:
         return np.clip(np.where(np.isfinite(values), values, self.upper), self.lower, self.upper)
+
+
+def spread(finals: Numbers) -> float:
+    """Of oriented final values: of most of them, or as far as the best is from the middle where most are alike."""
+    tenth, middle, last_tenth = np.quantile(finals, (0.1, 0.5, 0.9))
+    return max(float(last_tenth - tenth), float(middle - finals.min()), 1e-3 * abs(float(middle)), 1e-12)
 
 
 def seen_part(curves: Sequence[Curve], cuts: Sequence[float], sign: float, clip: Clip) -> Numbers:
@@ -89,7 +94,7 @@ def places_ahead(cut: float, horizon: float) -> Numbers:
 def features(seen: Numbers, unit: float) -> Numbers:
     """What a curve [n, SEEN] looks like near its end, float [n, d]: level, falls, slope, noise, distance to its best.
 
-    In units, and on a scale that is linear near zero and logarithmic far out, so that no steep start outweighs the rest.
+    In units, on a scale that is linear near zero and logarithmic far out, so that no steep start outweighs the rest.
     """
     last = seen[:, -1]
     third = seen[:, -max(SEEN // 3, 3) :]

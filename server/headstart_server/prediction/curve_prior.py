@@ -1,11 +1,11 @@
-"""What the history's own curves say of the rest of another: two members, both learned from full curves cut at one place.
+"""What the history's own curves say of the rest of another: two members, learned from full curves cut at one place.
 
-"curve_prior" takes what is seen and what is to come as jointly Gaussian, with the mean and a covariance of low rank from
-the history, and conditions on what is seen (probabilistic principal components: Tipping and Bishop, 1999). "similar_curves"
-grows a forest over features of the part seen, and takes the weighted median of what came after in curves that share
-leaves (quantile regression forests: Meinshausen, JMLR 2006); the weights also tell the chance that the run diverges. Both
-predict the change from the last value, not the value. Trees did not see every curve, so the history itself is predicted by
-those that did not: errors on it are those on unseen curves.
+"curve_prior" takes what is seen and what is to come as jointly Gaussian, with the mean and a covariance of low rank
+from the history, and conditions on what is seen (probabilistic principal components: Tipping and Bishop, 1999).
+"similar_curves" grows a forest over features of the part seen, and takes the weighted median of what came after in
+curves that share leaves (quantile regression forests: Meinshausen, JMLR 2006); the weights also tell the chance that
+the run diverges. Both predict the change from the last value, not the value. Trees did not see every curve, so the
+history itself is predicted by those that did not: errors on it are those on unseen curves.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class GaussianPrior:
         return np.clip(told, *self._range)
 
 
-class _condition:  # noqa: N801
+class _condition:
     """Mean of the changes given features, under a Gaussian of low rank."""
 
     def __init__(self, known: Numbers, changes: Numbers) -> None:

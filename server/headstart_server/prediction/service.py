@@ -2,7 +2,8 @@
 
 It decides what an answer may rest on. With a model and a few results of the task: the model, adapted to them. With
 results but no model: the nearest of them. With next to no results: tasks that measure the same in the same unit, on an
-interval as wide as they disagree. With nothing at all it refuses; a number is never made up.
+interval as wide as they disagree. A candidate's own partial curve joins whatever there is. With nothing at all it
+refuses; a number is never made up.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from headstart_server.prediction.registry import ModelVersion, load_artefact, ne
 from headstart_server.prediction.scorer import LocalScorer, Scorer, open_scorer
 from headstart_server.prediction.source_prediction import SourceNeighbours, from_heads, from_neighbours
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
+from headstart_server.prediction.task_curves import TaskCurves
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.prediction.training import TaskLabels, TrainingOptions, train_model
 from headstart_server.runtime.database import run_transaction
@@ -107,6 +109,7 @@ class PredictionService:
         self._scorer = scorer
         self._settings = settings
         self._predictors = TaskPredictors()
+        self._curves = TaskCurves(knowledge)
         self._lock = threading.Lock()
         self._features: dict[tuple[str, str], StructuralFeatures] = {}
         self._newest: dict[tuple[str, str], tuple[float, ModelVersion | None]] = {}
@@ -129,7 +132,9 @@ class PredictionService:
     def predict(
         self, namespace: str, task_id: str, search_space_id: str, queries: Sequence[Query], interval_level: float
     ) -> Answer:
-        """Raises NotFound for an unknown task or space, FailedPrecondition where nothing is known to rest on."""
+        """Raises NotFound for an unknown task or space, InvalidInput for a curve beyond the full training,
+        FailedPrecondition where nothing is known to rest on.
+        """
         observations = self._knowledge.observations(namespace, task_id, search_space_id)
         return self.predict_from(namespace, observations, queries, interval_level)
 
@@ -139,6 +144,7 @@ class PredictionService:
         """For the task of these observations. Raises FailedPrecondition where nothing is known to rest on."""
         search_space_id = observations.search_space_id
         candidates = [query.canonical for query in queries]
+        curves = self._curves.told(namespace, observations, queries, interval_level, _incumbent(observations))
         version = self._serving(namespace, search_space_id)
         degraded = False
         told: _Told | None = None
@@ -148,10 +154,16 @@ class PredictionService:
             except (Unavailable, NotFound) as error:
                 _log.warning("predicting without model %s: %s", version.name, error)
                 degraded = True
+        aside = curves.basis + left_aside(queries, curves.others)
         if told is None:
-            told = self._from_records(namespace, observations, candidates, interval_level, degraded)
-        basis = told.basis + left_aside(queries)
-        return Answer(predictions_of(told.estimates), told.model_version, basis, degraded)
+            try:
+                told = self._from_records(namespace, observations, candidates, interval_level, degraded)
+            except FailedPrecondition:
+                if not curves.covers(len(queries)):
+                    raise
+                return Answer(curves.predictions(None, len(queries)), "", f"no model or results{aside}", degraded)
+        predictions = curves.predictions(predictions_of(told.estimates), len(queries))
+        return Answer(predictions, told.model_version, told.basis + aside, degraded)
 
     def source_scores(
         self, namespace: str, search_space_id: str, fingerprints: Sequence[str], recorded: Recorded

@@ -270,16 +270,6 @@ def test_model_host_out_of_reach_degrades_to_the_nearest(room: Room) -> None:
     assert agreement(answer, pairs[110:]) > 0.4
 
 
-def test_learning_curves_are_named_as_not_used(room: Room) -> None:
-    pairs = toy_candidates(30)
-    room.task("target")
-    room.record("target", pairs[:20], values_of(pairs[:20]))
-    queries = [Query(*pairs[25], learning_curve=((1.0, 50.0),))]
-    answer = room.prediction.predict("default", "target", SPACE_ID, queries, 0.9)
-    assert "curves are not used yet" in answer.basis
-    assert answer.predictions[0].forecast is None
-
-
 def test_versions_count_up_and_old_ones_are_removed(room: Room) -> None:
     pairs = toy_candidates(101)
     room.task("target")
