@@ -44,13 +44,22 @@ def from_curve_alone(told: CurveEstimate, incumbent: float | None, maximize: boo
     )
 
 
-def joined(prior: Prediction, told: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
+def joined(
+    prior: Prediction, told: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
+) -> Prediction:
     """The two weighted by their precision (inverse squared deviations, which come from errors on unseen results).
 
-    Where they disagree, the deviation grows by the variance between them, as that of a mixture does.
+    ``spread`` is the standard deviation of the results that the forecast has learned from. Of the prediction only that
+    counts which narrows it: what both know from the same results must not count twice. Where the two disagree, the
+    deviation grows by the variance between them, as that of a mixture does.
     """
     deviation = max(told.deviation, 1e-12)
-    share = prior.standard_deviation**2 / (prior.standard_deviation**2 + deviation**2)
+    # The narrower side: a chance to diverge on the other makes the middle no less certain.
+    precision = 1 / max(min(told.below, told.above), 1e-12) ** 2
+    of_prior = 1 / max(prior.standard_deviation, 1e-12) ** 2
+    if spread is not None:
+        of_prior = max(of_prior - 1 / max(spread, 1e-12) ** 2, 0.0)
+    share = precision / (precision + of_prior)
     mean = prior.mean + share * (told.mean - prior.mean)
     variance = share * deviation**2 + share * (1 - share) * (told.mean - prior.mean) ** 2
     change = float(np.sqrt(variance)) / deviation

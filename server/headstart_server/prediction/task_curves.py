@@ -45,6 +45,7 @@ class CurvesTold:
     incumbent: float | None
     maximize: bool
     basis: str
+    spread: float | None = None
 
     def covers(self, count: int) -> bool:
         return len(self.estimates) == count
@@ -63,7 +64,7 @@ class CurvesTold:
             elif priors is None:
                 found.append(from_curve_alone(told, self.incumbent, self.maximize))
             else:
-                found.append(joined(priors[place], told, self.incumbent, self.maximize))
+                found.append(joined(priors[place], told, self.spread, self.incumbent, self.maximize))
         return found
 
 
@@ -250,6 +251,15 @@ def _violations(queries: Sequence[Query], max_fidelity: float) -> Iterator[Viola
                 field = f"queries[{place}].learning_curve[{index}].fidelity"
                 yield Violation(field, f"must not exceed the full training of the task, {max_fidelity:g}")
                 break
+
+
+def _spread(history: Sequence[Curve]) -> float | None:
+    """Robust standard deviation of the results of full trainings; None without enough of them."""
+    finals = [curve.final for curve in history if curve.final is not None and np.isfinite(curve.final)]
+    if len(finals) < LEAST_HISTORY:
+        return None
+    low, high = np.quantile(finals, (0.16, 0.84))
+    return float(high - low) / 2
 
 
 def _basis(count: int, own: int, history: int) -> str:
