@@ -59,6 +59,9 @@ def joined(
     of_prior = 1 / max(prior.standard_deviation, 1e-12) ** 2
     if spread is not None:
         of_prior = max(of_prior - 1 / max(spread, 1e-12) ** 2, 0.0)
+    # A run far from what was predicted is the surprise that it is: the prediction then counts as Student's t has it.
+    surprise = (told.mean - prior.mean) ** 2 / max(prior.standard_deviation, 1e-12) ** 2
+    of_prior *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
     share = precision / (precision + of_prior)
     mean = prior.mean + share * (told.mean - prior.mean)
     variance = share * deviation**2 + share * (1 - share) * (told.mean - prior.mean) ** 2

@@ -121,9 +121,8 @@ class TaskCurves:
             estimates.update(zip(places, _estimates(forecasts, advice), strict=True))
             if horizon < full:
                 others.update(places)
-        return CurvesTold(
-            estimates, frozenset(others), incumbent, task.maximize, _basis(len(curves), own, len(history))
-        )
+        basis = _basis(len(curves), own, len(history))
+        return CurvesTold(estimates, frozenset(others), incumbent, task.maximize, basis, _spread(history))
 
     def _history(
         self, namespace: str, observations: Observations, recorded: Sequence[RecordedCurve]
