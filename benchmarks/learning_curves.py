@@ -10,7 +10,7 @@ asked through the public API, but for the ablations, which leave members out of 
 The forecaster was made on other splits (seeds 100 to 109, and 0 and 1 with 100 held out for the way in which it joins
 other predictions), on the training losses of TaskSet for stopping, and on 100 runs of its first task.
 
-python -m benchmarks.learning_curves --data DIR [--quick] [--address HOST:PORT]
+    python -m benchmarks.learning_curves --data DIR [--quick] [--address HOST:PORT]
 
 writes benchmarks/results/learning_curves.json and docs/img/learning_curves*.png.
 """
