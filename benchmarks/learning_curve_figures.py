@@ -80,7 +80,7 @@ def summary(found: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-_KINDS = ("mean", "median", "mean_of_sound")
+_KINDS = ("mean", "median", "mean_of_sound", "mean_held_at_guessing")
 
 
 def _known(values: Sequence[float | None]) -> Spread | None:
@@ -107,14 +107,17 @@ def print_tables(console: Console, told: Mapping[str, Any]) -> None:
         if name not in told:
             continue
         shares = told[name]["by_share"]
-        grid = Grid(title=f"{title}: mean / median absolute error of the final loss (mean of sound runs)")
+        grid = Grid(title=f"{title}: mean / median absolute error of the final loss (mean, all held at guessing)")
         for heading in ("", *(f"first {float(share):.0%}" for share in shares)):
             grid.add_column(heading, justify="left" if not heading else "right")
         for method in next(iter(shares.values()))["methods"]:
             rows = [shares[share]["methods"][method] for share in shares]
             grid.add_row(
                 method,
-                *(f"{r['mean'].mean:.4f} / {r['median'].mean:.4f} ({r['mean_of_sound'].mean:.4f})" for r in rows),
+                *(
+                    f"{r['mean'].mean:.4f} / {r['median'].mean:.4f} ({r['mean_held_at_guessing'].mean:.4f})"
+                    for r in rows
+                ),
             )
         console.print(grid)
         for share, part in shares.items():
@@ -184,7 +187,7 @@ def _draw_true(axis: Any, shown: Mapping[str, Any]) -> None:
         ends += [truth[inside].min(), truth[inside].max()]
         axis.scatter(truth[inside], told[inside], s=6, label=f"first {float(share):.0%}")
     axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color="black", linewidth=0.8, linestyle="--")
-    axis.set(xlabel="final loss", ylabel="predicted", title="one split")
+    axis.set(xlabel="final loss", ylabel="predicted", ylim=(min(ends) - 0.3, max(ends) + 1.5), title="one split")
     axis.legend(fontsize=7)
 
 
@@ -218,7 +221,8 @@ def _draw_stopping(axis: Any, told: Mapping[str, Any]) -> None:
             s=120,
             label=f"{name}: advice",
         )
-    axis.set(
-        xscale="log", xlabel="epochs saved (times)", ylabel="final regret (% of the range)", title="early stopping"
-    )
+    axis.set_xscale("log")
+    axis.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    axis.minorticks_off()
+    axis.set(xlabel="epochs saved (times)", ylabel="final regret (% of the range)", title="early stopping")
     axis.legend(fontsize=7)

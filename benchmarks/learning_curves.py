@@ -164,6 +164,11 @@ def measured(
     }
     sound = truth < table.worst - 1e-6
     result["mean_of_sound"] = {name: float(each[sound].mean()) for name, each in errors.items()}
+    # Where a run that diverged is held decides most of the mean: the same with all held at the loss of guessing.
+    held = {
+        name: np.minimum(values, table.worst / 2) - np.minimum(truth, table.worst / 2) for name, values in told.items()
+    }
+    result["mean_held_at_guessing"] = {name: float(np.abs(each).mean()) for name, each in held.items()}
     reasons = [p.curve_forecast.reason if p.curve_forecast else "" for p in answers]
     running = losses[:, count - 1] < table.worst - 1e-6
     result["divergence_auc"] = figures.area(~sound[running], figures.chances_to_diverge(reasons)[running])

@@ -34,6 +34,8 @@ LEAST_HISTORY = 10
 
 _REFERENCE_LEVEL = 0.9
 _REFERENCE_DEVIATIONS = float(ndtri(0.5 + _REFERENCE_LEVEL / 2))
+# A law is not believed further beyond the best of the history, and the curve itself, than so many spreads.
+_BEYOND_BEST = 0.25
 # A run has diverged where it ends so many spreads of the final results above its start.
 _RUIN = 0.25
 _TAIL_FREEDOM = 4.0
@@ -187,7 +189,7 @@ class _Learned:
         self._cut, self._horizon, self._clip = cut, horizon, clip
         self._size = len(curves)
         self._changes = (ahead - seen[:, -1:]) / self._unit
-        self._centre = float(np.median(finals))
+        self._centre, self._best = float(np.median(finals)), float(finals.min())
         known = self._features(seen)
         self._prior = GaussianPrior(known, self._changes)
         self._similar = SimilarCurves(known, self._changes[:, -1])
@@ -214,7 +216,8 @@ class _Learned:
         places = places_ahead(self._cut, self._horizon) / self._cut if self._cut > 0 else np.ones(prior.shape[1])
         told = {LAST_VALUE: np.zeros_like(prior)}
         for law in (POW4, MMF4):
-            told[law] = (self._clip(extrapolate(law, seen, places)) - last) / self._unit
+            least = np.minimum(last, self._best) - _BEYOND_BEST * self._unit
+            told[law] = (np.maximum(self._clip(extrapolate(law, seen, places)), least) - last) / self._unit
         told[CURVE_PRIOR] = prior
         medians = [weighted_quantiles(alike, column, (0.5,))[0] for column in self._changes.T]
         told[SIMILAR_CURVES] = np.stack(medians, axis=1)
