@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
-	bench-nearest bench-import clean
+	bench-nearest bench-import bench-curves clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -96,6 +96,9 @@ bench-nearest: install ## the nearest of a million architectures (half an hour)
 
 bench-import: install ## how quickly a history comes in
 	$(BIN)/python -m benchmarks.knowledge_base.import_rate
+
+bench-curves: install ## how well learning curves are continued (DATA=folder of the curves; ten minutes)
+	$(BIN)/python -m benchmarks.learning_curves --data $(DATA)
 
 clean: ## remove what can be made again (the data in .headstart stays)
 	rm -rf $(VENV) $(PROTO_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

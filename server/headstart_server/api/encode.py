@@ -11,7 +11,7 @@ from headstart_server.knowledge.search_spaces import StoredSpace
 from headstart_server.knowledge.service import Match
 from headstart_server.knowledge.task_map import TaskCluster
 from headstart_server.prediction.registry import ModelVersion
-from headstart_server.prediction.service import Answer, Prediction
+from headstart_server.prediction.service import Answer, CurveForecast, Prediction
 from headstart_server.strategy.service import Decision
 from headstart_server.warm_start.gate import Gate
 from headstart_server.warm_start.service import Explanation, Suggestion, WarmStart
@@ -184,6 +184,7 @@ def predictions(answer: Answer, level: float) -> meta_pb2.PredictPerformanceResp
                         for member in prediction.members
                     ),
                     out_of_distribution=prediction.out_of_distribution,
+                    curve_forecast=_forecast(prediction.forecast),
                 )
                 for prediction in answer.predictions
             ),
@@ -191,6 +192,15 @@ def predictions(answer: Answer, level: float) -> meta_pb2.PredictPerformanceResp
             basis=answer.basis,
             degraded=answer.degraded,
         )
+    )
+
+
+def _forecast(forecast: CurveForecast | None) -> values.CurveForecast | None:
+    if forecast is None:
+        return None
+    advice = values.StopAdvice.STOP if forecast.stop else values.StopAdvice.CONTINUE
+    return values.CurveForecast(
+        tuple(values.CurvePoint(fidelity, value) for fidelity, value in forecast.curve), advice, forecast.reason
     )
 
 

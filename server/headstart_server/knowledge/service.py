@@ -29,10 +29,10 @@ from headstart_server.knowledge import (
 )
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.architectures import Architecture, ArchitectureCache
-from headstart_server.knowledge.curves import CurveCache, RecordedCurve
 from headstart_server.knowledge.lens import Lens, LensCache
 from headstart_server.knowledge.observations import ObservationCache, Observations
 from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.knowledge.recorded_curves import CurveCache, RecordedCurve
 from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
 from headstart_server.knowledge.vector_search import VectorSearch
 from headstart_server.runtime.jobs import Job, enqueue
@@ -202,10 +202,10 @@ class KnowledgeService:
         with self._reading(connection) as reading:
             return self._observations.of_space(reading, namespace, search_space_id)
 
-    def curves(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...]:
-        """How the newest finished and failed trainings behind these observations went, newest last."""
+    def curves(self, namespace: str, observed: Sequence[Observations]) -> list[tuple[RecordedCurve, ...]]:
+        """The learning curves that were recorded among each of these observations, the newest last."""
         with self._engine.connect() as connection:
-            return self._curves.of(connection, namespace, observations)
+            return [self._curves.of(connection, namespace, observations) for observations in observed]
 
     def compared(
         self, namespace: str, task_id: str, search_space_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headstart.spaces import Candidate, CanonicalCandidate
@@ -61,10 +61,13 @@ class Answer:
     degraded: bool
 
 
-def left_aside(queries: Sequence[Query]) -> str:
-    """What the queries brought that the predictions do not use, in words to follow the basis."""
-    if any(query.fidelity is not None and not query.learning_curve for query in queries):
-        return "; predicted for a full training: other fidelities are only predicted from a learning curve"
+def left_aside(queries: Sequence[Query], told: Collection[int]) -> str:
+    """What the queries brought that the predictions do not use, in words to follow the basis.
+
+    ``told`` are the places of queries that were answered for the fidelity they asked for.
+    """
+    if any(query.fidelity is not None and place not in told for place, query in enumerate(queries)):
+        return "; predicted for a full training: other fidelities are told only of candidates with a learning curve"
     return ""
 
 

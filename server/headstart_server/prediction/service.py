@@ -30,10 +30,8 @@ from headstart_server.prediction.answers import (
     left_aside,
     predictions_of,
 )
-from headstart_server.prediction.curve_forecasts import CurveForecasts
-from headstart_server.prediction.curve_histories import curve_history
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
-from headstart_server.prediction.evidence import Evidence, Told
+from headstart_server.prediction.evidence import Evidence, Told, incumbent
 from headstart_server.prediction.kept_scores import KeptScores, Recorded
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
@@ -43,6 +41,7 @@ from headstart_server.prediction.registry import ModelVersion, newest_version
 from headstart_server.prediction.scorer import HostOrLocal, LocalScorer, Scorer, open_scorer
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
+from headstart_server.prediction.task_curves import TaskCurves
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
@@ -87,7 +86,7 @@ class PredictionService:
         self._models = ServingModels(engine, scorer)
         self._from_model = ModelAnswers(self._evidence, self._models, predictors)
         self._from_records = RecordAnswers(self._evidence, predictors)
-        self._curves = CurveForecasts()
+        self._curves = TaskCurves(knowledge)
         self._kept_scores = KeptScores()
         self._recent = RecentArchitectures()
 
@@ -113,25 +112,21 @@ class PredictionService:
         self, namespace: str, observations: Observations, queries: Sequence[Query], interval_level: float
     ) -> Answer:
         """For the task of these observations. Raises FailedPrecondition where nothing is known to rest on, InvalidInput
-        for a proxy that no experiment of the space has."""
+        for a curve beyond the full training, and for a proxy that no experiment of the space has."""
         self._refuse_unknown_proxies(namespace, observations, queries)
-        told, degraded = self._told(namespace, observations, queries, interval_level)
-        predictions: list[Prediction | None] = [None] * len(queries)
-        if told is not None:
-            predictions[:] = predictions_of(told.estimates)
-        basis = [] if told is None else [told.basis]
-        if any(query.learning_curve for query in queries):
-            history = curve_history(self._knowledge, namespace, observations)
-            predictions = self._curves.joined(history.task, history.curves, queries, predictions, interval_level)
-            basis.append(history.basis)
-        answered = [prediction for prediction in predictions if prediction is not None]
-        made_by = "" if told is None else told.model_version
-        return Answer(answered, made_by, "; ".join(basis) + left_aside(queries), degraded)
+        curves = self._curves.told(namespace, observations, queries, interval_level, incumbent(observations))
+        told, degraded = self._told(namespace, observations, queries, interval_level, curves.covers(len(queries)))
+        predictions = curves.predictions(None if told is None else predictions_of(told.estimates), len(queries))
+        basis, version = ("no model or results", "") if told is None else (told.basis, told.model_version)
+        return Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.others), degraded)
 
     def _told(
-        self, namespace: str, observations: Observations, queries: Sequence[Query], level: float
+        self, namespace: str, observations: Observations, queries: Sequence[Query], level: float, curves_tell: bool
     ) -> tuple[Told | None, bool]:
-        """What model or records say, and whether something was out of reach; None where only curves can tell."""
+        """What model or records say, and whether something was out of reach.
+
+        None where neither can tell but learning curves do; raises FailedPrecondition where they do not.
+        """
         degraded = False
         version = self._models.of(namespace, observations.search_space_id)
         while version is not None:
@@ -151,8 +146,7 @@ class PredictionService:
         try:
             return self._from_records.predict(namespace, observations, queries, level, degraded), degraded
         except FailedPrecondition:
-            # A training that has begun tells of itself.
-            if not all(query.learning_curve for query in queries):
+            if not curves_tell:
                 raise
             return None, degraded
 

@@ -251,7 +251,13 @@ def calls() -> Mapping[str, Callable[[Any, Any], Any]]:
         "PredictPerformance": one(
             lambda _, m: m.PredictPerformance(
                 meta_pb2.PredictPerformanceRequest(
-                    task_id="task-002", search_space_id=space, queries=[meta_pb2.PredictionQuery(candidate=tried)]
+                    task_id="task-002",
+                    search_space_id=space,
+                    queries=[
+                        meta_pb2.PredictionQuery(
+                            candidate=tried, learning_curve=[experiment_pb2.CurvePoint(fidelity=1.0, value=0.5)]
+                        )
+                    ],
                 ),
                 context,
             )

@@ -214,7 +214,7 @@ def test_model_is_trained_promoted_and_adapted_to_the_task(room: Room) -> None:
     room.record("target", pairs[:120], values_of(pairs[:120]))
     room.record("target", pairs[120:125], [math.nan] * 5, Status.FAILED)
     assert room.prediction.needs_training("default", SPACE_ID, 125)
-    assert not room.prediction.needs_training("default", SPACE_ID, 99)
+    assert not room.prediction.needs_training("default", SPACE_ID, 31)
     version = room.prediction.train("default", SPACE_ID)
     assert version is not None
     assert version.name == f"default/{SPACE_ID}/1"
@@ -295,7 +295,7 @@ def test_deleted_task_takes_no_part_in_predictions_and_a_space_that_shrank_is_le
     assert "from 1 other task " in answer.basis
     assert answer.model_version == version.name
     assert room.prediction.needs_training("default", SPACE_ID, 120)
-    assert not room.prediction.needs_training("default", SPACE_ID, 99)
+    assert not room.prediction.needs_training("default", SPACE_ID, 31)
     again = room.prediction.train("default", SPACE_ID)
     assert again is not None
     assert not room.prediction.needs_training("default", SPACE_ID, 120)
@@ -349,14 +349,14 @@ def test_learning_curve_moves_a_prediction_to_where_the_training_is_heading(room
     assert hopeless.forecast is not None
     assert (with_curve.forecast.stop, hopeless.forecast.stop) == (False, True)
     assert [fidelity for fidelity, _ in with_curve.forecast.curve][-1] == 100.0
-    assert "40 recorded learning curves" in room.predict_one("target", pairs[50], whole[:10]).basis
+    assert "40 full curves" in room.predict_one("target", pairs[50], whole[:10]).basis
 
 
 def test_curve_alone_is_enough_where_nothing_else_is_known(room: Room) -> None:
     pairs = toy_candidates(2)
     room.task("target")
     answer = room.predict_one("target", pairs[0], rising(80.0)[:20])
-    assert answer.basis.startswith("learning curves carried on by no recorded learning curve")
+    assert answer.basis.startswith("no model or results")
     told = answer.predictions[0]
     assert told.lower < 80.0 < told.upper
     assert told.forecast is not None

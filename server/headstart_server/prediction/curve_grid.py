@@ -1,0 +1,122 @@
+"""Curves of any fidelities on common places: the part seen so far, and what is still to come.
+
+Everything here is oriented so that lower is better, whatever the metric: a rising metric is the mirror of a falling
+one. Fidelities are relative to the cut (the last fidelity seen), so that curves cut nearby share one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+SEEN = 20
+AHEAD = 8
+# A value is held within so many spreads of the history's final values (a diverged run would outweigh all others).
+_SPREADS = 10.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """fidelities [k], increasing; values [k] in the task's unit, NaN or infinite where the run had diverged.
+
+    ``final`` is the result of the full training: None for one that was cut short, NaN for one that failed.
+    """
+
+    fidelities: Numbers
+    values: Numbers
+    final: float | None = None
+
+    @staticmethod
+    def of(points: Sequence[tuple[float, float]], final: float | None = None) -> Curve:
+        together = np.array(points, np.float64).reshape(-1, 2)
+        return Curve(together[:, 0], together[:, 1], final)
+
+    @property
+    def last(self) -> float:
+        return float(self.fidelities[-1])
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The range that values are held in, lower is better; what is no number counts as its upper end."""
+
+    lower: float
+    upper: float
+
+    @staticmethod
+    def of(finals: Numbers) -> Clip:
+        """From oriented final values, NaN among them; all that is finite where there are none."""
+        finite = finals[np.isfinite(finals)]
+        if len(finite) < 2:
+            return Clip(-1e30, 1e30)
+        middle, reach = float(np.median(finite)), _SPREADS * spread(finite)
+        return Clip(middle - reach, middle + reach)
+
+    def __call__(self, values: Numbers) -> Numbers:
+        return np.clip(np.where(np.isfinite(values), values, self.upper), self.lower, self.upper)
+
+
+def spread(finals: Numbers) -> float:
+    """Of oriented final values: of most of them, or as far as the best is from the middle where most are alike."""
+    tenth, middle, last_tenth = np.quantile(finals, (0.1, 0.5, 0.9))
+    return max(float(last_tenth - tenth), float(middle - finals.min()), 1e-3 * abs(float(middle)), 1e-12)
+
+
+def seen_part(curves: Sequence[Curve], cuts: Sequence[float], sign: float, clip: Clip) -> Numbers:
+    """Values [n, SEEN] at even steps up to each one's cut, the last at the cut; before the first point that one's."""
+    steps = np.arange(1, SEEN + 1) / SEEN
+    parts = [
+        np.interp(cut * steps, curve.fidelities, clip(sign * curve.values))
+        for curve, cut in zip(curves, cuts, strict=True)
+    ]
+    return np.array(parts).reshape(len(parts), SEEN)
+
+
+def part_ahead(curves: Sequence[Curve], places: Numbers, sign: float, clip: Clip) -> Numbers:
+    """Values [n, places] of full curves at fidelities, the last being the final result."""
+    parts = np.array([np.interp(places, curve.fidelities, clip(sign * curve.values)) for curve in curves])
+    finals = np.array([np.nan if curve.final is None else curve.final for curve in curves])
+    parts = parts.reshape(len(curves), len(places))
+    parts[:, -1] = clip(sign * finals)
+    return parts
+
+
+def places_ahead(cut: float, horizon: float) -> Numbers:
+    """Fidelities [AHEAD], evenly from the cut (without it) to the full training."""
+    return np.asarray(cut + (horizon - cut) * np.arange(1, AHEAD + 1) / AHEAD)
+
+
+def features(seen: Numbers, unit: float) -> Numbers:
+    """What a curve [n, SEEN] looks like near its end, float [n, d]: level, falls, slope, noise, distance to its best.
+
+    In units, on a scale that is linear near zero and logarithmic far out, so that no steep start outweighs the rest.
+    """
+    last = seen[:, -1]
+    third = seen[:, -max(SEEN // 3, 3) :]
+    steps = np.arange(third.shape[1]) - (third.shape[1] - 1) / 2
+    slope = third @ steps / float(steps @ steps)
+    rest = third - third.mean(axis=1, keepdims=True) - slope[:, None] * steps
+    falls = [last - seen[:, place] for place in (-2, -3, -5, -9, SEEN // 4, 0)]
+    bends = seen[:, SEEN // 2 :].mean(axis=1) - seen[:, : SEEN // 2].mean(axis=1)
+    columns = [last, *falls, seen.min(axis=1) - last, slope, rest.std(axis=1), bends]
+    told = np.stack(columns, axis=1) / unit
+    told[:, 1:] = signed_log(told[:, 1:])
+    return np.asarray(told)
+
+
+_KNEE = 0.02
+
+
+def signed_log(values: Numbers) -> Numbers:
+    """Linear below the knee, logarithmic above, odd."""
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values) / _KNEE))
+
+
+def signed_exp(values: Numbers) -> Numbers:
+    """The inverse of ``signed_log``."""
+    return np.asarray(np.sign(values) * np.expm1(np.abs(values)) * _KNEE)

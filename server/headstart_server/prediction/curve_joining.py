@@ -1,0 +1,88 @@
+"""A prediction and a forecast from the candidate's own curve become one: each counts by its own error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import stdtr
+
+from headstart_server.prediction.answers import CurveForecast, MemberPrediction, Prediction
+
+LEARNING_CURVE = "learning_curve"
+
+_TAIL_FREEDOM = 4.0
+
+
+@dataclass(frozen=True)
+class CurveEstimate:
+    """The final result told from a curve, in the task's unit; ``below`` and ``above`` are deviations to either side."""
+
+    mean: float
+    below: float
+    above: float
+    lower: float
+    upper: float
+    forecast: CurveForecast | None
+
+    @property
+    def deviation(self) -> float:
+        return float(np.sqrt((self.below**2 + self.above**2) / 2))
+
+
+def from_curve_alone(told: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
+    """Where nothing else is known of the candidate."""
+    return Prediction(
+        told.mean,
+        told.deviation,
+        told.lower,
+        told.upper,
+        _improvement(told.mean, told.below, told.above, incumbent, maximize),
+        (MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, 1.0),),
+        False,
+        told.forecast,
+    )
+
+
+def joined(
+    prior: Prediction, told: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
+) -> Prediction:
+    """The two weighted by their precision (inverse squared deviations, which come from errors on unseen results).
+
+    ``spread`` is the standard deviation of the results that the forecast has learned from. Of the prediction only that
+    counts which narrows it: what both know from the same results must not count twice. Where the two disagree, the
+    deviation grows by the variance between them, as that of a mixture does.
+    """
+    deviation = max(told.deviation, 1e-12)
+    # The narrower side: a chance to diverge on the other makes the middle no less certain.
+    precision = 1 / max(min(told.below, told.above), 1e-12) ** 2
+    of_prior = 1 / max(prior.standard_deviation, 1e-12) ** 2
+    if spread is not None:
+        of_prior = max(of_prior - 1 / max(spread, 1e-12) ** 2, 0.0)
+    # A run far from what was predicted is the surprise that it is: the prediction then counts as Student's t has it.
+    surprise = (told.mean - prior.mean) ** 2 / max(prior.standard_deviation, 1e-12) ** 2
+    of_prior *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
+    share = precision / (precision + of_prior)
+    mean = prior.mean + share * (told.mean - prior.mean)
+    variance = share * deviation**2 + share * (1 - share) * (told.mean - prior.mean) ** 2
+    change = float(np.sqrt(variance)) / deviation
+    members = [replace(member, weight=member.weight * (1 - share)) for member in prior.members]
+    members.append(MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, share))
+    return Prediction(
+        mean,
+        float(np.sqrt(variance)),
+        mean - change * (told.mean - told.lower),
+        mean + change * (told.upper - told.mean),
+        _improvement(mean, change * told.below, change * told.above, incumbent, maximize),
+        tuple(members),
+        prior.out_of_distribution,
+        told.forecast,
+    )
+
+
+def _improvement(mean: float, below: float, above: float, incumbent: float | None, maximize: bool) -> float | None:
+    if incumbent is None:
+        return None
+    gap = mean - incumbent if maximize else incumbent - mean
+    side = below if (gap > 0) == maximize else above
+    return float(stdtr(_TAIL_FREEDOM, gap / max(side, 1e-12)))
