@@ -74,7 +74,7 @@ def room(engine: Engine, settings: Settings) -> Room:
 
 
 def errors(answer: Answer, truth: np.ndarray) -> np.ndarray:
-    return np.abs(np.array([prediction.mean for prediction in answer.predictions]) - truth)
+    return np.asarray(np.abs(np.array([prediction.mean for prediction in answer.predictions]) - truth))
 
 
 def test_answer_with_the_curve_is_nearer_than_without(room: Room) -> None:
