@@ -67,6 +67,10 @@ def summary(found: Mapping[str, Any]) -> dict[str, Any]:
                 },
                 "coverage": bootstrap([part["coverage"] for part in parts]),
                 "seconds": bootstrap([part["seconds"] for part in parts]),
+                **{
+                    f"divergence_{kind}": bootstrap([part[f"divergence_{kind}"] for part in parts])
+                    for kind in ("told", "happened")
+                },
                 "divergence_auc": _known([part["divergence_auc"] for part in parts]),
             }
     if found["nlp"]:
@@ -124,7 +128,8 @@ def print_tables(console: Console, told: Mapping[str, Any]) -> None:
             auc = part["divergence_auc"]
             console.print(
                 f"first {float(share):.0%}: 90 % interval covers {part['coverage']:.3f}; "
-                f"area under ROC of divergence {'-' if auc is None else format(auc, '.3f')}; {part['seconds']:.2f} s"
+                f"area under ROC of divergence {'-' if auc is None else format(auc, '.3f')}; {part['seconds']:.2f} s; "
+                f"divergence told {part['divergence_told'].mean:.3f}, happened {part['divergence_happened'].mean:.3f}"
             )
         saved = told[name]["stopping"]
         console.print(f"stopping: epochs x {saved['times']:.1f}, regret {saved['regret']:.4f} of the range")

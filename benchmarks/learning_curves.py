@@ -171,7 +171,10 @@ def measured(
     result["mean_held_at_guessing"] = {name: float(np.abs(each).mean()) for name, each in held.items()}
     reasons = [p.curve_forecast.reason if p.curve_forecast else "" for p in answers]
     running = losses[:, count - 1] < table.worst - 1e-6
-    result["divergence_auc"] = figures.area(~sound[running], figures.chances_to_diverge(reasons)[running])
+    chances = figures.chances_to_diverge(reasons)[running]
+    result["divergence_auc"] = figures.area(~sound[running], chances)
+    result["divergence_told"] = float(chances.mean())
+    result["divergence_happened"] = float((~sound[running]).mean())
     return result, told[figures.HEADSTART], truth
 
 
@@ -235,11 +238,12 @@ def nlp_seed(
         model = None
         if not options.quick:
             model = wait_for_predictor(client, base.space_id, 1, TRAINING_SECONDS)
-        by_share, shown = {}, {}
+        by_share: dict[str, Any] = {}
+        shown: dict[str, Any] = {}
         for share in SHARES:
             by_share[str(share)], told, truth = measured(base, task, history, rows, share, not options.quick)
             shown[str(share)] = (told.tolist(), truth.tolist())
-        result = {"seed": seed, "model": model is not None, "by_share": by_share}
+        result: dict[str, Any] = {"seed": seed, "model": model is not None, "by_share": by_share}
         result["stopping"] = stopping(base, task, rows, history, CHECKS)
         result["graph_and_curve"] = graph_and_curve(base, task, rows, known)
         truth = table.losses[0][rows, -1]
