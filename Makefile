@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
-	bench-nearest bench-import bench-curves clean
+	bench-nearest bench-import bench-curves bench-prediction-speed clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -84,6 +84,9 @@ buf: ## lint the contract, and compare it with the last release of main (needs n
 
 bench-prediction: install ## how well the predictor ranks architectures it has not seen
 	$(BIN)/python -m benchmarks.prediction $(if $(DATA),--data $(DATA))
+
+bench-prediction-speed: install ## how quickly a thousand candidates and a single one are predicted
+	$(BIN)/python -m benchmarks.prediction_speed
 
 bench-similarity: install ## whether results tell which tasks are alike
 	$(BIN)/python -m benchmarks.knowledge_base.task_similarity

@@ -100,6 +100,17 @@ def test_prediction_benchmark_prints_and_writes_its_figures(address: str, tmp_pa
 
 
 @pytest.mark.timeout(180)
+def test_speed_benchmark_prints_and_writes_its_figures(tmp_path: Path) -> None:
+    results, image = tmp_path / "speed.json", tmp_path / "speed.png"
+    done = run("-m", "benchmarks.prediction_speed", "--quick", "--results", str(results), "--image", str(image))
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(results.read_text())["figures"]
+    assert figures["candidates_per_second_new"] > 100
+    assert figures["call_over_forward"] > 1
+    assert image.read_bytes().startswith(PNG)
+
+
+@pytest.mark.timeout(180)
 def test_example_trains_real_networks_and_records_their_curves(address: str) -> None:
     done = run("examples/digits/run.py", "--quick", "--address", address)
     assert done.returncode == 0, done.stderr

@@ -153,12 +153,14 @@ class _Stack:
 
     def predict(self, columns: _Columns, places: NDArray[np.int64]) -> _Told:
         """``places`` as in ``Asked``: of known architectures the members say what they would without their result."""
-        told = [member.predict(columns) for member in self.members]
-        means = np.stack([mean for mean, _ in told])
-        deviations = np.maximum(np.stack([deviation for _, deviation in told]), 1e-6)
+        means, deviations = np.empty((2, len(self.members), len(places)))
         again = places >= 0
         means[:, again] = self._means[:, places[again]]
         deviations[:, again] = self._deviations[:, places[again]]
+        if not again.all():
+            told = [member.predict(columns.rows(~again)) for member in self.members]
+            means[:, ~again] = [mean for mean, _ in told]
+            deviations[:, ~again] = np.maximum([deviation for _, deviation in told], 1e-6)
         weights = for_each_row(self.weights, means)
         return _Told(*mixture(means, deviations, weights), means, deviations, weights)
 
