@@ -8,7 +8,7 @@ way; what the service says to stop is stopped. "After i epochs" stops all but th
 asked through the public API, but for the ablations, which leave members out of the same forecaster.
 
 The forecaster was made on other splits (seeds 100 to 109, and 0 and 1 with 100 held out for the way in which it joins
-other predictions), on the training losses of TaskSet for stopping, and on 100 runs of its first task.
+other predictions), on other draws of TaskSet's history, and for stopping on TaskSet's training losses.
 
     python -m benchmarks.learning_curves --data DIR [--quick] [--address HOST:PORT]
 
