@@ -51,6 +51,12 @@ class CurveCache:
         self._held: OrderedDict[tuple[str, str, str], _Held] = OrderedDict()
         self._lock = Lock()
 
+    def held(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
+        """Those of these very observations, where they were read before."""
+        with self._lock:
+            held = self._held.get((namespace, observations.task.task_id, observations.search_space_id))
+        return held.curves if held is not None and held.values is observations.values else None
+
     def of(self, connection: Connection, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...]:
         """Of the task and space of observations, as far as these go; the same object until there are more curves."""
         key = (namespace, observations.task.task_id, observations.search_space_id)

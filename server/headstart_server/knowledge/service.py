@@ -204,6 +204,9 @@ class KnowledgeService:
 
     def curves(self, namespace: str, observed: Sequence[Observations]) -> list[tuple[RecordedCurve, ...]]:
         """The learning curves that were recorded among each of these observations, the newest last."""
+        held = [self._curves.held(namespace, observations) for observations in observed]
+        if all(curves is not None for curves in held):
+            return [curves for curves in held if curves is not None]
         with self._engine.connect() as connection:
             return [self._curves.of(connection, namespace, observations) for observations in observed]
 

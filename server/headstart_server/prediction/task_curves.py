@@ -182,15 +182,16 @@ def _curves_of(
 ) -> dict[int, Curve]:
     """By place: the curve of the query, or of a recorded run of its candidate that was cut short."""
     cut_short = {each.fingerprint: each for each in recorded if each.final is None}
-    if cut_short:
-        done = observations.names.names(np.unique(observations.codes[observations.completed]).tolist())
-        for fingerprint in done:
-            cut_short.pop(fingerprint, None)
+    asked = {query.canonical.fingerprint for query in queries if not query.learning_curve} & cut_short.keys()
+    if asked:
+        finished = observations.names.codes(sorted(asked))
+        finished = finished[np.isin(finished, observations.codes[observations.completed])]
+        asked -= set(observations.names.names(finished.tolist()))
     curves = {}
     for place, query in enumerate(queries):
         if query.learning_curve:
             curves[place] = Curve.of(query.learning_curve)
-        elif query.canonical.fingerprint in cut_short:
+        elif query.canonical.fingerprint in asked:
             curves[place] = _curve(cut_short[query.canonical.fingerprint])
     return curves
 

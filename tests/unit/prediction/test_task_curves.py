@@ -175,6 +175,9 @@ def test_a_run_that_was_cut_short_is_told_from_its_own_curve(room: Room) -> None
     told = room.predict("target", [()] * 10)
     assert "10 learning curves" in told.basis
     assert np.median(errors(told, losses[:, -1])) < 0.5 * np.median(np.abs(losses[:, 9] - losses[:, -1]))
+    # Once such a run was made again and finished, its result says more than its first attempt.
+    room.record("target", [Outcome(Status.COMPLETED, 1.5)], first=300)
+    assert "9 learning curves" in room.predict("target", [()] * 10).basis
 
 
 def test_another_fidelity_is_told_from_the_curve(room: Room) -> None:
