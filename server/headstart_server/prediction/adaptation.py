@@ -46,8 +46,8 @@ PROXIES = "proxies"
 WITH_PROXIES = "gaussian_process_with_proxies"
 MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
 
-# Combinations of proxies that get members of their own; each takes some milliseconds to fit.
-_MOST_PATTERNS = 8
+# Combinations of proxies that get members of their own; each holds a matrix or two of the results.
+_MOST_PATTERNS = 4
 
 
 @dataclass(frozen=True)

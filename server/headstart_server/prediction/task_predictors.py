@@ -22,7 +22,8 @@ from headstart_server.prediction.gaussian_process import Hyperparameters, Number
 from headstart_server.prediction.labels import Labels, labels_of, most_telling
 from headstart_server.prediction.structural_features import StructuralFeatures
 
-_KEPT_PREDICTORS = 256
+# Of a thousand results each holds some tens of megabytes.
+_KEPT_PREDICTORS = 96
 _KEPT_LABELS = 4096
 _GROWTH_BEFORE_REFIT = 1.1
 
