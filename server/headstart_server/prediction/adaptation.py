@@ -263,10 +263,15 @@ class AdaptedPredictor:
         split = scores.shape[1] - tree_heads
         for name, columns in ((GRAPH_NETWORK, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
             own = scores[:, columns]
-            if name in self._allowed and own.shape[1] and np.isfinite(own).all():
-                self._heads.append((name, columns, WeightedHeads(own, self._targets)))
-            elif name in self._allowed and own.shape[1]:
+            if name not in self._allowed or not own.shape[1]:
+                continue
+            if not np.isfinite(own).all():
                 _log.warning("member %s left out: its scores are not finite", name)
+                continue
+            heads = WeightedHeads(own, self._targets)
+            # Without any head that agrees with the task it would say the same of every candidate.
+            if heads.weights.any():
+                self._heads.append((name, columns, heads))
 
     def _prior(self, scores: Numbers | None, count: int) -> Numbers:
         """One column for each kind of head, [count, kinds]."""

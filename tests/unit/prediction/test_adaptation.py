@@ -66,6 +66,8 @@ def test_head_that_ranks_the_other_way_has_no_say() -> None:
     misleading = -heads(0.1)[:, :1]
     assert agreement(misleading[:60].astype(np.float64), normal_scores(VALUES[:60], True)) == pytest.approx([0.0])
     assert tau(100, misleading) > tau(100, np.zeros((600, 1), np.float32)) - 0.02
+    told = predicted(fitted(slice(100), misleading), slice(300, 310), misleading)
+    assert [member.member for member in told.members] == ["gaussian_process", "k_nearest"]
 
 
 def test_head_that_agrees_by_chance_alone_counts_little() -> None:
