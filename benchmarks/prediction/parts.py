@@ -28,6 +28,10 @@ from headstart.spaces import SearchSpace, canonicalize, enumerate_space
 HEADSTART = "headstart"
 NEW = "headstart, no equivalent recorded"
 WITH_PROXIES = "headstart, with proxies"
+WITHOUT_TRANSFER = "headstart, without the other task"
+
+# Results of a space from which on the service trains a model.
+LEAST_FOR_MODEL = 32
 
 Say = Callable[[str], None]
 
