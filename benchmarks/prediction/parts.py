@@ -155,6 +155,12 @@ def from_other_task(
                 if seed == 0:
                     shares = own.calibration("target", asked)
                     measured.sample = Sample(f"ImageNet16-120, {labels} labels", truth, told.means, shares)
+            with place(client, target.space, {"target": target.task}, f"alone-{labels}-{seed}") as own:
+                own.record("target", recorded)
+                # Fewer results have no model.
+                if labels >= LEAST_FOR_MODEL:
+                    own.wait()
+                measured.add(WITHOUT_TRANSFER, truth, own.ask("target", asked.candidates).means)
             columns = [graph_columns(target.space, each.candidates) for each in (recorded, asked)]
             measured.add(
                 "extra trees, graph columns", truth, extra_trees(columns[0], recorded.values, columns[1], seed)
