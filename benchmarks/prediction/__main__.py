@@ -137,8 +137,10 @@ def _plain(measured: Measured) -> dict[str, Any]:
 
 def draw(image: Path, results: dict[str, list[Measured]]) -> list[Path]:
     """The pictures, next to ``image``."""
-    drawn = [image]
-    draw_by_labels(image, results["labels"])
+    drawn = []
+    if "labels" in results:
+        drawn.append(image)
+        draw_by_labels(image, results["labels"])
     samples = chosen_samples([measured for part in results.values() for measured in part])
     drawn.append(image.with_name(f"{image.stem}_calibration.png"))
     draw_samples(drawn[-1], samples)
