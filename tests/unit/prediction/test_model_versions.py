@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from headstart_server.prediction.model_training import roll_back
 from headstart_server.prediction.promotion import Comparison, compare
 from headstart_server.prediction.registry import load_artefact, promote, version_numbered, versions, write_version
 from headstart_server.prediction.tables import model_versions
-from headstart_server.prediction.training import TrainingOptions, train_model
+from headstart_server.prediction.training import ModelArtefact, TrainingOptions, train_model
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import NotFound
 from tests.unit.prediction.test_service import SPACE_ID, Room, agreement, room, values_of
@@ -49,13 +50,29 @@ def spoil(room: Room, number: int, content: bytes) -> None:
         connection.execute(update(model_versions).where(model_versions.c.number == number).values(artefact=content))
 
 
+@cache
+def quick_artefact() -> ModelArtefact:
+    canonicals = toy_canonicals(110)
+    artefact = train_model(
+        SPACE,
+        [toy_labels("target", canonicals, toy_values(canonicals))],
+        {each.fingerprint: each for each in canonicals},
+        load_kernels("torch"),
+        QUICK,
+    )
+    assert artefact is not None
+    return artefact
+
+
 def trained_twice(room: Room) -> None:
+    """Two versions, of which the second serves, and 140 results."""
     pairs = toy_candidates(200)
     room.task("target")
-    room.record("target", pairs[:110], values_of(pairs[:110]))
-    assert room.prediction.train("default", SPACE_ID) is not None
-    room.record("target", pairs[110:140], values_of(pairs[110:140]))
-    assert room.prediction.train("default", SPACE_ID) is not None
+    room.record("target", pairs[:140], values_of(pairs[:140]))
+    for experiments in (110, 140):
+        with room.engine.begin() as connection:
+            version = write_version(connection, "default", SPACE_ID, quick_artefact(), experiments)
+            promote(connection, version)
 
 
 def test_model_that_is_worse_on_recent_results_is_told_from_one_that_is_better() -> None:
@@ -186,19 +203,10 @@ def test_version_that_was_rolled_back_to_is_kept_while_it_serves(room: Room) -> 
         first = version_numbered(connection, "default", SPACE_ID, 1)
         content = load_artefact(connection, f"default/{SPACE_ID}/1")
     assert first is not None
-    canonicals = toy_canonicals(60)
-    artefact = train_model(
-        SPACE,
-        [toy_labels("one", canonicals, toy_values(canonicals))],
-        {each.fingerprint: each for each in canonicals},
-        load_kernels("torch"),
-        QUICK,
-    )
-    assert artefact is not None
     with room.engine.begin() as connection:
         promote(connection, first)
         for _ in range(8):
-            version = write_version(connection, "default", SPACE_ID, replace(artefact, content=content), 140)
+            version = write_version(connection, "default", SPACE_ID, replace(quick_artefact(), content=content), 140)
     assert serving(room) == 1
     with room.engine.begin() as connection:
         promote(connection, version)
