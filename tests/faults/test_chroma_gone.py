@@ -34,7 +34,9 @@ def records(task_id: str, count: int, seed: int) -> list[Record]:
 def test_without_chroma_every_call_answers_and_says_so(settings, tmp_path: Path) -> None:
     chroma = OwnChroma(tmp_path / "chroma")
     chroma.start()
-    service = Service(settings.model_copy(update={"chroma_url": chroma.url}), tmp_path / "serve.log").start()
+    # Without a model, so that the index and what stands in for it measure by the same features.
+    changes = {"chroma_url": chroma.url, "training_min_experiments": 1_000}
+    service = Service(settings.model_copy(update=changes), tmp_path / "serve.log").start()
     try:
         with headstart.connect(service.address, timeout=30) as client:
             client.create_search_space(SPACE)
