@@ -225,6 +225,6 @@ def _version(namespace: str, search_space_id: str, row: Row[Any]) -> ModelVersio
 
 
 def _figures(content: dict[str, Any]) -> TaskFigures:
-    """Versions of before have no coverages."""
+    """Coverages at several levels are missing in versions that were trained before they were measured."""
     coverages = tuple((float(level), float(share)) for level, share in content.get("coverages", ()))
     return TaskFigures(**{**content, "coverages": coverages})
