@@ -3,6 +3,7 @@
 Members, each with what it needs:
 
 - "graph_network" and "tree_ensemble": the heads of the model on the task's scale (a model);
+- "source_processes": Gaussian processes of other tasks on the task's scale (other tasks, see ``source_processes``);
 - "gaussian_process" over structural features, its prior mean led by both (nothing; with a model it gets the means);
 - "k_nearest" over structural features (nothing);
 - "proxies": a Gaussian process over the client's proxies with the same prior mean, and "gaussian_process_with_proxies"
@@ -24,14 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from headstart_server.knowledge.rank_agreement import kendall_tau
 from headstart_server.prediction.conformal import ConformalErrors
 from headstart_server.prediction.gaussian_process import GaussianProcess, Hyperparameters, LeaveOneOut, Numbers
+from headstart_server.prediction.member_stack import Columns, Member, MemberStack, Told
 from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale, normal_scores
 from headstart_server.prediction.proxy_columns import ProxyColumns
 from headstart_server.prediction.repeats import NO_REPEATS, RepeatedResults, Repeats
 from headstart_server.prediction.source_heads import Line, WeightedHeads
-from headstart_server.prediction.stacking import for_each_row, mixture, ranking_weights
 from headstart_server.runtime.errors import FailedPrecondition
 
 _log = logging.getLogger(__name__)
@@ -40,12 +42,15 @@ AnyFloats = NDArray[np.floating]
 
 GRAPH_NETWORK = "graph_network"
 TREE_ENSEMBLE = "tree_ensemble"
+SOURCE_PROCESSES = "source_processes"
 GAUSSIAN_PROCESS = "gaussian_process"
 K_NEAREST = "k_nearest"
 PROXIES = "proxies"
 WITH_PROXIES = "gaussian_process_with_proxies"
-MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
+MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, SOURCE_PROCESSES, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
 
+# Agreement with results that were left out is measured on so many at most.
+_AGREEMENT_RESULTS = 256
 # Combinations of proxies that get members of their own; each holds a matrix or two of the results.
 _MOST_PATTERNS = 4
 
@@ -81,7 +86,8 @@ class Known:
     """The labelled architectures of one task: structural features [n, d] and values [n], NaN for a failed run.
 
     scores [n, heads] come from learners that had not seen the task's value of that architecture, those of the graph
-    network first and those of ``tree_heads`` trees last; None before any model exists. proxies [n, p] are NaN where one
+    network first and those of ``tree_heads`` trees last, or all of them those of ``heads_of``; None where there are no
+    such learners. proxies [n, p] are NaN where one
     was not measured.
     """
 
@@ -92,6 +98,7 @@ class Known:
     tree_heads: int = 0
     proxies: Numbers | None = None
     repeats: Repeats = NO_REPEATS
+    heads_of: str = GRAPH_NETWORK
 
 
 @dataclass(frozen=True)
@@ -105,64 +112,6 @@ class Asked:
     scores: Numbers | None = None
     proxies: Numbers | None = None
     places: NDArray[np.int64] | None = None
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """What members look at: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p].
-
-    A prior mean is NaN where a learner failed on a candidate.
-    """
-
-    features: Numbers
-    prior: Numbers
-    proxies: Numbers
-
-    def rows(self, chosen: NDArray[np.bool_]) -> _Columns:
-        return _Columns(self.features[chosen], self.prior[chosen], self.proxies[chosen])
-
-
-@dataclass(frozen=True)
-class _Member:
-    name: str
-    unseen: LeaveOneOut
-    predict: Callable[[_Columns], tuple[Numbers, Numbers]]
-
-
-@dataclass(frozen=True)
-class _Told:
-    """Mean and standard deviation [m] on normal scores, and of each member [members, m] with its weights."""
-
-    mean: Numbers
-    deviation: Numbers
-    means: Numbers
-    deviations: Numbers
-    weights: Numbers
-
-
-class _Stack:
-    """Some members together, weighed and calibrated by what they say of results they have not seen."""
-
-    def __init__(self, members: list[_Member], targets: Numbers) -> None:
-        self.members = members
-        self._means = np.stack([member.unseen.means for member in members])
-        self._deviations = np.maximum(np.stack([member.unseen.deviations for member in members]), 1e-6)
-        self.weights = ranking_weights(self._means, targets)
-        mean, deviation = mixture(self._means, self._deviations, for_each_row(self.weights, self._means))
-        self.errors = ConformalErrors((targets - mean) / deviation)
-
-    def predict(self, columns: _Columns, places: NDArray[np.int64]) -> _Told:
-        """``places`` as in ``Asked``: of known architectures the members say what they would without their result."""
-        means, deviations = np.empty((2, len(self.members), len(places)))
-        again = places >= 0
-        means[:, again] = self._means[:, places[again]]
-        deviations[:, again] = self._deviations[:, places[again]]
-        if not again.all():
-            told = [member.predict(columns.rows(~again)) for member in self.members]
-            means[:, ~again] = [mean for mean, _ in told]
-            deviations[:, ~again] = np.maximum([deviation for _, deviation in told], 1e-6)
-        weights = for_each_row(self.weights, means)
-        return _Told(*mixture(means, deviations, weights), means, deviations, weights)
 
 
 class AdaptedPredictor:
@@ -187,24 +136,45 @@ class AdaptedPredictor:
         self._nearest = NearestNeighbours(features, self._targets)
         self._heads: list[tuple[str, slice, WeightedHeads]] = []
         if known.scores is not None:
-            self._weigh_heads(known.scores, known.tree_heads)
+            self._weigh_heads(known.scores, known.tree_heads, known.heads_of)
         self._noises: dict[str, float] = {}
         self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
         placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
-        self._known = _Columns(features, self._prior(known.scores, len(features)), np.nan_to_num(placed))
-        self._base = _Stack(self._base_members(), self._targets)
-        self._stacks: dict[tuple[bool, ...], _Stack] = {}
+        self._known = Columns(features, self._prior(known.scores, len(features)), np.nan_to_num(placed))
+        self._base = MemberStack(self._base_members(), self._targets)
+        self._stacks: dict[tuple[bool, ...], MemberStack] = {}
         self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
 
     @property
     def agreement(self) -> Numbers:
-        """Of each head of the graph network with the task's own results, 0 to 1."""
-        return next((heads.weights for name, _, heads in self._heads if name == GRAPH_NETWORK), np.zeros(0))
+        """Of each head, trees aside, with the task's own results, 0 to 1."""
+        return next((heads.weights for name, _, heads in self._heads if name != TREE_ENSEMBLE), np.zeros(0))
 
     @property
     def weights(self) -> dict[str, float]:
         """Of the members that need no proxies."""
         return dict(zip([each.name for each in self._base.members], self._base.weights.tolist(), strict=True))
+
+    @property
+    def left_out_agreement(self) -> float:
+        """Kendall's tau of the task's newest results with what the members say of each without having seen it."""
+        told, known = self._base.left_out_means[-_AGREEMENT_RESULTS:], self._targets[-_AGREEMENT_RESULTS:]
+        return kendall_tau(told, known) or 0.0
+
+    @property
+    def best_standing(self) -> float:
+        """The normal score of the incumbent."""
+        return self._best
+
+    def standings(self, features: AnyFloats, scores: Numbers | None) -> tuple[Numbers, Numbers]:
+        """Means and calibrated standard deviations [m] on normal scores, of candidates without result or proxies."""
+        columns = Columns(
+            np.asarray(features, np.float64),
+            self._prior(scores, len(features)),
+            np.zeros((len(features), self._proxies.count)),
+        )
+        told = self._base.predict(columns, np.full(len(features), -1))
+        return told.mean, told.deviation * self._base.errors.widening
 
     def predict(self, asked: Asked, level: float) -> Estimates:
         """Intervals are to cover ``level`` of the values.
@@ -219,7 +189,7 @@ class AdaptedPredictor:
             measured = self._proxies.place(asked.proxies)
         elif self._proxies.count:
             measured[:] = np.nan
-        columns = _Columns(features, self._prior(asked.scores, count), np.nan_to_num(measured))
+        columns = Columns(features, self._prior(asked.scores, count), np.nan_to_num(measured))
         answer = _Answer(count)
         for stack, rows in self._stacks_of(measured):
             again = rows & (places >= 0)
@@ -234,7 +204,7 @@ class AdaptedPredictor:
         return self._in_unit(answer, self._nearest.unlike_known(features))
 
     def _joined(
-        self, stack: _Stack, told: _Told, places: NDArray[np.int64]
+        self, stack: MemberStack, told: Told, places: NDArray[np.int64]
     ) -> tuple[Numbers, Numbers, ConformalErrors]:
         return self._repeats.join(told.mean, told.deviation, self._targets[places], places, stack.errors)
 
@@ -259,9 +229,9 @@ class AdaptedPredictor:
 
     # Members
 
-    def _weigh_heads(self, scores: Numbers, tree_heads: int) -> None:
+    def _weigh_heads(self, scores: Numbers, tree_heads: int, heads_of: str) -> None:
         split = scores.shape[1] - tree_heads
-        for name, columns in ((GRAPH_NETWORK, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
+        for name, columns in ((heads_of, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
             own = scores[:, columns]
             if name not in self._allowed or not own.shape[1]:
                 continue
@@ -279,7 +249,7 @@ class AdaptedPredictor:
             return np.zeros((count, len(self._heads)))
         return np.stack([heads.combine(scores[:, columns]) for _, columns, heads in self._heads], axis=1)
 
-    def _base_members(self) -> list[_Member]:
+    def _base_members(self) -> list[Member]:
         members = []
         for place, (name, _, _) in enumerate(self._heads):
             members += self._attempt(name, partial(self._line, place))
@@ -295,8 +265,8 @@ class AdaptedPredictor:
         return members
 
     def _attempt(
-        self, name: str, fit: Callable[[], tuple[LeaveOneOut, Callable[[_Columns], tuple[Numbers, Numbers]]]]
-    ) -> list[_Member]:
+        self, name: str, fit: Callable[[], tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]]
+    ) -> list[Member]:
         """The member, or nothing where it may not take part or cannot be fitted."""
         if name not in self._allowed:
             return []
@@ -308,15 +278,15 @@ class AdaptedPredictor:
         if not (np.isfinite(unseen.means).all() and np.isfinite(unseen.deviations).all()):
             _log.warning("member %s left out: what it says of known results is not finite", name)
             return []
-        return [_Member(name, unseen, predict)]
+        return [Member(name, unseen, predict)]
 
-    def _line(self, place: int) -> tuple[LeaveOneOut, Callable[[_Columns], tuple[Numbers, Numbers]]]:
+    def _line(self, place: int) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
         line = Line(self._known.prior[:, place], self._targets)
         return line.leave_one_out(), lambda columns: line.predict(columns.prior[:, place])
 
     def _process(
-        self, key: str, chosen: Callable[[_Columns], Numbers]
-    ) -> tuple[LeaveOneOut, Callable[[_Columns], tuple[Numbers, Numbers]]]:
+        self, key: str, chosen: Callable[[Columns], Numbers]
+    ) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
         """A Gaussian process over some of the columns; hyperparameters are kept under ``key``."""
         inputs = chosen(self._known)
         process = GaussianProcess(inputs, self._known.prior, self._targets, self.hyperparameters.get(key))
@@ -330,14 +300,14 @@ class AdaptedPredictor:
 
     # Proxies
 
-    def _stacks_of(self, measured: Numbers) -> list[tuple[_Stack, NDArray[np.bool_]]]:
+    def _stacks_of(self, measured: Numbers) -> list[tuple[MemberStack, NDArray[np.bool_]]]:
         """The stack for each combination of proxies that was measured, with its rows."""
         if not self._proxies.count:
             return [(self._base, np.ones(len(measured), bool))]
         patterns, of_row = ProxyColumns.patterns(measured)
         return [(self._stack(tuple(pattern.tolist())), of_row == index) for index, pattern in enumerate(patterns)]
 
-    def _stack(self, pattern: tuple[bool, ...]) -> _Stack:
+    def _stack(self, pattern: tuple[bool, ...]) -> MemberStack:
         if not any(pattern):
             return self._base
         stack = self._stacks.get(pattern)
@@ -348,16 +318,16 @@ class AdaptedPredictor:
         used = np.array(pattern)
         key = "".join("01"[each] for each in pattern)
 
-        def proxies(columns: _Columns) -> Numbers:
+        def proxies(columns: Columns) -> Numbers:
             return np.asarray(columns.proxies[:, used])
 
-        def both(columns: _Columns) -> Numbers:
+        def both(columns: Columns) -> Numbers:
             return np.concatenate([columns.features, columns.proxies[:, used]], axis=1)
 
         members = list(self._base.members)
         members += self._attempt(PROXIES, lambda: self._process(f"{PROXIES}/{key}", proxies))
         members += self._attempt(WITH_PROXIES, lambda: self._process(f"{WITH_PROXIES}/{key}", both))
-        self._stacks[pattern] = stack = _Stack(members, self._targets)
+        self._stacks[pattern] = stack = MemberStack(members, self._targets)
         return stack
 
 
@@ -378,7 +348,7 @@ class _Answer:
         self.deviation[rows] = deviation * errors.widening
         self.half[rows] = deviation * errors.half_width(level)
 
-    def keep_members(self, rows: NDArray[np.bool_], stack: _Stack, told: _Told) -> None:
+    def keep_members(self, rows: NDArray[np.bool_], stack: MemberStack, told: Told) -> None:
         for place, member in enumerate(stack.members):
             if member.name not in self.members:
                 nothing = np.full(len(self.mean), np.nan)
@@ -388,5 +358,5 @@ class _Answer:
                 array[rows] = values[place]
 
 
-def _features(columns: _Columns) -> Numbers:
+def _features(columns: Columns) -> Numbers:
     return columns.features

@@ -67,16 +67,16 @@ def labels_of(observations: Observations) -> Labels:
     )
 
 
-def most_telling(labels: Labels, maximize: bool) -> Labels:
-    """At most MAX_LABELS of them: the best, and the newest of the others."""
-    if len(labels.fingerprints) <= MAX_LABELS:
+def most_telling(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labels:
+    """At most so many of them: the best, and the newest of the others."""
+    if len(labels.fingerprints) <= most:
         return labels
     worst_first = np.argsort(
         np.where(np.isfinite(labels.values), labels.values if maximize else -labels.values, -np.inf)
     )
     best = worst_first[-_KEPT_BEST:]
     others = np.setdiff1d(np.arange(len(labels.values)), best)
-    kept = np.sort(np.concatenate([best, others[-(MAX_LABELS - _KEPT_BEST) :]]))
+    kept = np.sort(np.concatenate([best, others[-(most - _KEPT_BEST) :]]))
     place = np.full(len(labels.values), -1)
     place[kept] = np.arange(len(kept))
     inside = place[labels.repeats.places] >= 0

@@ -28,7 +28,7 @@ from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition
 
 # Completed architectures of a task without which its own results cannot carry a prediction.
-_LEAST_OWN = 2
+LEAST_OWN = 2
 _LEAST_OF_SOURCE = 5
 # Of at most MAX_LABELS architectures each, some megabytes.
 _KEPT_NEIGHBOURS = 96
@@ -75,10 +75,10 @@ class RecordAnswers:
                 estimates,
                 f"k nearest recorded architectures ({why}); {few(labels.completed_count)}, so {other_tasks(len(told))}",
             )
-        if labels.completed_count < _LEAST_OWN:
+        if labels.completed_count < LEAST_OWN:
             raise FailedPrecondition(
                 f"nothing to predict from: task {observations.task.task_id!r} has {labels.completed_count} completed "
-                f"architectures in {space_id!r} (at least {_LEAST_OWN} are needed), and no other "
+                f"architectures in {space_id!r} (at least {LEAST_OWN} are needed), and no other "
                 f"task with {_LEAST_OF_SOURCE} of them there measures {observations.task.metric!r} in its direction",
                 reason="NO_EVIDENCE",
             )
@@ -122,7 +122,7 @@ class RecordAnswers:
         known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
         # Apart: runs that failed must not crowd out the values of those that did not.
         finite = _thinned([place for place in known if np.isfinite(labels.values[place])])
-        if len(finite) < _LEAST_OWN:
+        if len(finite) < LEAST_OWN:
             return None
         known = sorted(finite + _thinned([place for place in known if not np.isfinite(labels.values[place])]))
         vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])

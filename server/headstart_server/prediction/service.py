@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +31,18 @@ from headstart_server.prediction.answers import (
 )
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.evidence import Evidence, Told, incumbent
-from headstart_server.prediction.kept_scores import KeptScores, Recorded
+from headstart_server.prediction.kept_scores import Recorded
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
+from headstart_server.prediction.other_tasks import OtherTasks, SourceScores
 from headstart_server.prediction.recent_architectures import RecentArchitectures
-from headstart_server.prediction.record_answers import RecordAnswers
+from headstart_server.prediction.record_answers import LEAST_OWN, RecordAnswers
 from headstart_server.prediction.registry import ModelVersion, newest_version
 from headstart_server.prediction.scorer import HostOrLocal, LocalScorer, Scorer, open_scorer
 from headstart_server.prediction.serving_models import ServingModels
+from headstart_server.prediction.source_processes import SourceProcesses
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
+from headstart_server.prediction.surrogate import Surrogate
 from headstart_server.prediction.task_curves import TaskCurves
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
@@ -55,6 +57,7 @@ __all__ = [
     "PredictionService",
     "Query",
     "SourceScores",
+    "Surrogate",
     "open_scorer",
 ]
 
@@ -62,15 +65,6 @@ _log = logging.getLogger(__name__)
 
 # Wrong fields told at once.
 _MOST_VIOLATIONS = 16
-
-
-@dataclass(frozen=True)
-class SourceScores:
-    """Scores float [n, tasks] of the model's heads, higher is better; for recorded architectures by unseen networks."""
-
-    task_ids: tuple[str, ...]
-    scores: NDArray[np.float64]
-    model_version: str
 
 
 class PredictionService:
@@ -81,13 +75,15 @@ class PredictionService:
         self._knowledge = knowledge
         self._scorer = scorer
         self._settings = settings
-        predictors = TaskPredictors()
+        self._predictors = predictors = TaskPredictors()
         self._evidence = Evidence(knowledge)
         self._models = ServingModels(engine, scorer)
         self._from_model = ModelAnswers(self._evidence, self._models, predictors)
         self._from_records = RecordAnswers(self._evidence, predictors)
+        self._other_tasks = OtherTasks(
+            self._evidence, self._models, SourceProcesses(self._evidence, predictors), predictors
+        )
         self._curves = TaskCurves(knowledge)
-        self._kept_scores = KeptScores()
         self._recent = RecentArchitectures()
 
     def prepare(self) -> None:
@@ -150,30 +146,30 @@ class PredictionService:
                 raise
             return None, degraded
 
-    def source_scores(
-        self, namespace: str, search_space_id: str, fingerprints: Sequence[str], recorded: Recorded
-    ) -> SourceScores | None:
-        """What every head of the space's model says of recorded architectures, given by fingerprint.
+    # What other tasks teach
 
-        ``recorded`` looks up those that were not scored before. None without a model, or with it out of reach.
+    def source_scores(
+        self,
+        namespace: str,
+        search_space_id: str,
+        fingerprints: Sequence[str],
+        recorded: Recorded,
+        sources: Sequence[Observations] = (),
+    ) -> SourceScores | None:
+        """What other tasks say of recorded architectures, given by fingerprint.
+
+        ``recorded`` looks up those that were not scored before. By the heads of the space's model, or else by what the
+        ``sources`` recorded; None where neither tells anything.
         """
-        version = self._models.of(namespace, search_space_id)
-        if version is None:
+        return self._other_tasks.scores(namespace, search_space_id, fingerprints, recorded, sources)
+
+    def surrogate(
+        self, namespace: str, observations: Observations, sources: Sequence[Observations]
+    ) -> Surrogate | None:
+        """What a search of the task of these observations goes by; None below two architectures that completed."""
+        if self._predictors.telling_labels(namespace, observations).completed_count < LEAST_OWN:
             return None
-        try:
-            heads = self._models.knowledge(version).tasks
-            scores = self._kept_scores.of(
-                version.name,
-                fingerprints,
-                recorded,
-                lambda canonicals: self._models.unseen_scores(version, canonicals)[:, : len(heads)],
-            )
-        except (Unavailable, NotFound) as error:
-            _log.warning("no source scores from model %s: %s", version.name, error)
-            return None
-        if not len(scores):
-            return None
-        return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
+        return self._other_tasks.surrogate(namespace, observations, sources)
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """Of a space. Raises NotFound."""

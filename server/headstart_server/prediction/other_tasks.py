@@ -1,0 +1,170 @@
+"""What other tasks teach of candidates: the heads of the space's model, or where there is none a process of each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge.architectures import Architecture
+from headstart_server.knowledge.observations import Observations
+from headstart_server.prediction.adaptation import SOURCE_PROCESSES
+from headstart_server.prediction.evidence import Evidence
+from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.kept_scores import KeptScores, Recorded
+from headstart_server.prediction.serving_models import ServingModels
+from headstart_server.prediction.source_processes import SourceProcess, SourceProcesses
+from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.prediction.surrogate import Surrogate
+from headstart_server.prediction.task_predictors import TaskPredictors, UnseenScores
+from headstart_server.runtime.errors import NotFound, Unavailable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SourceScores:
+    """Scores float [n, tasks], higher is better, NaN for an architecture that is not recorded any more.
+
+    ``model_version`` whose heads gave them, for recorded architectures by networks that had not seen them; empty where
+    processes of the tasks did.
+    """
+
+    task_ids: tuple[str, ...]
+    scores: NDArray[np.float64]
+    model_version: str
+
+
+@dataclass(frozen=True)
+class _Teachers:
+    """Who has a say of a task beside its own results: ``name`` tells them from all others."""
+
+    name: str
+    task_ids: tuple[str, ...]
+    unseen: UnseenScores
+
+
+class OtherTasks:
+    """Thread-safe."""
+
+    def __init__(
+        self, evidence: Evidence, models: ServingModels, processes: SourceProcesses, predictors: TaskPredictors
+    ) -> None:
+        self._evidence = evidence
+        self._models = models
+        self._processes = processes
+        self._predictors = predictors
+        self._kept_scores = KeptScores()
+
+    def scores(
+        self,
+        namespace: str,
+        search_space_id: str,
+        fingerprints: Sequence[str],
+        recorded: Recorded,
+        sources: Sequence[Observations],
+    ) -> SourceScores | None:
+        """Of recorded architectures, given by fingerprint: by every head of the model, or else by the sources' own."""
+        told = self._model_scores(namespace, search_space_id, fingerprints, recorded)
+        if told is not None or not fingerprints:
+            return told
+        processes = self._processes.of(namespace, sources)
+        if not processes:
+            return None
+        features = self._evidence.features(namespace, search_space_id)
+        name = _name(processes)
+        scores = self._kept_scores.of(
+            name, fingerprints, recorded, lambda canonicals: _ask(processes, features, canonicals)
+        )
+        if not len(scores):
+            return None
+        return SourceScores(tuple(process.task_id for process in processes), scores, "")
+
+    def surrogate(self, namespace: str, observations: Observations, sources: Sequence[Observations]) -> Surrogate:
+        """For a task of which at least two architectures completed. Raises Unavailable, FailedPrecondition."""
+        space_id = observations.search_space_id
+        features = self._evidence.features(namespace, space_id)
+        teachers = self._teachers(namespace, space_id, features, sources)
+
+        def recorded(wanted: Sequence[str]) -> Mapping[str, Architecture]:
+            return self._evidence.architectures(namespace, space_id, wanted)
+
+        alone = self._predictors.fitted(namespace, "", observations, recorded, features, None)
+        if teachers is None:
+            return Surrogate(alone, None, (), features.vectors, _no_scores)
+        try:
+            informed = self._predictors.fitted(
+                namespace, teachers.name, observations, recorded, features, teachers.unseen
+            )
+        except (Unavailable, NotFound) as error:
+            _log.warning("other tasks have no say: %s", error)
+            return Surrogate(alone, None, (), features.vectors, _no_scores)
+        return Surrogate(alone, informed, teachers.task_ids, features.vectors, teachers.unseen.of)
+
+    def _teachers(
+        self, namespace: str, space_id: str, features: StructuralFeatures, sources: Sequence[Observations]
+    ) -> _Teachers | None:
+        if not sources:
+            return None
+        version = self._models.of(namespace, space_id)
+        if version is not None:
+            try:
+                known = self._models.knowledge(version)
+            except (Unavailable, NotFound) as error:
+                _log.warning("no heads of model %s: %s", version.name, error)
+            else:
+                return _Teachers(
+                    version.name,
+                    tuple(head.task_id for head in known.tasks),
+                    UnseenScores(
+                        lambda candidates: self._models.unseen_scores(version, candidates), len(known.tree_tasks)
+                    ),
+                )
+        processes = self._processes.of(namespace, sources)
+        if not processes:
+            return None
+        return _Teachers(
+            _name(processes),
+            tuple(process.task_id for process in processes),
+            UnseenScores(lambda candidates: _ask(processes, features, candidates), 0, SOURCE_PROCESSES),
+        )
+
+    def _model_scores(
+        self, namespace: str, search_space_id: str, fingerprints: Sequence[str], recorded: Recorded
+    ) -> SourceScores | None:
+        version = self._models.of(namespace, search_space_id)
+        if version is None:
+            return None
+        try:
+            heads = self._models.knowledge(version).tasks
+            scores = self._kept_scores.of(
+                version.name,
+                fingerprints,
+                recorded,
+                lambda canonicals: self._models.unseen_scores(version, canonicals)[:, : len(heads)],
+            )
+        except (Unavailable, NotFound) as error:
+            _log.warning("no source scores from model %s: %s", version.name, error)
+            return None
+        if not len(scores):
+            return None
+        return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
+
+
+def _ask(
+    processes: Sequence[SourceProcess], features: StructuralFeatures, candidates: Sequence[CanonicalCandidate]
+) -> Numbers:
+    vectors: Numbers = features.vectors(candidates).astype(np.float64)
+    return np.stack([process.scores(vectors) for process in processes], axis=1)
+
+
+def _name(processes: Sequence[SourceProcess]) -> str:
+    return "processes/" + ",".join(str(process.serial) for process in processes)
+
+
+def _no_scores(candidates: Sequence[CanonicalCandidate]) -> Numbers:
+    return np.zeros((len(candidates), 0))
