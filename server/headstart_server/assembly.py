@@ -49,7 +49,12 @@ def open_rooms(settings: Settings) -> Rooms:
     knowledge.listeners.append(credit_decision)
     prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)
     warm_start = WarmStartService(
-        engine, knowledge, prediction, settings.exploration_share, settings.suggestion_ttl_seconds
+        engine,
+        knowledge,
+        prediction,
+        settings.exploration_share,
+        settings.canary_share,
+        settings.suggestion_ttl_seconds,
     )
     return Rooms(
         engine,

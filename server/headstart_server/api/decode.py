@@ -17,7 +17,7 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task, task_violations
 from headstart_server.prediction.service import Query
 from headstart_server.strategy.service import MAX_SLOTS, Arm, arm_violations
-from headstart_server.warm_start.service import PoolMember
+from headstart_server.warm_start.suggestions import PoolMember
 
 MAX_CANDIDATES = 4096
 MAX_WORKER_ID = 255

@@ -14,7 +14,8 @@ from headstart_server.prediction.registry import ModelVersion
 from headstart_server.prediction.service import Answer, CurveForecast, Prediction
 from headstart_server.strategy.service import Decision
 from headstart_server.warm_start.gate import Gate
-from headstart_server.warm_start.service import Explanation, Suggestion, WarmStart
+from headstart_server.warm_start.service import Explanation, WarmStart
+from headstart_server.warm_start.suggestions import Suggestion
 
 
 def experiment_id(task_id: str, search_space_id: str, sequence: int) -> str:

@@ -42,7 +42,7 @@ from headstart_server.prediction.scorer import HostOrLocal, LocalScorer, Scorer,
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.source_processes import SourceProcesses
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
-from headstart_server.prediction.surrogate import Surrogate
+from headstart_server.prediction.surrogate import Expected, Judged, Surrogate
 from headstart_server.prediction.task_curves import TaskCurves
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
@@ -51,6 +51,8 @@ from headstart_server.runtime.settings import Settings
 __all__ = [
     "Answer",
     "CurveForecast",
+    "Expected",
+    "Judged",
     "MemberPrediction",
     "ModelVersion",
     "Prediction",

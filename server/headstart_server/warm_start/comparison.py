@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
@@ -14,15 +16,22 @@ from headstart_server.warm_start.sources import SourceScores, agreements, weigh_
 
 # What models of other tasks say is asked of so many of a task's architectures at most: beyond that it is known anyhow.
 _MOST_JUDGED = 256
+# Without a model so many of the sources are asked, those that count most.
+MOST_ASKED = 16
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A task and its sources in a space, the sources by task id, and ``similar``: the same, most similar first."""
+    """A task and its sources in a space, the sources by task id, and ``similar``: the same, most similar first.
+
+    ``scores``: what other tasks say of the architectures completed on the target.
+    """
 
     target: Observations
     sources: list[Observations]
     similar: list[SimilarTask]
+    scores: SourceScores
+    lens: Lens
 
 
 class TaskComparison:
@@ -36,8 +45,8 @@ class TaskComparison:
         """With the other tasks that have completed experiments in the space. Raises NotFound."""
         target, observed, lens = self._knowledge.compared(namespace, task_id, space_id)
         sources = [each for each in observed if len(each.means.codes)]
-        scores = self._source_scores(namespace, target) if sources else {}
-        return Compared(target, sources, weigh_sources(target, sources, scores, lens))
+        scores = self._source_scores(namespace, target, self._heaviest(target, sources, lens)) if sources else {}
+        return Compared(target, sources, weigh_sources(target, sources, scores, lens), scores, lens)
 
     def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
         """All other tasks of the namespace, most similar first. Raises NotFound.
@@ -53,13 +62,23 @@ class TaskComparison:
             target, observed, _ = self._knowledge.compared(namespace, task_id, name)
             if len(target.means.codes):
                 sources = [each for each in observed if len(each.means.codes)]
-                _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target)))
+                _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target, ())))
             _keep_best(profiles, lens.profiles.agreements(task_id, name))
         others = [task for number, task in lens.tasks.items() if number != stored.id]
         return compare(stored.task, others, lens.features, lens.word_weights, measured, profiles)
 
-    def _source_scores(self, namespace: str, target: Observations) -> SourceScores:
-        """What a model says that each source thinks of the architectures completed on the target."""
+    @staticmethod
+    def _heaviest(target: Observations, sources: Sequence[Observations], lens: Lens) -> list[Observations]:
+        """By what is known without asking any of them."""
+        if len(sources) <= MOST_ASKED:
+            return list(sources)
+        similar = weigh_sources(target, sources, {}, lens)
+        chosen = {task.task_id for task in similar[:MOST_ASKED]}
+        return [source for source in sources if source.task.task_id in chosen]
+
+    def _source_scores(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> SourceScores:
+        """What each source would say of the architectures completed on the target: by the space's model, or else of
+        these sources by what they recorded."""
         codes = target.means.codes
         if not len(codes):
             return {}
@@ -67,7 +86,11 @@ class TaskComparison:
         asked = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_JUDGED)).astype(np.int64))
         names = target.names.names(codes[asked].tolist())
         scores = self._prediction.source_scores(
-            namespace, space_id, names, lambda missing: self._knowledge.architectures(namespace, space_id, missing)
+            namespace,
+            space_id,
+            names,
+            lambda missing: self._knowledge.architectures(namespace, space_id, missing),
+            sources,
         )
         if scores is None:
             return {}

@@ -1,4 +1,9 @@
-"""Whether the past takes part in an answer at all."""
+"""Whether the past takes part in an answer at all.
+
+Before the task has results of its own, whatever resembles it takes part. From then on transfer must earn its place:
+what a predictor that knows other tasks says of each result, that one left out, is held against what the same predictor
+says without them. That is the bar, and not a weak one: it is the search as it would be without any transfer.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,15 @@ _ENOUGH = 10
 
 
 @dataclass(frozen=True)
+class Tested:
+    """Kendall's tau of the task's ``count`` results with left-out predictions, without and with other tasks."""
+
+    count: int
+    alone: float
+    informed: float
+
+
+@dataclass(frozen=True)
 class Gate:
     """``weights`` of the tasks that take part, by task id; empty where the gate is closed."""
 
@@ -20,8 +34,9 @@ class Gate:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def judge(similar: Sequence[SimilarTask]) -> Gate:
-    """Closed where there is no source, or where measurements speak against every one that resembles the target."""
+def judge(similar: Sequence[SimilarTask], tested: Tested | None = None) -> Gate:
+    """Closed where there is no source, where measurements speak against every one that resembles the target, or where
+    the task's results are predicted better without them."""
     if not similar:
         return Gate(False, "no other task has completed experiments in this search space")
     taking_part = [task for task in similar if task.weight > 0 and not _disagrees(task)]
@@ -32,8 +47,16 @@ def judge(similar: Sequence[SimilarTask]) -> Gate:
             f"none of {len(similar)} other tasks resembles this one"
             + (f"; the results measured here contradict {contradicted} of them" if contradicted else ""),
         )
-    reason = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {taking_part[0].task_id}"
-    return Gate(True, reason, {task.task_id: task.weight for task in taking_part})
+    told = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {taking_part[0].task_id}"
+    if tested is not None:
+        compared = (
+            f"left out, the {tested.count} results here are ranked with a Kendall tau of {tested.informed:.2f} with "
+            f"other tasks and {tested.alone:.2f} without"
+        )
+        if tested.informed < tested.alone:
+            return Gate(False, compared)
+        told = f"{told}; {compared}"
+    return Gate(True, told, {task.task_id: task.weight for task in taking_part})
 
 
 def _disagrees(task: SimilarTask) -> bool:

@@ -1,62 +1,49 @@
-"""The warm start room: what to try first, and next, on a task."""
+"""The warm start room: what to try first, and next, on a task.
+
+Without results of its own a task is proposed what other tasks found good; from a few results on, new candidates grown
+around the best, as far as these promise to be better still. A share is drawn at random.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import IntEnum
-from itertools import islice
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
-from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace, sample
-from headstart_server.knowledge.architectures import Architecture
+from headstart.spaces import SearchSpace, sample
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import SimilarTask
-from headstart_server.prediction.service import Prediction as Predicted
-from headstart_server.prediction.service import PredictionService, Query
+from headstart_server.prediction.service import PredictionService, Query, Surrogate
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import FailedPrecondition
-from headstart_server.warm_start.comparison import TaskComparison
+from headstart_server.warm_start.comparison import Compared, TaskComparison
 from headstart_server.warm_start.explanation import explain
-from headstart_server.warm_start.gate import Gate, judge
+from headstart_server.warm_start.first_proposals import MOST_SOURCES, FirstProposals, first_proposals
+from headstart_server.warm_start.gate import Gate, Tested, judge
+from headstart_server.warm_start.growing import PARENTS, Grown, grow
+from headstart_server.warm_start.next_proposals import NextProposals, seedlings_of
 from headstart_server.warm_start.recent import RecentSuggestions
-from headstart_server.warm_start.transfer_ranking import (
-    Ranking,
-    SourceEvidence,
-    Standings,
-    rank_transferred,
-    standings_of,
-)
+from headstart_server.warm_start.sources import earned_weights
+from headstart_server.warm_start.suggestions import Choice, LookUp, Origin, PoolMember, Suggestion
+from headstart_server.warm_start.transfer_ranking import Standings, standings_of
+from headstart_server.warm_start.weight_history import WeightPoint, weight_history
 
 # Draws in a row that bring nothing new, after which the space counts as exhausted.
 _FRUITLESS_DRAWS = 300
+# Architectures with a result, failed ones too, from which on a search goes by them rather than by a portfolio.
+_ENOUGH_RESULTS = 8
+# Candidates that other tasks would try, to grow new ones from.
+_TRANSFERRED = 16
+# Judged for each suggestion asked for, at least, and in all at most.
+_JUDGED_EACH, _MOST_JUDGED = 4, 1024
 
 INTERVAL_LEVEL = 0.9
 EXPLAINED_SUGGESTIONS = 5
-
-# Recorded architectures by fingerprint, as far as they are known.
-LookUp = Callable[[Sequence[str]], Mapping[str, Architecture]]
-
-
-class Origin(IntEnum):
-    TRANSFERRED = 1
-    GENERATED = 2
-    EXPLORATION = 3
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    candidate: Candidate
-    canonical: CanonicalCandidate
-    origin: Origin
-    reason: str
-    evidence: tuple[SourceEvidence, ...] = ()
-    prediction: Predicted | None = None
 
 
 @dataclass(frozen=True)
@@ -69,21 +56,24 @@ class WarmStart:
 
 
 @dataclass(frozen=True)
-class PoolMember:
-    """A candidate of the caller's own pool in its canonical form."""
-
-    candidate: Candidate
-    canonical: CanonicalCandidate
-
-
-@dataclass(frozen=True)
 class Explanation:
-    """What would be transferred to a task, and why, in sentences."""
+    """What would be transferred to a task, and why, in sentences; ``history``: how much each source counted when."""
 
     suggestions: list[Suggestion]
     similar_tasks: list[SimilarTask]
     gate: Gate
     text: str
+    history: list[WeightPoint]
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What the past means for a task as it stands; without a ``surrogate`` it has too few results to go by."""
+
+    compared: Compared
+    similar: list[SimilarTask]
+    gate: Gate
+    surrogate: Surrogate | None
 
 
 class WarmStartService:
@@ -93,12 +83,14 @@ class WarmStartService:
         knowledge: KnowledgeService,
         prediction: PredictionService,
         exploration_share: float,
+        canary_share: float,
         suggestion_ttl_seconds: float,
     ) -> None:
         self._engine = engine
         self._knowledge = knowledge
         self._prediction = prediction
         self._exploration_share = exploration_share
+        self._canary_share = canary_share
         self._ttl = timedelta(seconds=suggestion_ttl_seconds)
         self.comparison = TaskComparison(knowledge, prediction)
         # Observations are replaced, never changed: the same object has the same standings, and goes with its task.
@@ -119,57 +111,117 @@ class WarmStartService:
         Fewer where the space or the pool is exhausted. Raises NotFound for an unknown task or space.
         """
         space = self._knowledge.search_space(namespace, space_id)
-        compared = self.comparison.in_space(namespace, task_id, space_id)
-        gate = judge(compared.similar)
-        ranking = self._ranking(compared.sources, gate, pool)
+        judgement = self._judge(namespace, task_id, space_id)
         generator = random.Random(seed) if seed is not None else random.Random()
         share = self._exploration_share if exploration_share is None else exploration_share
-        explorations = _explorations(count, share, generator)
+        wanted = count - _in_whole_numbers(count, share, generator)
+        canaries = _in_whole_numbers(wanted, self._canary_share, generator)
+        first = self._first(namespace, space_id, judgement, pool)
+        following = self._next(namespace, space, judgement, first, pool, count, generator)
 
         def choose(connection: Connection) -> list[Suggestion]:
             recent = RecentSuggestions(connection, namespace, task_id, space_id)
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
-            chosen = _Choice({*evaluated, *recent.fingerprints()})
-            chosen.take_transferred(ranking, self._recorded(namespace, space_id), pool, count - explorations)
+            choice = Choice({*evaluated, *recent.fingerprints()})
+            if following is not None:
+                following.take(choice, wanted, canaries)
+            first.take(choice, wanted)
             if pool:
-                chosen.explore_pool(pool, count, generator)
+                choice.explore_pool(pool, count, generator)
             elif not space.explicit_graphs:
-                self._explore(namespace, space, chosen, count, generator)
-            recent.remember([suggestion.canonical.fingerprint for suggestion in chosen.suggestions], self._ttl)
-            return chosen.suggestions
+                self._explore(namespace, space, choice, count, generator)
+            recent.remember([suggestion.canonical.fingerprint for suggestion in choice.suggestions], self._ttl)
+            return choice.suggestions
 
         chosen = run_transaction(self._engine, choose)
-        suggestions, model_version, degraded = self._predicted(namespace, compared.target, chosen)
-        return WarmStart(suggestions, compared.similar, gate, model_version, degraded)
+        suggestions, model_version, degraded = self._predicted(namespace, judgement.compared.target, chosen)
+        return WarmStart(suggestions, judgement.similar, judgement.gate, model_version, degraded)
 
     def explain(self, namespace: str, task_id: str, space_id: str) -> Explanation:
         """What ``propose`` would transfer first, and why; nothing is remembered of it. Raises NotFound."""
-        compared = self.comparison.in_space(namespace, task_id, space_id)
-        target, sources, similar = compared.target, compared.sources, compared.similar
-        gate = judge(similar)
-        chosen = _Choice(set(target.fingerprints))
-        recorded = self._recorded(namespace, space_id)
-        chosen.take_transferred(self._ranking(sources, gate, ()), recorded, (), EXPLAINED_SUGGESTIONS)
-        suggestions, _, _ = self._predicted(namespace, target, chosen.suggestions)
+        judgement = self._judge(namespace, task_id, space_id)
+        target, similar, gate = judgement.compared.target, judgement.similar, judgement.gate
+        choice = Choice(set(target.fingerprints))
+        self._first(namespace, space_id, judgement, ()).take(choice, EXPLAINED_SUGGESTIONS)
+        suggestions, _, _ = self._predicted(namespace, target, choice.suggestions)
         first = suggestions[0] if suggestions else None
         text = explain(
             target,
-            sources,
+            judgement.compared.sources,
             similar,
             gate,
             first.evidence if first else (),
             first.prediction.mean if first and first.prediction else None,
         )
-        return Explanation(suggestions, similar, gate, text)
+        history = weight_history(judgement.compared, _ENOUGH_RESULTS)
+        return Explanation(suggestions, similar, gate, text, history)
 
-    def _ranking(self, sources: Sequence[Observations], gate: Gate, pool: Sequence[PoolMember]) -> Ranking:
-        taking_part = {source.task.task_id: source for source in sources if source.task.task_id in gate.weights}
-        among = None
-        if pool and sources:
-            among = sources[0].names.known(member.canonical.fingerprint for member in pool)
-        standings = {task_id: self._standings_of(source) for task_id, source in taking_part.items()}
-        return rank_transferred(standings, gate.weights, among)
+    # What the past means
+
+    def _judge(self, namespace: str, task_id: str, space_id: str) -> _Judgement:
+        compared = self.comparison.in_space(namespace, task_id, space_id)
+        heaviest = {task.task_id for task in compared.similar[:MOST_SOURCES] if task.weight > 0}
+        sources = [source for source in compared.sources if source.task.task_id in heaviest]
+        surrogate = self._surrogate(namespace, compared.target, sources)
+        if surrogate is None:
+            return _Judgement(compared, compared.similar, judge(compared.similar), None)
+        similar = earned_weights(compared.similar, surrogate.source_weights)
+        tested = None
+        if surrogate.agreement_informed is not None:
+            tested = Tested(surrogate.count, surrogate.agreement_alone, surrogate.agreement_informed)
+        return _Judgement(compared, similar, judge(similar, tested), surrogate)
+
+    def _surrogate(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> Surrogate | None:
+        if len(target.best_indices) < 2:
+            return None
+        try:
+            surrogate = self._prediction.surrogate(namespace, target, sources)
+        except FailedPrecondition:
+            return None
+        return surrogate if surrogate is not None and surrogate.count >= _ENOUGH_RESULTS else None
+
+    # Proposals
+
+    def _first(
+        self, namespace: str, space_id: str, judgement: _Judgement, pool: Sequence[PoolMember]
+    ) -> FirstProposals:
+        weights = judgement.gate.weights
+        sources = judgement.compared.sources
+        standings = {
+            source.task.task_id: self._standings_of(source) for source in sources if source.task.task_id in weights
+        }
+        recorded = self._recorded(namespace, space_id)
+        return first_proposals(self._prediction, namespace, space_id, sources, standings, weights, recorded, pool)
+
+    def _next(
+        self,
+        namespace: str,
+        space: SearchSpace,
+        judgement: _Judgement,
+        first: FirstProposals,
+        pool: Sequence[PoolMember],
+        count: int,
+        generator: random.Random,
+    ) -> NextProposals | None:
+        """None where the task has too few results to go by."""
+        surrogate, target = judgement.surrogate, judgement.compared.target
+        if surrogate is None:
+            return None
+        known = set(target.fingerprints)
+        if pool:
+            grown = [Grown(member.candidate, "of the pool") for member in pool]
+        else:
+            recorded = self._recorded(namespace, space.search_space_id)
+            best = _best_names(target, PARENTS)
+            found = recorded(best)
+            transferred = [each.candidate for each in first.best(known, _TRANSFERRED)]
+            least = min(_JUDGED_EACH * count, _MOST_JUDGED)
+            parents = [found[name].candidate for name in best if name in found]
+            grown = list(grow(space, parents, transferred, least, generator))
+        seedlings = seedlings_of(grown, lambda each: self._knowledge.canonical(namespace, space, each), known)
+        judged = surrogate.judge([seedling.canonical for seedling in seedlings])
+        return NextProposals(seedlings, judged, surrogate.incumbent, judgement.gate.open, first.evidence)
 
     def _standings_of(self, source: Observations) -> Standings:
         held = self._standings.get(source)
@@ -181,15 +233,15 @@ class WarmStartService:
         return lambda fingerprints: self._knowledge.architectures(namespace, space_id, fingerprints)
 
     def _explore(
-        self, namespace: str, space: SearchSpace, chosen: _Choice, count: int, generator: random.Random
+        self, namespace: str, space: SearchSpace, choice: Choice, count: int, generator: random.Random
     ) -> None:
         fruitless = 0
-        while len(chosen.suggestions) < count and fruitless < _FRUITLESS_DRAWS:
+        while len(choice) < count and fruitless < _FRUITLESS_DRAWS:
             candidate = sample(space, generator)
             canonical = self._knowledge.canonical(namespace, space, candidate)
             reason = "drawn at random from the search space"
             fruitless += 1
-            if chosen.add(Suggestion(candidate, canonical, Origin.EXPLORATION, reason)):
+            if choice.add(Suggestion(candidate, canonical, Origin.EXPLORATION, reason)):
                 fruitless = 0
 
     def _predicted(
@@ -210,62 +262,15 @@ class WarmStartService:
         return with_predictions, answer.model_version, answer.degraded
 
 
-def _explorations(count: int, share: float, generator: random.Random) -> int:
+def _best_names(target: Observations, count: int) -> list[str]:
+    """Fingerprints of the architectures with the best completed results, the best first."""
+    best = target.best_indices
+    values = target.values[best] if target.task.maximize else -target.values[best]
+    order = (-values).argsort(kind="stable")[:count]
+    return list(target.names.names(target.codes[best[order]].tolist()))
+
+
+def _in_whole_numbers(count: int, share: float, generator: random.Random) -> int:
     """The share of a count as a whole number, rounded at random so that it holds on average for small counts too."""
     exact = count * share
     return int(exact) + (generator.random() < exact - int(exact))
-
-
-class _Choice:
-    """Suggestions gathered one by one, no fingerprint twice and none of the excluded ones."""
-
-    def __init__(self, excluded: set[str]) -> None:
-        self._excluded = excluded
-        self.suggestions: list[Suggestion] = []
-
-    def add(self, suggestion: Suggestion) -> bool:
-        """Whether it was taken."""
-        if suggestion.canonical.fingerprint in self._excluded:
-            return False
-        self._excluded.add(suggestion.canonical.fingerprint)
-        self.suggestions.append(suggestion)
-        return True
-
-    def take_transferred(self, ranking: Ranking, recorded: LookUp, pool: Sequence[PoolMember], count: int) -> None:
-        """The best of a ranking until there are ``count`` suggestions."""
-        own = {member.canonical.fingerprint: member.candidate for member in pool}
-        best = ((code, ranking.fingerprint(code)) for code, _ in ranking.best_first())
-        fresh = ((code, fingerprint) for code, fingerprint in best if fingerprint not in self._excluded)
-        while len(self.suggestions) < count:
-            batch = list(islice(fresh, count - len(self.suggestions)))
-            if not batch:
-                return
-            architectures = recorded([fingerprint for _, fingerprint in batch])
-            evidence = ranking.evidence([code for code, _ in batch])
-            for (_, fingerprint), seen in zip(batch, evidence, strict=True):
-                # One whose last task was deleted meanwhile may be gone.
-                if fingerprint in architectures:
-                    self._add_transferred(architectures[fingerprint], own, seen)
-
-    def _add_transferred(
-        self, architecture: Architecture, own: Mapping[str, Candidate], evidence: tuple[SourceEvidence, ...]
-    ) -> None:
-        best = max(evidence, key=lambda each: each.quantile)
-        self.add(
-            Suggestion(
-                own.get(architecture.fingerprint, architecture.candidate),
-                architecture.canonical,
-                Origin.TRANSFERRED,
-                f"beats {best.quantile:.0%} of what was tried on {best.task_id}"
-                + (f" and is known from {len(evidence) - 1} more tasks" if len(evidence) > 1 else ""),
-                evidence,
-            )
-        )
-
-    def explore_pool(self, pool: Sequence[PoolMember], count: int, generator: random.Random) -> None:
-        for member in generator.sample(pool, len(pool)):
-            if len(self.suggestions) >= count:
-                return
-            self.add(
-                Suggestion(member.candidate, member.canonical, Origin.EXPLORATION, "drawn at random from the pool")
-            )

@@ -2,12 +2,14 @@
 
 Words, numbers and profiles of the tasks come first. Once the target has results of its own, the ranking that a source
 gives to the same architectures is held against them: the source's own measurements where it has them, and what the
-graph network says of the source's taste elsewhere.
+graph network, or a process over its results, says of the source's taste elsewhere. As soon as a search goes by the
+task's results, only those count that rank them right beyond chance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +35,12 @@ def weigh_sources(
         agreements(target, sources, predicted),
         lens.profiles.agreements(target.task.task_id, target.search_space_id),
     )
+
+
+def earned_weights(similar: Sequence[SimilarTask], earned: Mapping[str, float]) -> list[SimilarTask]:
+    """With the weights that sources have by the results of the task alone, 0 where it was not asked for any."""
+    weighed = [replace(task, weight=earned.get(task.task_id, 0.0)) for task in similar]
+    return sorted(weighed, key=lambda task: (-task.weight, task.task_id))
 
 
 def agreements(target: Observations, sources: Sequence[Observations], predicted: SourceScores) -> dict[str, Evidence]:

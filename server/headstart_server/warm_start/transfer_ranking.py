@@ -63,6 +63,11 @@ class Standings:
             sequence, value, quantile = self.sequences[found], self.values[found], self.quantiles[found]
             yield place, SourceEvidence(self.task_id, int(sequence), float(value), float(quantile))
 
+    def normal_scores_of(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Of architectures by fingerprint [m]; 0, as for an average one, where they do not stand here."""
+        place = {name: index for index, name in enumerate(self.names.names(self.codes.tolist()))}
+        return np.array([self.normal_scores[place[name]] if name in place else 0.0 for name in names], np.float64)
+
     @cached_property
     def _by_code(self) -> tuple[Codes, NDArray[np.int64]]:
         order = np.argsort(self.codes)
@@ -139,6 +144,17 @@ class Ranking:
             for place, evidence in source.evidence(asked):
                 found[place].append(evidence)
         return [tuple(evidence) for evidence in found]
+
+    def evidence_of(self, fingerprints: Sequence[str]) -> list[tuple[SourceEvidence, ...]]:
+        """The same by fingerprint; nothing of what no source has met."""
+        if not self._sources:
+            return [() for _ in fingerprints]
+        known = [self._sources[0].names.known([name]) for name in fingerprints]
+        places = [place for place, codes in enumerate(known) if len(codes)]
+        found: list[tuple[SourceEvidence, ...]] = [() for _ in fingerprints]
+        for place, evidence in zip(places, self.evidence([int(known[place][0]) for place in places]), strict=True):
+            found[place] = evidence
+        return found
 
     def __iter__(self) -> Iterator[Transferred]:
         for code, score in self.best_first():

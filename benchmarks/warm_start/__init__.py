@@ -1,0 +1,1 @@
+"""How many evaluations a warm start saves, through the public API."""

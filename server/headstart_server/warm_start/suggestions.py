@@ -1,0 +1,68 @@
+"""What a warm start is made of: suggestions, gathered one by one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.knowledge.architectures import Architecture
+from headstart_server.prediction.service import Prediction
+from headstart_server.warm_start.transfer_ranking import SourceEvidence
+
+# Recorded architectures by fingerprint, as far as they are known.
+LookUp = Callable[[Sequence[str]], Mapping[str, Architecture]]
+
+
+class Origin(IntEnum):
+    TRANSFERRED = 1
+    GENERATED = 2
+    EXPLORATION = 3
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    candidate: Candidate
+    canonical: CanonicalCandidate
+    origin: Origin
+    reason: str
+    evidence: tuple[SourceEvidence, ...] = ()
+    prediction: Prediction | None = None
+
+
+@dataclass(frozen=True)
+class PoolMember:
+    """A candidate of the caller's own pool in its canonical form."""
+
+    candidate: Candidate
+    canonical: CanonicalCandidate
+
+
+class Choice:
+    """Suggestions gathered one by one, no fingerprint twice and none of the excluded ones."""
+
+    def __init__(self, excluded: set[str]) -> None:
+        self.excluded = excluded
+        self.suggestions: list[Suggestion] = []
+
+    def __len__(self) -> int:
+        return len(self.suggestions)
+
+    def add(self, suggestion: Suggestion) -> bool:
+        """Whether it was taken."""
+        if suggestion.canonical.fingerprint in self.excluded:
+            return False
+        self.excluded.add(suggestion.canonical.fingerprint)
+        self.suggestions.append(suggestion)
+        return True
+
+    def explore_pool(self, pool: Sequence[PoolMember], count: int, generator: random.Random) -> None:
+        """Members at random until there are ``count`` suggestions."""
+        for member in generator.sample(pool, len(pool)):
+            if len(self) >= count:
+                return
+            self.add(
+                Suggestion(member.candidate, member.canonical, Origin.EXPLORATION, "drawn at random from the pool")
+            )
