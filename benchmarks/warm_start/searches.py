@@ -9,7 +9,7 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import headstart
@@ -70,10 +70,8 @@ def cold(table: Table, seed: int, goal: Goal) -> Found:
         if goal.see(evaluation.candidate):
             raise _Over
 
-    try:
+    with suppress(_Over):
         cold_search(table, seed, EVALUATIONS, evaluated=watch)
-    except _Over:
-        pass
     return goal.found()
 
 
@@ -179,4 +177,3 @@ def asking(where: Place, seed: int, batch: int, goal: Goal, pool: Sequence[Candi
             where.client.record(where.task.task_id, where.space.search_space_id, suggestion.candidate, outcome)
             if goal.see(suggestion.candidate):
                 return goal.found(repeated)
-

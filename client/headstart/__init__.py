@@ -23,6 +23,7 @@ from headstart.knowledge_values import (
     ExperimentOrder,
     Explanation,
     NumberRange,
+    SourceWeights,
     TaskCluster,
 )
 from headstart.record_stream import RecordedMany
@@ -120,6 +121,7 @@ __all__ = [
     "SearchResult",
     "SearchSpace",
     "SimilarTask",
+    "SourceWeights",
     "StopAdvice",
     "Suggestion",
     "SuggestionOrigin",

@@ -27,6 +27,7 @@ from headstart.knowledge_values import (
     ExperimentFilter,
     Explanation,
     NumberRange,
+    SourceWeights,
     TaskCluster,
     TaskPosition,
 )
@@ -125,6 +126,12 @@ def explanation_to_proto(answer: Explanation) -> knowledge_pb2.ExplainTaskRespon
         gate=gate_to_proto(answer.gate),
         explanation=answer.explanation,
         suggestions=[suggestion_to_proto(suggestion) for suggestion in answer.suggestions],
+        history=[
+            knowledge_pb2.SourceWeights(
+                completed_count=each.completed_count, own_share=each.own_share, weights=each.weights
+            )
+            for each in answer.history
+        ],
     )
 
 
@@ -134,6 +141,7 @@ def explanation_from_proto(message: knowledge_pb2.ExplainTaskResponse) -> Explan
         gate_from_proto(message.gate) if message.HasField("gate") else None,
         message.explanation,
         tuple(suggestion_from_proto(each, f"suggestions[{i}]") for i, each in enumerate(message.suggestions)),
+        tuple(SourceWeights(each.completed_count, each.own_share, dict(each.weights)) for each in message.history),
     )
 
 

@@ -77,10 +77,26 @@ class TaskCluster:
 
 
 @dataclass(frozen=True)
+class SourceWeights:
+    """How much each other task counted (0 to 1, by task id) when the task had so many completed architectures.
+
+    ``own_share`` is the weight of the task's own results against all others, 0 to 1; it never falls.
+    """
+
+    completed_count: int
+    own_share: float
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """Answer of ``Client.explain_task``: what the service would transfer to a task, and why."""
+    """Answer of ``Client.explain_task``: what the service would transfer to a task, and why.
+
+    ``history``: how much each other task counted as the results came in, the last now.
+    """
 
     similar_tasks: tuple[SimilarTask, ...]
     gate: Gate | None
     explanation: str
     suggestions: tuple[Suggestion, ...] = ()
+    history: tuple[SourceWeights, ...] = ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -11,6 +13,7 @@ from headstart.command_line.documents import print_json
 from headstart.command_line.options import AsJson, Count, SpaceId, TaskId
 from headstart.command_line.session import note, service
 from headstart.command_line.similarities import print_similar_tasks
+from headstart.command_line.source_weights import draw_weights, print_weights
 from headstart.command_line.tables import Column, print_table, print_text
 from headstart.values import Gate, Suggestion
 
@@ -33,10 +36,21 @@ def suggest(
             note("part of the service is out of reach: the answer was made without it")
 
 
-def explain(context: typer.Context, task_id: TaskId, search_space_id: SpaceId, json: AsJson = False) -> None:
+def explain(
+    context: typer.Context,
+    task_id: TaskId,
+    search_space_id: SpaceId,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw how much each other task counted as results came in, into this file.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
     """What the service would transfer to a task from where, and why. Sets nothing aside."""
     with service(context) as client:
         answer = client.explain_task(task_id, search_space_id)
+        if picture is not None:
+            draw_weights(answer.history, picture)
+            note(f"the weights over time are in {picture}")
         if json:
             print_json(answer)
             return
@@ -46,6 +60,9 @@ def explain(context: typer.Context, task_id: TaskId, search_space_id: SpaceId, j
         if answer.similar_tasks:
             print_text("")
             print_similar_tasks(answer.similar_tasks)
+        if len(answer.history) > 1:
+            print_text("")
+            print_weights(answer.history)
         if answer.suggestions:
             print_text("")
             _print_suggestions(answer.suggestions)

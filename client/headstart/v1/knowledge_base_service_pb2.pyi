@@ -386,13 +386,32 @@ class ExplainTaskRequest(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ...) -> None: ...
 
 class ExplainTaskResponse(_message.Message):
-    __slots__ = ("similar_tasks", "gate", "explanation", "suggestions")
+    __slots__ = ("similar_tasks", "gate", "explanation", "suggestions", "history")
     SIMILAR_TASKS_FIELD_NUMBER: _ClassVar[int]
     GATE_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     SUGGESTIONS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     similar_tasks: _containers.RepeatedCompositeFieldContainer[_meta_learning_service_pb2.SimilarTask]
     gate: _meta_learning_service_pb2.Gate
     explanation: str
     suggestions: _containers.RepeatedCompositeFieldContainer[_meta_learning_service_pb2.Suggestion]
-    def __init__(self, similar_tasks: _Optional[_Iterable[_Union[_meta_learning_service_pb2.SimilarTask, _Mapping]]] = ..., gate: _Optional[_Union[_meta_learning_service_pb2.Gate, _Mapping]] = ..., explanation: _Optional[str] = ..., suggestions: _Optional[_Iterable[_Union[_meta_learning_service_pb2.Suggestion, _Mapping]]] = ...) -> None: ...
+    history: _containers.RepeatedCompositeFieldContainer[SourceWeights]
+    def __init__(self, similar_tasks: _Optional[_Iterable[_Union[_meta_learning_service_pb2.SimilarTask, _Mapping]]] = ..., gate: _Optional[_Union[_meta_learning_service_pb2.Gate, _Mapping]] = ..., explanation: _Optional[str] = ..., suggestions: _Optional[_Iterable[_Union[_meta_learning_service_pb2.Suggestion, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[SourceWeights, _Mapping]]] = ...) -> None: ...
+
+class SourceWeights(_message.Message):
+    __slots__ = ("completed_count", "own_share", "weights")
+    class WeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    COMPLETED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OWN_SHARE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    completed_count: int
+    own_share: float
+    weights: _containers.ScalarMap[str, float]
+    def __init__(self, completed_count: _Optional[int] = ..., own_share: _Optional[float] = ..., weights: _Optional[_Mapping[str, float]] = ...) -> None: ...

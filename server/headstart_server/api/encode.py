@@ -142,6 +142,10 @@ def explanation(answer: Explanation, search_space_id: str, interval_level: float
         gate=_gate(answer.gate),
         explanation=answer.text,
         suggestions=tuple(_suggestion(s, search_space_id, interval_level) for s in answer.suggestions),
+        history=tuple(
+            knowledge_values.SourceWeights(point.completed_count, point.own_share, point.weights)
+            for point in answer.history
+        ),
     )
 
 

@@ -14,7 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart import codec, codec_answers, codec_knowledge
-from headstart.knowledge_values import ExperimentFilter, Explanation, NumberRange, TaskCluster, TaskPosition
+from headstart.knowledge_values import (
+    ExperimentFilter,
+    Explanation,
+    NumberRange,
+    SourceWeights,
+    TaskCluster,
+    TaskPosition,
+)
 from headstart.spaces import (
     Candidate,
     Categorical,
@@ -298,6 +305,7 @@ TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
                 Gate(GateState.OPEN, "three take part"),
                 "b is like it",
                 (Suggestion(Candidate({"x": 1}), "f", SuggestionOrigin.TRANSFERRED),),
+                (SourceWeights(0, 0.0, {"b": 0.5}), SourceWeights(8, 0.2, {"b": 0.0})),
             ),
             codec_knowledge.explanation_to_proto,
             codec_knowledge.explanation_from_proto,
