@@ -11,17 +11,18 @@ import math
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast
 
 import grpc
 
-from headstart import codec, codec_answers, codec_knowledge, errors
+from headstart import codec, codec_answers, codec_knowledge, codec_transfer, errors
 from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
+from headstart.transfer_values import MultiTaskObjective, Transfer
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as knowledge_grpc
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
@@ -333,6 +334,28 @@ class Client:
         return tuple(map(codec_answers.decision_from_proto, decisions))
 
     # What is like what
+
+    def transfer_architecture(
+        self,
+        search_space_id: str,
+        candidate: Candidate,
+        source_task_id: str,
+        target_task_ids: str | Sequence[str],
+        *,
+        objective: MultiTaskObjective = MultiTaskObjective.WEIGHTED,
+        target_weights: Mapping[str, float] | None = None,
+        timeout: float | None = None,
+    ) -> Transfer:
+        """A candidate of one task made to fit others, with a plan to tune its weights; one for all of several too."""
+        request = meta_pb2.TransferArchitectureRequest(
+            search_space_id=search_space_id,
+            candidate=codec.candidate_to_proto(candidate),
+            source_task_id=source_task_id,
+            target_task_ids=[target_task_ids] if isinstance(target_task_ids, str) else target_task_ids,
+            objective=cast("meta_pb2.MultiTaskObjective", objective.value),
+            target_weights=target_weights,
+        )
+        return codec_transfer.transfer_from_proto(self._call(self._meta.TransferArchitecture, request, timeout))
 
     def search_architectures(
         self,

@@ -26,6 +26,7 @@ from headstart.spaces.declaration import (
     NodeTemplate,
     OpRole,
     Parameter,
+    ParameterRole,
     SearchSpace,
     Value,
     ValueOf,
@@ -167,12 +168,15 @@ def parameter_to_proto(parameter: Parameter, field: str = "parameter") -> search
         message.float.CopyFrom(
             search_space_pb2.FloatDomain(lower=domain.lower, upper=domain.upper, logarithmic=domain.logarithmic)
         )
+    if parameter.role is not None:
+        message.role = cast("search_space_pb2.ParameterRole", parameter.role.value)
     return message
 
 
 def parameter_from_proto(message: search_space_pb2.Parameter, field: str = "parameter") -> Parameter:
     condition = condition_from_proto(message.condition, f"{field}.condition") if message.HasField("condition") else None
-    return Parameter(message.name, _domain_from_proto(message, field), condition)
+    role = enum_from_proto(ParameterRole, message.role, f"{field}.role") if message.role else None
+    return Parameter(message.name, _domain_from_proto(message, field), condition, role)
 
 
 def _domain_from_proto(message: search_space_pb2.Parameter, field: str) -> Domain:

@@ -16,6 +16,7 @@ from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.rewards import credit_decision
 from headstart_server.strategy.service import StrategyService
+from headstart_server.transfer.service import TransferService
 from headstart_server.warm_start.service import WarmStartService
 
 # Torch has threads of its own; two callers keep it busy while one decodes.
@@ -31,6 +32,7 @@ class Rooms:
     prediction: PredictionService
     warm_start: WarmStartService
     strategy: StrategyService
+    transfer: TransferService
     task_profiler: TaskProfiler
     task_map: TaskMap
 
@@ -62,6 +64,7 @@ def open_rooms(settings: Settings) -> Rooms:
         prediction,
         warm_start,
         StrategyService(settings.decision_ttl_seconds),
+        TransferService(knowledge, prediction),
         TaskProfiler(engine, knowledge, prediction),
         TaskMap(engine, knowledge),
     )

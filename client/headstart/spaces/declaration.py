@@ -48,11 +48,30 @@ class Condition:
     values: tuple[Value, ...]
 
 
+class ParameterRole(Enum):
+    """What a parameter stands for in a network, so that it can be adapted to another task.
+
+    INPUT_SIZE: pixels along an edge, or the length of a sequence. INPUT_CHANNELS: channels of an image, columns of a
+    table. OUTPUT_UNITS: classes, or target columns. WIDTH and DEPTH: capacity. DOWNSAMPLING: how often the resolution
+    is halved; STRIDE: a factor that divides it. BATCH_SIZE: examples in a batch.
+    """
+
+    INPUT_SIZE = 1
+    INPUT_CHANNELS = 2
+    OUTPUT_UNITS = 3
+    WIDTH = 4
+    DEPTH = 5
+    DOWNSAMPLING = 6
+    STRIDE = 7
+    BATCH_SIZE = 8
+
+
 @dataclass(frozen=True)
 class Parameter:
     name: str
     domain: Domain
     condition: Condition | None = None
+    role: ParameterRole | None = None
 
 
 class OpRole(Enum):

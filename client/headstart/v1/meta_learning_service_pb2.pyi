@@ -37,6 +37,12 @@ class StopAdvice(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STOP_ADVICE_UNSPECIFIED: _ClassVar[StopAdvice]
     STOP_ADVICE_CONTINUE: _ClassVar[StopAdvice]
     STOP_ADVICE_STOP: _ClassVar[StopAdvice]
+
+class MultiTaskObjective(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MULTI_TASK_OBJECTIVE_UNSPECIFIED: _ClassVar[MultiTaskObjective]
+    MULTI_TASK_OBJECTIVE_WEIGHTED: _ClassVar[MultiTaskObjective]
+    MULTI_TASK_OBJECTIVE_WORST_CASE: _ClassVar[MultiTaskObjective]
 SUGGESTION_ORIGIN_UNSPECIFIED: SuggestionOrigin
 SUGGESTION_ORIGIN_TRANSFERRED: SuggestionOrigin
 SUGGESTION_ORIGIN_GENERATED: SuggestionOrigin
@@ -52,6 +58,9 @@ GATE_STATE_CLOSED: GateState
 STOP_ADVICE_UNSPECIFIED: StopAdvice
 STOP_ADVICE_CONTINUE: StopAdvice
 STOP_ADVICE_STOP: StopAdvice
+MULTI_TASK_OBJECTIVE_UNSPECIFIED: MultiTaskObjective
+MULTI_TASK_OBJECTIVE_WEIGHTED: MultiTaskObjective
+MULTI_TASK_OBJECTIVE_WORST_CASE: MultiTaskObjective
 
 class WarmStartRequest(_message.Message):
     __slots__ = ("task_id", "search_space_id", "count", "pool", "exploration_share", "seed")
@@ -346,38 +355,72 @@ class Decision(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[str] = ..., hyperparameters: _Optional[_Mapping[str, _search_space_pb2.ParameterValue]] = ..., probability: _Optional[float] = ..., expected_reward: _Optional[float] = ..., reason: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class TransferArchitectureRequest(_message.Message):
-    __slots__ = ("search_space_id", "candidate", "source_task_id", "target_task_ids")
+    __slots__ = ("search_space_id", "candidate", "source_task_id", "target_task_ids", "objective", "target_weights")
+    class TargetWeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     SEARCH_SPACE_ID_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_TASK_ID_FIELD_NUMBER: _ClassVar[int]
     TARGET_TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     search_space_id: str
     candidate: _search_space_pb2.Candidate
     source_task_id: str
     target_task_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, search_space_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., source_task_id: _Optional[str] = ..., target_task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    objective: MultiTaskObjective
+    target_weights: _containers.ScalarMap[str, float]
+    def __init__(self, search_space_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., source_task_id: _Optional[str] = ..., target_task_ids: _Optional[_Iterable[str]] = ..., objective: _Optional[_Union[MultiTaskObjective, str]] = ..., target_weights: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class TransferArchitectureResponse(_message.Message):
-    __slots__ = ("architectures",)
+    __slots__ = ("architectures", "proposal")
     ARCHITECTURES_FIELD_NUMBER: _ClassVar[int]
+    PROPOSAL_FIELD_NUMBER: _ClassVar[int]
     architectures: _containers.RepeatedCompositeFieldContainer[TransferredArchitecture]
-    def __init__(self, architectures: _Optional[_Iterable[_Union[TransferredArchitecture, _Mapping]]] = ...) -> None: ...
+    proposal: MultiTaskProposal
+    def __init__(self, architectures: _Optional[_Iterable[_Union[TransferredArchitecture, _Mapping]]] = ..., proposal: _Optional[_Union[MultiTaskProposal, _Mapping]] = ...) -> None: ...
+
+class MultiTaskProposal(_message.Message):
+    __slots__ = ("candidate", "fingerprint", "expected_ranks", "reason")
+    class ExpectedRanksEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_RANKS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    candidate: _search_space_pb2.Candidate
+    fingerprint: str
+    expected_ranks: _containers.ScalarMap[str, float]
+    reason: str
+    def __init__(self, candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., fingerprint: _Optional[str] = ..., expected_ranks: _Optional[_Mapping[str, float]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TransferredArchitecture(_message.Message):
-    __slots__ = ("target_task_id", "candidate", "changes", "transferability", "transferability_basis", "plan")
+    __slots__ = ("target_task_id", "candidate", "changes", "transferability", "transferability_basis", "plan", "fingerprint")
     TARGET_TASK_ID_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     TRANSFERABILITY_FIELD_NUMBER: _ClassVar[int]
     TRANSFERABILITY_BASIS_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     target_task_id: str
     candidate: _search_space_pb2.Candidate
     changes: _containers.RepeatedCompositeFieldContainer[ArchitectureChange]
     transferability: Estimate
     transferability_basis: str
     plan: FineTuningPlan
-    def __init__(self, target_task_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[ArchitectureChange, _Mapping]]] = ..., transferability: _Optional[_Union[Estimate, _Mapping]] = ..., transferability_basis: _Optional[str] = ..., plan: _Optional[_Union[FineTuningPlan, _Mapping]] = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, target_task_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[ArchitectureChange, _Mapping]]] = ..., transferability: _Optional[_Union[Estimate, _Mapping]] = ..., transferability_basis: _Optional[str] = ..., plan: _Optional[_Union[FineTuningPlan, _Mapping]] = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class ArchitectureChange(_message.Message):
     __slots__ = ("parameter", "before", "after", "reason")
@@ -392,12 +435,14 @@ class ArchitectureChange(_message.Message):
     def __init__(self, parameter: _Optional[str] = ..., before: _Optional[_Union[_search_space_pb2.ParameterValue, _Mapping]] = ..., after: _Optional[_Union[_search_space_pb2.ParameterValue, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class FineTuningPlan(_message.Message):
-    __slots__ = ("stages", "reason")
+    __slots__ = ("stages", "reason", "new_head")
     STAGES_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    NEW_HEAD_FIELD_NUMBER: _ClassVar[int]
     stages: _containers.RepeatedCompositeFieldContainer[FineTuningStage]
     reason: str
-    def __init__(self, stages: _Optional[_Iterable[_Union[FineTuningStage, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+    new_head: bool
+    def __init__(self, stages: _Optional[_Iterable[_Union[FineTuningStage, _Mapping]]] = ..., reason: _Optional[str] = ..., new_head: bool = ...) -> None: ...
 
 class FineTuningStage(_message.Message):
     __slots__ = ("epochs", "frozen_share", "layer_decay")

@@ -8,6 +8,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ParameterRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PARAMETER_ROLE_UNSPECIFIED: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_INPUT_SIZE: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_INPUT_CHANNELS: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_OUTPUT_UNITS: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_WIDTH: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_DEPTH: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_DOWNSAMPLING: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_STRIDE: _ClassVar[ParameterRole]
+    PARAMETER_ROLE_BATCH_SIZE: _ClassVar[ParameterRole]
+
 class OpRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OP_ROLE_UNSPECIFIED: _ClassVar[OpRole]
@@ -15,6 +27,15 @@ class OpRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OP_ROLE_OUTPUT: _ClassVar[OpRole]
     OP_ROLE_ZERO: _ClassVar[OpRole]
     OP_ROLE_IDENTITY: _ClassVar[OpRole]
+PARAMETER_ROLE_UNSPECIFIED: ParameterRole
+PARAMETER_ROLE_INPUT_SIZE: ParameterRole
+PARAMETER_ROLE_INPUT_CHANNELS: ParameterRole
+PARAMETER_ROLE_OUTPUT_UNITS: ParameterRole
+PARAMETER_ROLE_WIDTH: ParameterRole
+PARAMETER_ROLE_DEPTH: ParameterRole
+PARAMETER_ROLE_DOWNSAMPLING: ParameterRole
+PARAMETER_ROLE_STRIDE: ParameterRole
+PARAMETER_ROLE_BATCH_SIZE: ParameterRole
 OP_ROLE_UNSPECIFIED: OpRole
 OP_ROLE_INPUT: OpRole
 OP_ROLE_OUTPUT: OpRole
@@ -47,18 +68,20 @@ class SearchSpace(_message.Message):
     def __init__(self, search_space_id: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., graph_template: _Optional[_Union[GraphTemplate, _Mapping]] = ..., op_roles: _Optional[_Mapping[str, OpRole]] = ..., explicit_graphs: bool = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Parameter(_message.Message):
-    __slots__ = ("name", "categorical", "integer", "float", "condition")
+    __slots__ = ("name", "categorical", "integer", "float", "condition", "role")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CATEGORICAL_FIELD_NUMBER: _ClassVar[int]
     INTEGER_FIELD_NUMBER: _ClassVar[int]
     FLOAT_FIELD_NUMBER: _ClassVar[int]
     CONDITION_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     name: str
     categorical: CategoricalDomain
     integer: IntegerDomain
     float: FloatDomain
     condition: Condition
-    def __init__(self, name: _Optional[str] = ..., categorical: _Optional[_Union[CategoricalDomain, _Mapping]] = ..., integer: _Optional[_Union[IntegerDomain, _Mapping]] = ..., float: _Optional[_Union[FloatDomain, _Mapping]] = ..., condition: _Optional[_Union[Condition, _Mapping]] = ...) -> None: ...
+    role: ParameterRole
+    def __init__(self, name: _Optional[str] = ..., categorical: _Optional[_Union[CategoricalDomain, _Mapping]] = ..., integer: _Optional[_Union[IntegerDomain, _Mapping]] = ..., float: _Optional[_Union[FloatDomain, _Mapping]] = ..., condition: _Optional[_Union[Condition, _Mapping]] = ..., role: _Optional[_Union[ParameterRole, str]] = ...) -> None: ...
 
 class CategoricalDomain(_message.Message):
     __slots__ = ("choices",)

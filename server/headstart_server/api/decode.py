@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
 from headstart import codec, codec_answers, codec_spaces, values
-from headstart.spaces import InvalidInput, SearchSpace, Violation, space_violations
+from headstart.spaces import Candidate, InvalidInput, SearchSpace, Violation, space_violations
 from headstart.spaces.validation import require, text_violations
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart.v1 import search_space_pb2, task_pb2
@@ -17,10 +18,12 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task, task_violations
 from headstart_server.prediction.service import Query
 from headstart_server.strategy.service import MAX_SLOTS, Arm, arm_violations
+from headstart_server.transfer.multi_task import Objective
 from headstart_server.warm_start.suggestions import PoolMember
 
 MAX_CANDIDATES = 4096
 MAX_WORKER_ID = 255
+MAX_TARGETS = 64
 _DEFAULT_LEVEL = 0.9
 
 T = TypeVar("T")
@@ -122,6 +125,37 @@ def _outcome(sent: values.Outcome) -> Outcome:
 
 def _curve(points: Sequence[values.CurvePoint]) -> tuple[tuple[float, float], ...]:
     return tuple((point.fidelity, point.value) for point in points)
+
+
+@dataclass(frozen=True)
+class AskedTransfer:
+    candidate: Candidate
+    target_task_ids: list[str]
+    objective: Objective
+    weights: dict[str, float]
+
+
+def transfer(
+    knowledge: KnowledgeService, namespace: str, request: meta_pb2.TransferArchitectureRequest
+) -> AskedTransfer:
+    """Raises InvalidInput, and NotFound for the space."""
+    targets = list(request.target_task_ids)
+    count(len(targets), "target_task_ids", None, MAX_TARGETS)
+    if len(set(targets)) < len(targets):
+        raise invalid("target_task_ids", "names a task twice")
+    for task_id, weight in request.target_weights.items():
+        field = f"target_weights[{task_id[:63]}]"
+        if task_id not in targets:
+            raise invalid(field, "is not one of target_task_ids")
+        if not (math.isfinite(weight) and weight > 0):
+            raise invalid(field, f"must be positive and finite, got {weight}")
+    objective = Objective.WEIGHTED
+    if request.objective:
+        objective = codec.enum_from_proto(Objective, request.objective, "objective")
+    space = knowledge.search_space(namespace, request.search_space_id)
+    candidate = codec.candidate_from_proto(request.candidate)
+    knowledge.canonical(namespace, space, candidate)
+    return AskedTransfer(candidate, targets, objective, dict(request.target_weights))
 
 
 def queries(

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from headstart import codec, codec_answers, codec_knowledge, codec_spaces, knowledge_values, values
+from headstart import (
+    codec,
+    codec_answers,
+    codec_knowledge,
+    codec_spaces,
+    codec_transfer,
+    knowledge_values,
+    transfer_values,
+    values,
+)
 from headstart.v1 import experiment_pb2, knowledge_base_service_pb2, search_space_pb2, task_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart_server.knowledge import experiments, recording, similarity, tasks
@@ -13,6 +22,8 @@ from headstart_server.knowledge.task_map import TaskCluster
 from headstart_server.prediction.registry import ModelVersion
 from headstart_server.prediction.service import Answer, CurveForecast, Prediction
 from headstart_server.strategy.service import Decision
+from headstart_server.transfer.service import INTERVAL_LEVEL as TRANSFER_LEVEL
+from headstart_server.transfer.service import ForTarget, Transferred
 from headstart_server.warm_start.gate import Gate
 from headstart_server.warm_start.service import Explanation, WarmStart
 from headstart_server.warm_start.suggestions import Suggestion
@@ -121,6 +132,41 @@ def warm_start(answer: WarmStart, search_space_id: str, interval_level: float) -
             model_version=answer.model_version,
             degraded=answer.degraded,
         )
+    )
+
+
+def transferred(answer: Transferred) -> meta_pb2.TransferArchitectureResponse:
+    proposal = None
+    if answer.for_all is not None:
+        own = answer.for_all
+        proposal = transfer_values.MultiTaskProposal(
+            own.candidate, own.canonical.fingerprint, own.expected_ranks, own.reason
+        )
+    return codec_transfer.transfer_to_proto(
+        transfer_values.Transfer(tuple(_for_target(each) for each in answer.for_targets), proposal)
+    )
+
+
+def _for_target(answer: ForTarget) -> transfer_values.TransferredArchitecture:
+    told = answer.transferability
+    return transfer_values.TransferredArchitecture(
+        answer.task_id,
+        answer.candidate,
+        answer.canonical.fingerprint,
+        tuple(
+            transfer_values.ArchitectureChange(change.parameter, change.before, change.after, change.reason)
+            for change in answer.changes
+        ),
+        values.Estimate(told.tau, told.deviation, values.Interval(told.lower, told.upper, TRANSFER_LEVEL)),
+        told.basis,
+        transfer_values.FineTuningPlan(
+            tuple(
+                transfer_values.FineTuningStage(stage.epochs, stage.frozen_share, stage.layer_decay)
+                for stage in answer.plan.stages
+            ),
+            answer.plan.reason,
+            answer.plan.new_head,
+        ),
     )
 
 

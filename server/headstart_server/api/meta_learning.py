@@ -19,7 +19,6 @@ from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.runtime import metrics
 from headstart_server.runtime.database import run_transaction
-from headstart_server.runtime.errors import Unimplemented
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")
@@ -144,9 +143,21 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def TransferArchitecture(
         self, request: pb2.TransferArchitectureRequest, context: Context
     ) -> pb2.TransferArchitectureResponse:
-        raise Unimplemented(
-            "TransferArchitecture is part of the contract but not answered by this version", "TRANSFER_NOT_AVAILABLE"
+        return await self._models.run(context, lambda: self._transfer(request))
+
+    def _transfer(self, request: pb2.TransferArchitectureRequest) -> pb2.TransferArchitectureResponse:
+        namespace = namespace_of_caller()
+        asked = decode.transfer(self._rooms.knowledge, namespace, request)
+        answer = self._rooms.transfer.transfer(
+            namespace,
+            request.search_space_id,
+            asked.candidate,
+            request.source_task_id,
+            asked.target_task_ids,
+            asked.objective,
+            asked.weights,
         )
+        return encode.transferred(answer)
 
 
 def _begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

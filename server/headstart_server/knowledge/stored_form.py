@@ -24,6 +24,7 @@ from headstart.spaces import (
     NodeTemplate,
     OpRole,
     Parameter,
+    ParameterRole,
     SearchSpace,
     Value,
     ValueOf,
@@ -140,7 +141,9 @@ def _parameter_to_json(parameter: Parameter) -> Json:
         kind = "integer" if isinstance(domain, Integer) else "float"
         bounds = {"lower": _value_to_json(domain.lower), "upper": _value_to_json(domain.upper)}
         stored = {"kind": kind, **bounds, "logarithmic": domain.logarithmic}
-    return {"name": parameter.name, "domain": stored, "condition": _condition_to_json(parameter.condition)}
+    # A parameter without a role is stored as before there were any, so that its space keeps its content hash.
+    role = {} if parameter.role is None else {"role": parameter.role.name}
+    return {"name": parameter.name, "domain": stored, "condition": _condition_to_json(parameter.condition), **role}
 
 
 def _parameter_from_json(stored: Json) -> Parameter:
@@ -152,7 +155,8 @@ def _parameter_from_json(stored: Json) -> Parameter:
     else:
         lower, upper = (float(_value_from_json(domain[bound])) for bound in ("lower", "upper"))
         made = Float(lower, upper, domain["logarithmic"])
-    return Parameter(stored["name"], made, _condition_from_json(stored["condition"]))
+    role = ParameterRole[stored["role"]] if "role" in stored else None
+    return Parameter(stored["name"], made, _condition_from_json(stored["condition"]), role)
 
 
 def _condition_to_json(condition: Condition | None) -> Json:

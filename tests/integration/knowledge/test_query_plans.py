@@ -271,7 +271,15 @@ def calls() -> Mapping[str, Callable[[Any, Any], Any]]:
             )
         ),
         "TransferArchitecture": one(
-            lambda _, m: m.TransferArchitecture(meta_pb2.TransferArchitectureRequest(), context)
+            lambda _, m: m.TransferArchitecture(
+                meta_pb2.TransferArchitectureRequest(
+                    search_space_id=space,
+                    candidate=tried,
+                    source_task_id="task-002",
+                    target_task_ids=["task-003", "task-004"],
+                ),
+                context,
+            )
         ),
         "DeleteTask": one(lambda k, _: k.DeleteTask(pb2.DeleteTaskRequest(**mutation(task_id="task-006")), context)),
     }

@@ -1,0 +1,53 @@
+"""What a task's data demand of a network: the shape of its input and output, and how much there is to learn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """None where the task's meta-features do not tell.
+
+    ``size``: pixels along an edge, of images that are not square the geometric mean of both. ``channels`` of an image,
+    or the columns of a table. ``outputs``: classes, or target columns. ``instances``: examples, or nodes of a graph.
+    """
+
+    size: float | None = None
+    channels: float | None = None
+    outputs: float | None = None
+    instances: float | None = None
+
+
+def data_shape(meta_features: Mapping[str, float]) -> DataShape:
+    width, height = meta_features.get("width"), meta_features.get("height")
+    size = meta_features.get("image_size")
+    if size is None and width and height and width > 0 and height > 0:
+        size = math.sqrt(width * height)
+    return DataShape(
+        size=_positive(size),
+        channels=_positive(meta_features.get("channels", None if size else meta_features.get("features"))),
+        outputs=_positive(meta_features.get("classes", meta_features.get("outputs"))),
+        instances=_positive(meta_features.get("instances", meta_features.get("nodes"))),
+    )
+
+
+def shape_for_all(shapes: Sequence[DataShape]) -> DataShape:
+    """What one network for several tasks must fit: the smallest images, the most channels and outputs, the usual size
+    of data (geometric mean)."""
+    sizes = [shape.size for shape in shapes if shape.size is not None]
+    channels = [shape.channels for shape in shapes if shape.channels is not None]
+    outputs = [shape.outputs for shape in shapes if shape.outputs is not None]
+    instances = [math.log(shape.instances) for shape in shapes if shape.instances is not None]
+    return DataShape(
+        min(sizes, default=None),
+        max(channels, default=None),
+        max(outputs, default=None),
+        math.exp(sum(instances) / len(instances)) if instances else None,
+    )
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value > 0 else None
