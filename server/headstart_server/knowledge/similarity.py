@@ -95,10 +95,13 @@ def strength_of(evidence: Evidence) -> float:
 
 
 def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> Evidence | None:
-    """The share of the words of either task that both have, each by its weight (1 where none was learned)."""
-    keys = target.descriptor.keys() | source.descriptor.keys()
-    if not keys:
+    """The share of the words of either task that both have, each by its weight (1 where none was learned).
+
+    None where one of them is not described at all.
+    """
+    if not target.descriptor or not source.descriptor:
         return None
+    keys = target.descriptor.keys() | source.descriptor.keys()
     shared = [key for key in keys if target.descriptor.get(key) == source.descriptor.get(key)]
     total = sum(weights.get(key, 1.0) for key in keys)
     share = sum(weights.get(key, 1.0) for key in shared) / total if total > 0 else len(shared) / len(keys)

@@ -17,7 +17,7 @@ _ENOUGH = 10
 
 
 @dataclass(frozen=True)
-class Tested:
+class Validated:
     """Kendall's tau of the task's ``count`` results with left-out predictions, without and with other tasks."""
 
     count: int
@@ -34,7 +34,7 @@ class Gate:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def judge(similar: Sequence[SimilarTask], tested: Tested | None = None) -> Gate:
+def judge(similar: Sequence[SimilarTask], validated: Validated | None = None) -> Gate:
     """Closed where there is no source, where measurements speak against every one that resembles the target, or where
     the task's results are predicted better without them."""
     if not similar:
@@ -48,12 +48,12 @@ def judge(similar: Sequence[SimilarTask], tested: Tested | None = None) -> Gate:
             + (f"; the results measured here contradict {contradicted} of them" if contradicted else ""),
         )
     told = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {taking_part[0].task_id}"
-    if tested is not None:
+    if validated is not None:
         compared = (
-            f"left out, the {tested.count} results here are ranked with a Kendall tau of {tested.informed:.2f} with "
-            f"other tasks and {tested.alone:.2f} without"
+            f"left out, the {validated.count} results here are ranked with a Kendall tau of {validated.informed:.2f} "
+            f"with other tasks and {validated.alone:.2f} without"
         )
-        if tested.informed < tested.alone:
+        if validated.informed < validated.alone:
             return Gate(False, compared)
         told = f"{told}; {compared}"
     return Gate(True, told, {task.task_id: task.weight for task in taking_part})

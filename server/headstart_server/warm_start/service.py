@@ -24,7 +24,7 @@ from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.warm_start.comparison import Compared, TaskComparison
 from headstart_server.warm_start.explanation import explain
 from headstart_server.warm_start.first_proposals import MOST_SOURCES, FirstProposals, first_proposals
-from headstart_server.warm_start.gate import Gate, Tested, judge
+from headstart_server.warm_start.gate import Gate, Validated, judge
 from headstart_server.warm_start.growing import PARENTS, Grown, grow
 from headstart_server.warm_start.next_proposals import NextProposals, seedlings_of
 from headstart_server.warm_start.recent import RecentSuggestions
@@ -167,10 +167,10 @@ class WarmStartService:
         if surrogate is None:
             return _Judgement(compared, compared.similar, judge(compared.similar), None)
         similar = earned_weights(compared.similar, surrogate.source_weights)
-        tested = None
+        validated = None
         if surrogate.agreement_informed is not None:
-            tested = Tested(surrogate.count, surrogate.agreement_alone, surrogate.agreement_informed)
-        return _Judgement(compared, similar, judge(similar, tested), surrogate)
+            validated = Validated(surrogate.count, surrogate.agreement_alone, surrogate.agreement_informed)
+        return _Judgement(compared, similar, judge(similar, validated), surrogate)
 
     def _surrogate(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> Surrogate | None:
         if len(target.best_indices) < 2:
