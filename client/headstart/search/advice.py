@@ -21,13 +21,13 @@ _logger = logging.getLogger("headstart.search")
 class Advice:
     """Which questions a search asks.
 
-    ``warm_start_share`` of the budget goes to what WarmStart proposes, asked for ``warm_start_batch`` at a time so that
-    later proposals know the results of earlier ones; 0 asks for none. ``select_strategy`` and ``predict`` switch the
+    ``warm_start_share`` of the budget goes to what WarmStart proposes, asked for ``warm_start_batch`` at a time: one, so
+    that each proposal knows the results of all earlier ones, unless an evaluation is quicker than a call; 0 asks for none. ``select_strategy`` and ``predict`` switch the
     other two questions.
     """
 
-    warm_start_share: float = 0.2
-    warm_start_batch: int = 8
+    warm_start_share: float = 0.5
+    warm_start_batch: int = 1
     select_strategy: bool = True
     predict: bool = True
 
@@ -79,7 +79,4 @@ class Adviser:
         except NO_ANSWER as error:
             _logger.info("no warm start: %s", error)
             return []
-        candidates = [suggestion.candidate for suggestion in answer.suggestions]
-        # Workers that ask at the same time are told the same: each takes them in an order of its own.
-        generator.shuffle(candidates)
-        return candidates
+        return [suggestion.candidate for suggestion in answer.suggestions]

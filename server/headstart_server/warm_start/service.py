@@ -113,8 +113,7 @@ class WarmStartService:
         space = self._knowledge.search_space(namespace, space_id)
         judgement = self._judge(namespace, task_id, space_id)
         generator = random.Random(seed) if seed is not None else random.Random()
-        share = self._exploration_share if exploration_share is None else exploration_share
-        wanted = count - _in_whole_numbers(count, share, generator)
+        wanted = count - self._explorations(count, exploration_share, judgement.surrogate is None, generator)
         canaries = _in_whole_numbers(wanted, self._canary_share, generator)
         first = self._first(namespace, space_id, judgement, pool)
         following = self._next(namespace, space, judgement, first, pool, count, generator)
@@ -180,6 +179,16 @@ class WarmStartService:
         except FailedPrecondition:
             return None
         return surrogate if surrogate is not None and surrogate.count >= _ENOUGH_RESULTS else None
+
+    def _explorations(self, count: int, share: float | None, starting: bool, generator: random.Random) -> int:
+        """How many are drawn at random: what the caller says, else the setting.
+
+        The first few alternate with what other tasks found good: a search that has only seen good candidates knows too
+        little of what makes them so.
+        """
+        if share is not None or not starting:
+            return _in_whole_numbers(count, self._exploration_share if share is None else share, generator)
+        return min(_in_whole_numbers(count, 0.5, generator), _ENOUGH_RESULTS // 2)
 
     # Proposals
 
