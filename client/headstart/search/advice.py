@@ -21,9 +21,9 @@ _logger = logging.getLogger("headstart.search")
 class Advice:
     """Which questions a search asks.
 
-    ``warm_start_share`` of the budget goes to what WarmStart proposes, asked for ``warm_start_batch`` at a time: one, so
-    that each proposal knows the results of all earlier ones, unless an evaluation is quicker than a call; 0 asks for none. ``select_strategy`` and ``predict`` switch the
-    other two questions.
+    ``warm_start_share`` of the budget goes to what WarmStart proposes; 0 asks for none. ``warm_start_batch`` are asked
+    for at a time: by default one, so that each proposal knows the results of all before it; more where an evaluation is
+    quicker than a call. ``select_strategy`` and ``predict`` switch the other two questions.
     """
 
     warm_start_share: float = 0.5
