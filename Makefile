@@ -100,6 +100,13 @@ bench-nearest: install ## the nearest of a million architectures (half an hour)
 bench-import: install ## how quickly a history comes in
 	$(BIN)/python -m benchmarks.knowledge_base.import_rate
 
+bench-warm-start: install ## evaluations that a warm start saves, and what eight workers repeat (half an hour)
+	$(BIN)/python -m benchmarks.warm_start
+	$(BIN)/python -m benchmarks.warm_start.workers
+
+bench-shift: install ## what reweighting the past, or aligning its scales, does when data shift (half an hour)
+	$(BIN)/python -m benchmarks.warm_start.domain_shift
+
 bench-curves: install ## how well learning curves are continued (DATA=folder of the curves; ten minutes)
 	$(BIN)/python -m benchmarks.learning_curves --data $(DATA)
 

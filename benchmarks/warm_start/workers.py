@@ -2,8 +2,8 @@
 
 Each worker asks WarmStart for one candidate, evaluates it (for a while drawn at random, so that the workers do not keep
 step) and records it, until 300 are recorded. The service tells with every record how many experiments tried an
-equivalent. Each task of NAS-Bench-Graph in turn, the others with a cold search each on record; also counted: evaluations
-until one of the best 0.1 %, which may be more than for a single worker, who knows each result before asking.
+equivalent. Each task of NAS-Bench-Graph in turn, the others with a cold search each on record; also counted:
+evaluations until one of the best 0.1 %, which may be more than for one worker, who knows each result before asking.
 
     python -m benchmarks.warm_start.workers [--quick] [--address HOST:PORT]
 
