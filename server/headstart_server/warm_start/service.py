@@ -113,8 +113,10 @@ class WarmStartService:
         space = self._knowledge.search_space(namespace, space_id)
         judgement = self._judge(namespace, task_id, space_id)
         generator = random.Random(seed) if seed is not None else random.Random()
-        wanted = count - self._explorations(count, exploration_share, judgement.surrogate is None, generator)
-        canaries = _in_whole_numbers(wanted, self._canary_share, generator)
+        share = self._exploration_share if exploration_share is None else exploration_share
+        explorations = _in_whole_numbers(count, share, generator)
+        canaries = _in_whole_numbers(count - explorations, self._canary_share, generator)
+        starting = judgement.surrogate is None and exploration_share is None
         first = self._first(namespace, space_id, judgement, pool)
         following = self._next(namespace, space, judgement, first, pool, count, generator)
 
@@ -123,6 +125,8 @@ class WarmStartService:
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
             choice = Choice({*evaluated, *recent.fingerprints()})
+            drawn = _first_explorations(len(choice.excluded), count) if starting else explorations
+            wanted = count - drawn
             if following is not None:
                 following.take(choice, wanted, canaries)
             first.take(choice, wanted)
@@ -179,16 +183,6 @@ class WarmStartService:
         except FailedPrecondition:
             return None
         return surrogate if surrogate is not None and surrogate.count >= _ENOUGH_RESULTS else None
-
-    def _explorations(self, count: int, share: float | None, starting: bool, generator: random.Random) -> int:
-        """How many are drawn at random: what the caller says, else the setting.
-
-        The first few alternate with what other tasks found good: a search that has only seen good candidates knows too
-        little of what makes them so.
-        """
-        if share is not None or not starting:
-            return _in_whole_numbers(count, self._exploration_share if share is None else share, generator)
-        return min(_in_whole_numbers(count, 0.5, generator), _ENOUGH_RESULTS // 2)
 
     # Proposals
 
@@ -269,6 +263,16 @@ class WarmStartService:
             for suggestion, prediction in zip(suggestions, answer.predictions, strict=True)
         ]
         return with_predictions, answer.model_version, answer.degraded
+
+
+def _first_explorations(tried: int, count: int) -> int:
+    """Of the next ``count`` proposals after ``tried``, how many are drawn at random on a task with few results.
+
+    The first four are what other tasks found good, the next four random: a search that has only seen good candidates
+    knows too little of what makes them so.
+    """
+    begin, end = _ENOUGH_RESULTS // 2, _ENOUGH_RESULTS
+    return max(0, min(end, tried + count) - max(begin, tried))
 
 
 def _best_names(target: Observations, count: int) -> list[str]:

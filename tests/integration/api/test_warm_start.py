@@ -161,3 +161,11 @@ def test_eight_workers_at_once_try_nothing_twice(client):
         tried = [name for own in threads.map(work, range(8)) for name in own]
     assert len(tried) == 96
     assert len(set(tried)) == 96
+
+
+def test_four_of_the_portfolio_come_first_then_four_at_random(client):
+    client.create_task(Task("other", Objective("accuracy")))
+    record(client, "other", drawn(60, seed=15), quality)
+    origins = [client.warm_start("target", SPACE.search_space_id, 1).suggestions[0].origin for _ in range(10)]
+    transferred, random_ones = SuggestionOrigin.TRANSFERRED, SuggestionOrigin.EXPLORATION
+    assert origins == [transferred] * 4 + [random_ones] * 4 + [transferred] * 2
