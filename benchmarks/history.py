@@ -46,19 +46,30 @@ def cold_search(
     ``workers`` propose side by side from one shared population: none sees what the others are evaluating at that time.
     """
     generator = random.Random(f"{table.name}/{seed}")
+    if table.pool:
+        # There is nothing beside a candidate to mutate it to: they are tried at random.
+        drawn = generator.sample(table.pool, min(evaluations, len(table.pool)))
+        return [_evaluated(table, candidate, generator, evaluated) for candidate in drawn]
     population: deque[tuple[float, Candidate]] = deque(maxlen=POPULATION)
     done: list[Evaluation] = []
     while len(done) < evaluations:
-        drawn = len(done) < POPULATION
+        starting = len(done) < POPULATION
         batch = [
-            sample(table.space, generator) if drawn else _child(table, list(population), generator)
+            sample(table.space, generator) if starting else _child(table, list(population), generator)
             for _ in range(min(workers, evaluations - len(done)))
         ]
         for candidate in batch:
-            evaluation = Evaluation(candidate, table.evaluate(candidate, generator))
+            evaluation = _evaluated(table, candidate, generator, evaluated)
             population.append((fitness(table, evaluation.outcome), candidate))
             done.append(evaluation)
-            evaluated(evaluation)
+    return done
+
+
+def _evaluated(
+    table: Table, candidate: Candidate, generator: random.Random, evaluated: Callable[[Evaluation], None]
+) -> Evaluation:
+    done = Evaluation(candidate, table.evaluate(candidate, generator))
+    evaluated(done)
     return done
 
 

@@ -35,6 +35,9 @@ class Table(ABC):
         self.space = space
         self.maximize = task.objective.direction is Direction.MAXIMIZE
 
+    # The candidates to choose from, where the table holds but a sample of the space.
+    pool: Sequence[Candidate] = ()
+
     @abstractmethod
     def evaluate(self, candidate: Candidate, generator: random.Random) -> Outcome:
         """What one training of a candidate gave; ``generator`` draws which, where the table holds several seeds.

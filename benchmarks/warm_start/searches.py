@@ -85,10 +85,14 @@ def naive(table: Table, sources: Sequence[Table], seed: int, goal: Goal) -> Foun
         best = sorted(done, key=lambda one: fitness(source, one.outcome), reverse=True)
         first += list({str(one.candidate): one.candidate for one in best}.values())[:each]
     first = first[:POPULATION]
+    if table.pool:
+        first += [each for each in generator.sample(table.pool, len(table.pool)) if each not in first]
     population: deque[tuple[float, Candidate]] = deque(maxlen=POPULATION)
     for number in range(EVALUATIONS):
-        if number < POPULATION:
-            candidate = first[number] if number < len(first) else sample(table.space, generator)
+        if number < len(first):
+            candidate = first[number]
+        elif number < POPULATION:
+            candidate = sample(table.space, generator)
         else:
             contestants = generator.sample(list(population), SAMPLE)
             candidate = mutate(table.space, max(contestants, key=lambda one: one[0])[1], generator)
@@ -155,7 +159,7 @@ def wait_for_model(where: Place) -> None:
         raise ServiceProblem(f"no model was trained within {_TRAINING_SECONDS:.0f} seconds: is a worker running?")
 
 
-def asking(where: Place, seed: int, batch: int, goal: Goal, pool: Sequence[Candidate] | None = None) -> Found:
+def asking(where: Place, seed: int, batch: int, goal: Goal) -> Found:
     """A search that evaluates what WarmStart proposes, ``batch`` at a time."""
     generator = random.Random(f"asking/{where.table.name}/{seed}")
     tried: set[str] = set()
@@ -166,7 +170,7 @@ def asking(where: Place, seed: int, batch: int, goal: Goal, pool: Sequence[Candi
             where.space.search_space_id,
             batch,
             seed=generator.getrandbits(62),
-            **({} if pool is None else {"pool": pool}),
+            pool=where.table.pool,
         )
         if not answer.suggestions:
             return goal.found(repeated)
