@@ -36,6 +36,7 @@ from headstart.spaces import (
     NodeTemplate,
     OpRole,
     Parameter,
+    ParameterRole,
     SearchSpace,
     ValueOf,
     mlp_classifier,
@@ -98,7 +99,7 @@ DOMAINS = st.one_of(
     st.builds(Integer, INTEGERS, INTEGERS, st.booleans()),
     st.builds(Float, FINITE, FINITE, st.booleans()),
 )
-PARAMETERS = st.builds(Parameter, TEXT, DOMAINS, st.none() | CONDITIONS)
+PARAMETERS = st.builds(Parameter, TEXT, DOMAINS, st.none() | CONDITIONS, st.none() | st.sampled_from(ParameterRole))
 OPERATIONS = st.one_of(TEXT, st.builds(ValueOf, TEXT))
 TEMPLATES = st.builds(
     GraphTemplate,

@@ -31,6 +31,7 @@ from headstart.spaces import (
     NodeTemplate,
     OpRole,
     Parameter,
+    ParameterRole,
     SearchSpace,
     ValueOf,
 )
@@ -99,7 +100,7 @@ VALUES: dict[Any, Any] = {
         "mlp",
         (
             Parameter("op", Categorical(("relu", 1, 0.5, False))),
-            Parameter("layers", Integer(1, 4, logarithmic=True), Condition("op", ("relu",))),
+            Parameter("layers", Integer(1, 4, logarithmic=True), Condition("op", ("relu",)), ParameterRole.DEPTH),
             Parameter("rate", Float(0.1, 1.0)),
         ),
         GraphTemplate(
