@@ -2,9 +2,11 @@
 
     transfer = client.transfer_architecture(space_id, candidate, "digits", "my-task")
     plan = transfer.architectures[0].plan
-    for stage in range(len(plan.stages)):
-        optimizer = torch.optim.Adam(apply_plan(model, plan, stage, learning_rate=1e-3))
-        ...  # plan.stages[stage].epochs epochs
+    for number, stage in enumerate(plan.stages):
+        optimizer = torch.optim.Adam(apply_plan(model, plan, number, learning_rate=1e-3))
+        for epoch in range(stage.epochs):
+            train_mode(model)
+            ...  # one epoch, as ever
 
 Needs torch; the rest of the client does not.
 """
@@ -15,8 +17,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from headstart.transfer_values import FineTuningPlan
+
+# These scale what the layer before them gives, and freeze and learn with it.
+_NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
+
+Layer = tuple[str, list[nn.Module]]
 
 
 def apply_plan(
@@ -28,51 +36,72 @@ def apply_plan(
 ) -> list[dict[str, Any]]:
     """Parameter groups of an optimizer for one stage of a plan, a group for each layer that learns, the input first.
 
-    ``layers`` are in the order from input to output; without them, the modules that hold parameters of their own in the
-    order in which the model registered them, which is that order in most models. Everything below the frozen share gets
-    ``requires_grad`` False, and normalisation there keeps its statistics (evaluation mode): call this after
-    ``model.train()``, once an epoch where that is called again. Groups carry ``name`` and ``lr``, the learning rate
-    times the decay for each layer above it. With ``plan.new_head``, the first stage gives the last layer new weights.
+    Call it once at the start of each stage, in order: with ``plan.new_head``, the first stage gives the last layer new
+    weights. ``layers`` are in the order from input to output, and what is in none of them is left alone; without them,
+    they are those of ``layers_of``. Everything below the frozen share gets ``requires_grad`` False and, until the next
+    ``model.train()``, evaluation mode (see ``train_mode``). Groups carry ``name`` and ``lr``: ``learning_rate`` times
+    the stage's decay to the power of the number of layers above.
 
     Raises IndexError for a stage that the plan does not have, ValueError for a model without parameters.
     """
     stages = plan.stages
     if not 0 <= stage < len(stages):
         raise IndexError(f"the plan has {len(stages)} stages, there is no stage {stage}")
-    named = layers_of(model) if layers is None else [(str(place), layer) for place, layer in enumerate(layers)]
-    named = [(name, layer) for name, layer in named if any(True for _ in layer.parameters())]
+    named = layers_of(model) if layers is None else [(str(place), [layer]) for place, layer in enumerate(layers)]
+    named = [(name, modules) for name, modules in named if _parameters(modules)]
     if not named:
         raise ValueError("the model has no parameters to tune")
     if plan.new_head and stage == 0:
         _start_afresh(named[-1][1])
     frozen = round(stages[stage].frozen_share * (len(named) - 1))
     groups: list[dict[str, Any]] = []
-    for place, (name, layer) in enumerate(named):
+    for place, (name, modules) in enumerate(named):
         learns = place >= frozen
-        for parameter in layer.parameters():
+        for parameter in _parameters(modules):
             parameter.requires_grad_(learns)
         if not learns:
-            layer.eval()
+            for module in modules:
+                module.eval()
             continue
         decay = stages[stage].layer_decay ** (len(named) - 1 - place)
-        groups.append({"params": list(layer.parameters()), "lr": learning_rate * decay, "name": name})
+        groups.append({"params": _parameters(modules), "lr": learning_rate * decay, "name": name})
     return groups
 
 
-def layers_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Names and modules that hold parameters of their own, each parameter once, in the order of registration."""
+def train_mode(model: nn.Module) -> None:
+    """As ``model.train()``, but what is frozen stays in evaluation mode: its normalisation keeps its statistics."""
+    model.train()
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()
+
+
+def layers_of(model: nn.Module) -> list[Layer]:
+    """Layers as names and modules: those that hold parameters of their own, in the order in which the model registered
+    them, which is that from input to output in most models. A normalisation belongs to the layer before it, and a
+    module whose parameters were all met before to none."""
     met: set[int] = set()
-    found = []
+    found: list[Layer] = []
     for name, module in model.named_modules():
         own = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in met]
-        if own:
-            met.update(id(parameter) for parameter in own)
-            found.append((name, module))
+        if not own:
+            continue
+        met.update(id(parameter) for parameter in own)
+        if found and isinstance(module, _NORMALISATIONS):
+            found[-1][1].append(module)
+        else:
+            found.append((name, [module]))
     return found
 
 
-def _start_afresh(layer: nn.Module) -> None:
-    for module in layer.modules():
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset):
-            reset()
+def _parameters(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
+    return list({id(parameter): parameter for module in modules for parameter in module.parameters()}.values())
+
+
+def _start_afresh(modules: Sequence[nn.Module]) -> None:
+    for layer in modules:
+        for module in layer.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()

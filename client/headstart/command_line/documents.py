@@ -72,6 +72,7 @@ def _parameter(parameter: Parameter) -> Any:
         "name": parameter.name,
         kind: document(parameter.domain),
         "condition": document(parameter.condition),
+        "role": document(parameter.role),
     }
 
 

@@ -104,7 +104,15 @@ def parameter_violations(parameters: tuple[Parameter, ...], field: str) -> Itera
             yield Violation(f"{path}.name", f"{parameter.name!r} is declared twice")
         yield from _domain_violations(parameter.domain, path)
         yield from _condition_violations(parameter.condition, earlier, f"{path}.condition")
+        if parameter.role is not None and not _of_numbers(parameter.domain):
+            yield Violation(f"{path}.role", f"{parameter.role.name} needs a domain of numbers")
         earlier[parameter.name] = parameter.domain
+
+
+def _of_numbers(domain: Domain) -> bool:
+    if not isinstance(domain, Categorical):
+        return True
+    return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in domain.choices)
 
 
 def _domain_violations(domain: Domain, path: str) -> Iterator[Violation]:

@@ -74,14 +74,14 @@ def adapt(space: SearchSpace, candidate: Candidate, source: DataShape, target: D
 
 def _wanted(parameter: Parameter, before: Value, source: DataShape, target: DataShape) -> tuple[Value, str] | None:
     """The value that a parameter should have by its role, and why; None to leave it."""
+    if isinstance(before, str | bool):
+        return None
     if parameter.role is ParameterRole.INPUT_SIZE and target.size is not None:
         return _exactly(parameter, target.size, "pixels along an edge")
     if parameter.role is ParameterRole.INPUT_CHANNELS and target.channels is not None:
         return _exactly(parameter, target.channels, "input channels")
     if parameter.role is ParameterRole.OUTPUT_UNITS and target.outputs is not None:
         return _exactly(parameter, target.outputs, "outputs", at_least=True)
-    if isinstance(before, str | bool):
-        return None
     if parameter.role is ParameterRole.BATCH_SIZE and target.instances is not None:
         most = max(1.0, target.instances / _BATCHES)
         if before <= most:

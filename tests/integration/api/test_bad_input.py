@@ -335,11 +335,6 @@ def test_same_request_id_for_another_task_is_refused(client, stubs, unique_id):
     assert (code, reason) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
 
 
-def test_room_to_come_says_that_it_is_not_there(stubs):
-    code, _, reason = failure(stubs.meta.TransferArchitecture, meta_pb2.TransferArchitectureRequest())
-    assert (code, reason) == (grpc.StatusCode.UNIMPLEMENTED, "TRANSFER_NOT_AVAILABLE")
-
-
 def test_no_evidence_is_said_and_no_number_invented(stubs, task):
     request = meta_pb2.PredictPerformanceRequest(
         task_id=task.task_id,

@@ -22,7 +22,7 @@ from headstart.values import CurvePoint, ExperimentStatus, Outcome
 Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
-    *("tasks", "task", "spaces", "space", "experiments", "experiment", "predictor", "suggest", "explain"),
+    *("tasks", "task", "spaces", "space", "experiments", "experiment", "predictor", "suggest", "explain", "transfer"),
     *("similar", "clusters", "import", "export", "delete-task"),
 )
 

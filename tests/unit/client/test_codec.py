@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart import codec, codec_answers, codec_knowledge
+from headstart import codec, codec_answers, codec_knowledge, codec_transfer
 from headstart.knowledge_values import (
     ExperimentFilter,
     Explanation,
@@ -36,12 +36,21 @@ from headstart.spaces import (
     NodeTemplate,
     OpRole,
     Parameter,
+    ParameterRole,
     SearchSpace,
     ValueOf,
     mlp_classifier,
     nas_bench_201,
     nas_bench_graph,
     sample,
+)
+from headstart.transfer_values import (
+    ArchitectureChange,
+    FineTuningPlan,
+    FineTuningStage,
+    MultiTaskProposal,
+    Transfer,
+    TransferredArchitecture,
 )
 from headstart.v1 import (
     experiment_pb2,
@@ -98,7 +107,7 @@ DOMAINS = st.one_of(
     st.builds(Integer, INTEGERS, INTEGERS, st.booleans()),
     st.builds(Float, FINITE, FINITE, st.booleans()),
 )
-PARAMETERS = st.builds(Parameter, TEXT, DOMAINS, st.none() | CONDITIONS)
+PARAMETERS = st.builds(Parameter, TEXT, DOMAINS, st.none() | CONDITIONS, st.none() | st.sampled_from(ParameterRole))
 OPERATIONS = st.one_of(TEXT, st.builds(ValueOf, TEXT))
 TEMPLATES = st.builds(
     GraphTemplate,
@@ -309,6 +318,25 @@ TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
             ),
             codec_knowledge.explanation_to_proto,
             codec_knowledge.explanation_from_proto,
+        ),
+        (
+            Transfer(
+                (
+                    TransferredArchitecture(
+                        "t",
+                        Candidate({"x": 1}),
+                        "f",
+                        (ArchitectureChange("x", 2, 1, "less"), ArchitectureChange("y", 0.5, None, "without effect")),
+                        Estimate(-0.2, 0.1, Interval(-0.4, 0.0, 0.9)),
+                        "measured",
+                        FineTuningPlan((FineTuningStage(3, 1.0, 1.0), FineTuningStage(9, 0.0, 0.8)), "near", True),
+                    ),
+                    TransferredArchitecture("u", Candidate({"x": 1}), "f"),
+                ),
+                MultiTaskProposal(Candidate({"x": 1}), "f", {"t": 0.5, "u": 0.0}, "best"),
+            ),
+            codec_transfer.transfer_to_proto,
+            codec_transfer.transfer_from_proto,
         ),
     ],
 )

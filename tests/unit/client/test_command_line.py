@@ -31,8 +31,17 @@ from headstart.spaces import (
     NodeTemplate,
     OpRole,
     Parameter,
+    ParameterRole,
     SearchSpace,
     ValueOf,
+)
+from headstart.transfer_values import (
+    ArchitectureChange,
+    FineTuningPlan,
+    FineTuningStage,
+    MultiTaskProposal,
+    Transfer,
+    TransferredArchitecture,
 )
 from headstart.v1 import experiment_pb2, search_space_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
@@ -99,7 +108,7 @@ VALUES: dict[Any, Any] = {
         "mlp",
         (
             Parameter("op", Categorical(("relu", 1, 0.5, False))),
-            Parameter("layers", Integer(1, 4, logarithmic=True), Condition("op", ("relu",))),
+            Parameter("layers", Integer(1, 4, logarithmic=True), Condition("op", ("relu",)), ParameterRole.DEPTH),
             Parameter("rate", Float(0.1, 1.0)),
         ),
         GraphTemplate(
@@ -124,6 +133,20 @@ VALUES: dict[Any, Any] = {
     knowledge_pb2.ExplainTaskResponse: Explanation((SIMILAR,), Gate(GateState.CLOSED), "because", (SUGGESTION,)),
     knowledge_pb2.GetPredictorResponse: Predictor(
         "mlp/1", "gcn", 100, 1000, 2.5, NOON, (ValidationFigures("cora", 20, 0.8, 0.9),)
+    ),
+    meta_pb2.TransferArchitectureResponse: Transfer(
+        (
+            TransferredArchitecture(
+                "cora",
+                CANDIDATE,
+                "f1",
+                (ArchitectureChange("width", 8, 16, "more data"), ArchitectureChange("units", None, 4, "in effect")),
+                Estimate(0.4, 0.2, Interval(0.1, 0.7, 0.9)),
+                "words",
+                FineTuningPlan((FineTuningStage(4, 1.0, 0.5),), "near", True),
+            ),
+        ),
+        MultiTaskProposal(CANDIDATE, "f1", {"cora": 0.9}, "best"),
     ),
     knowledge_pb2.SearchArchitecturesResponse: ArchitectureMatches(
         (ArchitectureMatch(CANDIDATE, "f1", 0.5, (ArchitectureResult("cora", "cora/mlp/1", 0.9),), True),), True, "v1"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.torch import apply_plan, layers_of
+from headstart.torch import apply_plan, layers_of, train_mode
 from headstart.transfer_values import FineTuningPlan, FineTuningStage
 
 PLAN = FineTuningPlan(
@@ -24,14 +24,14 @@ def test_only_the_last_layer_learns_first_and_all_of_them_at_the_end() -> None:
     model = network()
     assert [group["name"] for group in apply_plan(model, PLAN, 0)] == ["6"]
     assert [name for name, own in model.named_parameters() if own.requires_grad] == ["6.weight", "6.bias"]
-    assert [group["name"] for group in apply_plan(model, PLAN, 1)] == ["3", "5", "6"]
-    assert [group["name"] for group in apply_plan(model, PLAN, 2)] == ["0", "2", "3", "5", "6"]
+    assert [group["name"] for group in apply_plan(model, PLAN, 1)] == ["5", "6"]
+    assert [group["name"] for group in apply_plan(model, PLAN, 2)] == ["0", "2", "5", "6"]
     assert all(own.requires_grad for own in model.parameters())
 
 
 def test_learning_rates_fall_towards_the_input() -> None:
     rates = [group["lr"] for group in apply_plan(network(), PLAN, 2, learning_rate=1.0)]
-    assert rates == [0.0625, 0.125, 0.25, 0.5, 1.0]
+    assert rates == [0.125, 0.25, 0.5, 1.0]
 
 
 def test_what_is_frozen_stays_as_it_is_through_a_step_statistics_too() -> None:
@@ -67,6 +67,21 @@ def test_shared_parameters_are_one_layer() -> None:
     model[1].weight = model[0].weight
     model[1].bias = model[0].bias
     assert [name for name, _ in layers_of(model)] == ["0"]
+
+
+def test_a_normalisation_freezes_with_the_layer_before_it_and_keeps_its_statistics_in_every_epoch() -> None:
+    model = network()
+    assert [(name, len(modules)) for name, modules in layers_of(model)] == [("0", 1), ("2", 2), ("5", 1), ("6", 1)]
+    apply_plan(model, PLAN, 1)
+    train_mode(model)
+    before = model[3].running_mean.clone()
+    model(torch.randn(16, 4))
+    assert torch.equal(before, model[3].running_mean)
+    assert [model[place].training for place in (0, 2, 3, 5, 6)] == [False, False, False, True, True]
+    apply_plan(model, PLAN, 2)
+    train_mode(model)
+    model(torch.randn(16, 4))
+    assert not torch.equal(before, model[3].running_mean)
 
 
 def test_what_cannot_be_done_is_an_error() -> None:

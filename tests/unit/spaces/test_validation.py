@@ -19,6 +19,7 @@ from headstart.spaces import (
     Node,
     NodeTemplate,
     Parameter,
+    ParameterRole,
     SearchSpace,
     Value,
     ValueOf,
@@ -58,6 +59,13 @@ def fields_of(space: SearchSpace) -> list[str]:
 )
 def test_wrong_parameter_is_named(parameter: Parameter, field: str) -> None:
     assert fields_of(SearchSpace("s", (A, parameter))) == [f"search_space.parameters[1].{field}"]
+
+
+@pytest.mark.parametrize("choices", [("8", "16"), (False, True), (1, True)])
+def test_a_role_needs_numbers(choices: tuple[Value, ...]) -> None:
+    wrong = Parameter("a", Categorical(choices), role=ParameterRole.WIDTH)
+    assert fields_of(SearchSpace("s", (wrong,))) == ["search_space.parameters[0].role"]
+    assert fields_of(SearchSpace("s", (replace(wrong, domain=Categorical((8, 16.5))),))) == []
 
 
 def test_true_and_one_are_two_choices() -> None:

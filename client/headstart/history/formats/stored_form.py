@@ -26,6 +26,7 @@ from headstart.spaces.declaration import (
     NodeTemplate,
     OpRole,
     Parameter,
+    ParameterRole,
     SearchSpace,
     Value,
     ValueOf,
@@ -79,11 +80,18 @@ def space_from_json(stored: Json) -> SearchSpace:
 
 
 def _parameter_to_json(parameter: Parameter) -> Json:
-    return {"name": parameter.name, **_domain_to_json(parameter.domain), **_condition_to_json(parameter.condition)}
+    role = {} if parameter.role is None else {"role": parameter.role.name}
+    return {
+        "name": parameter.name,
+        **_domain_to_json(parameter.domain),
+        **_condition_to_json(parameter.condition),
+        **role,
+    }
 
 
 def _parameter_from_json(stored: Json) -> Parameter:
-    return Parameter(stored["name"], _domain_from_json(stored), _condition_from_json(stored.get("condition")))
+    role = ParameterRole[stored["role"]] if "role" in stored else None
+    return Parameter(stored["name"], _domain_from_json(stored), _condition_from_json(stored.get("condition")), role)
 
 
 def _domain_to_json(domain: Domain) -> Json:

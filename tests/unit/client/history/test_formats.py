@@ -25,6 +25,7 @@ from headstart.spaces import (
     Integer,
     Node,
     Parameter,
+    ParameterRole,
     SearchSpace,
     mlp_classifier,
     nas_bench_201,
@@ -44,7 +45,7 @@ SPACES = (
         (
             Parameter("c", Categorical(("1", 1, True, 1.5, ""))),
             Parameter("i", Integer(-(2**63), 2**63 - 1), Condition("c", ("1", True))),
-            Parameter("f", Float(1e-300, 1.0, True)),
+            Parameter("f", Float(1e-300, 1.0, True), role=ParameterRole.WIDTH),
         ),
     ),
 )

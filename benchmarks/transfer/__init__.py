@@ -1,0 +1,1 @@
+"""Fine-tuning plans against full fine-tuning and training from scratch."""
