@@ -29,6 +29,9 @@ def test_a_portfolio_covers_every_task_before_the_average_one() -> None:
     assert order[0] == 2
     assert set(order[1:]) == {0, 1}
     assert next(cover(scores, np.array([1.0, 0.1]), np.zeros(3, bool))) == 0
+    # The second best of the same taste adds nothing; what the other task likes does.
+    scores = np.array([[2.0, 0.0], [1.9, 0.0], [0.0, 0.5]])
+    assert list(cover(scores, np.ones(2), np.zeros(3, bool))) == [0, 2, 1]
 
 
 def test_greedy_reaches_its_share_of_the_best_cover() -> None:
