@@ -140,7 +140,7 @@ class AdaptedPredictor:
         self._noises: dict[str, float] = {}
         self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
         placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
-        self._known = Columns(features, self._prior(known.scores, len(features)), np.nan_to_num(placed))
+        self._known = Columns(features, self._left_out_prior(len(features)), np.nan_to_num(placed))
         self._base = MemberStack(self._base_members(), self._targets)
         self._stacks: dict[tuple[bool, ...], MemberStack] = {}
         self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
@@ -248,6 +248,12 @@ class AdaptedPredictor:
         if not self._heads or scores is None:
             return np.zeros((count, len(self._heads)))
         return np.stack([heads.combine(scores[:, columns]) for _, columns, heads in self._heads], axis=1)
+
+    def _left_out_prior(self, count: int) -> Numbers:
+        """The same for the task's own results, each by heads weighed without it."""
+        if not self._heads:
+            return np.zeros((count, 0))
+        return np.stack([heads.left_out for _, _, heads in self._heads], axis=1)
 
     def _base_members(self) -> list[Member]:
         members = []
