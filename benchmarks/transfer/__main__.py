@@ -1,7 +1,7 @@
 """Whether a fine-tuning plan is worth following: small networks trained on one data set and tuned on another.
 
 Digits and breast cancer cells as scikit-learn brings them, and shifts of them (``pairs``): a network is trained on a
-source with hundreds of examples; the service is told of both tasks by their meta-features, and asked by
+source with hundreds of examples; the service is told of the tasks of all pairs by their meta-features, and asked by
 TransferArchitecture for the target's candidate and a plan; the network is tuned on 5 or 20 examples of each class.
 Three ways, with as many epochs, the same optimizer and the same learning rate: by the plan (``headstart.torch``), all
 layers at once, and from scratch without the source. Reported is the accuracy on what is left of the target. Constants
@@ -17,8 +17,9 @@ from __future__ import annotations
 import argparse
 import sys
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from benchmarks.transfer import tuning
 from benchmarks.transfer.pairs import CHOSEN_ON, REPORTED, Data, Pair, pair
 from benchmarks.transfer.pictures import draw
 from headstart import Candidate, FineTuningPlan, Integer, Objective, Parameter, ParameterRole, SearchSpace, Task
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, NotFound
 
 PLAN, FULL, SCRATCH = "plan", "full fine-tuning", "from scratch"
 METHODS = (PLAN, FULL, SCRATCH)
@@ -64,6 +65,19 @@ class Run:
     accuracy: float
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the service said of a pair: units of the last layer, a plan, and the Kendall tau that it expects."""
+
+    classes: int
+    plan: FineTuningPlan
+    tau: float
+
+
+# Tasks of the source and of the target, by pair and number of examples of a class.
+Places = dict[tuple[str, int], tuple[str, str]]
+
+
 def describe(task_id: str, own: Pair, data: Data) -> Task:
     inputs = data.inputs[..., None] if own.image else data.inputs
     kind: Any = "image" if own.image else "table"
@@ -74,38 +88,53 @@ def describe(task_id: str, own: Pair, data: Data) -> Task:
     )
 
 
-def ask(client: headstart.Client, own: Pair) -> tuple[int, FineTuningPlan]:
-    """What the service says to a user with a network of the source and this target: its last layer, and the plan."""
-    suffix = uuid.uuid4().hex[:12]
-    source, target = f"transfer-source-{suffix}", f"transfer-target-{suffix}"
+@contextmanager
+def declared(client: headstart.Client, names: Sequence[str], sizes: Sequence[int], seed: int) -> Iterator[Places]:
+    """All tasks of a seed at once, until the end: how near two of them are is measured by how far apart all are."""
     client.create_search_space(SPACE)
-    client.create_task(describe(source, own, own.source))
-    client.create_task(describe(target, own, own.train))
+    places: Places = {}
+    made: list[str] = []
     try:
-        candidate = Candidate({"classes": own.source.classes, "width": WIDTH})
-        [told] = client.transfer_architecture(SPACE.search_space_id, candidate, source, target).architectures
+        for name in names:
+            source = f"transfer-source-{uuid.uuid4().hex[:12]}"
+            made.append(source)
+            client.create_task(describe(source, own := pair(name, seed, sizes[0]), own.source))
+            for per_class in sizes:
+                target = f"transfer-target-{uuid.uuid4().hex[:12]}"
+                made.append(target)
+                client.create_task(describe(target, own := pair(name, seed, per_class), own.train))
+                places[name, per_class] = source, target
+        yield places
     finally:
-        client.delete_task(source)
-        client.delete_task(target)
-    assert told.plan is not None
-    return int(told.candidate.values["classes"]), told.plan
+        for task_id in made:
+            with suppress(NotFound):
+                client.delete_task(task_id)
 
 
-def tuned(client: headstart.Client, own: Pair, source: torch.nn.Module, seed: int) -> dict[str, float]:
+def ask(client: headstart.Client, own: Pair, source: str, target: str) -> Asked:
+    """What the service says to a user with a network of the source."""
+    candidate = Candidate({"classes": own.source.classes, "width": WIDTH})
+    [told] = client.transfer_architecture(SPACE.search_space_id, candidate, source, target).architectures
+    assert told.plan is not None and told.transferability is not None
+    return Asked(int(told.candidate.values["classes"]), told.plan, told.transferability.mean)
+
+
+def tuned(asked: Asked, own: Pair, source: torch.nn.Module, seed: int) -> dict[str, float]:
     """Accuracy of each method."""
-    classes, plan = ask(client, own)
-    epochs = sum(stage.epochs for stage in plan.stages)
+    epochs = sum(stage.epochs for stage in asked.plan.stages)
     rate = LEARNING_RATE
     models = {
-        PLAN: tuning.by_plan(source, own.train, classes, plan, rate, seed),
-        FULL: tuning.all_at_once(source, own.train, classes, epochs, rate, seed),
+        PLAN: tuning.by_plan(source, own.train, asked.classes, asked.plan, rate, seed),
+        FULL: tuning.all_at_once(source, own.train, asked.classes, epochs, rate, seed),
         SCRATCH: tuning.from_scratch(own.train, WIDTH, epochs, rate, seed),
     }
     return {method: tuning.accuracy(model, own.test) for method, model in models.items()}
 
 
-def measure(options: argparse.Namespace, console: Console) -> list[Run]:
+def measure(options: argparse.Namespace, console: Console) -> tuple[list[Run], dict[tuple[str, int], list[Asked]]]:
+    """All runs, and what the service said of each pair and size, by seed."""
     runs: list[Run] = []
+    told: dict[tuple[str, int], list[Asked]] = {}
     with (
         running_service(options.address, console.print) as address,
         headstart.connect(address) as client,
@@ -114,16 +143,20 @@ def measure(options: argparse.Namespace, console: Console) -> list[Run]:
         total = len(options.pairs) * len(options.seeds) * len(options.per_class)
         bar = progress.add_task("pairs", total=total, note="")
         for seed in options.seeds:
+            with declared(client, options.pairs, options.per_class, seed) as places:
+                answers = {key: ask(client, pair(key[0], seed, key[1]), *place) for key, place in places.items()}
             for name in options.pairs:
                 source: torch.nn.Module | None = None
                 for per_class in options.per_class:
                     own = pair(name, seed, per_class)
                     # The source is the same for every number of the target's examples.
                     source = source or tuning.pretrained(own.source, WIDTH, options.pretraining_epochs, seed)
-                    found = tuned(client, own, source, seed)
+                    asked = answers[name, per_class]
+                    told.setdefault((name, per_class), []).append(asked)
+                    found = tuned(asked, own, source, seed)
                     runs += [Run(name, per_class, seed, method, value) for method, value in found.items()]
                     progress.update(bar, advance=1, note=f"{name}, {per_class} of a class")
-    return runs
+    return runs, told
 
 
 def figures_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -202,11 +235,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     console = Console()
     try:
-        runs = measure(options, console)
+        runs, told = measure(options, console)
     except (ServiceProblem, HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
     figures = figures_of(runs)
+    for own in figures:
+        asked = told[own["pair"], own["per_class"]]
+        own["expected_tau"] = [each.tau for each in asked]
+        own["plans"] = [[asdict(stage) for stage in each.plan.stages] for each in asked]
     print_table(console, figures, len(options.seeds))
     write_json(
         options.results,
