@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
-	bench-nearest bench-import bench-curves bench-prediction-speed clean
+	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -109,6 +109,9 @@ bench-shift: install ## what reweighting the past, or aligning its scales, does 
 
 bench-curves: install ## how well learning curves are continued (DATA=folder of the curves; ten minutes)
 	$(BIN)/python -m benchmarks.learning_curves --data $(DATA)
+
+bench-transfer: install ## whether fine-tuning plans are worth following (ten minutes)
+	$(BIN)/python -m benchmarks.transfer
 
 clean: ## remove what can be made again (the data in .headstart stays)
 	rm -rf $(VENV) $(PROTO_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

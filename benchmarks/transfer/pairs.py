@@ -103,7 +103,7 @@ def _rotated(times: int) -> Shift:
 
 
 def _noisy(deviation: float) -> Shift:
-    return lambda inputs, generator: (inputs + generator.normal(0, deviation, inputs.shape)).astype(np.float32)
+    return lambda inputs, generator: np.clip(inputs + generator.normal(0, deviation, inputs.shape), 0, 1).astype("f4")
 
 
 def _coarse(inputs: Inputs, _: np.random.Generator) -> Inputs:

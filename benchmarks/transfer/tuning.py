@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -38,26 +36,28 @@ def network(data: Data, width: int) -> nn.Module:
     )
 
 
-def pretrained(data: Data, width: int, seed: int) -> nn.Module:
+def pretrained(data: Data, width: int, epochs: int, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     model = network(data, width)
-    _train(model, torch.optim.Adam(model.parameters(), PRETRAINING_RATE), data, PRETRAINING_EPOCHS)
+    _train(model, torch.optim.Adam(model.parameters(), PRETRAINING_RATE), data, epochs)
     return model
 
 
-def by_plan(source: nn.Module, data: Data, plan: FineTuningPlan, learning_rate: float, seed: int) -> nn.Module:
+def by_plan(
+    source: nn.Module, data: Data, classes: int, plan: FineTuningPlan, learning_rate: float, seed: int
+) -> nn.Module:
     torch.manual_seed(seed)
-    model = for_classes(source, data.classes)
+    model = for_classes(source, classes)
     for number, stage in enumerate(plan.stages):
         optimizer = torch.optim.Adam(apply_plan(model, plan, number, learning_rate))
         _train(model, optimizer, data, stage.epochs)
     return model
 
 
-def all_at_once(source: nn.Module, data: Data, epochs: int, learning_rate: float, seed: int) -> nn.Module:
+def all_at_once(source: nn.Module, data: Data, classes: int, epochs: int, learning_rate: float, seed: int) -> nn.Module:
     """A new last layer, and every layer learns from the first epoch at the same rate."""
     plan = FineTuningPlan((FineTuningStage(epochs, 0.0, 1.0),), new_head=True)
-    return by_plan(source, data, plan, learning_rate, seed)
+    return by_plan(source, data, classes, plan, learning_rate, seed)
 
 
 def from_scratch(data: Data, width: int, epochs: int, learning_rate: float, seed: int) -> nn.Module:
@@ -87,8 +87,7 @@ def accuracy(model: nn.Module, data: Data) -> float:
 def _train(model: nn.Module, optimizer: torch.optim.Optimizer, data: Data, epochs: int) -> None:
     inputs, labels = torch.from_numpy(data.inputs), torch.from_numpy(data.labels)
     rates = [group["lr"] for group in optimizer.param_groups]
-    steps: Sequence[Any] = range(epochs)
-    for epoch in steps:
+    for epoch in range(epochs):
         train_mode(model)
         # To a tenth by the end, the same for all three ways.
         for group, rate in zip(optimizer.param_groups, rates, strict=True):

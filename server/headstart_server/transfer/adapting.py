@@ -10,7 +10,7 @@ one of them sees the same share of the picture. A batch holds at most a tenth of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from headstart.spaces import Candidate, Categorical, Float, Integer, Parameter, ParameterRole, SearchSpace, Value
@@ -52,7 +52,7 @@ def adapt(space: SearchSpace, candidate: Candidate, source: DataShape, target: D
             told = _wanted(parameter, candidate.values[parameter.name], source, target)
             if told is not None:
                 wanted[parameter.name] = told
-    wanted.update(_downsampling(space, candidate, source, target))
+    wanted.update(_downsampling(space, candidate, *_edges(space, candidate, wanted, source, target)))
     values: dict[str, Value] = {}
     changes: list[Change] = []
     for parameter in space.parameters:
@@ -105,24 +105,42 @@ def _exactly(parameter: Parameter, wanted: float, what: str, at_least: bool = Fa
     return value, reason if value == wanted else f"{reason}; the nearest that the space allows"
 
 
+def _edges(
+    space: SearchSpace,
+    candidate: Candidate,
+    wanted: Mapping[str, tuple[Value, str]],
+    source: DataShape,
+    target: DataShape,
+) -> tuple[float | None, float | None]:
+    """Pixels along an edge that enter the network, before and after: its own input size, where it has one, to which
+    pictures are scaled."""
+    if target.size is None:
+        return source.size, None
+    for parameter, before in _active(space, candidate, ParameterRole.INPUT_SIZE):
+        after, _ = wanted.get(parameter.name, (before, ""))
+        assert not isinstance(after, str)
+        return before, float(after)
+    return source.size, target.size
+
+
 def _downsampling(
-    space: SearchSpace, candidate: Candidate, source: DataShape, target: DataShape
+    space: SearchSpace, candidate: Candidate, before_size: float | None, size: float | None
 ) -> Iterator[tuple[str, tuple[Value, str]]]:
     """How often the resolution is halved, and strides, the last first, until enough pixels are left."""
-    if target.size is None:
+    if size is None:
         return
-    most = max(1.0, target.size / _LEAST_PIXELS)
+    most = max(1.0, size / _LEAST_PIXELS)
     halved = list(_active(space, candidate, ParameterRole.DOWNSAMPLING))
     strides = list(_active(space, candidate, ParameterRole.STRIDE))
     factor = math.prod([2.0**number for _, number in halved] + [number for _, number in strides])
-    share = 1.0 if source.size is None else target.size / source.size
+    share = 1.0 if before_size is None else size / before_size
     for parameter, before in halved:
         # Of several, each takes its part of what is to be seen more or less coarsely.
         wanted = max(0.0, before + round(math.log2(share) / len(halved)))
         fitting = math.floor(math.log2(most / factor * 2**before)) if factor / 2**before <= most else 0
         after = _allowed(parameter, min(wanted, max(0.0, fitting)), at_most=True)
         if isinstance(after, int | float) and after != before:
-            yield parameter.name, (after, _pixels(target.size, factor / 2**before * 2**after))
+            yield parameter.name, (after, _pixels(size, factor / 2**before * 2**after))
             factor = factor / 2**before * 2**after
     for parameter, number in reversed(strides):
         if factor <= most:
@@ -130,7 +148,7 @@ def _downsampling(
         after = _allowed(parameter, max(1.0, number * most / factor), at_most=True)
         if isinstance(after, int | float) and after != number:
             factor = factor / number * after
-            yield parameter.name, (after, _pixels(target.size, factor))
+            yield parameter.name, (after, _pixels(size, factor))
 
 
 def _pixels(size: float, factor: float) -> str:

@@ -12,7 +12,8 @@ class DataShape:
     """None where the task's meta-features do not tell.
 
     ``size``: pixels along an edge, of images that are not square the geometric mean of both. ``channels`` of an image,
-    or the columns of a table. ``outputs``: classes, or target columns. ``instances``: examples, or nodes of a graph.
+    or the columns of a table. ``outputs``: classes, or target columns. ``instances``: examples, or nodes of a graph,
+    with a label, where their share is told.
     """
 
     size: float | None = None
@@ -26,11 +27,15 @@ def data_shape(meta_features: Mapping[str, float]) -> DataShape:
     size = meta_features.get("image_size")
     if size is None and width and height and width > 0 and height > 0:
         size = math.sqrt(width * height)
+    instances = meta_features.get("instances", meta_features.get("nodes"))
+    labelled = meta_features.get("labelled_share")
+    if instances is not None and labelled is not None and 0 < labelled <= 1:
+        instances *= labelled
     return DataShape(
         size=_positive(size),
         channels=_positive(meta_features.get("channels", None if size else meta_features.get("features"))),
         outputs=_positive(meta_features.get("classes", meta_features.get("outputs"))),
-        instances=_positive(meta_features.get("instances", meta_features.get("nodes"))),
+        instances=_positive(instances),
     )
 
 

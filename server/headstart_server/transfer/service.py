@@ -166,8 +166,11 @@ class TransferService:
                 ranks[:, column] = carried_over(on_source, told.transferability.tau)
         place = choose(ranks, weights, objective)
         origin, adapted = list(fitted.items())[place]
-        by = "on average" if objective is Objective.WEIGHTED else "where it is worst"
-        reason = f"{origin} ({describe(adapted.changes)}): of {len(queries)} considered the best {by}"
+        by = "the best on average" if objective is Objective.WEIGHTED else "the best where it is worst"
+        if np.all(ranks == ranks[0]):
+            # The first of equals is as good as any.
+            by = "no worse than another, as nothing tells them apart"
+        reason = f"{origin} ({describe(adapted.changes)}): of {len(queries)} considered {by}"
         expected = {target.task.task_id: float(ranks[place, column]) for column, target in enumerate(targets)}
         return ForAll(canonicals[place], adapted.candidate, expected, reason)
 

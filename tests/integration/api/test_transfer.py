@@ -103,6 +103,12 @@ def test_several_targets_get_one_candidate_best_on_average_or_at_worst(client):
     assert "worst" in proposal.reason
 
 
+def test_one_for_all_says_where_nothing_tells_candidates_apart(client):
+    proposal = client.transfer_architecture("convnet", CANDIDATE, "large", ["small", "middle"]).proposal
+    assert set(proposal.expected_ranks.values()) == {0.5}
+    assert "nothing tells them apart" in proposal.reason
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

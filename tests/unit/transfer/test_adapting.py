@@ -93,6 +93,12 @@ def test_four_pixels_reach_the_last_layer_and_what_one_sees_keeps_its_share(size
         assert halvings == 3
 
 
+def test_pixels_are_counted_as_they_enter_the_network() -> None:
+    """Pictures of 30 pixels are scaled to the 32 that the space allows, of which three halvings leave four."""
+    values = adapted(DataShape(size=30, channels=3, outputs=100, instances=50_000)).candidate.values
+    assert (values["pixels"], values["halvings"]) == (32, 3)
+
+
 def test_higher_resolution_is_halved_more_often() -> None:
     assert adapted(DataShape(size=224, channels=3, outputs=100, instances=50_000)).candidate.values["halvings"] == 5
 
@@ -153,6 +159,7 @@ def test_shape_of_data_from_meta_features() -> None:
     assert data_shape({"width": 32.0, "height": 8.0, "channels": 3.0}) == DataShape(size=16.0, channels=3.0)
     assert data_shape({"features": 13.0, "classes": 3.0, "instances": 178.0}) == DataShape(None, 13.0, 3.0, 178.0)
     assert data_shape({"instances": 0.0}) == DataShape()
+    assert data_shape({"nodes": 2_000.0, "labelled_share": 0.05}).instances == pytest.approx(100)
 
 
 def test_one_shape_for_all() -> None:
