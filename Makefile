@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
-	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer clean
+	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
+	bench-shift clean
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -105,7 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Outcome] = {}
     changes = {"OMP_NUM_THREADS": "1", "HEADSTART_TRAINING_MIN_EXPERIMENTS": "1000000"}
     service = (
-        own_service(console.print, changes) if options.address is None else running_service(options.address, print)
+        own_service(console.print, changes)
+        if options.address is None
+        else running_service(options.address, console.print)
     )
     try:
         with service as address, headstart.connect(address) as client, bars(console) as progress:
