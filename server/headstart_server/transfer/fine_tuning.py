@@ -6,9 +6,9 @@ kept follows two findings: lower layers transfer better, and less the farther th
 NeurIPS 2014); and with much data little need be kept.
 
 Shares and decay were chosen on pairs of tasks that ``benchmarks/transfer`` does not report: there, unfreezing step by
-step gained up to 0.025 of accuracy on three to ten examples of a class and lost up to 0.017, while a decay of 0.6 a layer
-mostly cost accuracy on networks of four and five layers (the second paper has 0.38). On the pairs that are reported
-there is no gain on average: see docs/transfer.md.
+step gained up to 0.025 of accuracy on three to ten examples of a class and lost up to 0.017, while a decay of 0.6 a
+layer mostly cost accuracy on networks of four and five layers (the second paper has 0.38). On the pairs that are
+reported there is no gain on average: see docs/transfer.md.
 """
 
 from __future__ import annotations

@@ -180,6 +180,11 @@ def test_fields_of_documents_are_those_of_the_contract(message: Any) -> None:
     assert set(made) == set(descriptor.fields_by_name) - output_only_unknown
 
 
+def test_roles_of_parameters_are_told() -> None:
+    told = document(VALUES[search_space_pb2.SearchSpace])["parameters"]
+    assert [each["role"] for each in told] == [None, "DEPTH", None]
+
+
 def test_words_of_others_give_a_terminal_no_orders(capsys: pytest.CaptureFixture[str]) -> None:
     print_table((Column("DESCRIPTION", wide=True),), [("two\nlines \x1b[31mred\x07",)])
     print_facts([("description", "\x1b]0;title\x07")])
