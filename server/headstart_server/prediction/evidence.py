@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from headstart_server.runtime.errors import Unavailable
 
 # Completed architectures of a task from which on its own results carry a prediction.
 ENOUGH_OWN = 5
+# Each keeps the features of the candidates that it was asked for last.
+_KEPT_SPACES = 64
 # A task is pooled from so many sources at most, those with most results.
 MOST_SOURCES = 32
 
@@ -36,7 +39,7 @@ class Evidence:
     def __init__(self, knowledge: KnowledgeService) -> None:
         self.knowledge = knowledge
         self._lock = threading.Lock()
-        self._features: dict[tuple[str, str], StructuralFeatures] = {}
+        self._features: OrderedDict[tuple[str, str], StructuralFeatures] = OrderedDict()
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """Of a space. Raises NotFound."""
@@ -47,6 +50,9 @@ class Evidence:
             features = StructuralFeatures(feature_layout(self.knowledge.search_space(namespace, search_space_id)))
             with self._lock:
                 features = self._features.setdefault(key, features)
+                self._features.move_to_end(key)
+                if len(self._features) > _KEPT_SPACES:
+                    self._features.popitem(last=False)
         return features
 
     def architectures(self, namespace: str, space_id: str, wanted: Collection[str]) -> Mapping[str, Architecture]:
