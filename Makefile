@@ -105,7 +105,7 @@ bench-warm-start: install ## evaluations that a warm start saves, and what eight
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.warm_start.workers
 
-bench-shift: install ## what reweighting the past, or aligning its scales, does when data shift (half an hour)
+bench-shift: install ## what reweighting the past, or aligning its scales, does when data shift (five minutes)
 	$(BIN)/python -m benchmarks.warm_start.domain_shift
 
 bench-curves: install ## how well learning curves are continued (DATA=folder of the curves; ten minutes)

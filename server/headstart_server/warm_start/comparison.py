@@ -17,7 +17,7 @@ from headstart_server.warm_start.sources import SourceScores, agreements, weigh_
 # What models of other tasks say is asked of so many of a task's architectures at most: beyond that it is known anyhow.
 _MOST_JUDGED = 256
 # Without a model so many of the sources are asked, those that count most.
-MOST_ASKED = 16
+_MOST_ASKED = 16
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class TaskComparison:
     @staticmethod
     def _heaviest(target: Observations, sources: Sequence[Observations], lens: Lens) -> list[Observations]:
         """By what is known without asking any of them."""
-        if len(sources) <= MOST_ASKED:
+        if len(sources) <= _MOST_ASKED:
             return list(sources)
         similar = weigh_sources(target, sources, {}, lens)
-        chosen = {task.task_id for task in similar[:MOST_ASKED]}
+        chosen = {task.task_id for task in similar[:_MOST_ASKED]}
         return [source for source in sources if source.task.task_id in chosen]
 
     def _source_scores(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> SourceScores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,13 +28,6 @@ class SourceEvidence:
     sequence: int
     objective_value: float
     quantile: float
-
-
-@dataclass(frozen=True)
-class Transferred:
-    fingerprint: str
-    score: float
-    evidence: tuple[SourceEvidence, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,14 +148,3 @@ class Ranking:
         for place, evidence in zip(places, self.evidence([int(known[place][0]) for place in places]), strict=True):
             found[place] = evidence
         return found
-
-    def __iter__(self) -> Iterator[Transferred]:
-        for code, score in self.best_first():
-            yield Transferred(self.fingerprint(code), score, self.evidence([code])[0])
-
-
-def rank_transferred(
-    standings: Mapping[str, Standings], weights: Mapping[str, float], among: Codes | None = None
-) -> Ranking:
-    """``standings`` and ``weights`` are by task id; tasks without a weight take no part."""
-    return Ranking([(standings[task_id], weight) for task_id, weight in weights.items()], among)

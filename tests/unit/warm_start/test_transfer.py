@@ -10,7 +10,8 @@ from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
 from headstart_server.knowledge.tasks import Task
 from headstart_server.warm_start.gate import judge
 from headstart_server.warm_start.sources import weigh_sources
-from headstart_server.warm_start.transfer_ranking import Transferred, rank_transferred, standings_of
+from tests.transferred import Transferred
+from tests.transferred import ranked as ranked_list
 
 NAMES = Fingerprints()
 
@@ -21,7 +22,7 @@ def observed(name: str, values: dict[str, float], maximize: bool = True) -> Obse
 
 
 def ranked(*sources: Observations, weights: dict[str, float]) -> list[Transferred]:
-    return list(rank_transferred({source.task.task_id: standings_of(source) for source in sources}, weights))
+    return ranked_list(sources, weights)
 
 
 def test_what_several_sources_found_good_comes_first():

@@ -15,7 +15,7 @@ from headstart_server.knowledge.observations import Observations, observations_o
 from headstart_server.knowledge.similarity import measured_agreement
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.labels import labels_of
-from headstart_server.warm_start.transfer_ranking import rank_transferred, standings_of
+from tests.transferred import ranked as ranked_list
 
 
 def history(name: str, names: Fingerprints, generator: random.Random, maximize: bool) -> Observations:
@@ -72,7 +72,7 @@ def test_ranking_is_the_weighted_sum_of_normal_scores_with_all_its_evidence(hist
         for fingerprint, (score, _, _) in by_task[task_id].items():
             scores[fingerprint] = scores.get(fingerprint, 0.0) + weight * score
     expected = sorted(scores, key=lambda fingerprint: (-scores[fingerprint], fingerprint))
-    ranked = list(rank_transferred({each.task.task_id: standings_of(each) for each in histories}, weights))
+    ranked = ranked_list(histories, weights)
     assert [found.fingerprint for found in ranked] == expected
     for found in ranked:
         assert found.score == scores[found.fingerprint]

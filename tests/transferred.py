@@ -1,0 +1,26 @@
+"""A ranking of what past tasks found good, written out: every architecture with its score and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headstart_server.knowledge.observations import Observations
+from headstart_server.warm_start.transfer_ranking import Ranking, SourceEvidence, standings_of
+
+
+@dataclass(frozen=True)
+class Transferred:
+    fingerprint: str
+    score: float
+    evidence: tuple[SourceEvidence, ...]
+
+
+def ranked(sources: Sequence[Observations], weights: Mapping[str, float]) -> list[Transferred]:
+    """``weights`` by task id; tasks without one take no part."""
+    standings = {source.task.task_id: standings_of(source) for source in sources}
+    ranking = Ranking([(standings[task_id], weight) for task_id, weight in weights.items()])
+    return [
+        Transferred(ranking.fingerprint(code), score, ranking.evidence([code])[0])
+        for code, score in ranking.best_first()
+    ]
