@@ -18,10 +18,11 @@ from typing import Any, cast
 
 import grpc
 
-from headstart import codec, codec_answers, codec_knowledge, codec_transfer, errors
+from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors
 from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
+from headstart.strategy_values import RecordedDecision, StrategyExplanation
 from headstart.transfer_values import MultiTaskObjective, Transfer
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as knowledge_grpc
@@ -396,6 +397,19 @@ class Client:
         """What the service would transfer to a task from where, for a person; nothing is set aside for the caller."""
         request = knowledge_pb2.ExplainTaskRequest(task_id=task_id, search_space_id=search_space_id)
         return codec_knowledge.explanation_from_proto(self._call(self._knowledge.ExplainTask, request, timeout))
+
+    def list_decisions(
+        self, task_id: str, *, page_size: int = 100, timeout: float | None = None
+    ) -> Iterator[RecordedDecision]:
+        """The strategy decisions of a task in their order, with what they earned."""
+        request = knowledge_pb2.ListDecisionsRequest(task_id=task_id, page_size=page_size)
+        for page in self._pages(self._knowledge.ListDecisions, request, timeout):
+            yield from map(codec_strategies.recorded_decision_from_proto, page.decisions)
+
+    def explain_strategies(self, task_id: str, *, timeout: float | None = None) -> StrategyExplanation:
+        """What is known of each strategy that was chosen on a task, and which models of past decisions take part."""
+        request = knowledge_pb2.ExplainStrategiesRequest(task_id=task_id)
+        return codec_strategies.explanation_from_proto(self._call(self._knowledge.ExplainStrategies, request, timeout))
 
     def get_predictor(self, search_space_id: str, *, timeout: float | None = None) -> Predictor:
         """The newest model of a search space and its held-out figures. Raises NotFound before there is one."""

@@ -29,6 +29,7 @@ from headstart.values import (
     Arm,
     CurveForecast,
     Decision,
+    DecisionCredit,
     Estimate,
     Gate,
     GateState,
@@ -115,6 +116,7 @@ def recorded_to_proto(recorded: Recorded) -> meta_pb2.RecordExperimentResponse:
         fingerprint=recorded.fingerprint,
         incumbent=incumbent_to_proto(recorded.incumbent),
         equivalent_count=recorded.equivalent_count,
+        decision_credit=cast("meta_pb2.DecisionCredit", recorded.decision_credit.value),
     )
 
 
@@ -125,6 +127,9 @@ def recorded_from_proto(message: meta_pb2.RecordExperimentResponse) -> Recorded:
         message.fingerprint,
         incumbent_from_proto(message.incumbent) if message.HasField("incumbent") else None,
         message.equivalent_count,
+        DecisionCredit(message.decision_credit)
+        if message.decision_credit in meta_pb2.DecisionCredit.values()
+        else DecisionCredit.NONE_NAMED,
     )
 
 
@@ -308,6 +313,7 @@ def decision_to_proto(decision: Decision) -> meta_pb2.Decision:
         expected_reward=decision.expected_reward,
         reason=decision.reason,
         expire_time=time_to_proto(decision.expire_time),
+        decided_by=decision.decided_by,
     )
 
 
@@ -320,4 +326,5 @@ def decision_from_proto(message: meta_pb2.Decision, field: str = "decision") -> 
         message.expected_reward,
         message.reason,
         time_from_proto(message.expire_time) if message.HasField("expire_time") else None,
+        message.decided_by,
     )

@@ -163,6 +163,20 @@ class Record:
     request_id: str = ""
 
 
+class DecisionCredit(Enum):
+    """What became of an experiment's reward. The experiment is kept in any case.
+
+    CREDITED_LATE: the decision had expired, its arm is credited all the same. UNKNOWN_DECISION, OTHER_TASK: there is no
+    such decision in this namespace, or it was for another task, so that no arm is.
+    """
+
+    NONE_NAMED = 0
+    CREDITED = 1
+    CREDITED_LATE = 2
+    UNKNOWN_DECISION = 3
+    OTHER_TASK = 4
+
+
 @dataclass(frozen=True)
 class Recorded:
     """Answer to one record. ``already_known``: its request id had been recorded before."""
@@ -172,6 +186,7 @@ class Recorded:
     fingerprint: str
     incumbent: Incumbent | None
     equivalent_count: int
+    decision_credit: DecisionCredit = DecisionCredit.NONE_NAMED
 
 
 @dataclass(frozen=True)
@@ -317,6 +332,7 @@ class Decision:
     expected_reward: float = 0.0
     reason: str = ""
     expire_time: datetime | None = None
+    decided_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def open_rooms(settings: Settings) -> Rooms:
         knowledge,
         prediction,
         warm_start,
-        StrategyService(settings.decision_ttl_seconds),
+        StrategyService(engine, settings.decision_ttl_seconds),
         TransferService(knowledge, prediction),
         TaskProfiler(engine, knowledge, prediction),
         TaskMap(engine, knowledge),

@@ -415,3 +415,98 @@ class SourceWeights(_message.Message):
     own_share: float
     weights: _containers.ScalarMap[str, float]
     def __init__(self, completed_count: _Optional[int] = ..., own_share: _Optional[float] = ..., weights: _Optional[_Mapping[str, float]] = ...) -> None: ...
+
+class ListDecisionsRequest(_message.Message):
+    __slots__ = ("task_id", "page_size", "page_token")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, task_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDecisionsResponse(_message.Message):
+    __slots__ = ("decisions", "next_page_token")
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    decisions: _containers.RepeatedCompositeFieldContainer[RecordedDecision]
+    next_page_token: str
+    def __init__(self, decisions: _Optional[_Iterable[_Union[RecordedDecision, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RecordedDecision(_message.Message):
+    __slots__ = ("decision", "decide_time", "experiment_count", "reward_sum", "spent_budget", "total_budget", "observation_count", "stagnation")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_TIME_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REWARD_SUM_FIELD_NUMBER: _ClassVar[int]
+    SPENT_BUDGET_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BUDGET_FIELD_NUMBER: _ClassVar[int]
+    OBSERVATION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STAGNATION_FIELD_NUMBER: _ClassVar[int]
+    decision: _meta_learning_service_pb2.Decision
+    decide_time: _timestamp_pb2.Timestamp
+    experiment_count: int
+    reward_sum: float
+    spent_budget: float
+    total_budget: float
+    observation_count: int
+    stagnation: int
+    def __init__(self, decision: _Optional[_Union[_meta_learning_service_pb2.Decision, _Mapping]] = ..., decide_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., experiment_count: _Optional[int] = ..., reward_sum: _Optional[float] = ..., spent_budget: _Optional[float] = ..., total_budget: _Optional[float] = ..., observation_count: _Optional[int] = ..., stagnation: _Optional[int] = ...) -> None: ...
+
+class ExplainStrategiesRequest(_message.Message):
+    __slots__ = ("task_id",)
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    def __init__(self, task_id: _Optional[str] = ...) -> None: ...
+
+class ExplainStrategiesResponse(_message.Message):
+    __slots__ = ("arms", "models")
+    ARMS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    arms: _containers.RepeatedCompositeFieldContainer[ArmStatistics]
+    models: _containers.RepeatedCompositeFieldContainer[StrategyModel]
+    def __init__(self, arms: _Optional[_Iterable[_Union[ArmStatistics, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[StrategyModel, _Mapping]]] = ...) -> None: ...
+
+class ArmStatistics(_message.Message):
+    __slots__ = ("arm", "tuned", "pull_count", "mean_reward", "recent_reward", "pending_count", "other_pull_count", "other_mean_reward")
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    TUNED_FIELD_NUMBER: _ClassVar[int]
+    PULL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEAN_REWARD_FIELD_NUMBER: _ClassVar[int]
+    RECENT_REWARD_FIELD_NUMBER: _ClassVar[int]
+    PENDING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_PULL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_MEAN_REWARD_FIELD_NUMBER: _ClassVar[int]
+    arm: str
+    tuned: bool
+    pull_count: int
+    mean_reward: float
+    recent_reward: float
+    pending_count: int
+    other_pull_count: int
+    other_mean_reward: float
+    def __init__(self, arm: _Optional[str] = ..., tuned: bool = ..., pull_count: _Optional[int] = ..., mean_reward: _Optional[float] = ..., recent_reward: _Optional[float] = ..., pending_count: _Optional[int] = ..., other_pull_count: _Optional[int] = ..., other_mean_reward: _Optional[float] = ...) -> None: ...
+
+class StrategyModel(_message.Message):
+    __slots__ = ("kind", "number", "state", "figures", "task_count", "create_time")
+    class FiguresEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    number: int
+    state: str
+    figures: _containers.ScalarMap[str, float]
+    task_count: int
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., number: _Optional[int] = ..., state: _Optional[str] = ..., figures: _Optional[_Mapping[str, float]] = ..., task_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

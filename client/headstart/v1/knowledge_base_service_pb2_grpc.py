@@ -109,6 +109,16 @@ class KnowledgeBaseServiceStub(object):
                 request_serializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainTaskRequest.SerializeToString,
                 response_deserializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainTaskResponse.FromString,
                 _registered_method=True)
+        self.ListDecisions = channel.unary_unary(
+                '/headstart.v1.KnowledgeBaseService/ListDecisions',
+                request_serializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ListDecisionsRequest.SerializeToString,
+                response_deserializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ListDecisionsResponse.FromString,
+                _registered_method=True)
+        self.ExplainStrategies = channel.unary_unary(
+                '/headstart.v1.KnowledgeBaseService/ExplainStrategies',
+                request_serializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainStrategiesRequest.SerializeToString,
+                response_deserializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainStrategiesResponse.FromString,
+                _registered_method=True)
 
 
 class KnowledgeBaseServiceServicer(object):
@@ -215,6 +225,20 @@ class KnowledgeBaseServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDecisions(self, request, context):
+        """The strategy decisions of a task, in their order, with what they earned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainStrategies(self, request, context):
+        """What is known of each strategy on a task, and which models of past decisions take part.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_KnowledgeBaseServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -292,6 +316,16 @@ def add_KnowledgeBaseServiceServicer_to_server(servicer, server):
                     servicer.ExplainTask,
                     request_deserializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainTaskRequest.FromString,
                     response_serializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainTaskResponse.SerializeToString,
+            ),
+            'ListDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDecisions,
+                    request_deserializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ListDecisionsRequest.FromString,
+                    response_serializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ListDecisionsResponse.SerializeToString,
+            ),
+            'ExplainStrategies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainStrategies,
+                    request_deserializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainStrategiesRequest.FromString,
+                    response_serializer=headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainStrategiesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -699,6 +733,60 @@ class KnowledgeBaseService(object):
             '/headstart.v1.KnowledgeBaseService/ExplainTask',
             headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainTaskRequest.SerializeToString,
             headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headstart.v1.KnowledgeBaseService/ListDecisions',
+            headstart_dot_v1_dot_knowledge__base__service__pb2.ListDecisionsRequest.SerializeToString,
+            headstart_dot_v1_dot_knowledge__base__service__pb2.ListDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainStrategies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headstart.v1.KnowledgeBaseService/ExplainStrategies',
+            headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainStrategiesRequest.SerializeToString,
+            headstart_dot_v1_dot_knowledge__base__service__pb2.ExplainStrategiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,14 @@ class StopAdvice(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STOP_ADVICE_CONTINUE: _ClassVar[StopAdvice]
     STOP_ADVICE_STOP: _ClassVar[StopAdvice]
 
+class DecisionCredit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECISION_CREDIT_UNSPECIFIED: _ClassVar[DecisionCredit]
+    DECISION_CREDIT_CREDITED: _ClassVar[DecisionCredit]
+    DECISION_CREDIT_CREDITED_LATE: _ClassVar[DecisionCredit]
+    DECISION_CREDIT_UNKNOWN_DECISION: _ClassVar[DecisionCredit]
+    DECISION_CREDIT_OTHER_TASK: _ClassVar[DecisionCredit]
+
 class MultiTaskObjective(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MULTI_TASK_OBJECTIVE_UNSPECIFIED: _ClassVar[MultiTaskObjective]
@@ -58,6 +66,11 @@ GATE_STATE_CLOSED: GateState
 STOP_ADVICE_UNSPECIFIED: StopAdvice
 STOP_ADVICE_CONTINUE: StopAdvice
 STOP_ADVICE_STOP: StopAdvice
+DECISION_CREDIT_UNSPECIFIED: DecisionCredit
+DECISION_CREDIT_CREDITED: DecisionCredit
+DECISION_CREDIT_CREDITED_LATE: DecisionCredit
+DECISION_CREDIT_UNKNOWN_DECISION: DecisionCredit
+DECISION_CREDIT_OTHER_TASK: DecisionCredit
 MULTI_TASK_OBJECTIVE_UNSPECIFIED: MultiTaskObjective
 MULTI_TASK_OBJECTIVE_WEIGHTED: MultiTaskObjective
 MULTI_TASK_OBJECTIVE_WORST_CASE: MultiTaskObjective
@@ -268,18 +281,20 @@ class RecordExperimentRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., task_id: _Optional[str] = ..., search_space_id: _Optional[str] = ..., candidate: _Optional[_Union[_search_space_pb2.Candidate, _Mapping]] = ..., outcome: _Optional[_Union[_experiment_pb2.Outcome, _Mapping]] = ..., decision_id: _Optional[str] = ..., worker_id: _Optional[str] = ...) -> None: ...
 
 class RecordExperimentResponse(_message.Message):
-    __slots__ = ("experiment_id", "already_known", "fingerprint", "incumbent", "equivalent_count")
+    __slots__ = ("experiment_id", "already_known", "fingerprint", "incumbent", "equivalent_count", "decision_credit")
     EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
     ALREADY_KNOWN_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     INCUMBENT_FIELD_NUMBER: _ClassVar[int]
     EQUIVALENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DECISION_CREDIT_FIELD_NUMBER: _ClassVar[int]
     experiment_id: str
     already_known: bool
     fingerprint: str
     incumbent: _task_pb2.Incumbent
     equivalent_count: int
-    def __init__(self, experiment_id: _Optional[str] = ..., already_known: bool = ..., fingerprint: _Optional[str] = ..., incumbent: _Optional[_Union[_task_pb2.Incumbent, _Mapping]] = ..., equivalent_count: _Optional[int] = ...) -> None: ...
+    decision_credit: DecisionCredit
+    def __init__(self, experiment_id: _Optional[str] = ..., already_known: bool = ..., fingerprint: _Optional[str] = ..., incumbent: _Optional[_Union[_task_pb2.Incumbent, _Mapping]] = ..., equivalent_count: _Optional[int] = ..., decision_credit: _Optional[_Union[DecisionCredit, str]] = ...) -> None: ...
 
 class RecordExperimentsRequest(_message.Message):
     __slots__ = ("chunk", "records")
@@ -290,14 +305,16 @@ class RecordExperimentsRequest(_message.Message):
     def __init__(self, chunk: _Optional[int] = ..., records: _Optional[_Iterable[_Union[RecordExperimentRequest, _Mapping]]] = ...) -> None: ...
 
 class RecordExperimentsResponse(_message.Message):
-    __slots__ = ("chunk", "recorded_count", "already_known_count")
+    __slots__ = ("chunk", "recorded_count", "already_known_count", "uncredited_count")
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     RECORDED_COUNT_FIELD_NUMBER: _ClassVar[int]
     ALREADY_KNOWN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNCREDITED_COUNT_FIELD_NUMBER: _ClassVar[int]
     chunk: int
     recorded_count: int
     already_known_count: int
-    def __init__(self, chunk: _Optional[int] = ..., recorded_count: _Optional[int] = ..., already_known_count: _Optional[int] = ...) -> None: ...
+    uncredited_count: int
+    def __init__(self, chunk: _Optional[int] = ..., recorded_count: _Optional[int] = ..., already_known_count: _Optional[int] = ..., uncredited_count: _Optional[int] = ...) -> None: ...
 
 class SelectStrategyRequest(_message.Message):
     __slots__ = ("request_id", "task_id", "arms", "slots", "spent_budget", "total_budget")
@@ -330,7 +347,7 @@ class SelectStrategyResponse(_message.Message):
     def __init__(self, decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("decision_id", "arm", "hyperparameters", "probability", "expected_reward", "reason", "expire_time")
+    __slots__ = ("decision_id", "arm", "hyperparameters", "probability", "expected_reward", "reason", "expire_time", "decided_by")
     class HyperparametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -345,6 +362,7 @@ class Decision(_message.Message):
     EXPECTED_REWARD_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_BY_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     arm: str
     hyperparameters: _containers.MessageMap[str, _search_space_pb2.ParameterValue]
@@ -352,7 +370,8 @@ class Decision(_message.Message):
     expected_reward: float
     reason: str
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[str] = ..., hyperparameters: _Optional[_Mapping[str, _search_space_pb2.ParameterValue]] = ..., probability: _Optional[float] = ..., expected_reward: _Optional[float] = ..., reason: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    decided_by: str
+    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[str] = ..., hyperparameters: _Optional[_Mapping[str, _search_space_pb2.ParameterValue]] = ..., probability: _Optional[float] = ..., expected_reward: _Optional[float] = ..., reason: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_by: _Optional[str] = ...) -> None: ...
 
 class TransferArchitectureRequest(_message.Message):
     __slots__ = ("search_space_id", "candidate", "source_task_id", "target_task_ids", "objective", "target_weights")

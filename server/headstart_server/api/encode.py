@@ -21,7 +21,8 @@ from headstart_server.knowledge.service import Match
 from headstart_server.knowledge.task_map import TaskCluster
 from headstart_server.prediction.registry import ModelVersion
 from headstart_server.prediction.service import Answer, CurveForecast, Prediction
-from headstart_server.strategy.service import Decision
+from headstart_server.strategy.credits import Credit
+from headstart_server.strategy.decisions import Decision
 from headstart_server.transfer.service import INTERVAL_LEVEL as TRANSFER_LEVEL
 from headstart_server.transfer.service import ForTarget, Transferred
 from headstart_server.warm_start.gate import Gate
@@ -72,7 +73,7 @@ def _incumbent(task_id: str, incumbent: tasks.Incumbent | None) -> values.Incumb
     return values.Incumbent(name, incumbent.objective_value)
 
 
-def recorded(answer: recording.Recorded) -> meta_pb2.RecordExperimentResponse:
+def recorded(answer: recording.Recorded, credit: Credit) -> meta_pb2.RecordExperimentResponse:
     return codec_answers.recorded_to_proto(
         values.Recorded(
             experiment_id=experiment_id(answer.task_id, answer.search_space_id, answer.sequence),
@@ -80,6 +81,7 @@ def recorded(answer: recording.Recorded) -> meta_pb2.RecordExperimentResponse:
             fingerprint=answer.fingerprint,
             incumbent=_incumbent(answer.task_id, answer.incumbent),
             equivalent_count=answer.equivalent_count,
+            decision_credit=values.DecisionCredit(credit.value),
         )
     )
 
@@ -257,20 +259,20 @@ def _forecast(forecast: CurveForecast | None) -> values.CurveForecast | None:
 
 def decisions(answer: list[Decision]) -> meta_pb2.SelectStrategyResponse:
     return meta_pb2.SelectStrategyResponse(
-        decisions=[
-            codec_answers.decision_to_proto(
-                values.Decision(
-                    decision_id=str(decision.decision_id),
-                    arm=decision.arm,
-                    hyperparameters=decision.hyperparameters,
-                    probability=decision.probability,
-                    expected_reward=decision.expected_reward,
-                    reason=decision.reason,
-                    expire_time=decision.expires_at,
-                )
-            )
-            for decision in answer
-        ]
+        decisions=[codec_answers.decision_to_proto(decision(each)) for each in answer]
+    )
+
+
+def decision(taken: Decision) -> values.Decision:
+    return values.Decision(
+        decision_id=str(taken.decision_id),
+        arm=taken.arm,
+        hyperparameters=taken.hyperparameters,
+        probability=taken.probability,
+        expected_reward=taken.expected_reward,
+        reason=taken.reason,
+        expire_time=taken.expires_at,
+        decided_by=taken.decided_by,
     )
 
 

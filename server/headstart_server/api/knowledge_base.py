@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
-from headstart_server.api import decode, encode, task_similarity
+from headstart_server.api import decode, encode, strategies, task_similarity
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
@@ -183,6 +183,14 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             return encode.predictor(version, self._rooms.prediction.device)
 
         return await self._database.run(context, work)
+
+    async def ListDecisions(self, request: pb2.ListDecisionsRequest, context: Context) -> pb2.ListDecisionsResponse:
+        return await self._database.run(context, lambda: strategies.list_decisions(self._rooms, request))
+
+    async def ExplainStrategies(
+        self, request: pb2.ExplainStrategiesRequest, context: Context
+    ) -> pb2.ExplainStrategiesResponse:
+        return await self._database.run(context, lambda: strategies.explain_strategies(self._rooms, request))
 
     async def ExplainTask(self, request: pb2.ExplainTaskRequest, context: Context) -> pb2.ExplainTaskResponse:
         return await self._models.run(context, lambda: task_similarity.explain_task(self._rooms, request))

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart.v1 import meta_learning_service_pb2_grpc as pb2_grpc
 from headstart_server.api import decode, encode
@@ -17,8 +19,10 @@ from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.knowledge.recording import Recorded
 from headstart_server.runtime import metrics
 from headstart_server.runtime.database import run_transaction
+from headstart_server.strategy.credits import Credit, read_credits
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")
@@ -79,11 +83,14 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         def work() -> pb2.RecordExperimentResponse:
             namespace = namespace_of_caller()
             (record,) = decode.records(self._rooms.knowledge, namespace, [request], lambda _: "")
-            (answer,) = run_transaction(
-                self._rooms.engine, lambda connection: self._rooms.knowledge.record(connection, namespace, [record])
-            )
+
+            def keep(connection: Connection) -> tuple[Recorded, Credit]:
+                (answer,) = self._rooms.knowledge.record(connection, namespace, [record])
+                return answer, read_credits(connection, namespace, [record])[0]
+
+            answer, credit = run_transaction(self._rooms.engine, keep)
             _count_recorded([record], [answer.already_known])
-            return encode.recorded(answer)
+            return encode.recorded(answer, credit)
 
         return await self._database.run(context, work)
 
@@ -112,14 +119,18 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         return _Chunk(request.chunk, namespace, records)
 
     def _record_chunk(self, chunk: _Chunk) -> pb2.RecordExperimentsResponse:
-        already_known = run_transaction(
-            self._rooms.engine,
-            lambda connection: self._rooms.knowledge.record_all(connection, chunk.namespace, chunk.records),
-        )
+        def keep(connection: Connection) -> tuple[list[bool], list[Credit]]:
+            already_known = self._rooms.knowledge.record_all(connection, chunk.namespace, chunk.records)
+            return already_known, read_credits(connection, chunk.namespace, chunk.records)
+
+        already_known, credits = run_transaction(self._rooms.engine, keep)
         _count_recorded(chunk.records, already_known)
         known = sum(already_known)
         return pb2.RecordExperimentsResponse(
-            chunk=chunk.number, recorded_count=len(already_known) - known, already_known_count=known
+            chunk=chunk.number,
+            recorded_count=len(already_known) - known,
+            already_known_count=known,
+            uncredited_count=sum(credit in {Credit.UNKNOWN_DECISION, Credit.OTHER_TASK} for credit in credits),
         )
 
     async def SelectStrategy(self, request: pb2.SelectStrategyRequest, context: Context) -> pb2.SelectStrategyResponse:

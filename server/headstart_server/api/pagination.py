@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeGuard, TypeVar
+from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -22,7 +23,7 @@ _MAX = 1000
 _PAGE_BYTES = 2 * 1024 * 1024
 _BATCH = 50
 
-KeyPart = int | float | datetime
+KeyPart = int | float | datetime | UUID
 
 T = TypeVar("T")
 Key = TypeVar("Key")
@@ -95,11 +96,15 @@ def page_key(list_name: str, token: str, kinds: Sequence[type]) -> tuple[KeyPart
 
 
 def _part_to_json(part: KeyPart) -> int | float | str:
+    if isinstance(part, UUID):
+        return str(part)
     return part.isoformat() if isinstance(part, datetime) else part
 
 
 def _part_from_json(stored: object, kind: type) -> KeyPart:
-    part = datetime.fromisoformat(stored) if kind is datetime and isinstance(stored, str) else stored
+    part: object = stored
+    if isinstance(stored, str):
+        part = datetime.fromisoformat(stored) if kind is datetime else UUID(stored) if kind is UUID else stored
     if type(part) is not kind or not _is_key_part(part):
         raise _foreign()
     return part
@@ -108,6 +113,8 @@ def _part_from_json(stored: object, kind: type) -> KeyPart:
 def _is_key_part(part: object) -> TypeGuard[KeyPart]:
     if isinstance(part, datetime):
         return part.tzinfo is not None
+    if isinstance(part, UUID):
+        return True
     if isinstance(part, float):
         return math.isfinite(part)
     return isinstance(part, int) and 0 <= part < 2**63

@@ -1,8 +1,13 @@
-"""Chooses among arms: Thompson sampling on rewards between 0 and 1, with what other tasks taught as a prior.
+"""Chooses among arms: Thompson sampling on rewards between 0 and 1, with what the past taught as a prior.
 
-A pull that is still pending counts as a pull without reward, so that workers who ask at the same time spread out. The
-posterior of an arm is a Beta distribution in which a reward r counts as r of a success and 1 - r of a failure
-(Agrawal and Goyal, "Analysis of Thompson sampling for the multi-armed bandit problem", COLT 2012, section 2).
+A reward is the chance that a result beats others (``rewards``), so an arm is judged by how often it leads to one that
+is better than all before, not by its average result. The belief about an arm is a Beta distribution in which a reward r
+counts as r of a success and 1 - r of a failure (Agrawal and Goyal, "Analysis of Thompson sampling for the multi-armed
+bandit problem", COLT 2012, section 2), and later pulls count more (``rewards.DISCOUNT``).
+
+A pull that is still pending counts as a failure. For workers who ask at the same time that is more than a spread: the
+expected best of several pulls is largest where each is the best one under the condition that all others fail
+(the greedy choice for a monotone submodular function), and to have failed is what a pull without reward says.
 """
 
 from __future__ import annotations
@@ -12,29 +17,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics
+
 # How many pulls on this task the experience of all other tasks together may weigh as.
-_PRIOR_PULLS = 4.0
+_OTHER_TASKS_PULLS = 4.0
 # Posterior draws of one choice, and of all choices of a call together.
 _DRAWS, _FEWEST_DRAWS, _DRAWS_OF_CALL = 1000, 100, 32_000
 
 
 @dataclass(frozen=True)
-class ArmStatistics:
-    """``pulls`` with rewards on this task, ``pending`` ones without yet; ``prior_*``: the same on other tasks."""
+class Belief:
+    """Beta(successes, failures) over an arm's reward, and so many pulls of it that have no result yet."""
 
     name: str
-    pulls: int = 0
-    reward_sum: float = 0.0
-    pending: int = 0
-    prior_pulls: int = 0
-    prior_reward_sum: float = 0.0
+    tuned: bool
+    successes: float
+    failures: float
+    pending: int
+    reason: str
+
+    @property
+    def key(self) -> ArmKey:
+        return self.name, self.tuned
+
+    @property
+    def mean(self) -> float:
+        return self.successes / (self.successes + self.failures)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What past tasks let expect of an arm here: its mean reward, and how many pulls that weighs as."""
+
+    mean: float
+    pulls: float
+    reason: str
 
 
 @dataclass(frozen=True)
 class Choice:
     """``probability`` with which the policy takes this arm; ``expected_reward`` without the pending pulls."""
 
-    name: str
+    key: ArmKey
     probability: float
     expected_reward: float
     reason: str
@@ -45,46 +69,41 @@ def draws_for(slots: int) -> int:
     return max(_FEWEST_DRAWS, min(_DRAWS, _DRAWS_OF_CALL // slots))
 
 
-def choose(arms: Sequence[ArmStatistics], generator: np.random.Generator, draws: int = _DRAWS) -> Choice:
-    """Draw one arm of several with distinct names; its probability is known to about 1 / sqrt(draws)."""
-    successes = np.array([_successes(arm) for arm in arms])
-    failures = np.array([_failures(arm) for arm in arms])
-    pending = np.array([arm.pending for arm in arms])
-    drawn = generator.beta(successes, failures + pending, size=(draws, len(arms)))
-    probabilities = np.bincount(drawn.argmax(axis=1), minlength=len(arms)) / draws
-    index = int(generator.choice(len(arms), p=probabilities))
-    arm = arms[index]
-    return Choice(
-        name=arm.name,
-        probability=float(probabilities[index]),
-        expected_reward=float(successes[index] / (successes[index] + failures[index])),
-        reason=_reason(arm),
+def belief(arm: ArmStatistics, expected: Expectation | None = None) -> Belief:
+    """From results here, and what is expected of it: without a model, the mean over other tasks, else nothing."""
+    if expected is None and arm.other_pulls:
+        expected = Expectation(
+            arm.other_reward_sum / arm.other_pulls,
+            min(float(arm.other_pulls), _OTHER_TASKS_PULLS),
+            f"mean reward {arm.other_reward_sum / arm.other_pulls:.2f} over {arm.other_pulls} results on other tasks",
+        )
+    mean, pulls = (expected.mean, expected.pulls) if expected is not None else (0.5, 0.0)
+    if arm.pulls:
+        reason = f"mean reward {arm.reward_sum / arm.weight:.2f} over {arm.pulls} results on this task"
+    else:
+        reason = expected.reason if expected is not None else "not tried yet"
+    return Belief(
+        arm.name,
+        arm.tuned,
+        # One success and one failure: neutral, and never certain.
+        1.0 + mean * pulls + arm.reward_sum,
+        1.0 + (1.0 - mean) * pulls + arm.weight - arm.reward_sum,
+        arm.pending,
+        f"{reason}; {arm.pending} pending" if arm.pending else reason,
     )
 
 
-def _prior(arm: ArmStatistics) -> tuple[float, float]:
-    """Mean and weight in pulls of what is known of an arm before its first pull on this task."""
-    weight = min(float(arm.prior_pulls), _PRIOR_PULLS)
-    # One success and one failure: neutral, and never certain.
-    mean = arm.prior_reward_sum / arm.prior_pulls if arm.prior_pulls else 0.5
-    return mean, weight
+def choose(beliefs: Sequence[Belief], generator: np.random.Generator, draws: int = _DRAWS) -> Choice:
+    """Draw one arm of several; its probability is known to about 1 / sqrt(draws)."""
+    probabilities = choice_probabilities(beliefs, generator, draws)
+    index = int(generator.choice(len(beliefs), p=probabilities))
+    taken = beliefs[index]
+    return Choice(taken.key, float(probabilities[index]), taken.mean, taken.reason)
 
 
-def _successes(arm: ArmStatistics) -> float:
-    mean, weight = _prior(arm)
-    return 1.0 + mean * weight + arm.reward_sum
-
-
-def _failures(arm: ArmStatistics) -> float:
-    mean, weight = _prior(arm)
-    return 1.0 + (1.0 - mean) * weight + arm.pulls - arm.reward_sum
-
-
-def _reason(arm: ArmStatistics) -> str:
-    if arm.pulls:
-        text = f"mean reward {arm.reward_sum / arm.pulls:.2f} over {arm.pulls} results on this task"
-    elif arm.prior_pulls:
-        text = f"mean reward {arm.prior_reward_sum / arm.prior_pulls:.2f} over {arm.prior_pulls} results on other tasks"
-    else:
-        text = "not tried yet"
-    return f"{text}; {arm.pending} pending" if arm.pending else text
+def choice_probabilities(beliefs: Sequence[Belief], generator: np.random.Generator, draws: int = _DRAWS) -> np.ndarray:
+    """With which each arm is taken, float64 [arms]: how often its draw is the highest."""
+    successes = np.array([each.successes for each in beliefs])
+    failures = np.array([each.failures + each.pending for each in beliefs])
+    drawn = generator.beta(successes, failures, size=(draws, len(beliefs)))
+    return np.bincount(drawn.argmax(axis=1), minlength=len(beliefs)) / draws

@@ -22,6 +22,10 @@ from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 # Of so many further results a good one is to be the best.
 OTHERS = 8
 
+# What a pull weighs less with each later pull of its arm: what a strategy earned early says little of what it will
+# (Garivier and Moulines, "On upper-confidence bound policies for switching bandit problems", ALT 2011, section 2).
+DISCOUNT = 0.97
+
 
 def credit_decision(connection: Connection, task: int, new: NewExperiment) -> None:
     """Credit the decision that an experiment names, in the transaction that records it, before its row is inserted.
@@ -38,17 +42,31 @@ def credit_decision(connection: Connection, task: int, new: NewExperiment) -> No
         decided.values(
             experiment_count=strategy_decisions.c.experiment_count + 1,
             reward_sum=strategy_decisions.c.reward_sum + reward,
-        ).returning(strategy_decisions.c.arm)
-    ).scalar()
+        ).returning(strategy_decisions.c.arm, strategy_decisions.c.tuned)
+    ).first()
     if arm is None:
         return
-    fresh = insert(strategy_arms).values(task_id=task, arm=arm, pulls=1, reward_sum=reward, reward_square_sum=reward**2)
+    fresh = insert(strategy_arms).values(
+        task_id=task,
+        arm=arm.arm,
+        tuned=arm.tuned,
+        pulls=1,
+        total_reward=reward,
+        weight=1.0,
+        reward_sum=reward,
+        reward_square_sum=reward**2,
+    )
+    discounted = {
+        name: strategy_arms.c[name] * DISCOUNT + fresh.excluded[name]
+        for name in ("weight", "reward_sum", "reward_square_sum")
+    }
     connection.execute(
         fresh.on_conflict_do_update(
-            index_elements=[strategy_arms.c.task_id, strategy_arms.c.arm],
+            index_elements=[strategy_arms.c.task_id, strategy_arms.c.arm, strategy_arms.c.tuned],
             set_={
-                name: strategy_arms.c[name] + fresh.excluded[name]
-                for name in ("pulls", "reward_sum", "reward_square_sum")
+                "pulls": strategy_arms.c.pulls + 1,
+                "total_reward": strategy_arms.c.total_reward + reward,
+                **discounted,
             },
         )
     )

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import numpy as np
-from sqlalchemy import Connection, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Engine, func, select, text
 
-from headstart.spaces import Candidate, Parameter, SearchSpace, Value, Violation, sample
+from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
-from headstart_server.knowledge.tables import tasks
 from headstart_server.knowledge.tasks import StoredTask, find_task
-from headstart_server.strategy.bandit import ArmStatistics, Choice, choose, draws_for
-from headstart_server.strategy.tables import strategy_arms, strategy_decisions
+from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
+from headstart_server.strategy.bandit import Belief, Choice, belief, choose, draws_for
+from headstart_server.strategy.decisions import (
+    Decision,
+    RecordedDecision,
+    list_decisions,
+    tried_settings,
+    write_decisions,
+)
+from headstart_server.strategy.models import ModelVersion, list_models
+from headstart_server.strategy.search_state import state_of
+from headstart_server.strategy.settings_tuning import TriedSettings, choose_settings
 
 MAX_ARMS = 64
 MAX_SLOTS = 1024
@@ -32,14 +40,9 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Decision:
-    decision_id: UUID
-    arm: str
-    hyperparameters: dict[str, Value]
-    probability: float
-    expected_reward: float
-    reason: str
-    expires_at: datetime
+class StrategyExplanation:
+    arms: tuple[ArmStatistics, ...]
+    models: tuple[ModelVersion, ...]
 
 
 def arm_violations(arms: Sequence[Arm], field: str = "arms") -> Iterator[Violation]:
@@ -58,7 +61,8 @@ def arm_violations(arms: Sequence[Arm], field: str = "arms") -> Iterator[Violati
 
 
 class StrategyService:
-    def __init__(self, decision_ttl_seconds: float) -> None:
+    def __init__(self, engine: Engine, decision_ttl_seconds: float) -> None:
+        self._engine = engine
         self._ttl = timedelta(seconds=decision_ttl_seconds)
 
     def select(
@@ -77,97 +81,76 @@ class StrategyService:
         task = find_task(connection, namespace, task_id)
         # Those who ask for one task at the same time take turns, so that each sees the other's pending pulls.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"arms/{task.id}"})
-        statistics = _statistics(connection, task, [arm.name for arm in arms])
+        state = state_of(task, budget)
+        known = read_statistics(connection, task, [arm.name for arm in arms])
+        beliefs = {key: belief(known.get(key, ArmStatistics(*key))) for key in _keys(arms)}
         now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        settings = _Settings(connection, task, arms)
         generator = np.random.default_rng()
-        settings = {arm.name: arm.hyperparameters for arm in arms}
-        decisions = []
+        decisions, contexts = [], []
         for _ in range(slots):
-            choice = choose(list(statistics.values()), generator, draws_for(slots))
-            decisions.append(_decision(choice, settings[choice.name], now + self._ttl))
-            drawn = statistics[choice.name]
-            statistics[choice.name] = replace(drawn, pending=drawn.pending + 1)
-        context = {
-            "spent_budget": budget[0],
-            "total_budget": budget[1],
-            "arms": [asdict(arm) for arm in statistics.values()],
-        }
-        connection.execute(insert(strategy_decisions), [_row(task.id, decision, context) for decision in decisions])
+            choice = choose(list(beliefs.values()), generator, draws_for(slots))
+            decisions.append(settings.decision(choice, now + self._ttl))
+            contexts.append({"arms": [_context(each) for each in beliefs.values()]})
+            taken = beliefs[choice.key]
+            beliefs[choice.key] = replace(taken, pending=taken.pending + 1)
+        write_decisions(connection, task, decisions, state, contexts)
         return decisions
 
+    def decisions(
+        self, namespace: str, task_id: str, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[RecordedDecision]:
+        """Of a task in their order, after a time and id. Raises NotFound."""
+        with self._engine.connect() as connection:
+            return list_decisions(connection, find_task(connection, namespace, task_id), after, limit)
 
-def _statistics(connection: Connection, task: StoredTask, names: Sequence[str]) -> dict[str, ArmStatistics]:
-    """What is known of each arm on this task, and on all others of its namespace."""
-    arms = strategy_arms.c
-    here = {
-        row.arm: row
-        for row in connection.execute(
-            select(arms.arm, arms.pulls, arms.reward_sum).where(arms.task_id == task.id, arms.arm.in_(names))
+    def explain(self, namespace: str, task_id: str) -> StrategyExplanation:
+        """What is known of each arm that was chosen on a task. Raises NotFound."""
+        with self._engine.connect() as connection:
+            task = find_task(connection, namespace, task_id)
+            known = read_statistics(connection, task, arm_names(connection, task))
+            arms = sorted(known.values(), key=lambda arm: (-arm.pulls, arm.key))
+            return StrategyExplanation(tuple(arms), tuple(list_models(connection, task.namespace_id)))
+
+
+def _keys(arms: Sequence[Arm]) -> list[ArmKey]:
+    """Every arm with its defaults, and those with ranges with chosen settings too."""
+    return [(arm.name, tuned) for arm in arms for tuned in ((False, True) if arm.hyperparameters else (False,))]
+
+
+def _context(each: Belief) -> list[object]:
+    return [each.name, each.tuned, round(each.successes, 4), round(each.failures, 4), each.pending]
+
+
+class _Settings:
+    """Chooses settings for decisions of one call; what was tried is read once for each arm that needs it."""
+
+    def __init__(self, connection: Connection, task: StoredTask, arms: Sequence[Arm]) -> None:
+        self._connection = connection
+        self._task = task
+        self._ranges = {arm.name: arm.hyperparameters for arm in arms}
+        self._tried: dict[str, list[TriedSettings]] = {}
+
+    def decision(self, choice: Choice, expires_at: datetime) -> Decision:
+        name, tuned = choice.key
+        settings: dict[str, Value] = {}
+        reason = choice.reason
+        if tuned:
+            settings, why = choose_settings(self._ranges[name], self._known(name), secrets.randbits(63))
+            reason = f"{reason}; {why}"
+        return Decision(
+            decision_id=uuid4(),
+            arm=name,
+            tuned=tuned,
+            hyperparameters=settings,
+            probability=choice.probability,
+            expected_reward=choice.expected_reward,
+            reason=reason,
+            decided_by="bandit",
+            expires_at=expires_at,
         )
-    }
-    elsewhere = {
-        row.arm: row
-        for row in connection.execute(
-            select(arms.arm, func.sum(arms.pulls).label("pulls"), func.sum(arms.reward_sum).label("reward_sum"))
-            .join(tasks, arms.task_id == tasks.c.id)
-            .where(
-                tasks.c.namespace_id == select(tasks.c.namespace_id).where(tasks.c.id == task.id).scalar_subquery(),
-                arms.task_id != task.id,
-                arms.arm.in_(names),
-            )
-            .group_by(arms.arm)
-        )
-    }
-    decisions = strategy_decisions.c
-    pending = {
-        row.arm: row.number
-        for row in connection.execute(
-            select(decisions.arm, func.count().label("number"))
-            .where(
-                decisions.task_id == task.id,
-                decisions.experiment_count == 0,
-                decisions.expires_at > func.clock_timestamp(),
-            )
-            .group_by(decisions.arm)
-        )
-    }
-    return {
-        name: ArmStatistics(
-            name=name,
-            pulls=here[name].pulls if name in here else 0,
-            reward_sum=here[name].reward_sum if name in here else 0.0,
-            pending=pending.get(name, 0),
-            prior_pulls=int(elsewhere[name].pulls) if name in elsewhere else 0,
-            prior_reward_sum=elsewhere[name].reward_sum if name in elsewhere else 0.0,
-        )
-        for name in names
-    }
 
-
-def _decision(choice: Choice, hyperparameters: tuple[Parameter, ...], expires_at: datetime) -> Decision:
-    drawn = Candidate()
-    if hyperparameters:
-        drawn = sample(SearchSpace(choice.name, hyperparameters), random.SystemRandom())
-    return Decision(
-        decision_id=uuid4(),
-        arm=choice.name,
-        hyperparameters=dict(drawn.values),
-        probability=choice.probability,
-        expected_reward=choice.expected_reward,
-        reason=choice.reason,
-        expires_at=expires_at,
-    )
-
-
-def _row(task: int, decision: Decision, context: dict[str, object]) -> dict[str, object]:
-    return {
-        "id": decision.decision_id,
-        "task_id": task,
-        "arm": decision.arm,
-        "hyperparameters": decision.hyperparameters,
-        "probability": decision.probability,
-        "expected_reward": decision.expected_reward,
-        "reason": decision.reason,
-        "context": context,
-        "expires_at": decision.expires_at,
-    }
+    def _known(self, arm: str) -> list[TriedSettings]:
+        if arm not in self._tried:
+            self._tried[arm] = tried_settings(self._connection, self._task, arm)
+        return self._tried[arm]

@@ -73,7 +73,7 @@ def test_decisions_and_summaries_go_too(recorder, knowledge, engine):
     recorder.record(recorder.new(candidates(1)[0], completed(0.5)))
     run_transaction(
         engine,
-        lambda c: StrategyService(60.0).select(c, NAMESPACE, "cifar", [Arm("evolution", ())], 1, (0.0, 0.0)),
+        lambda c: StrategyService(engine, 60.0).select(c, NAMESPACE, "cifar", [Arm("evolution", ())], 1, (0.0, 0.0)),
     )
     delete(engine, knowledge, "cifar")
     with engine.connect() as connection:

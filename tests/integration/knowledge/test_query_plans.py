@@ -243,6 +243,10 @@ def calls() -> Mapping[str, Callable[[Any, Any], Any]]:
         "ExplainTask": one(
             lambda k, _: k.ExplainTask(pb2.ExplainTaskRequest(task_id="task-002", search_space_id=space), context)
         ),
+        "ListDecisions": one(lambda k, _: k.ListDecisions(pb2.ListDecisionsRequest(task_id="task-002"), context)),
+        "ExplainStrategies": one(
+            lambda k, _: k.ExplainStrategies(pb2.ExplainStrategiesRequest(task_id="task-002"), context)
+        ),
         "WarmStart": one(
             lambda _, m: m.WarmStart(
                 meta_pb2.WarmStartRequest(task_id="task-002", search_space_id=space, count=5), context

@@ -17,8 +17,9 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound
+from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.rewards import chance_to_beat, credit_decision
-from headstart_server.strategy.service import Arm, Decision, StrategyService
+from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
 SPACE = nas_bench_201()
@@ -34,7 +35,7 @@ class Search:
         self.engine = engine
         self.knowledge = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
         self.knowledge.listeners.append(credit_decision)
-        self.strategy = StrategyService(decision_ttl_seconds=3600)
+        self.strategy = StrategyService(engine, decision_ttl_seconds=3600)
         self.generator = random.Random(0)
 
         def create(connection):
@@ -146,11 +147,16 @@ def test_sixteen_workers_at_once_get_a_spread_of_arms(search):
 
 def test_settings_are_drawn_from_the_declared_ranges(search):
     for decision in search.select(20):
-        if decision.arm == "evolution":
+        assert bool(decision.hyperparameters) == decision.tuned
+        if decision.tuned:
+            assert decision.arm == "evolution"
             assert 10 <= decision.hyperparameters["population"] <= 100
             assert 0.1 <= decision.hyperparameters["rate"] <= 1.0
-        else:
-            assert decision.hyperparameters == {}
+
+
+def test_an_arm_with_ranges_is_tried_with_its_defaults_too(search):
+    taken = Counter((decision.arm, decision.tuned) for decision in search.select(60))
+    assert set(taken) == {("random", False), ("evolution", False), ("evolution", True)}
 
 
 def test_unknown_task_is_not_found(search):

@@ -6,7 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart_server.strategy.bandit import ArmStatistics, choose
+from headstart_server.strategy.arm_statistics import ArmStatistics
+from headstart_server.strategy.bandit import Choice, belief, choose
+from headstart_server.strategy.rewards import DISCOUNT
+
+
+def known(name: str, pulls: int, reward_sum: float, **past: float) -> ArmStatistics:
+    return replace(ArmStatistics(name, pulls=pulls, weight=float(pulls), reward_sum=reward_sum), **past)
+
+
+def pull(arms: list[ArmStatistics], generator: np.random.Generator) -> Choice:
+    return choose([belief(arm) for arm in arms], generator)
 
 
 def play(rewards: dict[str, float], rounds: int, seed: int = 0) -> Counter[str]:
@@ -14,10 +24,15 @@ def play(rewards: dict[str, float], rounds: int, seed: int = 0) -> Counter[str]:
     arms = {name: ArmStatistics(name) for name in rewards}
     pulls: Counter[str] = Counter()
     for _ in range(rounds):
-        name = choose(list(arms.values()), generator).name
+        name = pull(list(arms.values()), generator).key[0]
         pulls[name] += 1
         reward = float(np.clip(rewards[name] + generator.normal(0, 0.1), 0, 1))
-        arms[name] = replace(arms[name], pulls=arms[name].pulls + 1, reward_sum=arms[name].reward_sum + reward)
+        arms[name] = replace(
+            arms[name],
+            pulls=arms[name].pulls + 1,
+            weight=arms[name].weight * DISCOUNT + 1,
+            reward_sum=arms[name].reward_sum * DISCOUNT + reward,
+        )
     return pulls
 
 
@@ -27,19 +42,17 @@ def test_better_arm_is_pulled_more():
 
 
 def test_first_choice_is_neutral():
-    choice = choose([ArmStatistics("a"), ArmStatistics("b")], np.random.default_rng(0))
+    choice = pull([ArmStatistics("a"), ArmStatistics("b")], np.random.default_rng(0))
     assert choice.expected_reward == 0.5
     assert choice.probability == pytest.approx(0.5, abs=0.1)
 
 
 def test_pending_pulls_spread_workers_that_ask_at_once():
-    arms = {
-        name: ArmStatistics(name, pulls=4, reward_sum=reward) for name, reward in (("a", 2.4), ("b", 2.0), ("c", 2.0))
-    }
+    arms = {name: known(name, 4, reward) for name, reward in (("a", 2.4), ("b", 2.0), ("c", 2.0))}
     generator = np.random.default_rng(0)
     taken: Counter[str] = Counter()
     for _ in range(16):
-        name = choose(list(arms.values()), generator).name
+        name = pull(list(arms.values()), generator).key[0]
         taken[name] += 1
         arms[name] = replace(arms[name], pending=arms[name].pending + 1)
     assert len(taken) == 3
@@ -47,19 +60,19 @@ def test_pending_pulls_spread_workers_that_ask_at_once():
 
 
 def test_experience_from_other_tasks_leads_and_then_fades():
-    past = {"a": {"prior_pulls": 500, "prior_reward_sum": 400.0}, "b": {"prior_pulls": 500, "prior_reward_sum": 100.0}}
+    past = {"a": {"other_pulls": 500, "other_reward_sum": 400.0}, "b": {"other_pulls": 500, "other_reward_sum": 100.0}}
     generator = np.random.default_rng(0)
-    first = [choose([ArmStatistics(n, **past[n]) for n in "ab"], generator).name for _ in range(200)]
+    first = [pull([ArmStatistics(n, **past[n]) for n in "ab"], generator).key[0] for _ in range(200)]
     assert first.count("a") > 150
-    contradicted = [ArmStatistics("a", 50, 10.0, **past["a"]), ArmStatistics("b", 50, 40.0, **past["b"])]
-    later = [choose(contradicted, generator).name for _ in range(200)]
+    contradicted = [known("a", 50, 10.0, **past["a"]), known("b", 50, 40.0, **past["b"])]
+    later = [pull(contradicted, generator).key[0] for _ in range(200)]
     assert later.count("b") == 200
 
 
 def test_probability_is_the_share_with_which_the_policy_chooses():
-    arms = [ArmStatistics("a", 10, 6.0), ArmStatistics("b", 10, 5.0)]
+    arms = [known("a", 10, 6.0), known("b", 10, 5.0)]
     generator = np.random.default_rng(0)
-    choices = [choose(arms, generator) for _ in range(500)]
-    share = sum(choice.name == "a" for choice in choices) / 500
-    stated = next(choice.probability for choice in choices if choice.name == "a")
+    choices = [pull(arms, generator) for _ in range(500)]
+    share = sum(choice.key[0] == "a" for choice in choices) / 500
+    stated = next(choice.probability for choice in choices if choice.key[0] == "a")
     assert share == pytest.approx(stated, abs=0.07)
