@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headstart.client import DEFAULT_ADDRESS
-from headstart.command_line import advice, experiments, history, similarities, spaces, tasks, transfers
+from headstart.command_line import advice, experiments, history, similarities, spaces, strategies, tasks, transfers
 from headstart.command_line.session import Connection
 
 _LOOK, _COMPARE, _ASK, _KEEP = "Look", "Compare", "Ask", "Keep"
@@ -35,6 +35,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_ASK, "suggest", advice.suggest),
     (_ASK, "explain", advice.explain),
     (_ASK, "transfer", transfers.transfer),
+    (_ASK, "strategies", strategies.strategies),
     (_KEEP, "import", history.import_history),
     (_KEEP, "export", history.export_history),
     (_KEEP, "delete-task", tasks.delete_task),
