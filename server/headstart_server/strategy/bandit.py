@@ -62,6 +62,7 @@ class Choice:
     probability: float
     expected_reward: float
     reason: str
+    decided_by: str = "bandit"
 
 
 def draws_for(slots: int) -> int:

@@ -23,8 +23,11 @@ from headstart_server.strategy.decisions import (
     tried_settings,
     write_decisions,
 )
-from headstart_server.strategy.models import ModelVersion, list_models
+from headstart_server.strategy.fitted_q import QFunction
+from headstart_server.strategy.models import ModelKind, ModelVersion, list_models, serving_numbers
+from headstart_server.strategy.policy import ServingPolicy
 from headstart_server.strategy.search_state import state_of
+from headstart_server.strategy.serving import LoadedModels
 from headstart_server.strategy.settings_tuning import TriedSettings, choose_settings
 
 MAX_ARMS = 64
@@ -64,6 +67,7 @@ class StrategyService:
     def __init__(self, engine: Engine, decision_ttl_seconds: float) -> None:
         self._engine = engine
         self._ttl = timedelta(seconds=decision_ttl_seconds)
+        self._policies = LoadedModels(ModelKind.POLICY, QFunction.from_bytes)
 
     def select(
         self,
@@ -86,16 +90,25 @@ class StrategyService:
         beliefs = {key: belief(known.get(key, ArmStatistics(*key))) for key in _keys(arms)}
         now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
         settings = _Settings(connection, task, arms)
+        policy = self._policy(connection, task)
         generator = np.random.default_rng()
         decisions, contexts = [], []
         for _ in range(slots):
-            choice = choose(list(beliefs.values()), generator, draws_for(slots))
+            if policy is None:
+                choice = choose(list(beliefs.values()), generator, draws_for(slots))
+            else:
+                choice = policy.choose(task.task, state, list(beliefs.values()), generator)
             decisions.append(settings.decision(choice, now + self._ttl))
             contexts.append({"arms": [_context(each) for each in beliefs.values()]})
             taken = beliefs[choice.key]
             beliefs[choice.key] = replace(taken, pending=taken.pending + 1)
         write_decisions(connection, task, decisions, state, contexts)
         return decisions
+
+    def _policy(self, connection: Connection, task: StoredTask) -> ServingPolicy | None:
+        number = serving_numbers(connection, task.namespace_id).get(ModelKind.POLICY)
+        function = None if number is None else self._policies.get(connection, task.namespace_id, number)
+        return None if number is None or function is None else ServingPolicy(number, function)
 
     def decisions(
         self, namespace: str, task_id: str, after: tuple[datetime, UUID] | None, limit: int
@@ -146,7 +159,7 @@ class _Settings:
             probability=choice.probability,
             expected_reward=choice.expected_reward,
             reason=reason,
-            decided_by="bandit",
+            decided_by=choice.decided_by,
             expires_at=expires_at,
         )
 

@@ -1,0 +1,38 @@
+"""The learned policy at work: it takes the place of the bandit where it was worth more on tasks it had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart_server.knowledge.tasks import Task
+from headstart_server.strategy.bandit import Belief, Choice
+from headstart_server.strategy.fitted_q import QFunction
+from headstart_server.strategy.search_state import SearchState
+from headstart_server.strategy.trajectories import ArmView
+
+
+@dataclass(frozen=True)
+class ServingPolicy:
+    number: int
+    function: QFunction
+
+    def choose(
+        self, task: Task, state: SearchState, beliefs: Sequence[Belief], generator: np.random.Generator
+    ) -> Choice:
+        """Draw one arm of several with the policy's probabilities."""
+        views = [ArmView(each.key, each.successes, each.failures, each.pending) for each in beliefs]
+        probabilities = self.function.probabilities(task, state, views)
+        index = int(generator.choice(len(beliefs), p=probabilities))
+        taken = beliefs[index]
+        best = probabilities[index] == probabilities.max()
+        why = "expects most of it at this point" if best else "tries another one"
+        return Choice(
+            taken.key,
+            float(probabilities[index]),
+            taken.mean,
+            f"policy {self.number}, learned from other tasks, {why}; {taken.reason}",
+            "policy",
+        )
