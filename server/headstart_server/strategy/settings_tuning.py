@@ -19,7 +19,7 @@ from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, Val
 from headstart.spaces.sampling import to_unit
 
 # Settings compared in one choice: drawn over the ranges, and changes of the ones that earned most.
-_DRAWN, _CHANGED = 24, 8
+_DRAWN, _CHANGED = 8, 16
 # Width of the kernel on ranges scaled to 0..1, and what a result of another task weighs.
 _WIDTH, _OTHER_TASK = 0.2, 0.25
 # Pulls that the arm's mean counts as at each place.
@@ -46,7 +46,8 @@ def choose_settings(
     known = [each for each in tried if not any(candidate_violations(space, Candidate(dict(each.settings))))]
     if not known:
         return dict(sample(space, generator).values), "settings drawn from the ranges"
-    best = sorted(known, key=lambda each: each.reward, reverse=True)[: _CHANGED // 2]
+    # A single lucky result is not yet a good setting.
+    best = sorted(known, key=lambda each: _shrunk(each, known), reverse=True)[: _CHANGED // 2]
     drawn = [sample(space, generator) for _ in range(_DRAWN)]
     for each in best:
         parent = Candidate(dict(each.settings))
@@ -61,6 +62,13 @@ def choose_settings(
     index = int(np.argmax(told))
     reason = f"settings by {sum(each.pulls for each in known)} results of {len(known)} others"
     return dict(drawn[index].values), f"{reason}, expected {min(max(mean[index], 0.0), 1.0):.2f}"
+
+
+def _shrunk(each: TriedSettings, known: Sequence[TriedSettings]) -> float:
+    """Its mean reward, drawn towards that of all where it has few results; of another task it counts less."""
+    overall = sum(other.reward * other.pulls for other in known) / sum(other.pulls for other in known)
+    weight = each.pulls * (1.0 if each.this_task else _OTHER_TASK)
+    return (each.reward * weight + _SHRINKAGE * overall) / (weight + _SHRINKAGE)
 
 
 def _beliefs(

@@ -22,7 +22,19 @@ from headstart.values import CurvePoint, ExperimentStatus, Outcome
 Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
-    *("tasks", "task", "spaces", "space", "experiments", "experiment", "predictor", "suggest", "explain", "transfer"),
+    *(
+        "tasks",
+        "task",
+        "spaces",
+        "space",
+        "experiments",
+        "experiment",
+        "predictor",
+        "suggest",
+        "explain",
+        "transfer",
+        "strategies",
+    ),
     *("similar", "clusters", "import", "export", "delete-task"),
 )
 

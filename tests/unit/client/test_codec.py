@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart import codec, codec_answers, codec_knowledge, codec_transfer
+from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer
 from headstart.knowledge_values import (
     ExperimentFilter,
     Explanation,
@@ -44,6 +44,7 @@ from headstart.spaces import (
     nas_bench_graph,
     sample,
 )
+from headstart.strategy_values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
 from headstart.transfer_values import (
     ArchitectureChange,
     FineTuningPlan,
@@ -64,6 +65,7 @@ from headstart.values import (
     CurveForecast,
     CurvePoint,
     Decision,
+    DecisionCredit,
     Direction,
     Estimate,
     Experiment,
@@ -264,11 +266,32 @@ TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
             codec_answers.recorded_to_proto,
             codec_answers.recorded_from_proto,
         ),
+        (
+            Recorded("t/s/1", False, "f", None, 1, DecisionCredit.CREDITED_LATE),
+            codec_answers.recorded_to_proto,
+            codec_answers.recorded_from_proto,
+        ),
         (Recorded("t/s/1", False, "f", None, 1), codec_answers.recorded_to_proto, codec_answers.recorded_from_proto),
         (
-            Decision("d", "random", {"rate": 0.5, "name": "x"}, 0.25, 0.5, "untried", TIME),
+            Decision("d", "random", {"rate": 0.5, "name": "x"}, 0.25, 0.5, "untried", TIME, "policy"),
             codec_answers.decision_to_proto,
             codec_answers.decision_from_proto,
+        ),
+        (
+            RecordedDecision(Decision("d", "random", expire_time=TIME), TIME, 3, 0.75, 10.0, 200.0, 42, 7),
+            codec_strategies.recorded_decision_to_proto,
+            codec_strategies.recorded_decision_from_proto,
+        ),
+        (
+            StrategyExplanation(
+                (ArmStatistics("random", True, 5, 0.25, 0.5, 2, 300, 0.125),),
+                (
+                    StrategyModel("policy", 3, "REJECTED", {"gain_lower": -0.5}, 12, TIME),
+                    StrategyModel("prior", 1, "x"),
+                ),
+            ),
+            codec_strategies.explanation_to_proto,
+            codec_strategies.explanation_from_proto,
         ),
         (
             Arm("evolution", (Parameter("size", Integer(10, 100, True)),)),

@@ -1,0 +1,95 @@
+"""The learned policy finds what pays when, is judged on tasks it has not seen, and serves only where it gains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart_server.knowledge.tasks import Task
+from headstart_server.strategy import fitted_q
+from headstart_server.strategy.fitted_q import QFunction
+from headstart_server.strategy.models import ModelState
+from headstart_server.strategy.off_policy import evaluate, returns
+from headstart_server.strategy.policy_training import train_policy
+from headstart_server.strategy.search_state import SearchState
+from headstart_server.strategy.trajectories import ArmView, Step, Trajectory
+
+LENGTH = 60
+EARLY, LATE = ("early", False), ("late", False)
+
+
+def task(number: int) -> Task:
+    return Task(f"t{number}", "", "accuracy", True, {"data": "images"}, {"rows": 10.0**number}, "", 0.0)
+
+
+def views(*pending: int) -> tuple[ArmView, ...]:
+    return tuple(ArmView(key, 2.0, 4.0, count) for key, count in zip((EARLY, LATE), pending, strict=True))
+
+
+def trajectories(gap: float, count: int = 12, seed: int = 0, share: float = 0.5) -> list[Trajectory]:
+    """One arm pays in the first half, the other in the second; recorded with ``share`` for the first."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        steps = []
+        for index in range(LENGTH):
+            taken = int(generator.random() >= share)
+            pays = (taken == 0) == (index < LENGTH / 2)
+            improvement = 0.02 * generator.random() * (1 + (gap if pays else -gap))
+            state = SearchState(index, 0, index, LENGTH)
+            steps.append(Step(state, views(0, 0), taken, (share, 1 - share)[taken], improvement))
+        found.append(Trajectory(task(number), tuple(steps)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def learned() -> QFunction:
+    return fitted_q.fit(trajectories(0.9), seed=0)
+
+
+def test_policy_takes_what_pays_at_each_phase(learned):
+    early = learned.probabilities(task(99), SearchState(5, 0, 5, LENGTH), views(0, 0))
+    late = learned.probabilities(task(99), SearchState(50, 0, 50, LENGTH), views(0, 0))
+    assert early.tolist() == pytest.approx([0.9, 0.1])
+    assert late.tolist() == pytest.approx([0.1, 0.9])
+
+
+def test_pending_pulls_send_the_next_worker_elsewhere(learned):
+    probabilities = learned.probabilities(task(99), SearchState(5, 0, 5, LENGTH), views(60, 0))
+    assert probabilities.sum() == pytest.approx(1.0)
+    assert probabilities[0] < 0.9
+
+
+def test_policy_comes_back_from_its_bytes(learned):
+    again = QFunction.from_bytes(learned.to_bytes())
+    state = SearchState(20, 3, 20, LENGTH)
+    assert again.layout == learned.layout
+    assert np.array_equal(again.values(task(1), state, views(0, 0)), learned.values(task(1), state, views(0, 0)))
+
+
+def test_estimate_is_that_of_running_the_policy_whatever_was_recorded(learned):
+    """Recorded with four times as much of one arm, the estimate is the same: what the policy earns where followed."""
+    skewed = evaluate([(learned, each) for each in trajectories(0.9, 40, seed=5, share=0.2)])
+    even = evaluate([(learned, each) for each in trajectories(0.9, 40, seed=6, share=0.5)])
+    assert skewed is not None and even is not None
+    # One decision by the policy is worth .9 of .02 * .5 * 1.9 + .1 of .02 * .5 * .1, the bandit's half of each.
+    assert even.policy - even.bandit == pytest.approx(0.4 * 0.02 * 0.5 * 1.8, rel=0.2)
+    assert skewed.policy - skewed.bandit == pytest.approx(0.4 * 0.02 * 0.5 * 1.8, rel=0.25)
+
+
+def test_policy_serves_where_it_gains_and_not_where_nothing_can_be_learned():
+    better = train_policy(trajectories(0.9), 0)
+    nothing = train_policy(trajectories(0.0), 0)
+    assert better is not None and nothing is not None
+    assert better[1] is ModelState.SERVING and better[0].figures["gain_lower"] > 0
+    assert nothing[1] is ModelState.REJECTED
+    assert {"improvement_policy", "improvement_bandit"} <= set(nothing[0].figures)
+
+
+def test_too_few_tasks_teach_no_policy():
+    assert train_policy(trajectories(0.9, 7), 0) is None
+
+
+def test_returns_count_later_improvements_less():
+    steps = [Step(SearchState(0, 0), views(0, 0), 0, 1.0, each) for each in (1.0, 0.0, 1.0)]
+    assert returns(steps).tolist() == pytest.approx([1 + 0.81, 0.9, 1.0])
