@@ -20,8 +20,8 @@ ArmKey = tuple[str, bool]
 
 @dataclass(frozen=True)
 class ArmStatistics:
-    """``pulls`` with rewards on this task, ``total_reward`` their sum; in ``weight`` and ``reward_sum`` late ones count
-    more than early ones.
+    """``pulls`` with rewards on this task, ``total_reward`` their sum; in ``weight``, ``reward_sum`` and
+    ``reward_square_sum`` late ones count more than early ones.
 
     ``pending``: decisions that have neither result nor expired; ``other_*``: pulls and rewards on other tasks.
     """
@@ -32,6 +32,7 @@ class ArmStatistics:
     total_reward: float = 0.0
     weight: float = 0.0
     reward_sum: float = 0.0
+    reward_square_sum: float = 0.0
     pending: int = 0
     other_pulls: int = 0
     other_reward_sum: float = 0.0
@@ -46,11 +47,7 @@ def read_statistics(connection: Connection, task: StoredTask, names: Sequence[st
     arms = strategy_arms.c
     here = {
         (row.arm, row.tuned): row
-        for row in connection.execute(
-            select(arms.arm, arms.tuned, arms.pulls, arms.total_reward, arms.weight, arms.reward_sum).where(
-                arms.task_id == task.id, arms.arm.in_(names)
-            )
-        )
+        for row in connection.execute(select(strategy_arms).where(arms.task_id == task.id, arms.arm.in_(names)))
     }
     decisions = strategy_decisions.c
     pending = {
@@ -75,6 +72,7 @@ def read_statistics(connection: Connection, task: StoredTask, names: Sequence[st
             total_reward=here[key].total_reward if key in here else 0.0,
             weight=here[key].weight if key in here else 0.0,
             reward_sum=here[key].reward_sum if key in here else 0.0,
+            reward_square_sum=here[key].reward_square_sum if key in here else 0.0,
             pending=pending.get(key, 0),
             other_pulls=elsewhere[key][0] if key in elsewhere else 0,
             other_reward_sum=elsewhere[key][1] if key in elsewhere else 0.0,

@@ -1,48 +1,54 @@
 """Chooses among arms: Thompson sampling on rewards between 0 and 1, with what the past taught as a prior.
 
 A reward is the chance that a result beats others (``rewards``), so an arm is judged by how often it leads to one that
-is better than all before, not by its average result. The belief about an arm is a Beta distribution in which a reward r
-counts as r of a success and 1 - r of a failure (Agrawal and Goyal, "Analysis of Thompson sampling for the multi-armed
-bandit problem", COLT 2012, section 2), and later pulls count more (``rewards.DISCOUNT``).
+is better than all before, not by its average result. The belief about the mean reward of an arm is a normal
+distribution whose width comes from how much rewards on this task vary (Honda and Takemura, "Optimality of Thompson
+sampling for Gaussian bandits depends on priors", AISTATS 2014), with later pulls counting more (``rewards.DISCOUNT``).
 
-A pull that is still pending counts as a failure. For workers who ask at the same time that is more than a spread: the
-expected best of several pulls is largest where each is the best one under the condition that all others fail
-(the greedy choice for a monotone submodular function), and to have failed is what a pull without reward says.
+A pull that is still pending counts as one without reward. For workers who ask at the same time that is more than a
+spread: the expected best of several pulls is largest where each is the best one under the condition that all others
+fail (the greedy choice for a monotone submodular function), and to have failed is what a pull without reward says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics
 
 # How many pulls on this task the experience of all other tasks together may weigh as.
 _OTHER_TASKS_PULLS = 4.0
+# An arm that nothing is known of: a high mean, and more doubt than rewards vary, so that each is tried.
+_UNKNOWN_MEAN, _UNKNOWN_PULLS, _UNKNOWN_DEVIATION = 0.5, 1.0, 0.3
+# How much single rewards vary: so much by so many pulls before any, and never less.
+_FIRST_VARIANCE, _FIRST_PULLS, _LEAST_VARIANCE = 0.05, 2.0, 0.003
 # Posterior draws of one choice, and of all choices of a call together.
 _DRAWS, _FEWEST_DRAWS, _DRAWS_OF_CALL = 1000, 100, 32_000
 
 
 @dataclass(frozen=True)
 class Belief:
-    """Beta(successes, failures) over an arm's reward, and so many pulls of it that have no result yet."""
+    """About the mean reward of an arm: normal, with this ``mean`` and ``deviation``, resting on so many ``pulls``.
+
+    ``pending``: pulls of it that have no result yet.
+    """
 
     name: str
     tuned: bool
-    successes: float
-    failures: float
+    mean: float
+    deviation: float
+    pulls: float
     pending: int
-    reason: str
+    reason: str = ""
 
     @property
     def key(self) -> ArmKey:
         return self.name, self.tuned
-
-    @property
-    def mean(self) -> float:
-        return self.successes / (self.successes + self.failures)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,17 @@ def draws_for(slots: int) -> int:
     return max(_FEWEST_DRAWS, min(_DRAWS, _DRAWS_OF_CALL // slots))
 
 
-def belief(arm: ArmStatistics, expected: Expectation | None = None) -> Belief:
+def reward_variance(arms: Iterable[ArmStatistics]) -> float:
+    """How much the rewards of one arm vary on this task, over all arms."""
+    squares, pulls = _FIRST_VARIANCE * _FIRST_PULLS, _FIRST_PULLS
+    for arm in arms:
+        if arm.pulls:
+            squares += max(arm.reward_square_sum - arm.reward_sum**2 / arm.weight, 0.0)
+            pulls += arm.weight
+    return max(squares / pulls, _LEAST_VARIANCE)
+
+
+def belief(arm: ArmStatistics, variance: float, expected: Expectation | None = None) -> Belief:
     """From results here, and what is expected of it: without a model, the mean over other tasks, else nothing."""
     if expected is None and arm.other_pulls:
         expected = Expectation(
@@ -78,17 +94,20 @@ def belief(arm: ArmStatistics, expected: Expectation | None = None) -> Belief:
             min(float(arm.other_pulls), _OTHER_TASKS_PULLS),
             f"mean reward {arm.other_reward_sum / arm.other_pulls:.2f} over {arm.other_pulls} results on other tasks",
         )
-    mean, pulls = (expected.mean, expected.pulls) if expected is not None else (0.5, 0.0)
+    doubt = 0.0
+    if expected is None:
+        doubt = 0.0 if arm.pulls else _UNKNOWN_DEVIATION
+        expected = Expectation(_UNKNOWN_MEAN, _UNKNOWN_PULLS, "not tried yet")
+    reason = expected.reason
     if arm.pulls:
         reason = f"mean reward {arm.reward_sum / arm.weight:.2f} over {arm.pulls} results on this task"
-    else:
-        reason = expected.reason if expected is not None else "not tried yet"
+    weight = arm.weight + expected.pulls
     return Belief(
         arm.name,
         arm.tuned,
-        # One success and one failure: neutral, and never certain.
-        1.0 + mean * pulls + arm.reward_sum,
-        1.0 + (1.0 - mean) * pulls + arm.weight - arm.reward_sum,
+        (arm.reward_sum + expected.mean * expected.pulls) / weight,
+        math.sqrt(variance / weight) + doubt,
+        weight,
         arm.pending,
         f"{reason}; {arm.pending} pending" if arm.pending else reason,
     )
@@ -99,12 +118,19 @@ def choose(beliefs: Sequence[Belief], generator: np.random.Generator, draws: int
     probabilities = choice_probabilities(beliefs, generator, draws)
     index = int(generator.choice(len(beliefs), p=probabilities))
     taken = beliefs[index]
-    return Choice(taken.key, float(probabilities[index]), taken.mean, taken.reason)
+    expected = min(max(taken.mean, 0.0), 1.0)
+    return Choice(taken.key, float(probabilities[index]), expected, taken.reason)
 
 
-def choice_probabilities(beliefs: Sequence[Belief], generator: np.random.Generator, draws: int = _DRAWS) -> np.ndarray:
-    """With which each arm is taken, float64 [arms]: how often its draw is the highest."""
-    successes = np.array([each.successes for each in beliefs])
-    failures = np.array([each.failures + each.pending for each in beliefs])
-    drawn = generator.beta(successes, failures, size=(draws, len(beliefs)))
-    return np.bincount(drawn.argmax(axis=1), minlength=len(beliefs)) / draws
+def choice_probabilities(
+    beliefs: Sequence[Belief], generator: np.random.Generator, draws: int = _DRAWS
+) -> NDArray[np.float64]:
+    """With which each arm is taken, [arms]: how often its draw is the highest."""
+    pulls = np.array([each.pulls for each in beliefs])
+    # What remains of the pulls where those that are pending earn nothing.
+    share = pulls / (pulls + np.array([each.pending for each in beliefs]))
+    means = np.array([each.mean for each in beliefs]) * share
+    deviations = np.array([each.deviation for each in beliefs]) * np.sqrt(share)
+    drawn = generator.normal(means, deviations, size=(draws, len(beliefs)))
+    counts: NDArray[np.float64] = np.bincount(drawn.argmax(axis=1), minlength=len(beliefs)) / draws
+    return counts

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.tree_ensemble import TreeEnsemble
+from headstart_server.strategy.bandit import Belief
 from headstart_server.strategy.policy_features import Features, PolicyLayout
 from headstart_server.strategy.search_state import SearchState
-from headstart_server.strategy.trajectories import ArmView, Trajectory
+from headstart_server.strategy.trajectories import Trajectory
 
 # What an improvement counts for at the decision before it, and how often values are carried a decision back.
 DISCOUNT = 0.9
@@ -39,11 +40,11 @@ class QFunction:
     layout: PolicyLayout
     trees: TreeEnsemble
 
-    def values(self, task: Task, state: SearchState, arms: Sequence[ArmView]) -> NDArray[np.float32]:
+    def values(self, task: Task, state: SearchState, arms: Sequence[Belief]) -> NDArray[np.float32]:
         """What is expected to follow each arm, float32 [arms]."""
         return self.trees.predict(self.layout.rows(task, state, arms))[:, 0]
 
-    def probabilities(self, task: Task, state: SearchState, arms: Sequence[ArmView]) -> NDArray[np.float64]:
+    def probabilities(self, task: Task, state: SearchState, arms: Sequence[Belief]) -> NDArray[np.float64]:
         """With which the policy takes each arm: the best one, the rest of the share over all.
 
         Each pending pull halves what its arm is worth more than the worst one, so that workers who ask at once spread.

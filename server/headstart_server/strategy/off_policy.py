@@ -72,7 +72,7 @@ def _of_task(function: QFunction, trajectory: Trajectory, generator: np.random.G
         values = function.values(trajectory.task, step.state, step.arms).astype(np.float64)
         residual = float(follows) - float(values[step.taken])
         policy = function.probabilities(trajectory.task, step.state, step.arms)
-        bandit = choice_probabilities([arm.belief for arm in step.arms], generator, _DRAWS)
+        bandit = choice_probabilities(step.arms, generator, _DRAWS)
         robust = [
             float(taken @ values) + min(float(taken[step.taken]) / step.probability, _MOST_RATIO) * residual
             for taken in (policy, bandit)

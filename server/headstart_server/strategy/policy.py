@@ -11,7 +11,6 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.strategy.bandit import Belief, Choice
 from headstart_server.strategy.fitted_q import QFunction
 from headstart_server.strategy.search_state import SearchState
-from headstart_server.strategy.trajectories import ArmView
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,7 @@ class ServingPolicy:
         self, task: Task, state: SearchState, beliefs: Sequence[Belief], generator: np.random.Generator
     ) -> Choice:
         """Draw one arm of several with the policy's probabilities."""
-        views = [ArmView(each.key, each.successes, each.failures, each.pending) for each in beliefs]
-        probabilities = self.function.probabilities(task, state, views)
+        probabilities = self.function.probabilities(task, state, beliefs)
         index = int(generator.choice(len(beliefs), p=probabilities))
         taken = beliefs[index]
         best = probabilities[index] == probabilities.max()
@@ -32,7 +30,7 @@ class ServingPolicy:
         return Choice(
             taken.key,
             float(probabilities[index]),
-            taken.mean,
+            min(max(taken.mean, 0.0), 1.0),
             f"policy {self.number}, learned from other tasks, {why}; {taken.reason}",
             "policy",
         )

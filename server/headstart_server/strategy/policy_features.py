@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
 from headstart_server.strategy.arm_statistics import ArmKey
+from headstart_server.strategy.bandit import Belief
 from headstart_server.strategy.search_state import SearchState
-from headstart_server.strategy.trajectories import ArmView, Trajectory
+from headstart_server.strategy.trajectories import Trajectory
 
 # Arms, words of descriptors and meta-features that a policy tells apart: those that occur in most tasks.
 _MOST_ARMS, _MOST_WORDS, _MOST_NUMBERS = 64, 24, 24
@@ -51,7 +52,7 @@ class PolicyLayout:
             _commonest(numbers, _MOST_NUMBERS),
         )
 
-    def rows(self, task: Task, state: SearchState, arms: Sequence[ArmView]) -> Features:
+    def rows(self, task: Task, state: SearchState, arms: Sequence[Belief]) -> Features:
         """float32 [arms, columns]; arms that are not known by name are told by what is believed of them."""
         words = _words(task)
         shared = [
@@ -67,10 +68,9 @@ class PolicyLayout:
         found[:, : len(shared)] = shared
         places = {key: place for place, key in enumerate(self.arms)}
         for row, arm in zip(found, arms, strict=True):
-            weight = arm.successes + arm.failures
             row[len(shared) : len(shared) + _OF_BELIEF] = (
-                arm.successes / weight,
-                math.log(weight),
+                arm.mean,
+                math.log(arm.pulls),
                 float(arm.pending),
                 float(arm.key[1]),
             )

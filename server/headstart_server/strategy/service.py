@@ -15,7 +15,7 @@ from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tasks import StoredTask, find_task
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
-from headstart_server.strategy.bandit import Belief, Choice, belief, choose, draws_for
+from headstart_server.strategy.bandit import Belief, Choice, belief, choose, draws_for, reward_variance
 from headstart_server.strategy.decisions import (
     Decision,
     RecordedDecision,
@@ -87,7 +87,8 @@ class StrategyService:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"arms/{task.id}"})
         state = state_of(task, budget)
         known = read_statistics(connection, task, [arm.name for arm in arms])
-        beliefs = {key: belief(known.get(key, ArmStatistics(*key))) for key in _keys(arms)}
+        variance = reward_variance(known.values())
+        beliefs = {key: belief(known.get(key, ArmStatistics(*key)), variance) for key in _keys(arms)}
         now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
         settings = _Settings(connection, task, arms)
         policy = self._policy(connection, task)
@@ -132,7 +133,7 @@ def _keys(arms: Sequence[Arm]) -> list[ArmKey]:
 
 
 def _context(each: Belief) -> list[object]:
-    return [each.name, each.tuned, round(each.successes, 4), round(each.failures, 4), each.pending]
+    return [each.name, each.tuned, *(round(part, 4) for part in (each.mean, each.deviation, each.pulls)), each.pending]
 
 
 class _Settings:

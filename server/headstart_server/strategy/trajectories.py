@@ -19,7 +19,6 @@ from sqlalchemy import Connection, select
 from headstart_server.knowledge.outcomes import Status, is_full_training
 from headstart_server.knowledge.tables import experiments, tasks
 from headstart_server.knowledge.tasks import Task, task_from_row
-from headstart_server.strategy.arm_statistics import ArmKey
 from headstart_server.strategy.bandit import Belief
 from headstart_server.strategy.decisions import state_from_context
 from headstart_server.strategy.search_state import SearchState
@@ -30,25 +29,12 @@ _MOST_TASKS, _MOST_DECISIONS = 300, 500
 
 
 @dataclass(frozen=True)
-class ArmView:
-    """What the bandit believed of an arm when a decision was taken: Beta(successes, failures), and pending pulls."""
-
-    key: ArmKey
-    successes: float
-    failures: float
-    pending: int
-
-    @property
-    def belief(self) -> Belief:
-        return Belief(*self.key, self.successes, self.failures, self.pending, reason="")
-
-
-@dataclass(frozen=True)
 class Step:
-    """``arms[taken]`` was chosen with ``probability``, and improved the search by ``improvement``, 0 to 1."""
+    """``arms`` are the bandit's beliefs at that time; ``arms[taken]`` was chosen with ``probability``, and improved the
+    search by ``improvement``, 0 to 1."""
 
     state: SearchState
-    arms: tuple[ArmView, ...]
+    arms: tuple[Belief, ...]
     taken: int
     probability: float
     improvement: float
@@ -86,8 +72,8 @@ def _steps(connection: Connection, task: Any) -> tuple[Step, ...]:
     for row in decisions:
         state = state_from_context(row.context)
         arms = tuple(
-            ArmView((str(name), bool(tuned)), float(successes), float(failures), int(pending))
-            for name, tuned, successes, failures, pending in _arms_of(row.context)
+            Belief(str(name), bool(tuned), float(mean), float(deviation), float(pulls), int(pending))
+            for name, tuned, mean, deviation, pulls, pending in _arms_of(row.context)
         )
         keys = [arm.key for arm in arms]
         if (row.arm, row.tuned) in keys:
@@ -99,7 +85,7 @@ def _steps(connection: Connection, task: Any) -> tuple[Step, ...]:
 def _arms_of(context: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
     """None where an earlier version of the service took the decision: it kept other things."""
     arms = context.get("arms", [])
-    return [arm for arm in arms if isinstance(arm, list) and len(arm) == 5]
+    return [arm for arm in arms if isinstance(arm, list) and len(arm) == 6]
 
 
 def _improvements(connection: Connection, task: Any) -> dict[UUID, float]:

@@ -7,16 +7,26 @@ import numpy as np
 import pytest
 
 from headstart_server.strategy.arm_statistics import ArmStatistics
-from headstart_server.strategy.bandit import Choice, belief, choose
+from headstart_server.strategy.bandit import Choice, belief, choose, reward_variance
 from headstart_server.strategy.rewards import DISCOUNT
 
 
 def known(name: str, pulls: int, reward_sum: float, **past: float) -> ArmStatistics:
-    return replace(ArmStatistics(name, pulls=pulls, weight=float(pulls), reward_sum=reward_sum), **past)
+    return replace(
+        ArmStatistics(
+            name,
+            pulls=pulls,
+            weight=float(pulls),
+            reward_sum=reward_sum,
+            reward_square_sum=reward_sum**2 / pulls + 0.05 * pulls,
+        ),
+        **past,
+    )
 
 
 def pull(arms: list[ArmStatistics], generator: np.random.Generator) -> Choice:
-    return choose([belief(arm) for arm in arms], generator)
+    variance = reward_variance(arms)
+    return choose([belief(arm, variance) for arm in arms], generator)
 
 
 def play(rewards: dict[str, float], rounds: int, seed: int = 0) -> Counter[str]:
@@ -32,6 +42,7 @@ def play(rewards: dict[str, float], rounds: int, seed: int = 0) -> Counter[str]:
             pulls=arms[name].pulls + 1,
             weight=arms[name].weight * DISCOUNT + 1,
             reward_sum=arms[name].reward_sum * DISCOUNT + reward,
+            reward_square_sum=arms[name].reward_square_sum * DISCOUNT + reward**2,
         )
     return pulls
 

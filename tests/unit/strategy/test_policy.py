@@ -7,12 +7,13 @@ import pytest
 
 from headstart_server.knowledge.tasks import Task
 from headstart_server.strategy import fitted_q
+from headstart_server.strategy.bandit import Belief
 from headstart_server.strategy.fitted_q import QFunction
 from headstart_server.strategy.models import ModelState
 from headstart_server.strategy.off_policy import evaluate, returns
 from headstart_server.strategy.policy_training import train_policy
 from headstart_server.strategy.search_state import SearchState
-from headstart_server.strategy.trajectories import ArmView, Step, Trajectory
+from headstart_server.strategy.trajectories import Step, Trajectory
 
 LENGTH = 60
 EARLY, LATE = ("early", False), ("late", False)
@@ -22,8 +23,8 @@ def task(number: int) -> Task:
     return Task(f"t{number}", "", "accuracy", True, {"data": "images"}, {"rows": 10.0**number}, "", 0.0)
 
 
-def views(*pending: int) -> tuple[ArmView, ...]:
-    return tuple(ArmView(key, 2.0, 4.0, count) for key, count in zip((EARLY, LATE), pending, strict=True))
+def views(*pending: int) -> tuple[Belief, ...]:
+    return tuple(Belief(*key, 0.33, 0.1, 6.0, count) for key, count in zip((EARLY, LATE), pending, strict=True))
 
 
 def trajectories(gap: float, count: int = 12, seed: int = 0, share: float = 0.5) -> list[Trajectory]:
