@@ -1,4 +1,4 @@
-"""Scenarios of ASlib (Bischl et al., Artificial Intelligence 2016) as arrays: what ran how well, on tasks with features.
+"""Scenarios of ASlib (Bischl et al., Artificial Intelligence 2016) as arrays: what ran how well, on which tasks.
 
 They are read from a folder that holds SCENARIO.npz files with the arrays named in ``load``; this repository has none.
 """

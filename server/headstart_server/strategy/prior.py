@@ -32,15 +32,13 @@ _FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """Of one row: ``relative_loss`` and its error on unseen tasks [arms], in units of loss; lower is better.
+    """Of one row: ``relative_loss`` [arms], in units of loss; lower is better.
 
     ``chosen`` is the single best arm of the past unless ``gain``, which the arm of lowest predicted loss promises over
-    it, exceeds its noise.
+    it, exceeds its noise. Both are places in the arms that were asked about.
     """
 
-    arms: tuple[str, ...]
     relative_loss: Numbers
-    error: Numbers
     single_best: int
     chosen: int
     gain: float
@@ -49,7 +47,8 @@ class Forecast:
 @dataclass(frozen=True, eq=False)
 class Prior:
     """``columns`` name the features; ``shares`` [members]; the values of ``trees``, member after member, are relative
-    losses [nodes, arms]; ``errors`` [arms]."""
+    losses [nodes, arms]; ``errors`` [arms]: root of the mean squared error of a relative loss on unseen tasks;
+    ``mean_losses`` [arms] of the past; ``figures``: mean losses of choices on unseen tasks."""
 
     columns: tuple[str, ...]
     arms: tuple[str, ...]
@@ -58,21 +57,20 @@ class Prior:
     shares: Numbers
     multiple: float
     errors: Numbers
-    single_best: int
+    mean_losses: Numbers
     task_count: int
     figures: dict[str, float] = field(default_factory=dict)
 
-    def forecast(self, features: Numbers) -> list[Forecast]:
-        """For features [rows, columns], NaN where missing."""
+    def forecast(self, features: Numbers, among: Sequence[int] | None = None) -> list[Forecast]:
+        """For features [rows, columns], NaN where missing, and those arms (places in ``arms``) that can be taken."""
+        asked = np.arange(len(self.arms)) if among is None else np.asarray(among)
         leaves = self.trees.leaves(np.ascontiguousarray(self.scales.place(features)))
         said = self.trees.values[leaves].reshape(len(features), len(self.shares), -1, len(self.arms))
-        each = said.mean(axis=2, dtype=np.float64).transpose(1, 0, 2)
-        chosen, gain = guarded(each, self.shares, self.single_best, self.multiple)
+        each = said.mean(axis=2, dtype=np.float64).transpose(1, 0, 2)[:, :, asked]
+        single_best = int(self.mean_losses[asked].argmin())
+        chosen, gain = guarded(each, self.shares, single_best, self.multiple)
         mixed = np.tensordot(self.shares, each, axes=1)
-        return [
-            Forecast(self.arms, mixed[row], self.errors, self.single_best, int(chosen[row]), float(gain[row]))
-            for row in range(len(features))
-        ]
+        return [Forecast(mixed[row], single_best, int(chosen[row]), float(gain[row])) for row in range(len(features))]
 
     def to_bytes(self) -> bytes:
         """Plain arrays, no pickle."""
@@ -82,7 +80,8 @@ class Prior:
             "arms": np.array(self.arms, dtype=np.str_),
             "shares": self.shares,
             "errors": self.errors,
-            "numbers": np.array([self.multiple, self.single_best, self.task_count]),
+            "mean_losses": self.mean_losses,
+            "numbers": np.array([self.multiple, self.task_count]),
             "figure_names": np.array(list(self.figures), dtype=np.str_),
             "figures": np.array(list(self.figures.values()), dtype=np.float64),
             **{f"trees.{name}": array for name, array in self.trees.to_arrays().items()},
@@ -103,7 +102,7 @@ class Prior:
                 part, _, rest = name.partition(".")
                 if rest:
                     parts[part][rest] = arrays[name]
-            multiple, single_best, task_count = arrays["numbers"].tolist()
+            multiple, task_count = arrays["numbers"].tolist()
             return cls(
                 columns=tuple(arrays["columns"].tolist()),
                 arms=tuple(arrays["arms"].tolist()),
@@ -112,7 +111,7 @@ class Prior:
                 shares=arrays["shares"],
                 multiple=multiple,
                 errors=arrays["errors"],
-                single_best=int(single_best),
+                mean_losses=arrays["mean_losses"],
                 task_count=int(task_count),
                 figures=dict(zip(arrays["figure_names"].tolist(), arrays["figures"].tolist(), strict=True)),
             )
@@ -169,7 +168,7 @@ def fit_prior(
         shares,
         stacked.multiple,
         stacked.errors,
-        single_best,
+        losses.mean(axis=0),
         int(numbered.max()) + 1,
         figures,
     )

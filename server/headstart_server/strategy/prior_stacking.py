@@ -4,8 +4,8 @@ A member counts by how much dearer its choices are than the best member's, in st
 them comes the non-negative least-squares stack of all (Breiman, Stacked regressions, 1996) as one more. The guard asks
 that the predicted gain over the single best arm exceeds a multiple of the members' disagreement about it: the smallest
 multiple whose choices on unseen tasks are no dearer than the cheapest multiple's by more than a standard error. It is
-infinite, and the single best arm always taken, only where every other has been shown to be dearer: to choose the
-cheapest itself was tried, and lost on all four scenarios of the benchmark, by cross-validation inside the training folds.
+infinite, and the single best arm always taken, only where all others have been shown to be dearer. The
+cheapest multiple itself would follow chance.
 """
 
 from __future__ import annotations
