@@ -14,6 +14,7 @@ from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.task_profiles import TaskProfiler
 from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.settings import Settings
+from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.rewards import credit_decision
 from headstart_server.strategy.service import StrategyService
 from headstart_server.transfer.service import TransferService
@@ -35,6 +36,7 @@ class Rooms:
     transfer: TransferService
     task_profiler: TaskProfiler
     task_map: TaskMap
+    strategy_learner: StrategyLearner
 
     def close(self) -> None:
         """End all connections."""
@@ -67,6 +69,7 @@ def open_rooms(settings: Settings) -> Rooms:
         TransferService(knowledge, prediction),
         TaskProfiler(engine, knowledge, prediction),
         TaskMap(engine, knowledge),
+        StrategyLearner(engine),
     )
 
 

@@ -21,11 +21,13 @@ from headstart_server.runtime.settings import Settings
 
 _TRAIN = "train"
 _PROFILE = "profile"
+_LEARN_STRATEGIES = "learn-strategies"
 _PAUSE_SECONDS = 5.0
 _SECONDS_BETWEEN_COUNTS = 5.0
 # Profiles and clusters follow what is recorded at their leisure.
 _SECONDS_BETWEEN_PROFILES = 5.0
 _SECONDS_BETWEEN_MAPS = 15.0
+_SECONDS_BETWEEN_PRIORS = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ class Worker:
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
         self._counted_outbox = -math.inf
-        self._profiled = self._mapped = -math.inf
+        self._profiled = self._mapped = self._learned = -math.inf
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
     def drain(self) -> None:
@@ -80,7 +82,7 @@ class Worker:
         while self.step():
             pass
         self._vectors.look_again()
-        self._profiled = self._mapped = -math.inf
+        self._profiled = self._mapped = self._learned = -math.inf
         while self.step():
             pass
 
@@ -89,7 +91,15 @@ class Worker:
         failed: Exception | None = None
         busy = False
         # The index first: it is quick, and a search may wait for it.
-        for piece in (self._deliver, self._vectors.tend, self._build, self._train, self._profile, self._map):
+        for piece in (
+            self._deliver,
+            self._vectors.tend,
+            self._build,
+            self._train,
+            self._profile,
+            self._map,
+            self._learn,
+        ):
             try:
                 busy = piece() or busy
             except Exception as error:
@@ -148,6 +158,20 @@ class Worker:
     def _map_namespace(self, job: Job) -> None:
         count = self._rooms.task_map.refresh(job.namespace)
         logger.info("tasks of %s are in %d clusters", job.namespace, count)
+
+    def _learn(self) -> bool:
+        """Queue the namespaces where strategy decisions have new results, and learn from those of one queued."""
+        if time.monotonic() - self._learned > _SECONDS_BETWEEN_PRIORS:
+            self._learned = time.monotonic()
+            with self._rooms.engine.begin() as connection:
+                for namespace in self._rooms.strategy_learner.stale_namespaces():
+                    enqueue(connection, Job(_LEARN_STRATEGIES, namespace, ""))
+        return run_next(self._rooms.engine, _LEARN_STRATEGIES, self._learn_strategies)
+
+    def _learn_strategies(self, job: Job) -> None:
+        number = self._rooms.strategy_learner.refresh(job.namespace)
+        if number is not None:
+            logger.info("learned prior %d of the strategies in %s", number, job.namespace)
 
     def _deliver(self) -> bool:
         """Carry a batch of new and removed architectures to the vector index."""

@@ -56,10 +56,11 @@ class TreeEnsemble:
             n_jobs=1,
         )
         forest.fit(features, targets if outputs > 1 else targets[:, 0])
-        return cls._joined([estimator.tree_ for estimator in forest.estimators_], outputs)
+        return cls.joined([estimator.tree_ for estimator in forest.estimators_], outputs)
 
     @classmethod
-    def _joined(cls, trees: list[Any], outputs: int) -> TreeEnsemble:
+    def joined(cls, trees: list[Any], outputs: int) -> TreeEnsemble:
+        """From the ``tree_`` of regressors of scikit-learn, in their order."""
         counts = np.array([tree.node_count for tree in trees])
         roots = np.cumsum(counts) - counts
         children, feature = [], []
@@ -82,10 +83,10 @@ class TreeEnsemble:
         told = np.empty((len(features), self.values.shape[1]), np.float32)
         for start in range(0, len(features), _CHUNK):
             chunk = np.ascontiguousarray(features[start : start + _CHUNK], np.float32)
-            told[start : start + _CHUNK] = self.values[self._leaves(chunk)].mean(axis=1)
+            told[start : start + _CHUNK] = self.values[self.leaves(chunk)].mean(axis=1)
         return told
 
-    def _leaves(self, features: Floats) -> Indices:
+    def leaves(self, features: Floats) -> Indices:
         """The leaf of every row in every tree, [m, trees]."""
         rows = (np.arange(len(features), dtype=np.int32) * features.shape[1])[:, None]
         flat = features.ravel()

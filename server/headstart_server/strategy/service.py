@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -26,6 +26,8 @@ from headstart_server.strategy.decisions import (
 from headstart_server.strategy.fitted_q import QFunction
 from headstart_server.strategy.models import ModelKind, ModelVersion, list_models, serving_numbers
 from headstart_server.strategy.policy import ServingPolicy
+from headstart_server.strategy.prior import Prior
+from headstart_server.strategy.prior_serving import ServingPrior
 from headstart_server.strategy.search_state import state_of
 from headstart_server.strategy.serving import LoadedModels
 from headstart_server.strategy.settings_tuning import TriedSettings, choose_settings
@@ -68,6 +70,7 @@ class StrategyService:
         self._engine = engine
         self._ttl = timedelta(seconds=decision_ttl_seconds)
         self._policies = LoadedModels(ModelKind.POLICY, QFunction.from_bytes)
+        self._priors = LoadedModels(ModelKind.PRIOR, Prior.from_bytes)
 
     def select(
         self,
@@ -88,14 +91,21 @@ class StrategyService:
         state = state_of(task, budget)
         known = read_statistics(connection, task, [arm.name for arm in arms])
         variance = reward_variance(known.values())
-        beliefs = {key: belief(known.get(key, ArmStatistics(*key)), variance) for key in _keys(arms)}
+        serving = serving_numbers(connection, task.namespace_id)
+        keys = _keys(arms)
+        prior = self._prior(connection, task, serving)
+        advice = None if prior is None else prior.advice(task.task, state, keys)
+        expected = {} if advice is None else advice.expectations
+        beliefs = {key: belief(known.get(key, ArmStatistics(*key)), variance, expected.get(key)) for key in keys}
         now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
         settings = _Settings(connection, task, arms)
-        policy = self._policy(connection, task)
+        policy = self._policy(connection, task, serving)
         generator = np.random.default_rng()
         decisions, contexts = [], []
         for _ in range(slots):
-            if policy is None:
+            if advice is not None and state.observations == 0 and not any(each.pending for each in beliefs.values()):
+                choice = advice.first(beliefs)
+            elif policy is None:
                 choice = choose(list(beliefs.values()), generator, draws_for(slots))
             else:
                 choice = policy.choose(task.task, state, list(beliefs.values()), generator)
@@ -106,8 +116,15 @@ class StrategyService:
         write_decisions(connection, task, decisions, state, contexts)
         return decisions
 
-    def _policy(self, connection: Connection, task: StoredTask) -> ServingPolicy | None:
-        number = serving_numbers(connection, task.namespace_id).get(ModelKind.POLICY)
+    def _prior(self, connection: Connection, task: StoredTask, serving: Mapping[ModelKind, int]) -> ServingPrior | None:
+        number = serving.get(ModelKind.PRIOR)
+        model = None if number is None else self._priors.get(connection, task.namespace_id, number)
+        return None if number is None or model is None else ServingPrior(number, model)
+
+    def _policy(
+        self, connection: Connection, task: StoredTask, serving: Mapping[ModelKind, int]
+    ) -> ServingPolicy | None:
+        number = serving.get(ModelKind.POLICY)
         function = None if number is None else self._policies.get(connection, task.namespace_id, number)
         return None if number is None or function is None else ServingPolicy(number, function)
 

@@ -1,0 +1,138 @@
+"""Selection by the service: every run of the past is a decision with a result, every question a SelectStrategy.
+
+A fold is asked for while all others are recorded. From one fold to the next only two change places, so that the
+service never sees a result of a task that it is asked about.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import headstart
+from benchmarks.service import ServiceProblem, own_service
+from benchmarks.strategy.scenarios import Scenario
+from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
+from headstart.values import Record, completed
+
+_CALLERS = 8
+_WORKER_SECONDS = 1_800.0
+# The predictor of architectures has nothing to learn from these runs.
+_SETTINGS = {"HEADSTART_WORKER_POLL_SECONDS": "100000", "HEADSTART_TRAINING_MIN_EXPERIMENTS": "1000000000"}
+
+
+class Selection:
+    """A scenario in a service of its own, with the worker run when it is told to."""
+
+    def __init__(self, scenario: Scenario, client: headstart.Client, work: Callable[[], None]) -> None:
+        self._scenario = scenario
+        self._client = client
+        self._work = work
+        self._names = [f"arm{place}" for place in range(len(scenario.algorithms))]
+        self._space = SearchSpace("algorithms", (Parameter("algorithm", Categorical(tuple(self._names))),))
+        client.create_search_space(self._space)
+        self.latencies: list[float] = []
+        self.training_seconds: list[float] = []
+
+    def record(self, rows: Sequence[int]) -> None:
+        """Tasks with the results of all algorithms, each under a decision that had no other arm."""
+        self._create(rows)
+        with ThreadPoolExecutor(_CALLERS) as callers:
+            for records in callers.map(self._records, rows):
+                self._client.record_many(records)
+
+    def forget(self, rows: Sequence[int]) -> None:
+        with ThreadPoolExecutor(_CALLERS) as callers:
+            list(callers.map(lambda row: self._client.delete_task(_task_id(row)), rows))
+
+    def learn(self) -> None:
+        """All pending work of the worker."""
+        start = time.monotonic()
+        self._work()
+        self.training_seconds.append(time.monotonic() - start)
+
+    def ask(self, rows: Sequence[int]) -> NDArray[np.int64]:
+        """The algorithm chosen for each of these tasks, without any result of it."""
+        self._create(rows)
+        chosen = np.array([self._ask(row) for row in rows])
+        self.forget(rows)
+        return chosen
+
+    def _ask(self, row: int) -> int:
+        start = time.perf_counter()
+        (decision,) = self._client.select_strategy(_task_id(row), self._names)
+        self.latencies.append(time.perf_counter() - start)
+        return self._names.index(decision.arm)
+
+    def _create(self, rows: Sequence[int]) -> None:
+        with ThreadPoolExecutor(_CALLERS) as callers:
+            list(callers.map(self._client.create_task, map(self._task, rows)))
+
+    def _task(self, row: int) -> headstart.Task:
+        features = zip(self._scenario.columns, self._scenario.features[row].tolist(), strict=True)
+        numbers = {name: value for name, value in features if math.isfinite(value)}
+        objective = headstart.Objective("loss", headstart.Direction.MINIMIZE)
+        return headstart.Task(_task_id(row), objective, meta_features=numbers)
+
+    def _records(self, row: int) -> list[Record]:
+        records = []
+        for name, loss in zip(self._names, self._scenario.losses[row].tolist(), strict=True):
+            (decision,) = self._client.select_strategy(_task_id(row), [name])
+            candidate = Candidate({"algorithm": name})
+            records.append(
+                Record(_task_id(row), self._space.search_space_id, candidate, completed(loss), decision.decision_id)
+            )
+        return records
+
+
+@contextmanager
+def selection(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Selection]:
+    """An empty service, gone at the end. Raises ServiceProblem."""
+    # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
+    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    try:
+        with (
+            own_service(say, {**_SETTINGS, "HEADSTART_DATA_DIRECTORY": str(directory / "data")}) as address,
+            headstart.connect(address, timeout=60.0) as client,
+        ):
+            yield Selection(scenario, client, lambda: _work_once(directory / "data"))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _work_once(directory: Path) -> None:
+    """All pending work, by a worker beside the one of the service, which sleeps."""
+    from headstart_server.runtime.embedded import EmbeddedPostgres
+
+    port = (directory / "chroma" / "port").read_text().strip()
+    settings = {
+        **_SETTINGS,
+        "HEADSTART_DATABASE_URL": EmbeddedPostgres(directory / "postgresql").url(),
+        "HEADSTART_CHROMA_URL": f"http://127.0.0.1:{port}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart_server", "worker", "--once"],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=_WORKER_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise ServiceProblem(f"the worker failed: {done.stderr.strip().splitlines()[-1:]}")
+
+
+def _task_id(row: int) -> str:
+    return f"task-{row}"

@@ -1,0 +1,101 @@
+"""The prior at work: what past tasks let expect of each arm here, and which one to take before there is any result.
+
+A prior of searches foretells rewards. One of single results foretells losses; what is expected then is the reward of a
+result that beats as many others as the arm's predicted loss does, by the errors of the predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart_server.knowledge.tasks import Task
+from headstart_server.strategy.arm_statistics import ArmKey
+from headstart_server.strategy.bandit import Belief, Choice, Expectation
+from headstart_server.strategy.prior import Forecast, Prior
+from headstart_server.strategy.prior_features import PHASE, feature_row
+from headstart_server.strategy.prior_training import arm_name
+from headstart_server.strategy.recorded_arms import phase_middle
+from headstart_server.strategy.rewards import chance_to_beat
+from headstart_server.strategy.search_state import SearchState
+
+# How many pulls on the task at hand a prior may weigh as, and at least does.
+_MOST_PULLS, _LEAST_PULLS = 8.0, 1.0
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """``chosen``: the arm to take where the task has no result yet; ``expectations`` of the arms that are known.
+
+    ``single_best``: whether the choice is the arm that was best on average, since no other promises more than noise.
+    """
+
+    expectations: Mapping[ArmKey, Expectation]
+    chosen: ArmKey
+    single_best: bool
+    reason: str
+
+    def first(self, beliefs: Mapping[ArmKey, Belief]) -> Choice:
+        """The decision that no result and no other decision went before."""
+        return Choice(self.chosen, 1.0, beliefs[self.chosen].mean, self.reason, "prior")
+
+
+@dataclass(frozen=True, eq=False)
+class ServingPrior:
+    number: int
+    model: Prior
+
+    @property
+    def of_search(self) -> bool:
+        """Whether it foretells rewards in the course of a search, not single results."""
+        return PHASE in self.model.columns
+
+    def advice(self, task: Task, state: SearchState, arms: Sequence[ArmKey]) -> Advice | None:
+        """None where fewer than two of the arms are known: then there is nothing to choose between."""
+        places = {name: place for place, name in enumerate(self.model.arms)}
+        known = [arm for arm in arms if arm_name(arm) in places]
+        if len(known) < 2:
+            return None
+        among = [places[arm_name(arm)] for arm in known]
+        row = feature_row(self.model.columns, task, phase_middle(state.phase), state.total)
+        (forecast,) = self.model.forecast(row[None], among)
+        errors = np.maximum(self.model.errors[among], 1e-12)
+        if self.of_search:
+            means = 1.0 - (float(self.model.mean_losses[among].mean()) + forecast.relative_loss)
+            pulls = _pulls(np.clip(means, 0.01, 0.99), errors)
+        else:
+            means = _rewards(forecast, errors)
+            pulls = np.full(len(known), _MOST_PULLS / 2)
+        means = np.clip(means, 0.001, 0.999)
+        expectations = {
+            arm: Expectation(
+                float(mean), float(weight), f"prior {self.number} expects {mean:.2f} from {self.model.task_count} tasks"
+            )
+            for arm, mean, weight in zip(known, means, pulls, strict=True)
+        }
+        single = forecast.chosen == forecast.single_best
+        why = "the best on average, none promises more than noise" if single else f"promises {forecast.gain:.3g} more"
+        reason = f"prior {self.number}, learned from {self.model.task_count} tasks: {why}"
+        return Advice(expectations, known[forecast.chosen], single, reason)
+
+
+def _pulls(means: Numbers, errors: Numbers) -> Numbers:
+    """Of a Beta distribution with this mean whose deviation is the error."""
+    pulls: Numbers = np.clip(means * (1 - means) / errors**2 - 1, _LEAST_PULLS, _MOST_PULLS)
+    return pulls
+
+
+def _rewards(forecast: Forecast, errors: Numbers) -> Numbers:
+    from scipy.special import ndtr
+
+    losses = forecast.relative_loss
+    noise = np.sqrt(errors[:, None] ** 2 + errors[None, :] ** 2)
+    beats = ndtr((losses[None, :] - losses[:, None]) / noise)
+    others = len(losses) - 1
+    beaten = beats.sum(axis=1) - 0.5
+    return np.array([chance_to_beat(float(number), others) for number in beaten])
