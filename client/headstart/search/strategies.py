@@ -13,7 +13,7 @@ from typing import Protocol
 
 from headstart.errors import DeadlineExceeded, FailedPrecondition, ResourceExhausted, Unavailable, Unimplemented
 from headstart.search.history import History
-from headstart.spaces import Candidate, mutate, sample
+from headstart.spaces import Candidate, mutate, recombine, sample
 from headstart.values import Prediction
 
 Predict = Callable[[Sequence[Candidate]], Sequence[Prediction]]
@@ -75,6 +75,38 @@ class RegularizedEvolution:
 
 
 @dataclass(frozen=True)
+class GeneticAlgorithm:
+    """Two of the best trials have a child: each parameter of either, and then mutations, more where a child is known.
+
+    Steady-state replacement of the worst (Syswerda, "A study of reproduction in generational and steady-state genetic
+    algorithms", FOGA 1991): the population is the ``population_size`` best so far, drawn at random at first. A parent is
+    the better one of two drawn.
+    """
+
+    population_size: int = 20
+    mutation_rate: float = 0.5
+    attempts: int = 8
+
+    def propose(self, history: History, generator: random.Random) -> Candidate:
+        population = history.best(self.population_size)
+        if len(history) < self.population_size or not population:
+            return sample(history.space, generator)
+        child = population[0].candidate
+        for attempt in range(self.attempts):
+            first, second = (
+                # The lowest index is the best.
+                population[min(generator.randrange(len(population)) for _ in range(2))].candidate
+                for _ in range(2)
+            )
+            child = recombine(history.space, first, second, generator)
+            if attempt > 0 or generator.random() < self.mutation_rate:
+                child = mutate(history.space, child, generator, 1 + attempt // 4)
+            if child not in history:
+                break
+        return child
+
+
+@dataclass(frozen=True)
 class PredictorGuidedEvolution:
     """The one of many mutations of the best candidates, and of random ones, that may turn out best.
 
@@ -116,15 +148,3 @@ class PredictorGuidedEvolution:
             for prediction in predictions
         ]
         return candidates[max(range(len(candidates)), key=promise.__getitem__)]
-
-
-def default_strategies(predict: Predict | None = None) -> dict[str, Strategy]:
-    """The strategies of the reference search by name; the predictor-guided one where there is somebody to ask."""
-    strategies: dict[str, Strategy] = {
-        "random": RandomSearch(),
-        "local_search": LocalSearch(),
-        "regularized_evolution": RegularizedEvolution(),
-    }
-    if predict is not None:
-        strategies["predictor_guided_evolution"] = PredictorGuidedEvolution(predict)
-    return strategies
