@@ -11,7 +11,12 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from headstart.search.history import History, Trial
-from headstart.spaces import Candidate, SearchSpace
+from headstart.spaces import Candidate, SearchSpace, mutate
+
+_FURTHER_ASKS = 2
+
+# Mutations one after the other, until a candidate is new: a walk away from what was proposed.
+_STEPS = 12
 
 
 class AskTellOptimizer(Protocol):
@@ -28,7 +33,8 @@ class AskTell:
     """A strategy made of ask/tell optimizers: one for each search, made when it is first asked.
 
     ``start`` gets the space and a seed. The optimizer is told each recorded trial of all workers once, in the order of
-    recording, before it is asked; so one that starts late is told all that was before.
+    recording, before it is asked; so one that starts late is told all that was before. Optimizers of continuous spaces
+    repeat themselves in small discrete ones: where three proposals are all known, a mutation of the last is taken.
     """
 
     def __init__(self, start: Callable[[SearchSpace, int], AskTellOptimizer]) -> None:
@@ -43,4 +49,17 @@ class AskTell:
         for trial in recorded[told:]:
             optimizer.tell(trial)
         self._running[history] = (optimizer, len(recorded))
-        return optimizer.ask()
+        candidate = optimizer.ask()
+        for _ in range(_FURTHER_ASKS):
+            if candidate not in history:
+                return candidate
+            candidate = optimizer.ask()
+        return candidate if history.space.explicit_graphs else _nearby(candidate, history, generator)
+
+
+def _nearby(candidate: Candidate, history: History, generator: random.Random) -> Candidate:
+    for _ in range(_STEPS):
+        if candidate not in history:
+            break
+        candidate = mutate(history.space, candidate, generator)
+    return candidate

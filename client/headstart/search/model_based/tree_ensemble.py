@@ -34,7 +34,7 @@ class TreeEnsemble:
 
     initial: int = 10
     pool: int = 96
-    trees: int = 12
+    trees: int = 10
     interleave: int = 16
 
     def propose(self, history: History, generator: random.Random) -> Candidate:
