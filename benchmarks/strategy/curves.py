@@ -30,7 +30,6 @@ class Curves:
         """(strategies, tasks, seeds)."""
         return np.asarray(self.regrets[..., :budget].mean(axis=-1))
 
-
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = path.with_name(f"{path.stem}.part.npz")
@@ -49,12 +48,12 @@ def load_curves(path: Path) -> Curves:
 
 @dataclass(frozen=True)
 class Headroom:
-    """Areas for each task: of the strategy best on the mean of the other tasks (``sbs``), and of the one best on the task
-    (``vbs``). ``share``: what of the mean of SBS choosing for each task would save, (SBS - VBS) / SBS, with the 95 %
-    interval of its bootstrap over tasks.
+    """Areas for each task: of the strategy best on the mean of the other tasks (``sbs``), and of the one best on the
+    task (``vbs``). ``share``: what of the mean of SBS choosing for each task would save, (SBS - VBS) / SBS, with the
+    95 % interval of its bootstrap over tasks.
 
-    In ``vbs`` the strategy is chosen on the seeds it is measured on, and is in part lucky. ``honest_vbs`` is measured on
-    one seed and chosen on the others, for each seed in turn; ``honest_share`` goes by it.
+    In ``vbs`` the strategy is chosen on the seeds it is measured on, and is in part lucky. ``honest_vbs`` is measured
+    on one seed and chosen on the others, for each seed in turn; ``honest_share`` goes by it.
     """
 
     sbs: Numbers

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,14 @@ from rich.table import Table as Sheet
 from benchmarks.progress import bars
 from benchmarks.strategy.curves import Curves, Headroom, headroom, load_curves
 from benchmarks.strategy.tasks import BUDGET, SHORT_BUDGET, StrategyTask, strategy_tasks
-from headstart.search import History, Optimizer, Strategy, default_strategies, search_without_service
+from headstart.search import Optimizer, Strategy, default_strategies, search_without_service
 
 # Outside the repository: curves are made again from the tables in less than an hour.
 CURVES = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "headstart" / "strategy_fixed.npz"
 
 
 def fixed_portfolio() -> dict[str, Optimizer]:
-    """The strategies that are compared, with their defaults. Installed ones of third parties would change the figures."""
+    """The strategies that are compared, by name and with their defaults; none that a third party has installed."""
     known = default_strategies()
     return {name: known[name] for name in NAMES}
 
@@ -55,7 +55,7 @@ def run(task: StrategyTask, strategy: Strategy, seed: int, budget: int = BUDGET)
 def measure(
     path: Path, tasks: Sequence[StrategyTask], seeds: int, console: Console, again: Sequence[str] = ()
 ) -> Curves:
-    """The curves of all, those in the file and the missing ones, which are written to it seed by seed and task by task."""
+    """The curves of all. Those in the file are taken from it, the missing ones added, seed by seed and task by task."""
     portfolio = fixed_portfolio()
     names = tuple(portfolio)
     known = load_curves(path) if path.exists() else None
@@ -97,9 +97,11 @@ def report(curves: Curves, budget: int, console: Console) -> Headroom:
     mean_row = [f"{value:.4f}" for value in means.mean(axis=1)]
     sheet.add_row("mean", *mean_row, f"{found.sbs.mean():.4f}", f"{found.vbs.mean():.4f}")
     console.print(sheet)
-    console.print(f"headroom (SBS - VBS) / SBS: {found.share:.3f}; strategy chosen on other seeds: {found.honest_share:.3f}")
-    by_space = headroom(areas, curves.spaces)
-    console.print(f"with SBS of the other spaces: {by_space.share:.3f}; chosen on other seeds: {by_space.honest_share:.3f}")
+    for title, each in (("tasks", found), ("spaces", headroom(areas, curves.spaces))):
+        console.print(
+            f"SBS of the other {title} {each.sbs.mean():.4f}: headroom (SBS - VBS) / SBS {each.share:.3f}, "
+            f"with VBS chosen on other seeds {each.honest_share:.3f}"
+        )
     return found
 
 

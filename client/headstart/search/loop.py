@@ -196,7 +196,7 @@ class _Worker:
 
 
 def _strategies_with(adviser: Adviser | None, advice: Advice | None) -> dict[str, Optimizer]:
-    """The portfolio of what may be asked. Warm-started ones differ from others only where the loop does not start warm."""
+    """The portfolio of what may be asked. Warm-started ones only where the loop does not start all of them warm."""
     if adviser is None or advice is None:
         return default_strategies()
     predict = adviser.predict if advice.predict else None

@@ -39,7 +39,7 @@ class Optimizer:
     """A strategy with the ranges of its settings, which the service chooses in.
 
     ``build`` is called with settings by keyword, one for each of ``hyperparameters``; a setting that is not given is
-    taken from ``defaults``, or left to ``build``. Raises InvalidInput for ranges that are none, and for defaults outside.
+    taken from ``defaults``, or left to ``build``. Raises InvalidInput for ranges that are none, and defaults outside.
     """
 
     name: str
@@ -184,9 +184,7 @@ _GUIDED_SETTINGS = (
     Parameter("optimism", Float(0.0, 3.0)),
 )
 
-_GAUSSIAN_PROCESS = Optimizer(
-    "gaussian_process", _gaussian_process, (_INITIAL, Parameter("margin", Float(0.0, 0.5)))
-)
+_GAUSSIAN_PROCESS = Optimizer("gaussian_process", _gaussian_process, (_INITIAL, Parameter("margin", Float(0.0, 0.5))))
 _TREE_ENSEMBLE = Optimizer(
     "tree_ensemble", _tree_ensemble, (_INITIAL, Parameter("interleave", Integer(4, 64, logarithmic=True)))
 )

@@ -78,8 +78,8 @@ class RegularizedEvolution:
 class GeneticAlgorithm:
     """Two of the best trials have a child: each parameter of either, and then mutations, more where a child is known.
 
-    Steady-state replacement of the worst (Syswerda, "A study of reproduction in generational and steady-state genetic
-    algorithms", FOGA 1991): the population is the ``population_size`` best so far, drawn at random at first. A parent is
+    Steady-state replacement of the worst: Syswerda, "A study of reproduction in generational and steady-state genetic
+    algorithms", FOGA 1991. The population is the ``population_size`` best so far, drawn at random at first; a parent is
     the better one of two drawn.
     """
 

@@ -21,7 +21,15 @@ from headstart.spaces.declaration import (
     numeric_choices,
 )
 from headstart.spaces.ready_made import mlp_classifier, nas_bench_201, nas_bench_graph, nas_bench_graph_proteins
-from headstart.spaces.sampling import NotEnumerable, enumerate_space, mutate, recombine, sample, space_size, unit_position
+from headstart.spaces.sampling import (
+    NotEnumerable,
+    enumerate_space,
+    mutate,
+    recombine,
+    sample,
+    space_size,
+    unit_position,
+)
 from headstart.spaces.validation import InvalidInput, Violation, candidate_violations, space_violations
 
 __all__ = [

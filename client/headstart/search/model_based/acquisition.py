@@ -1,6 +1,6 @@
-"""Where a model is asked for the most promising candidate: expected improvement over mutations of the best and strangers.
+"""What a model is fitted to, and which candidates it compares: what the model-based strategies have in common.
 
-What a score is to a model is decided here too. Models see scores warped so that only what is good keeps its distances.
+The most promising is the one of the highest expected improvement among mutations of the best trials and strangers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headstart.spaces import Candidate, mutate, sample
 Numbers = NDArray[np.float64]
 Promise = Callable[[Columns], Numbers]
 
-# Parents of the mutations; mutations of each kind; and draws after which a small space has no more.
+# Parents of the mutations, and draws for each wanted candidate after which a small space has no more.
 _PARENTS = 8
 _DRAWS_PER_CANDIDATE = 3
 

@@ -11,6 +11,7 @@ import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Encoder:
         if self._ops:
             widths += [len(self._ops), 2] + ([len(self._ops) ** 2] if self._paired else [])
         ends = np.cumsum([0, *widths])
-        self.groups = [slice(int(start), int(end)) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+        self.groups = [slice(int(start), int(end)) for start, end in pairwise(ends)]
         self.width = int(ends[-1])
         self._known: dict[tuple[tuple[str, Value], ...], Encoded] = {}
 

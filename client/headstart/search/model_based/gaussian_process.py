@@ -71,7 +71,7 @@ def _hyperparameters(history: History, encoder: Encoder) -> Numbers:
     if known is None or known[0] != count:
         trials = conclusive[:count]
         columns = encoder.trials(trials)
-        known = (count, _fit(_distances(columns, encoder.groups), normal_scores(trials)))
+        known = (count, _fit(_distances(columns.astype(np.float64), encoder.groups), normal_scores(trials)))
         _fitted[history] = known
     return known[1]
 
@@ -90,7 +90,7 @@ class _Model:
     """A process with the given log weights of groups and log noise. ``columns``: (trials, width)."""
 
     def __init__(self, columns: Columns, scores: Numbers, groups: Sequence[slice], theta: Numbers) -> None:
-        self._scale = np.zeros(columns.shape[1], np.float32)
+        self._scale = np.zeros(columns.shape[1])
         for weight, group in zip(np.exp(theta[:-1]), groups, strict=True):
             self._scale[group] = np.sqrt(weight)
         self._scaled = columns * self._scale
@@ -110,12 +110,12 @@ class _Model:
         return mean, np.sqrt(variance)
 
 
-def _pairwise(left: Columns, right: Columns) -> Numbers:
+def _pairwise(left: Numbers, right: Numbers) -> Numbers:
     squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :] - 2.0 * left @ right.T
-    return np.maximum(squares, 0.0, dtype=np.float64)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
-def _distances(columns: Columns, groups: Sequence[slice]) -> Numbers:
+def _distances(columns: Numbers, groups: Sequence[slice]) -> Numbers:
     """(groups, trials, trials) squared distances within each group of columns."""
     return np.stack([_pairwise(columns[:, group], columns[:, group]) for group in groups])
 
@@ -126,7 +126,7 @@ def _matern(squares: Numbers) -> Numbers:
 
 
 def _fit(distances: Numbers, scores: Numbers) -> Numbers:
-    """Log weights of the groups (the squares of inverse length scales) and the log noise, most probable a posteriori."""
+    """The most probable log weights of the groups, which are squares of inverse length scales, and log noise."""
     groups, count = distances.shape[0], len(scores)
     centred = scores - scores.mean()
     spread = np.maximum(distances.reshape(groups, -1).mean(axis=1), 1e-9)
