@@ -157,7 +157,11 @@ def _warm_started(base: Optimizer, suggest: Suggest) -> Optimizer:
 
 _INITIAL = Parameter("initial", Integer(4, 40, logarithmic=True))
 
-_LOCAL_SEARCH = Optimizer("local_search", LocalSearch, (Parameter("furthest", Integer(1, 4)),))
+_LOCAL_SEARCH = Optimizer(
+    "local_search",
+    LocalSearch,
+    (Parameter("initial", Integer(1, 40, logarithmic=True)), Parameter("furthest", Integer(1, 4))),
+)
 
 # The usual setting, and one that follows its best much sooner. Their names stand for their defaults.
 _EVOLUTION = Optimizer(

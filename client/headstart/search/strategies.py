@@ -38,15 +38,17 @@ class RandomSearch:
 class LocalSearch:
     """An untried neighbour of the best candidate; one mutation further away each time none is found.
 
-    White et al., "Exploring the loss landscape in neural architecture search", UAI 2021, section 4.
+    White et al., "Exploring the loss landscape in neural architecture search", UAI 2021, section 4. It starts at the
+    best of ``initial`` random candidates.
     """
 
+    initial: int = 5
     attempts: int = 32
     furthest: int = 3
 
     def propose(self, history: History, generator: random.Random) -> Candidate:
         best = history.best(1)
-        if best:
+        if best and len(history) >= self.initial:
             for mutations in range(1, self.furthest + 1):
                 for _ in range(self.attempts):
                     neighbour = mutate(history.space, best[0].candidate, generator, mutations)

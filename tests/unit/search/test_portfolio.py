@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,3 +215,19 @@ def test_an_installed_strategy_takes_no_name_that_is_there(site: Path, caplog: p
     with caplog.at_level(logging.WARNING, "headstart.search"):
         assert default_strategies()["random"] == before
     assert "random" in caplog.text
+
+
+def test_the_examples_of_the_documentation_run() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
+    section = page.split("### A strategy of your own")[1].split("## From a shell")[0]
+    names: dict[str, Any] = {}
+    for block in section.split("```python\n")[1:]:
+        exec(block.split("```")[0], names)
+    assert names["result"].evaluations == 30
+    optimizers = {"annealing": names["annealing"], "sweep": names["sweep"]}
+    for name, optimizer in optimizers.items():
+        found = search_without_service(
+            names["space"], lambda c: float(c.values["width"]), 40, strategies={name: optimizer}
+        )
+        assert {step.proposed_by for step in found.steps} == {name}
+    assert optimizers["annealing"].arm.hyperparameters[0].name == "patience"
