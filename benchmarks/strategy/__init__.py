@@ -1,1 +1,1 @@
-"""Benchmarks of the strategy room."""
+"""Which strategy to follow: protocol S on 23 tasks, arms that drift, algorithm selection from history alone."""

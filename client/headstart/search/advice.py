@@ -12,7 +12,7 @@ from headstart.client import Client
 from headstart.search.history import History
 from headstart.search.strategies import NO_ANSWER
 from headstart.spaces import Candidate
-from headstart.values import Decision, Prediction
+from headstart.values import Arm, Decision, Prediction
 
 _logger = logging.getLogger("headstart.search")
 
@@ -44,8 +44,10 @@ class Adviser:
 
     def suggestion(self, history: History, spent: int, budget: int, generator: random.Random) -> Candidate | None:
         """An untried candidate to start with; None once the share is spent, or when there is none."""
-        if spent >= self._advice.warm_start_share * budget:
-            return None
+        return None if spent >= self._advice.warm_start_share * budget else self.suggest(history, generator)
+
+    def suggest(self, history: History, generator: random.Random) -> Candidate | None:
+        """An untried candidate from WarmStart; None when there is none."""
         for ask in (False, True):
             if ask:
                 self._suggested.extend(self._ask_for_suggestions(generator))
@@ -55,8 +57,8 @@ class Adviser:
                     return candidate
         return None
 
-    def decision(self, arms: Sequence[str], spent: int, budget: int) -> Decision | None:
-        """Which arm to run; None where the search is to choose."""
+    def decision(self, arms: Sequence[Arm], spent: int, budget: int) -> Decision | None:
+        """Which arm to run, with which settings; None where the search is to choose."""
         if not self._advice.select_strategy:
             return None
         try:

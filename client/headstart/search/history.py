@@ -19,6 +19,11 @@ class Trial:
     outcome: Outcome
     score: float
 
+    @property
+    def conclusive(self) -> bool:
+        """Whether it says how good the candidate is: a full training does, and so does one that failed."""
+        return self.score > -math.inf or self.outcome.status is ExperimentStatus.FAILED
+
 
 class History:
     """Trials in the order of recording. Results that are not recorded yet come last.
@@ -54,6 +59,11 @@ class History:
     @property
     def trials(self) -> list[Trial]:
         return self._recorded + self._waiting
+
+    @property
+    def recorded(self) -> Sequence[Trial]:
+        """Those in the order of recording alone: it only ever grows at its end."""
+        return self._recorded
 
     def fingerprint(self, candidate: Candidate) -> str:
         return canonicalize(self.space, candidate).fingerprint

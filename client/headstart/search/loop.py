@@ -19,8 +19,9 @@ from headstart.client import Client
 from headstart.search.advice import Advice, Adviser
 from headstart.search.history import History, Trial
 from headstart.search.memory import PATIENCE_SECONDS, LocalMemory, Memory, ServiceMemory
-from headstart.search.strategies import Strategy, default_strategies
-from headstart.spaces import Candidate, SearchSpace, enumerate_space, sample, space_size
+from headstart.search.portfolio import Optimizer, default_strategies, portfolio_of
+from headstart.search.strategies import Strategy
+from headstart.spaces import Candidate, SearchSpace, Value, enumerate_space, sample, space_size
 from headstart.values import Direction, ExperimentStatus, Outcome, Record
 
 # What proposed the candidates that WarmStart gave, in results.
@@ -32,6 +33,9 @@ DEFAULT_STRATEGY = "regularized_evolution"
 # Proposals that may be known already before others are looked for at random, and these before all are gone through.
 _PROPOSALS, _RANDOM_PROPOSALS = 16, 256
 _LARGEST_ENUMERATION = 200_000
+
+# Strategies with settings that a worker keeps at once.
+_BUILT_STRATEGIES = 64
 
 _logger = logging.getLogger("headstart.search")
 
@@ -79,7 +83,7 @@ def search(
     evaluate: Evaluate,
     budget: int,
     *,
-    strategies: Mapping[str, Strategy] | None = None,
+    strategies: Mapping[str, Strategy | Optimizer] | None = None,
     advice: Advice | None = Advice(),  # noqa: B008 - frozen
     seed: int = 0,
     worker_id: str | None = None,
@@ -103,7 +107,7 @@ def search(
     if advice is not None:
         adviser = Adviser(client.with_patience(PATIENCE_SECONDS), task_id, space.search_space_id, advice)
     if strategies is None:
-        strategies = default_strategies(adviser.predict if adviser and advice and advice.predict else None)
+        strategies = _strategies_with(adviser, advice)
     memory = ServiceMemory(client, task_id, space.search_space_id, worker_id, after_sequence)
     history = History(space, task.objective.direction, task.max_fidelity)
     generator = random.Random(f"{seed}/{worker_id}")
@@ -116,7 +120,7 @@ def search_without_service(
     budget: int,
     *,
     direction: Direction = Direction.MAXIMIZE,
-    strategies: Mapping[str, Strategy] | None = None,
+    strategies: Mapping[str, Strategy | Optimizer] | None = None,
     seed: int = 0,
     on_result: Callable[[Step], None] | None = None,
 ) -> SearchResult:
@@ -132,13 +136,14 @@ class _Worker:
         history: History,
         memory: Memory,
         adviser: Adviser | None,
-        strategies: Mapping[str, Strategy],
+        strategies: Mapping[str, Strategy | Optimizer],
         generator: random.Random,
     ) -> None:
         self._history = history
         self._memory = memory
         self._adviser = adviser
-        self._strategies = dict(strategies)
+        self._portfolio = portfolio_of(strategies)
+        self._strategies: dict[tuple[str, tuple[tuple[str, Value], ...]], Strategy] = {}
         self._generator = generator
 
     def run(self, evaluate: Evaluate, budget: int, on_result: Callable[[Step], None] | None) -> SearchResult:
@@ -166,19 +171,36 @@ class _Worker:
             suggested = self._adviser.suggestion(self._history, spent, budget, self._generator)
             if suggested is not None:
                 return suggested, WARM_START, ""
-        arm, decision_id = self._choose_arm(spent, budget)
-        candidate = _untried(self._strategies[arm], self._history, self._generator)
+        arm, settings, decision_id = self._choose_arm(spent, budget)
+        candidate = _untried(self._strategy(arm, settings), self._history, self._generator)
         return None if candidate is None else (candidate, arm, decision_id)
 
-    def _choose_arm(self, spent: int, budget: int) -> tuple[str, str]:
-        arms = list(self._strategies)
-        if self._adviser is not None and len(arms) > 1:
+    def _choose_arm(self, spent: int, budget: int) -> tuple[str, Mapping[str, Value], str]:
+        arms = [optimizer.arm for optimizer in self._portfolio.values()]
+        if self._adviser is not None and (len(arms) > 1 or any(arm.hyperparameters for arm in arms)):
             decision = self._adviser.decision(arms, spent, budget)
-            if decision is not None and decision.arm in self._strategies:
-                return decision.arm, decision.decision_id
-        if DEFAULT_STRATEGY in self._strategies:
-            return DEFAULT_STRATEGY, ""
-        return self._generator.choice(arms), ""
+            if decision is not None and decision.arm in self._portfolio:
+                return decision.arm, decision.hyperparameters, decision.decision_id
+        if DEFAULT_STRATEGY in self._portfolio:
+            return DEFAULT_STRATEGY, {}, ""
+        return self._generator.choice(arms).name, {}, ""
+
+    def _strategy(self, arm: str, settings: Mapping[str, Value]) -> Strategy:
+        """Built once for the same settings: what it has computed from the history may be worth keeping."""
+        key = (arm, tuple(sorted(settings.items())))
+        if key not in self._strategies:
+            if len(self._strategies) >= _BUILT_STRATEGIES:
+                del self._strategies[next(iter(self._strategies))]
+            self._strategies[key] = self._portfolio[arm].strategy(settings)
+        return self._strategies[key]
+
+
+def _strategies_with(adviser: Adviser | None, advice: Advice | None) -> dict[str, Optimizer]:
+    """The portfolio of what may be asked. Warm-started ones only where the loop does not start all of them warm."""
+    if adviser is None or advice is None:
+        return default_strategies()
+    predict = adviser.predict if advice.predict else None
+    return default_strategies(predict, None if advice.warm_start_share > 0 else adviser.suggest)
 
 
 def _untried(strategy: Strategy, history: History, generator: random.Random) -> Candidate | None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from headstart.errors import DeadlineExceeded, FailedPrecondition, ResourceExhausted, Unavailable, Unimplemented
 from headstart.search.history import History
-from headstart.spaces import Candidate, mutate, sample
+from headstart.spaces import Candidate, mutate, recombine, sample
 from headstart.values import Prediction
 
 Predict = Callable[[Sequence[Candidate]], Sequence[Prediction]]
@@ -38,15 +38,17 @@ class RandomSearch:
 class LocalSearch:
     """An untried neighbour of the best candidate; one mutation further away each time none is found.
 
-    White et al., "Exploring the loss landscape in neural architecture search", UAI 2021, section 4.
+    White et al., "Exploring the loss landscape in neural architecture search", UAI 2021, section 4. It starts at the
+    best of ``initial`` random candidates.
     """
 
+    initial: int = 5
     attempts: int = 32
     furthest: int = 3
 
     def propose(self, history: History, generator: random.Random) -> Candidate:
         best = history.best(1)
-        if best:
+        if best and len(history) >= self.initial:
             for mutations in range(1, self.furthest + 1):
                 for _ in range(self.attempts):
                     neighbour = mutate(history.space, best[0].candidate, generator, mutations)
@@ -72,6 +74,38 @@ class RegularizedEvolution:
         contestants = generator.sample(population, min(self.sample_size, len(population)))
         parent = max(contestants, key=lambda trial: trial.score)
         return mutate(history.space, parent.candidate, generator)
+
+
+@dataclass(frozen=True)
+class GeneticAlgorithm:
+    """Two of the best trials have a child: each parameter of either, and then mutations, more where a child is known.
+
+    Steady-state replacement of the worst: Syswerda, "A study of reproduction in generational and steady-state genetic
+    algorithms", FOGA 1991. The population is the ``population_size`` best so far, drawn at random at first; a parent is
+    the better one of two drawn.
+    """
+
+    population_size: int = 20
+    mutation_rate: float = 0.5
+    attempts: int = 8
+
+    def propose(self, history: History, generator: random.Random) -> Candidate:
+        population = history.best(self.population_size)
+        if len(history) < self.population_size or not population:
+            return sample(history.space, generator)
+        child = population[0].candidate
+        for attempt in range(self.attempts):
+            first, second = (
+                # The lowest index is the best.
+                population[min(generator.randrange(len(population)) for _ in range(2))].candidate
+                for _ in range(2)
+            )
+            child = recombine(history.space, first, second, generator)
+            if attempt > 0 or generator.random() < self.mutation_rate:
+                child = mutate(history.space, child, generator, 1 + attempt // 4)
+            if child not in history:
+                break
+        return child
 
 
 @dataclass(frozen=True)
@@ -116,15 +150,3 @@ class PredictorGuidedEvolution:
             for prediction in predictions
         ]
         return candidates[max(range(len(candidates)), key=promise.__getitem__)]
-
-
-def default_strategies(predict: Predict | None = None) -> dict[str, Strategy]:
-    """The strategies of the reference search by name; the predictor-guided one where there is somebody to ask."""
-    strategies: dict[str, Strategy] = {
-        "random": RandomSearch(),
-        "local_search": LocalSearch(),
-        "regularized_evolution": RegularizedEvolution(),
-    }
-    if predict is not None:
-        strategies["predictor_guided_evolution"] = PredictorGuidedEvolution(predict)
-    return strategies

@@ -18,9 +18,18 @@ from headstart.spaces.declaration import (
     SearchSpace,
     Value,
     ValueOf,
+    numeric_choices,
 )
 from headstart.spaces.ready_made import mlp_classifier, nas_bench_201, nas_bench_graph, nas_bench_graph_proteins
-from headstart.spaces.sampling import NotEnumerable, enumerate_space, mutate, recombine, sample, space_size
+from headstart.spaces.sampling import (
+    NotEnumerable,
+    enumerate_space,
+    mutate,
+    recombine,
+    sample,
+    space_size,
+    unit_position,
+)
 from headstart.spaces.validation import InvalidInput, Violation, candidate_violations, space_violations
 
 __all__ = [
@@ -54,8 +63,10 @@ __all__ = [
     "nas_bench_201",
     "nas_bench_graph",
     "nas_bench_graph_proteins",
+    "numeric_choices",
     "recombine",
     "sample",
     "space_size",
     "space_violations",
+    "unit_position",
 ]

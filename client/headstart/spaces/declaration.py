@@ -162,6 +162,13 @@ class Candidate:
     graph: Graph | None = None
 
 
+def numeric_choices(domain: Categorical) -> list[Value] | None:
+    """The choices in ascending order where all are numbers, so that neighbours are alike; None where some are not."""
+    if any(isinstance(choice, str | bool) for choice in domain.choices):
+        return None
+    return sorted(domain.choices, key=float)
+
+
 def same_value(left: Value, right: Value) -> bool:
     """Equality that keeps True, 1 and "1" apart, and takes 1 and 1.0 for the same number."""
     if isinstance(left, bool) or isinstance(right, bool):

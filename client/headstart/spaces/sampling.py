@@ -115,7 +115,7 @@ def _neighbour(domain: Domain, value: Value, generator: random.Random) -> Value:
     if isinstance(domain, Categorical):
         return generator.choice([choice for choice in domain.choices if not same_value(choice, value)])
     for _ in range(16):
-        position = to_unit(domain, value) + generator.gauss(0.0, _STEP)
+        position = unit_position(domain, value) + generator.gauss(0.0, _STEP)
         moved = _from_unit(domain, min(1.0, max(0.0, position)))
         if moved != value:
             return moved
@@ -144,7 +144,8 @@ def _between(lower: float, upper: float, position: float) -> float:
     return min(upper, max(lower, lower * (1.0 - position) + upper * position))
 
 
-def to_unit(domain: Integer | Float, value: Value) -> float:
+def unit_position(domain: Integer | Float, value: Value) -> float:
+    """Where a number lies between the bounds of its domain: 0 to 1, on the logarithm where the domain is."""
     assert isinstance(value, int | float)
     if domain.lower == domain.upper:
         return 0.0

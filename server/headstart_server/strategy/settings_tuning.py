@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, Value, candidate_violations, mutate, sample
-from headstart.spaces.sampling import to_unit
+from headstart.spaces.sampling import unit_position
 
 # Settings compared in one choice: drawn over the ranges, and changes of the ones that earned most.
 _DRAWN, _CHANGED = 8, 16
@@ -95,5 +95,5 @@ def _scaled(parameters: Sequence[Parameter], settings: Mapping[str, Value]) -> l
             # Two different choices are as far apart as the ends of a range.
             row += [math.sqrt(0.5) * (value == choice) for choice in domain.choices]
         else:
-            row.append(0.0 if value is None else to_unit(domain, value))
+            row.append(0.0 if value is None else unit_position(domain, value))
     return row

@@ -11,6 +11,7 @@ import pytest
 
 from headstart.errors import FailedPrecondition, NotFound
 from headstart.search import (
+    GeneticAlgorithm,
     History,
     LocalSearch,
     PredictorGuidedEvolution,
@@ -50,6 +51,7 @@ ALL: dict[str, Strategy] = {
     "random": RandomSearch(),
     "local_search": LocalSearch(),
     "regularized_evolution": RegularizedEvolution(),
+    "genetic_algorithm": GeneticAlgorithm(),
     "predictor_guided_evolution": PredictorGuidedEvolution(toy_predictions),
 }
 
@@ -64,7 +66,7 @@ def test_proposals_are_valid(name: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("space", [nas_bench_201(), mlp_classifier()], ids=lambda space: space.search_space_id)
-@pytest.mark.parametrize("name", ["random", "local_search", "regularized_evolution"])
+@pytest.mark.parametrize("name", ["random", "local_search", "regularized_evolution", "genetic_algorithm"])
 def test_strategies_work_in_other_spaces(name: str, space: object) -> None:
     from headstart.spaces import SearchSpace
 
@@ -92,7 +94,13 @@ def evaluations_to_the_best(name: str, budget: int, direction: Direction, seed: 
 
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize(
-    ("name", "budget"), [("regularized_evolution", 250), ("local_search", 150), ("predictor_guided_evolution", 40)]
+    ("name", "budget"),
+    [
+        ("regularized_evolution", 250),
+        ("local_search", 150),
+        ("genetic_algorithm", 250),
+        ("predictor_guided_evolution", 40),
+    ],
 )
 def test_strategies_find_the_best_of_59049(name: str, budget: int, direction: Direction) -> None:
     assert statistics.median(evaluations_to_the_best(name, budget, direction, seed) for seed in range(5)) <= budget
@@ -109,6 +117,33 @@ def test_evolution_draws_at_random_until_there_is_a_population() -> None:
     for seed in range(30):
         child = RegularizedEvolution().propose(history, random.Random(seed)).values
         assert any(sum(child[name] != parent[name] for name in child) == 1 for parent in youngest)
+
+
+def test_local_search_starts_at_the_best_of_its_first_candidates() -> None:
+    """The first five are no neighbours of anything; what follows differs from the best of them in one parameter."""
+    result = search_without_service(SPACE, toy, 6, strategies={"local_search": LocalSearch()}, seed=1)
+    first, sixth = [step.candidate for step in result.steps[:5]], result.steps[5].candidate.values
+    differences = [sum(one.values[name] != sixth[name] for name in sixth) for one in first]
+    assert differences[max(range(5), key=lambda index: toy(first[index]))] == 1
+    assert min(sum(a.values[n] != b.values[n] for n in sixth) for a in first for b in first if a is not b) > 1
+
+
+def test_a_genetic_child_has_each_parameter_of_the_best_but_for_a_mutation() -> None:
+    history = history_of([float(index) for index in range(60)])
+    elite = [trial.candidate.values for trial in history.best(20)]
+    strangers = 0
+    for seed in range(50):
+        child = GeneticAlgorithm().propose(history, random.Random(seed))
+        assert child not in history
+        strangers += sum(all(child.values[name] != each[name] for each in elite) for name in child.values)
+    assert strangers <= 5, "nearly every value of an operation occurs among twenty"
+
+
+def test_a_genetic_algorithm_looks_further_where_every_child_is_known() -> None:
+    """A population of one has one child without mutation: itself."""
+    history = history_of([1.0] + [0.0] * 25)
+    child = GeneticAlgorithm(population_size=1, mutation_rate=0.0).propose(history, random.Random(0))
+    assert child not in history
 
 
 def test_local_search_leaves_an_exhausted_neighbourhood() -> None:
