@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_COUNTS = 5.0
 # Profiles and clusters follow what is recorded at their leisure.
 _SECONDS_BETWEEN_PROFILES = 5.0
 _SECONDS_BETWEEN_MAPS = 15.0
-_SECONDS_BETWEEN_PRIORS = 15.0
+_SECONDS_BETWEEN_LESSONS = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class Worker:
 
     def _learn(self) -> bool:
         """Queue the namespaces where strategy decisions have new results, and learn from those of one queued."""
-        if time.monotonic() - self._learned > _SECONDS_BETWEEN_PRIORS:
+        if time.monotonic() - self._learned > _SECONDS_BETWEEN_LESSONS:
             self._learned = time.monotonic()
             with self._rooms.engine.begin() as connection:
                 for namespace in self._rooms.strategy_learner.stale_namespaces():
@@ -169,9 +169,9 @@ class Worker:
         return run_next(self._rooms.engine, _LEARN_STRATEGIES, self._learn_strategies)
 
     def _learn_strategies(self, job: Job) -> None:
-        number = self._rooms.strategy_learner.refresh(job.namespace)
-        if number is not None:
-            logger.info("learned prior %d of the strategies in %s", number, job.namespace)
+        for version in self._rooms.strategy_learner.refresh(job.namespace):
+            kind, state = version.kind.value, version.state.value.lower()
+            logger.info("learned %s %d of the strategies in %s: %s", kind, version.number, job.namespace, state)
 
     def _deliver(self) -> bool:
         """Carry a batch of new and removed architectures to the vector index."""

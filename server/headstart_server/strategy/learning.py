@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, and_, func, select
+from sqlalchemy import Connection, Engine, and_, func, select
 
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.knowledge.tables import namespaces
 from headstart_server.runtime.database import run_transaction
-from headstart_server.strategy.models import ModelKind, ModelState, retire, write_model
+from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, list_models, retire, write_model
+from headstart_server.strategy.policy_training import train_policy
 from headstart_server.strategy.prior_training import train_prior
 from headstart_server.strategy.recorded_arms import read_recorded_arms
 from headstart_server.strategy.tables import strategy_decisions, strategy_models
+from headstart_server.strategy.trajectories import read_trajectories
 
 # A prior is learned anew when decisions with results have come, or gone, worth this share of those it knew.
 _GROWTH = 0.1
@@ -31,21 +33,31 @@ class StrategyLearner:
             and max(fresh, abs(count - trained_through)) > _GROWTH * trained_through
         ]
 
-    def refresh(self, namespace: str) -> int | None:
-        """Learn the prior of a namespace; the number of its version, or None where too little is recorded."""
+    def refresh(self, namespace: str) -> list[ModelVersion]:
+        """Learn prior and policy of a namespace; the new versions, none of a kind where too little is recorded."""
         with self._engine.begin() as connection:
             number = namespace_id(connection, namespace)
         count = self._counts().get(namespace, (0, 0, 0))[0]
         with self._engine.connect() as connection:
             recorded = read_recorded_arms(connection, number)
-        model = None if recorded is None else train_prior(recorded, count)
-        if model is None:
+            trajectories = read_trajectories(connection, number)
+        prior = None if recorded is None else train_prior(recorded, count)
+        policy = train_policy(trajectories, count)
+
+        def keep(connection: Connection) -> list[ModelVersion]:
+            if prior is None:
+                retire(connection, number, ModelKind.PRIOR)
+            if policy is None or policy[1] is not ModelState.SERVING:
+                # What once was worth more than the bandit is so no longer.
+                retire(connection, number, ModelKind.POLICY)
+            learned = ([] if prior is None else [(prior, ModelState.SERVING)]) + ([] if policy is None else [policy])
+            written = [(model.kind, write_model(connection, number, model, state)) for model, state in learned]
+            return [each for each in list_models(connection, number) if (each.kind, each.number) in written]
+
+        versions = run_transaction(self._engine, keep)
+        if prior is None:
             self._too_few[namespace] = count
-            run_transaction(self._engine, lambda connection: retire(connection, number, ModelKind.PRIOR))
-            return None
-        return run_transaction(
-            self._engine, lambda connection: write_model(connection, number, model, ModelState.SERVING)
-        )
+        return versions
 
     def _counts(self) -> dict[str, tuple[int, int, int]]:
         """Decisions with results, those of them taken since the last prior was learned, and how many that was from."""
