@@ -69,7 +69,7 @@ def _arm(arm: arm_statistics.ArmStatistics) -> ArmStatistics:
         tuned=arm.tuned,
         pull_count=arm.pulls,
         mean_reward=arm.total_reward / arm.pulls if arm.pulls else 0.0,
-        recent_reward=arm.reward_sum / arm.weight if arm.pulls else 0.0,
+        recent_reward=arm.reward_sum / arm.weight if arm.weight else 0.0,
         pending_count=arm.pending,
         other_pull_count=arm.other_pulls,
         other_mean_reward=arm.other_reward_sum / arm.other_pulls if arm.other_pulls else 0.0,

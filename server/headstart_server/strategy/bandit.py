@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics
 
 # How many pulls on this task the experience of all other tasks together may weigh as.
-_OTHER_TASKS_PULLS = 4.0
+_OTHER_TASKS_PULLS = 10.0
 # An arm that nothing is known of: a high mean, and more doubt than rewards vary, so that each is tried.
 _UNKNOWN_MEAN, _UNKNOWN_PULLS, _UNKNOWN_DEVIATION = 0.5, 1.0, 0.3
 # How much single rewards vary: so much by so many pulls before any, and never less.
@@ -80,7 +80,7 @@ def reward_variance(arms: Iterable[ArmStatistics]) -> float:
     """How much the rewards of one arm vary on this task, over all arms."""
     squares, pulls = _FIRST_VARIANCE * _FIRST_PULLS, _FIRST_PULLS
     for arm in arms:
-        if arm.pulls:
+        if arm.weight:
             squares += max(arm.reward_square_sum - arm.reward_sum**2 / arm.weight, 0.0)
             pulls += arm.weight
     return max(squares / pulls, _LEAST_VARIANCE)
@@ -96,10 +96,10 @@ def belief(arm: ArmStatistics, variance: float, expected: Expectation | None = N
         )
     doubt = 0.0
     if expected is None:
-        doubt = 0.0 if arm.pulls else _UNKNOWN_DEVIATION
+        doubt = 0.0 if arm.weight else _UNKNOWN_DEVIATION
         expected = Expectation(_UNKNOWN_MEAN, _UNKNOWN_PULLS, "not tried yet")
     reason = expected.reason
-    if arm.pulls:
+    if arm.weight:
         reason = f"mean reward {arm.reward_sum / arm.weight:.2f} over {arm.pulls} results on this task"
     weight = arm.weight + expected.pulls
     return Belief(

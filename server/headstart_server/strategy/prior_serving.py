@@ -23,7 +23,7 @@ from headstart_server.strategy.rewards import chance_to_beat
 from headstart_server.strategy.search_state import SearchState
 
 # How many pulls on the task at hand a prior may weigh as, and at least does.
-_MOST_PULLS, _LEAST_PULLS = 8.0, 1.0
+_MOST_PULLS, _LEAST_PULLS = 10.0, 1.0
 
 Numbers = NDArray[np.float64]
 

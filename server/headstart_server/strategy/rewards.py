@@ -1,10 +1,13 @@
 """What an experiment is worth to the arm that led to it: computed here from what was recorded, never reported.
 
-A search wants one excellent result, not good ones on average, so the reward is the chance that this result beats eight
+A search wants one excellent result, not good ones on average, so the reward is the chance that this result beats two
 others of its task. Its place among the n completed ones recorded so far tells that chance: with b of them beaten (ties
-count half) and the place of a further one equally likely, it is the eighth moment of a Beta distribution. The first
-result, and a partial training that cannot be compared, get the chance of any result, 1/9. A run that did not complete
-gets 0.
+count half) and the place of a further one equally likely, it is the second moment of a Beta distribution. The first
+result, and a partial training that cannot be compared, get the chance of any result, 1/3. A run that did not complete
+gets 0. More others reward the very best more and all else less; then it takes longer to tell arms apart.
+
+Among the first results of a task places mean little, and most strategies have not begun with what is their own: they
+earn their decisions a reward, but do not count in what is believed of the arms.
 """
 
 from __future__ import annotations
@@ -20,7 +23,10 @@ from headstart_server.knowledge.tasks import task_from_row
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
 # Of so many further results a good one is to be the best.
-OTHERS = 8
+OTHERS = 2
+
+# So many completed results a task has before rewards count in what is believed of arms.
+BURN_IN = 8
 
 # What a pull weighs less with each later pull of its arm: what a strategy earned early says little of what it will
 # (Garivier and Moulines, "On upper-confidence bound policies for switching bandit problems", ALT 2011, section 2).
@@ -34,7 +40,7 @@ def credit_decision(connection: Connection, task: int, new: NewExperiment) -> No
     """
     if new.decision_id is None:
         return
-    reward = _reward(connection, task, new)
+    reward, counts = _reward(connection, task, new)
     decided = update(strategy_decisions).where(
         strategy_decisions.c.id == new.decision_id, strategy_decisions.c.task_id == task
     )
@@ -46,18 +52,19 @@ def credit_decision(connection: Connection, task: int, new: NewExperiment) -> No
     ).first()
     if arm is None:
         return
+    weight = 1.0 if counts else 0.0
     fresh = insert(strategy_arms).values(
         task_id=task,
         arm=arm.arm,
         tuned=arm.tuned,
         pulls=1,
         total_reward=reward,
-        weight=1.0,
-        reward_sum=reward,
-        reward_square_sum=reward**2,
+        weight=weight,
+        reward_sum=weight * reward,
+        reward_square_sum=weight * reward**2,
     )
     discounted = {
-        name: strategy_arms.c[name] * DISCOUNT + fresh.excluded[name]
+        name: strategy_arms.c[name] * DISCOUNT**weight + fresh.excluded[name]
         for name in ("weight", "reward_sum", "reward_square_sum")
     }
     connection.execute(
@@ -72,22 +79,22 @@ def credit_decision(connection: Connection, task: int, new: NewExperiment) -> No
     )
 
 
-def _reward(connection: Connection, task: int, new: NewExperiment) -> float:
+def _reward(connection: Connection, task: int, new: NewExperiment) -> tuple[float, bool]:
+    """The reward, and whether it counts in what is believed of arms."""
+    counted = select(func.coalesce(func.sum(task_summaries.c.completed_count), 0))
+    completed = int(connection.execute(counted.where(task_summaries.c.task_id == task)).scalar_one())
+    counts = completed >= BURN_IN
     value = new.outcome.objective_value
     if new.outcome.status is not Status.COMPLETED or value is None:
-        return 0.0
+        return 0.0, counts
     stored = connection.execute(select(tasks).where(tasks.c.id == task)).one()
     if not is_full_training(task_from_row(stored), new.outcome.fidelity):
-        return chance_to_beat(0.0, 0)
+        return chance_to_beat(0.0, 0), counts
     earlier = experiments.c.objective_value
     at_least = earlier >= value if stored.maximize else earlier <= value
-    completed = select(func.coalesce(func.sum(task_summaries.c.completed_count), 0)).where(
-        task_summaries.c.task_id == task
-    )
     # Only those at least as good are looked at, in the order of values; the summaries know how many there are in all.
     row = connection.execute(
         select(
-            completed.scalar_subquery().label("number"),
             func.count().label("at_least"),
             func.count().filter(earlier == value).label("tied"),
         ).where(
@@ -97,8 +104,7 @@ def _reward(connection: Connection, task: int, new: NewExperiment) -> float:
             full_training_clause(stored.max_fidelity),
         )
     ).one()
-    number = int(row.number)
-    return chance_to_beat(number - row.at_least + row.tied / 2, number)
+    return chance_to_beat(completed - row.at_least + row.tied / 2, completed), counts
 
 
 def chance_to_beat(beaten: float, number: int, others: int = OTHERS) -> float:

@@ -18,7 +18,7 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound
 from headstart_server.strategy.decisions import Decision
-from headstart_server.strategy.rewards import chance_to_beat, credit_decision
+from headstart_server.strategy.rewards import BURN_IN, DISCOUNT, chance_to_beat, credit_decision
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
@@ -90,7 +90,7 @@ def test_first_reward_is_neutral_and_later_ones_grow_with_the_share_beaten(searc
         search.record(value, decision.decision_id)
     expected = [chance_to_beat(0, 0), chance_to_beat(1, 1), chance_to_beat(1, 2), chance_to_beat(0.5, 3)]
     assert [search.reward(d) for d in (first, second, third, fourth)] == pytest.approx(expected)
-    assert search.reward(first) == pytest.approx(1 / 9)
+    assert search.reward(first) == pytest.approx(1 / 3)
 
 
 def test_minimized_tasks_reward_low_values(search):
@@ -105,11 +105,11 @@ def test_partial_training_is_no_baseline_and_earns_the_neutral_reward(search):
     search.record(0.99, partial.decision_id, fidelity=1.0)
     search.record(0.5, None)
     search.record(0.9, full.decision_id)
-    assert search.reward(partial) == pytest.approx(1 / 9)
+    assert search.reward(partial) == pytest.approx(1 / 3)
     assert search.reward(full) == pytest.approx(chance_to_beat(1, 1))
 
 
-def test_reward_is_the_chance_to_beat_eight_others():
+def test_chance_to_beat_eight_others_is_how_often_that_happens():
     generator = random.Random(0)
     hits = trials = 0
     for _ in range(200_000):
@@ -117,7 +117,7 @@ def test_reward_is_the_chance_to_beat_eight_others():
         if sum(value < values[0] for value in values[1:12]) == 10:
             trials += 1
             hits += all(value < values[0] for value in values[12:])
-    assert hits / trials == pytest.approx(chance_to_beat(10, 11), abs=0.02)
+    assert hits / trials == pytest.approx(chance_to_beat(10, 11, 8), abs=0.02)
 
 
 def test_failed_run_gets_no_reward_but_counts_as_pull(search):
@@ -126,6 +126,33 @@ def test_failed_run_gets_no_reward_but_counts_as_pull(search):
     assert search.reward(decision) == 0.0
     with search.engine.connect() as connection:
         assert connection.execute(select(strategy_arms.c.pulls)).scalar_one() == 1
+
+
+def test_first_results_do_not_count_in_what_is_believed_of_arms(search):
+    decisions = search.select(BURN_IN + 4)
+    for number, decision in enumerate(decisions):
+        search.record(float(number), decision.decision_id)
+    with search.engine.connect() as connection:
+        rows = connection.execute(select(strategy_arms)).all()
+    assert sum(row.pulls for row in rows) == BURN_IN + 4
+    discounted = [sum(DISCOUNT**age for age in range(count)) for count in range(5)]
+    assert sum(row.weight for row in rows) == pytest.approx(
+        sum(discounted[sum(d.arm == r.arm and d.tuned == r.tuned for d in decisions[BURN_IN:])] for r in rows)
+    )
+
+
+def test_later_rewards_of_an_arm_count_more(search):
+    for number in range(BURN_IN):
+        search.record(float(number), None)
+    [decision] = search.select()
+    values = (100.0, -1.0, 101.0)
+    for value in values:
+        search.record(value, decision.decision_id)
+    rewards = [chance_to_beat(8, 8), chance_to_beat(0, 9), chance_to_beat(10, 10)]
+    with search.engine.connect() as connection:
+        row = connection.execute(select(strategy_arms)).one()
+    assert row.total_reward == pytest.approx(sum(rewards))
+    assert row.reward_sum == pytest.approx(sum(r * DISCOUNT**age for r, age in zip(rewards, (2, 1, 0), strict=True)))
 
 
 def test_unknown_decision_and_decision_of_another_task_earn_nothing_but_the_experiment_is_kept(search):
