@@ -43,7 +43,7 @@ SELECTED = CURVES.with_name("strategy_selected.npz")
 
 def arms() -> dict[str, Optimizer]:
     """The fixed strategies, without ranges of their settings: as in ``fixed``."""
-    return {name: replace(each, hyperparameters=(), build=each.strategy) for name, each in fixed_portfolio().items()}
+    return {name: replace(each, hyperparameters=(), defaults={}, build=each.strategy) for name, each in fixed_portfolio().items()}
 
 
 def search(client: headstart.Client, task: StrategyTask, task_id: str, seed: int, budget: int) -> list[float]:
