@@ -23,10 +23,10 @@ from benchmarks.service import own_service
 from benchmarks.strategy.scenarios import Scenario
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
 from headstart.values import Record, completed
-from headstart_server.assembly import open_rooms
+from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.embedded import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
-from headstart_server.worker import Worker
+from headstart_server.strategy.learning import StrategyLearner
 
 _CALLERS = 8
 # The predictor of architectures has nothing to learn from these runs.
@@ -35,7 +35,7 @@ _SETTINGS = {"HEADSTART_WORKER_POLL_SECONDS": "100000", "HEADSTART_TRAINING_MIN_
 
 
 class Selection:
-    """A scenario in a service of its own, with the worker run when it is told to."""
+    """A scenario in a service of its own, which learns when it is told to."""
 
     def __init__(self, scenario: Scenario, client: headstart.Client, work: Callable[[], None]) -> None:
         self._scenario = scenario
@@ -59,7 +59,7 @@ class Selection:
             list(callers.map(lambda row: self._client.delete_task(_task_id(row)), rows))
 
     def learn(self) -> None:
-        """All pending work of the worker."""
+        """What the worker would learn now."""
         start = time.monotonic()
         self._work()
         self.training_seconds.append(time.monotonic() - start)
@@ -108,20 +108,22 @@ def selection(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Select
             own_service(say, {**_SETTINGS, "HEADSTART_DATA_DIRECTORY": str(directory / "data")}) as address,
             headstart.connect(address, timeout=60.0) as client,
         ):
-            yield Selection(scenario, client, _open_worker(directory / "data").drain)
+            yield Selection(scenario, client, _learner(directory / "data"))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _open_worker(directory: Path) -> Worker:
-    """A worker in this process, beside the one of the service, which sleeps."""
-    port = (directory / "chroma" / "port").read_text().strip()
-    settings = load_settings(
-        database_url=EmbeddedPostgres(directory / "postgresql").url(),
-        chroma_url=f"http://127.0.0.1:{port}",
-        training_min_experiments=_NEVER,
+def _learner(directory: Path) -> Callable[[], None]:
+    """The worker's job of learning from decisions, in this process: the worker of the service sleeps."""
+    learner = StrategyLearner(
+        create_engine(load_settings(database_url=EmbeddedPostgres(directory / "postgresql").url()))
     )
-    return Worker(open_rooms(settings))
+
+    def learn() -> None:
+        for namespace in learner.stale_namespaces():
+            learner.refresh(namespace)
+
+    return learn
 
 
 def _task_id(row: int) -> str:
