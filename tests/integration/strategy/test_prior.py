@@ -87,7 +87,7 @@ def serving(past: Past) -> list[tuple[int, str]]:
 def test_first_decision_on_a_new_task_is_the_priors(past: Past):
     past.tasks(24)
     assert past.learner.stale_namespaces() == [NAMESPACE]
-    assert past.learner.refresh(NAMESPACE) == 1
+    assert [version.number for version in past.learner.refresh(NAMESPACE)] == [1]
     assert past.learner.stale_namespaces() == []
     past.create("new-small", 3.0)
     past.create("new-large", 400.0)
@@ -134,13 +134,13 @@ def test_prior_is_learned_anew_when_a_tenth_has_come_and_retired_with_its_past(p
     assert past.learner.stale_namespaces() == []
     past.tasks(2, first=22)
     assert past.learner.stale_namespaces() == [NAMESPACE]
-    assert past.learner.refresh(NAMESPACE) == 2
+    assert [version.number for version in past.learner.refresh(NAMESPACE)] == [2]
     assert serving(past) == [(1, "RETIRED"), (2, "SERVING")]
 
 
 def test_too_few_tasks_teach_nothing_and_are_not_tried_again(past: Past):
     past.tasks(4)
-    assert past.learner.refresh(NAMESPACE) is None
+    assert past.learner.refresh(NAMESPACE) == []
     assert past.learner.stale_namespaces() == []
     past.create("new", 3.0)
     assert past.ask("new")[0].decided_by == "bandit"
