@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
 import pytest
 
 from headstart_server.strategy.prior import Prior, fit_prior
+from headstart_server.strategy.prior_stacking import guarded, stack
 
 COLUMNS, ARMS = ["number:size", "number:noise"], ["small", "large", "middling"]
 
@@ -104,3 +106,21 @@ def test_one_task_is_foretold_within_five_milliseconds():
     for row in asked:
         prior.forecast(row[None])
     assert (time.perf_counter() - begin) / len(asked) < 0.005
+
+
+def test_gain_within_the_disagreement_of_members_is_not_taken():
+    # Two members, one task, two arms; the second arm is better by 1 on average, as sure as they agree.
+    agreeing = np.array([[[1.0, 0.1]], [[1.0, -0.1]]])
+    quarrelling = np.array([[[1.0, 3.0]], [[1.0, -3.0]]])
+    shares = np.array([0.5, 0.5])
+    for each, chosen in ((agreeing, 1), (quarrelling, 0)):
+        taken, gain = guarded(each, shares, single_best=0, multiple=1.0)
+        assert (taken.tolist(), gain.tolist()) == ([chosen], [1.0])
+    assert guarded(agreeing, shares, single_best=0, multiple=math.inf)[0].tolist() == [0]
+
+
+def test_members_that_mislead_on_unseen_tasks_leave_only_the_single_best():
+    generator = np.random.default_rng(0)
+    losses = np.stack([generator.uniform(1, 2, 200), generator.uniform(1.2, 2.2, 200)], axis=1)
+    misled = losses[:, ::-1] + generator.normal(0, 0.1, losses.shape)
+    assert math.isinf(stack([misled, misled * 1.1], losses).multiple) or stack([misled], losses).scales[0] == 0
