@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-shift clean
+	bench-shift bench-selection clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -110,6 +110,9 @@ bench-shift: install ## what reweighting the past, or aligning its scales, does 
 
 bench-curves: install ## how well learning curves are continued (DATA=folder of the curves; ten minutes)
 	$(BIN)/python -m benchmarks.learning_curves --data $(DATA)
+
+bench-selection: install ## which algorithm to take, from the past alone (DATA=folder of the scenarios; an hour)
+	$(BIN)/python -m benchmarks.strategy.algorithm_selection --data $(DATA)
 
 bench-transfer: install ## whether fine-tuning plans are worth following (ten minutes)
 	$(BIN)/python -m benchmarks.transfer

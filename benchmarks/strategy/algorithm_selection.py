@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +57,16 @@ def main() -> None:
         except ServiceProblem as problem:
             console.print(f"algorithm_selection: {problem}")
             sys.exit(2)
-    if not options.in_process:
-        report.write_json(RESULT, {"scenarios": figures, "resamples": _RESAMPLES})
-        draw(IMAGE, figures, METHODS)
+        if not options.in_process:
+            report.write_json(RESULT, {"scenarios": figures, "resamples": _RESAMPLES})
+            draw(IMAGE, figures, METHODS)
 
 
 def measure(scenario: Scenario, in_process: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """The closed gap of each method on all folds, with the 95 % interval of a bootstrap over tasks."""
     folds = sorted(set(scenario.folds.tolist()))
     choices = {
-        f"forest_{form}": _by_fold(
-            scenario, folds, lambda fold, form=form: baseline.selected(scenario, fold, form, fold)
-        )
+        f"forest_{form}": _by_fold(scenario, folds, partial(baseline.selected, scenario, form=form, seed=0))
         for form in baseline.FORMS
     }
     asked = _in_process if in_process else _through_service

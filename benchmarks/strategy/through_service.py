@@ -7,10 +7,7 @@ service never sees a result of a task that it is asked about.
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,19 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 import headstart
-from benchmarks.service import ServiceProblem, own_service
+from benchmarks.service import own_service
 from benchmarks.strategy.scenarios import Scenario
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
 from headstart.values import Record, completed
+from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.settings import load_settings
+from headstart_server.strategy.learning import StrategyLearner
 
 _CALLERS = 8
-_WORKER_SECONDS = 1_800.0
 # The predictor of architectures has nothing to learn from these runs.
-_SETTINGS = {"HEADSTART_WORKER_POLL_SECONDS": "100000", "HEADSTART_TRAINING_MIN_EXPERIMENTS": "1000000000"}
+_NEVER = 1_000_000_000
+_SETTINGS = {"HEADSTART_WORKER_POLL_SECONDS": "100000", "HEADSTART_TRAINING_MIN_EXPERIMENTS": str(_NEVER)}
 
 
 class Selection:
-    """A scenario in a service of its own, with the worker run when it is told to."""
+    """A scenario in a service of its own, which learns when it is told to."""
 
     def __init__(self, scenario: Scenario, client: headstart.Client, work: Callable[[], None]) -> None:
         self._scenario = scenario
@@ -58,7 +59,7 @@ class Selection:
             list(callers.map(lambda row: self._client.delete_task(_task_id(row)), rows))
 
     def learn(self) -> None:
-        """All pending work of the worker."""
+        """What the worker would learn now."""
         start = time.monotonic()
         self._work()
         self.training_seconds.append(time.monotonic() - start)
@@ -107,31 +108,22 @@ def selection(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Select
             own_service(say, {**_SETTINGS, "HEADSTART_DATA_DIRECTORY": str(directory / "data")}) as address,
             headstart.connect(address, timeout=60.0) as client,
         ):
-            yield Selection(scenario, client, lambda: _work_once(directory / "data"))
+            yield Selection(scenario, client, _learner(directory / "data"))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _work_once(directory: Path) -> None:
-    """All pending work, by a worker beside the one of the service, which sleeps."""
-    from headstart_server.runtime.embedded import EmbeddedPostgres
-
-    port = (directory / "chroma" / "port").read_text().strip()
-    settings = {
-        **_SETTINGS,
-        "HEADSTART_DATABASE_URL": EmbeddedPostgres(directory / "postgresql").url(),
-        "HEADSTART_CHROMA_URL": f"http://127.0.0.1:{port}",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "headstart_server", "worker", "--once"],
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=_WORKER_SECONDS,
-        check=False,
+def _learner(directory: Path) -> Callable[[], None]:
+    """The worker's job of learning from decisions, in this process: the worker of the service sleeps."""
+    learner = StrategyLearner(
+        create_engine(load_settings(database_url=EmbeddedPostgres(directory / "postgresql").url()))
     )
-    if done.returncode:
-        raise ServiceProblem(f"the worker failed: {done.stderr.strip().splitlines()[-1:]}")
+
+    def learn() -> None:
+        for namespace in learner.stale_namespaces():
+            learner.refresh(namespace)
+
+    return learn
 
 
 def _task_id(row: int) -> str:

@@ -55,8 +55,10 @@ class ServingPrior:
         """Whether it foretells rewards in the course of a search, not single results."""
         return PHASE in self.model.columns
 
-    def advice(self, task: Task, state: SearchState, arms: Sequence[ArmKey]) -> Advice | None:
-        """None where fewer than two of the arms are known: then there is nothing to choose between."""
+    def advice(self, task: Task, state: SearchState, arms: Sequence[ArmKey], variance: float) -> Advice | None:
+        """``variance`` is that of single rewards on this task. None where fewer than two of the arms are known: then
+        there is nothing to choose between.
+        """
         places = {name: place for place, name in enumerate(self.model.arms)}
         known = [arm for arm in arms if arm_name(arm) in places]
         if len(known) < 2:
@@ -66,8 +68,9 @@ class ServingPrior:
         (forecast,) = self.model.forecast(row[None], among)
         errors = np.maximum(self.model.errors[among], 1e-12)
         if self.of_search:
-            means = 1.0 - (float(self.model.mean_losses[among].mean()) + forecast.relative_loss)
-            pulls = _pulls(np.clip(means, 0.01, 0.99), errors)
+            means = 1.0 - (float(self.model.mean_losses.mean()) + forecast.relative_loss)
+            # As many as leave the mean as uncertain as the prior was on unseen tasks.
+            pulls = np.clip(variance / errors**2, _LEAST_PULLS, _MOST_PULLS)
         else:
             means = _rewards(forecast, errors)
             pulls = np.full(len(known), _MOST_PULLS / 2)
@@ -82,12 +85,6 @@ class ServingPrior:
         why = "the best on average, none promises more than noise" if single else f"promises {forecast.gain:.3g} more"
         reason = f"prior {self.number}, learned from {self.model.task_count} tasks: {why}"
         return Advice(expectations, known[forecast.chosen], single, reason)
-
-
-def _pulls(means: Numbers, errors: Numbers) -> Numbers:
-    """Of a Beta distribution with this mean whose deviation is the error."""
-    pulls: Numbers = np.clip(means * (1 - means) / errors**2 - 1, _LEAST_PULLS, _MOST_PULLS)
-    return pulls
 
 
 def _rewards(forecast: Forecast, errors: Numbers) -> Numbers:

@@ -94,7 +94,7 @@ class StrategyService:
         serving = serving_numbers(connection, task.namespace_id)
         keys = _keys(arms)
         prior = self._prior(connection, task, serving)
-        advice = None if prior is None else prior.advice(task.task, state, keys)
+        advice = None if prior is None else prior.advice(task.task, state, keys, variance)
         expected = {} if advice is None else advice.expectations
         beliefs = {key: belief(known.get(key, ArmStatistics(*key)), variance, expected.get(key)) for key in keys}
         now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
