@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-shift bench-selection clean
+	bench-shift bench-strategies bench-selection clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -104,6 +104,9 @@ bench-import: install ## how quickly a history comes in
 bench-warm-start: install ## evaluations that a warm start saves, and what eight workers repeat (half an hour)
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.warm_start.workers
+
+bench-strategies: install ## fixed strategies on 23 tasks, and what choosing for each task could save (half an hour and more)
+	$(BIN)/python -m benchmarks.strategy.fixed
 
 bench-shift: install ## what reweighting the past, or aligning its scales, does when data shift (five minutes)
 	$(BIN)/python -m benchmarks.warm_start.domain_shift

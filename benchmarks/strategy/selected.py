@@ -43,7 +43,8 @@ SELECTED = CURVES.with_name("strategy_selected.npz")
 
 def arms() -> dict[str, Optimizer]:
     """The fixed strategies, without ranges of their settings: as in ``fixed``."""
-    return {name: replace(each, hyperparameters=(), defaults={}, build=each.strategy) for name, each in fixed_portfolio().items()}
+    known = fixed_portfolio()
+    return {name: replace(each, hyperparameters=(), defaults={}, build=each.strategy) for name, each in known.items()}
 
 
 def search(client: headstart.Client, task: StrategyTask, task_id: str, seed: int, budget: int) -> list[float]:
