@@ -105,8 +105,9 @@ bench-warm-start: install ## evaluations that a warm start saves, and what eight
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.warm_start.workers
 
-bench-strategies: install ## fixed strategies on 23 tasks, and what choosing for each task could save (half an hour and more)
-	$(BIN)/python -m benchmarks.strategy.fixed
+bench-strategies: install ## strategies alone and selected, on 23 tasks; arms that drift (some hours)
+	$(BIN)/python -m benchmarks.strategy
+	$(BIN)/python -m benchmarks.strategy.drift
 
 bench-shift: install ## what reweighting the past, or aligning its scales, does when data shift (five minutes)
 	$(BIN)/python -m benchmarks.warm_start.domain_shift

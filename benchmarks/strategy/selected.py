@@ -30,7 +30,7 @@ from benchmarks.progress import bars
 from benchmarks.strategy.curves import Curves, load_curves
 from benchmarks.strategy.databases import Databases, learn_strategies, own_databases, serving
 from benchmarks.strategy.fixed import CURVES, fixed_portfolio
-from benchmarks.strategy.tasks import BUDGET, SHORT_BUDGET, StrategyTask, strategy_tasks
+from benchmarks.strategy.tasks import BUDGET, SHORT_BUDGET, StrategyTask, strategy_task, strategy_tasks
 from headstart.search import Advice, Optimizer
 
 MODES = ("none", "task", "space")
@@ -153,6 +153,21 @@ def measure(path: Path, seeds: int, modes: Sequence[str], part: tuple[int, int],
                     with fold(databases, Databases.past, [past_id(each) for each in other]) as client:
                         measuring.run(client, missing)
     return measuring.curves
+
+
+def quick(console: Console) -> None:
+    """Two searches on two tasks, without a past."""
+    tasks = [strategy_task("nas-bench-201", "cifar10"), strategy_task("hpobench", "car")]
+    with bars(console) as progress, own_databases() as databases, fold(databases, Databases.empty, []) as client:
+        bar = progress.add_task("quick", total=2 * len(tasks), note="")
+        for task in tasks:
+            areas = []
+            for seed in range(2):
+                curve = search(client, task, f"quick-{seed}", seed, SHORT_BUDGET)[:SHORT_BUDGET]
+                client.delete_task(f"quick-{seed}")
+                areas.append(float(np.mean(curve)))
+                progress.advance(bar)
+            console.print(f"{task.name}: regret area to {SHORT_BUDGET}: {', '.join(f'{area:.3f}' for area in areas)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
