@@ -168,12 +168,14 @@ class WarmStartService:
         sources = [source for source in compared.sources if source.task.task_id in heaviest]
         surrogate = self._surrogate(namespace, compared.target, sources)
         if surrogate is None:
-            return _Judgement(compared, compared.similar, judge(compared.similar), None)
+            return _Judgement(
+                compared, compared.similar, judge(compared.similar, None, len(compared.patternless)), None
+            )
         similar = earned_weights(compared.similar, surrogate.source_weights)
         validated = None
-        if surrogate.agreement_informed is not None:
-            validated = Validated(surrogate.count, surrogate.agreement_alone, surrogate.agreement_informed)
-        return _Judgement(compared, similar, judge(similar, validated), surrogate)
+        if surrogate.share_of_others is not None:
+            validated = Validated(surrogate.count, surrogate.share_of_others)
+        return _Judgement(compared, similar, judge(similar, validated, len(compared.patternless)), surrogate)
 
     def _surrogate(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> Surrogate | None:
         if len(target.best_indices) < 2:
