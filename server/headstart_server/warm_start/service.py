@@ -83,14 +83,12 @@ class WarmStartService:
         knowledge: KnowledgeService,
         prediction: PredictionService,
         exploration_share: float,
-        canary_share: float,
         suggestion_ttl_seconds: float,
     ) -> None:
         self._engine = engine
         self._knowledge = knowledge
         self._prediction = prediction
         self._exploration_share = exploration_share
-        self._canary_share = canary_share
         self._ttl = timedelta(seconds=suggestion_ttl_seconds)
         self.comparison = TaskComparison(knowledge, prediction)
         # Observations are replaced, never changed: the same object has the same standings, and goes with its task.
@@ -115,8 +113,8 @@ class WarmStartService:
         generator = random.Random(seed) if seed is not None else random.Random()
         share = self._exploration_share if exploration_share is None else exploration_share
         explorations = _in_whole_numbers(count, share, generator)
-        canaries = _in_whole_numbers(count - explorations, self._canary_share, generator)
-        starting = judgement.surrogate is None and exploration_share is None
+        if judgement.surrogate is None and exploration_share is None and judgement.gate.open:
+            explorations = 0
         first = self._first(namespace, space_id, judgement, pool)
         following = self._next(namespace, space, judgement, first, pool, count, generator)
 
@@ -125,10 +123,9 @@ class WarmStartService:
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
             choice = Choice({*evaluated, *recent.fingerprints()})
-            drawn = _first_explorations(len(choice.excluded), count) if starting else explorations
-            wanted = count - drawn
+            wanted = count - explorations
             if following is not None:
-                following.take(choice, wanted, canaries)
+                following.take(choice, wanted)
             first.take(choice, wanted)
             if pool:
                 choice.explore_pool(pool, count, generator)
@@ -265,16 +262,6 @@ class WarmStartService:
             for suggestion, prediction in zip(suggestions, answer.predictions, strict=True)
         ]
         return with_predictions, answer.model_version, answer.degraded
-
-
-def _first_explorations(tried: int, count: int) -> int:
-    """Of the next ``count`` proposals after ``tried``, how many are drawn at random on a task with few results.
-
-    The first four are what other tasks found good, the next four random: a search that has only seen good candidates
-    knows too little of what makes them so.
-    """
-    begin, end = _ENOUGH_RESULTS // 2, _ENOUGH_RESULTS
-    return max(0, min(end, tried + count) - max(begin, tried))
 
 
 def _best_names(target: Observations, count: int) -> list[str]:
