@@ -71,7 +71,7 @@ class Surrogate:
             return Judged(features, alone, None)
         told = self.scores(candidates)
         # A learner that fails on a candidate is not heard of it.
-        heard: NDArray[np.bool_] = np.isfinite(told).all(axis=1)
+        heard: NDArray[np.bool_] = np.asarray(np.isfinite(told).all(axis=1))
         mean, deviation, led, unsure = self.process.predict(features, np.where(heard[:, None], told, 0.0))
         own = np.where(heard, own_share(self.count), 1.0)
         informed = Expected(own * mean + (1.0 - own) * led, own * deviation + (1.0 - own) * unsure)
