@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.observations import Observations
-from headstart_server.prediction.adaptation import SOURCE_PROCESSES
 from headstart_server.prediction.evidence import Evidence
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.kept_scores import KeptScores, Recorded
@@ -20,7 +19,7 @@ from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.source_processes import SourceProcess, SourceProcesses
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.surrogate import Surrogate
-from headstart_server.prediction.task_predictors import TaskPredictors, UnseenScores
+from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -41,11 +40,14 @@ class SourceScores:
 
 @dataclass(frozen=True)
 class _Teachers:
-    """Who has a say of a task beside its own results: ``name`` tells them from all others."""
+    """Who has a say of a task beside its own results: ``name`` tells them from all others.
+
+    ``scores`` [m, heads] of candidates, by learners that have not seen their results; the first are of ``task_ids``.
+    """
 
     name: str
     task_ids: tuple[str, ...]
-    unseen: UnseenScores
+    scores: Callable[[Sequence[CanonicalCandidate]], Numbers]
 
 
 class OtherTasks:
@@ -118,7 +120,7 @@ class OtherTasks:
                 f"{teachers.name}/all",
                 labels.fingerprints,
                 lambda missing: self._evidence.architectures(namespace, space_id, missing),
-                teachers.unseen.of,
+                teachers.scores,
             )
 
         fitted = self._searches.fitted(
@@ -138,7 +140,7 @@ class OtherTasks:
             fitted.incumbent,
             dict(zip(task_ids, fitted.agreement.tolist(), strict=False)),
             lambda candidates: fitted.scale.place(features.vectors(candidates)),
-            None if teachers is None else teachers.unseen.of,
+            None if teachers is None else teachers.scores,
         )
 
     def _teachers(
@@ -156,9 +158,7 @@ class OtherTasks:
                 return _Teachers(
                     version.name,
                     tuple(head.task_id for head in known.tasks),
-                    UnseenScores(
-                        lambda candidates: self._models.unseen_scores(version, candidates), len(known.tree_tasks)
-                    ),
+                    lambda candidates: self._models.unseen_scores(version, candidates),
                 )
         processes = self._processes.of(namespace, sources)
         if not processes:
@@ -166,7 +166,7 @@ class OtherTasks:
         return _Teachers(
             _name(processes),
             tuple(process.task_id for process in processes),
-            UnseenScores(lambda candidates: _ask(processes, features, candidates), 0, SOURCE_PROCESSES),
+            lambda candidates: _ask(processes, features, candidates),
         )
 
     def _model_scores(

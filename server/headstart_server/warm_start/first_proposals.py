@@ -139,17 +139,15 @@ def _best_of(standings: Mapping[str, Standings], leading: Sequence[str]) -> tupl
 def said_of(
     told: SourceScores | None, leading: Sequence[str], standings: Mapping[str, Standings], names: Sequence[str]
 ) -> NDArray[np.float64]:
-    """What each of the leading tasks says of the candidates [n, tasks]: by its model, or else as it measured them.
-
-    What is good by its own measurement counts by the mean of both: models even out what stands out.
-    """
+    """What each of the leading tasks says of the candidates [n, tasks]: as it measured those that it found good, of the
+    others by its model, which would even out what stands out."""
     scores = np.zeros((len(names), len(leading)))
     modelled = {} if told is None else {task_id: place for place, task_id in enumerate(told.task_ids)}
     for column, task_id in enumerate(leading):
         measured = standings[task_id].normal_scores_of(names)
         if told is not None and task_id in modelled:
             modelled_scores = told.scores[:, modelled[task_id]]
-            scores[:, column] = np.where(measured > 0.0, (measured + modelled_scores) / 2, modelled_scores)
+            scores[:, column] = np.where(measured > 0.0, measured, modelled_scores)
         else:
             scores[:, column] = measured
     return scores

@@ -94,10 +94,10 @@ def test_contradicted_task_takes_no_part_beside_one_that_agrees():
     assert judge([contradicted, agreeing]).weights == {"b": 0.1}
 
 
-def test_what_a_source_measured_to_be_good_counts_beside_what_is_predicted_for_it():
+def test_what_a_source_measured_to_be_good_counts_before_what_is_predicted_for_it():
     source = standings_of(observed("one", {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.2}))
     measured = source.normal_scores_of(["a", "e"])
     told = SourceScores(("one",), np.array([[0.4], [0.3]]), "")
     found = said_of(told, ["one"], {"one": source}, ["a", "e"])
-    assert found[:, 0] == pytest.approx([(measured[0] + 0.4) / 2, 0.3])
+    assert found[:, 0] == pytest.approx([measured[0], 0.3])
     assert said_of(None, ["one"], {"one": source}, ["a", "e"])[:, 0] == pytest.approx(measured)
