@@ -14,7 +14,7 @@ from headstart_server.knowledge.observations import Observations
 from headstart_server.prediction.evidence import Evidence
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.kept_scores import KeptScores, Recorded
-from headstart_server.prediction.search_processes import SearchProcesses
+from headstart_server.prediction.search_processes import Fitted, SearchProcesses
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.source_processes import SourceProcess, SourceProcesses
 from headstart_server.prediction.structural_features import StructuralFeatures
@@ -114,8 +114,7 @@ class OtherTasks:
             return [recorded[fingerprint].canonical for fingerprint in labels.fingerprints]
 
         def told() -> Numbers:
-            if teachers is None:
-                return np.zeros((len(labels.fingerprints), 0))
+            assert teachers is not None
             return self._kept_scores.of(
                 f"{teachers.name}/all",
                 labels.fingerprints,
@@ -123,19 +122,17 @@ class OtherTasks:
                 teachers.scores,
             )
 
-        fitted = self._searches.fitted(
-            namespace,
-            "" if teachers is None else teachers.name,
-            observations,
-            labels,
-            self._evidence.knowledge.search_space(namespace, space_id),
-            features,
-            canonicals,
-            told,
-        )
+        def fitted_with(asked: str, told: Callable[[], Numbers]) -> Fitted:
+            space = self._evidence.knowledge.search_space(namespace, space_id)
+            return self._searches.fitted(namespace, asked, observations, labels, space, features, canonicals, told)
+
+        # Its shape is that of the task alone: one found beside what leads the mean is that of the rest.
+        alone = fitted_with("", lambda: np.zeros((len(labels.fingerprints), 0)))
+        fitted = alone if teachers is None else fitted_with(teachers.name, told)
         task_ids = () if teachers is None else teachers.task_ids
         return Surrogate(
             fitted.process,
+            alone.process,
             len(labels.fingerprints),
             fitted.incumbent,
             dict(zip(task_ids, fitted.agreement.tolist(), strict=False)),

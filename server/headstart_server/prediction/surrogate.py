@@ -18,7 +18,7 @@ from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.search_process import SearchProcess
 
 # With so many results of its own a task weighs them as much as what it is told by others.
-_STRENGTH_OF_OTHERS = 40.0
+_STRENGTH_OF_OTHERS = 10.0
 
 
 def own_share(count: int) -> float:
@@ -52,6 +52,7 @@ class Surrogate:
     """
 
     process: SearchProcess
+    alone: SearchProcess
     count: int
     incumbent: float
     source_weights: Mapping[str, float]
@@ -67,12 +68,15 @@ class Surrogate:
         """Of candidates that the task has no result of."""
         features = self.features(candidates)
         if self.scores is None:
-            alone = Expected(*self.process.predict(features, np.zeros((len(features), 0)))[:2])
-            return Judged(features, alone, None)
+            return Judged(features, self._alone(features), None)
         told = self.scores(candidates)
         # A learner that fails on a candidate is not heard of it.
         heard: NDArray[np.bool_] = np.asarray(np.isfinite(told).all(axis=1))
-        mean, deviation, led, unsure = self.process.predict(features, np.where(heard[:, None], told, 0.0))
+        _, _, led, unsure = self.process.predict(features, np.where(heard[:, None], told, 0.0))
+        alone = self._alone(features)
         own = np.where(heard, own_share(self.count), 1.0)
-        informed = Expected(own * mean + (1.0 - own) * led, own * deviation + (1.0 - own) * unsure)
-        return Judged(features, Expected(mean, deviation), informed)
+        informed = Expected(own * alone.means + (1.0 - own) * led, own * alone.deviations + (1.0 - own) * unsure)
+        return Judged(features, alone, informed)
+
+    def _alone(self, features: Numbers) -> Expected:
+        return Expected(*self.alone.predict(features, np.zeros((len(features), 0)))[:2])

@@ -21,6 +21,7 @@ from headstart_server.knowledge.similarity import SimilarTask
 from headstart_server.prediction.service import PredictionService, Query, Surrogate
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import FailedPrecondition
+from headstart_server.warm_start.common_taste import common_taste, portfolio_size, taste_samples
 from headstart_server.warm_start.comparison import Compared, TaskComparison
 from headstart_server.warm_start.explanation import explain
 from headstart_server.warm_start.first_proposals import MOST_SOURCES, FirstProposals, first_proposals
@@ -113,9 +114,9 @@ class WarmStartService:
         generator = random.Random(seed) if seed is not None else random.Random()
         share = self._exploration_share if exploration_share is None else exploration_share
         explorations = _in_whole_numbers(count, share, generator)
-        if judgement.surrogate is None and exploration_share is None and judgement.gate.open:
-            explorations = 0
         first = self._first(namespace, space_id, judgement, pool)
+        starting = judgement.surrogate is None and exploration_share is None and judgement.gate.open
+        portfolio = self._portfolio_size(namespace, space_id, judgement) if starting else 0
         following = self._next(namespace, space, judgement, first, pool, count, generator)
 
         def choose(connection: Connection) -> list[Suggestion]:
@@ -123,7 +124,10 @@ class WarmStartService:
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
             choice = Choice({*evaluated, *recent.fingerprints()})
-            wanted = count - explorations
+            drawn = explorations
+            if starting:
+                drawn = _first_explorations(len(choice.excluded), count, portfolio)
+            wanted = count - drawn
             if following is not None:
                 following.take(choice, wanted)
             first.take(choice, wanted)
@@ -195,6 +199,17 @@ class WarmStartService:
         }
         recorded = self._recorded(namespace, space_id)
         return first_proposals(self._prediction, namespace, space_id, sources, standings, weights, recorded, pool)
+
+    def _portfolio_size(self, namespace: str, space_id: str, judgement: _Judgement) -> int:
+        """Of the first proposals, how many are what other tasks found good: as many as these agree on that."""
+        sources = [each for each in judgement.compared.sources if each.task.task_id in judgement.gate.weights]
+        standings = {source.task.task_id: self._standings_of(source) for source in sources[:MOST_SOURCES]}
+        samples = taste_samples(standings, list(standings))
+        names = [name for sample in samples.values() for name in sample]
+        told = self._prediction.source_scores(
+            namespace, space_id, names, self._recorded(namespace, space_id), sources[:MOST_SOURCES]
+        )
+        return portfolio_size(common_taste(told, samples, standings), _ENOUGH_RESULTS)
 
     def _next(
         self,
@@ -270,6 +285,12 @@ def _best_names(target: Observations, count: int) -> list[str]:
     values = target.values[best] if target.task.maximize else -target.values[best]
     order = (-values).argsort(kind="stable")[:count]
     return list(target.names.names(target.codes[best[order]].tolist()))
+
+
+def _first_explorations(tried: int, count: int, portfolio: int) -> int:
+    """Of the next ``count`` proposals after ``tried``, how many are drawn at random: of the first eight, those after
+    the portfolio."""
+    return max(0, min(tried + count, _ENOUGH_RESULTS) - max(tried, portfolio))
 
 
 def _in_whole_numbers(count: int, share: float, generator: random.Random) -> int:

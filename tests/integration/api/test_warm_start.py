@@ -163,11 +163,23 @@ def test_eight_workers_at_once_try_nothing_twice(client):
     assert len(set(tried)) == 96
 
 
-def test_the_first_eight_are_those_of_the_portfolio(client):
-    client.create_task(Task("other", Objective("accuracy")))
-    record(client, "other", drawn(60, seed=15), quality)
-    origins = [client.warm_start("target", SPACE.search_space_id, 1).suggestions[0].origin for _ in range(10)]
-    assert set(origins) == {SuggestionOrigin.TRANSFERRED}
+def first_origins(client, tastes) -> list[SuggestionOrigin]:
+    """Of the first eight proposals, after as many tasks as tastes."""
+    for number, taste in enumerate(tastes):
+        client.create_task(Task(f"other-{number}", Objective("accuracy")))
+        record(client, f"other-{number}", drawn(60, seed=15 + number), taste)
+    return [client.warm_start("target", SPACE.search_space_id, 1).suggestions[0].origin for _ in range(8)]
+
+
+def test_first_proposals_are_a_portfolio_where_past_tasks_agree(client):
+    origins = first_origins(client, [quality, quality, quality])
+    assert origins.count(SuggestionOrigin.TRANSFERRED) >= 5
+    assert origins == sorted(origins, key=lambda origin: origin is SuggestionOrigin.EXPLORATION)
+
+
+def test_first_proposals_are_random_where_past_tasks_contradict_each_other(client):
+    origins = first_origins(client, [quality, lambda candidate: -quality(candidate)])
+    assert origins.count(SuggestionOrigin.TRANSFERRED) <= 2
 
 
 def test_results_handed_out_at_random_teach_nothing(client):

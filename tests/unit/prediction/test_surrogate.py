@@ -22,7 +22,8 @@ def tau(one: np.ndarray, other: np.ndarray) -> float:
 
 def surrogate(count: int, told: np.ndarray) -> Surrogate:
     process = SearchProcess(FEATURES[:count], told[:count], TRUTH[:count])
-    return Surrogate(process, count, 0.0, {}, lambda places: FEATURES[places], lambda places: told[places])  # type: ignore[arg-type,call-overload,return-value]
+    alone = SearchProcess(FEATURES[:count], np.zeros((count, 0)), TRUTH[:count])
+    return Surrogate(process, alone, count, 0.0, {}, lambda places: FEATURES[places], lambda places: told[places])  # type: ignore[arg-type,call-overload,return-value]
 
 
 def test_others_are_joined_by_a_share_that_only_falls_and_not_heard_where_they_say_nothing() -> None:
@@ -33,7 +34,8 @@ def test_others_are_joined_by_a_share_that_only_falls_and_not_heard_where_they_s
     judged = judging.judge(asked)  # type: ignore[arg-type]
     assert judged.informed is not None
     assert judged.informed.means[0] == judged.alone.means[0]
-    mean, _, led, _ = judging.process.predict(FEATURES[asked], np.nan_to_num(told[asked]))
+    _, _, led, _ = judging.process.predict(FEATURES[asked], np.nan_to_num(told[asked]))
+    mean = judging.alone.predict(FEATURES[asked], np.zeros((60, 0)))[0]
     own = own_share(20)
     assert judged.informed.means[1:] == pytest.approx((own * mean + (1 - own) * led)[1:])
     assert tau(judged.informed.means[1:], TRUTH[201:260]) > tau(judged.alone.means[1:], TRUTH[201:260])
