@@ -57,7 +57,6 @@ def open_rooms(settings: Settings) -> Rooms:
         knowledge,
         prediction,
         settings.exploration_share,
-        settings.canary_share,
         settings.suggestion_ttl_seconds,
     )
     return Rooms(

@@ -3,7 +3,6 @@
 Members, each with what it needs:
 
 - "graph_network" and "tree_ensemble": the heads of the model on the task's scale (a model);
-- "source_processes": Gaussian processes of other tasks on the task's scale (other tasks, see ``source_processes``);
 - "gaussian_process" over structural features, its prior mean led by both (nothing; with a model it gets the means);
 - "k_nearest" over structural features (nothing);
 - "proxies": a Gaussian process over the client's proxies with the same prior mean, and "gaussian_process_with_proxies"
@@ -25,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from headstart_server.knowledge.rank_agreement import kendall_tau
 from headstart_server.prediction.conformal import ConformalErrors
 from headstart_server.prediction.gaussian_process import GaussianProcess, Hyperparameters, LeaveOneOut, Numbers
 from headstart_server.prediction.member_stack import Columns, Member, MemberStack, Told
@@ -42,15 +40,12 @@ AnyFloats = NDArray[np.floating]
 
 GRAPH_NETWORK = "graph_network"
 TREE_ENSEMBLE = "tree_ensemble"
-SOURCE_PROCESSES = "source_processes"
 GAUSSIAN_PROCESS = "gaussian_process"
 K_NEAREST = "k_nearest"
 PROXIES = "proxies"
 WITH_PROXIES = "gaussian_process_with_proxies"
-MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, SOURCE_PROCESSES, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
+MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
 
-# Agreement with results that were left out is measured on so many at most.
-_AGREEMENT_RESULTS = 256
 # Combinations of proxies that get members of their own; each holds a matrix or two of the results.
 _MOST_PATTERNS = 4
 
@@ -86,9 +81,8 @@ class Known:
     """The labelled architectures of one task: structural features [n, d] and values [n], NaN for a failed run.
 
     scores [n, heads] come from learners that had not seen the task's value of that architecture, those of the graph
-    network first and those of ``tree_heads`` trees last, or all of them those of ``heads_of``; None where there are no
-    such learners. proxies [n, p] are NaN where one
-    was not measured.
+    network first and those of ``tree_heads`` trees last; None where there are no such learners. proxies [n, p] are NaN
+    where one was not measured.
     """
 
     features: AnyFloats
@@ -98,7 +92,6 @@ class Known:
     tree_heads: int = 0
     proxies: Numbers | None = None
     repeats: Repeats = NO_REPEATS
-    heads_of: str = GRAPH_NETWORK
 
 
 @dataclass(frozen=True)
@@ -136,7 +129,7 @@ class AdaptedPredictor:
         self._nearest = NearestNeighbours(features, self._targets)
         self._heads: list[tuple[str, slice, WeightedHeads]] = []
         if known.scores is not None:
-            self._weigh_heads(known.scores, known.tree_heads, known.heads_of)
+            self._weigh_heads(known.scores, known.tree_heads)
         self._noises: dict[str, float] = {}
         self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
         placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
@@ -154,27 +147,6 @@ class AdaptedPredictor:
     def weights(self) -> dict[str, float]:
         """Of the members that need no proxies."""
         return dict(zip([each.name for each in self._base.members], self._base.weights.tolist(), strict=True))
-
-    @property
-    def left_out_agreement(self) -> float:
-        """Kendall's tau of the task's newest results with what the members say of each without having seen it."""
-        told, known = self._base.left_out_means[-_AGREEMENT_RESULTS:], self._targets[-_AGREEMENT_RESULTS:]
-        return kendall_tau(told, known) or 0.0
-
-    @property
-    def best_standing(self) -> float:
-        """The normal score of the incumbent."""
-        return self._best
-
-    def standings(self, features: AnyFloats, scores: Numbers | None) -> tuple[Numbers, Numbers]:
-        """Means and calibrated standard deviations [m] on normal scores, of candidates without result or proxies."""
-        columns = Columns(
-            np.asarray(features, np.float64),
-            self._prior(scores, len(features)),
-            np.zeros((len(features), self._proxies.count)),
-        )
-        told = self._base.predict(columns, np.full(len(features), -1))
-        return told.mean, told.deviation * self._base.errors.widening
 
     def predict(self, asked: Asked, level: float) -> Estimates:
         """Intervals are to cover ``level`` of the values.
@@ -229,9 +201,9 @@ class AdaptedPredictor:
 
     # Members
 
-    def _weigh_heads(self, scores: Numbers, tree_heads: int, heads_of: str) -> None:
+    def _weigh_heads(self, scores: Numbers, tree_heads: int) -> None:
         split = scores.shape[1] - tree_heads
-        for name, columns in ((heads_of, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
+        for name, columns in ((GRAPH_NETWORK, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
             own = scores[:, columns]
             if name not in self._allowed or not own.shape[1]:
                 continue

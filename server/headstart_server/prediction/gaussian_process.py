@@ -53,7 +53,7 @@ class GaussianProcess:
         self._offset = float(targets.mean())
         residuals = targets - self._offset
         if hyperparameters is None:
-            chosen = _evenly(len(targets), _GRID_OBSERVATIONS)
+            chosen = evenly(len(targets), _GRID_OBSERVATIONS)
             hyperparameters = self._most_likely(self._features[chosen], prior[chosen], residuals[chosen])
         self.hyperparameters = hyperparameters
         covariance = self._covariance(self._features, prior, self._features, prior)
@@ -90,7 +90,7 @@ class GaussianProcess:
 
     def _covariance(self, left: Numbers, left_prior: Numbers, right: Numbers, right_prior: Numbers) -> Numbers:
         length = self.hyperparameters.length * self._distance
-        covariance = _matern(np.sqrt(squared_distances(left, right)) / length)
+        covariance = matern(np.sqrt(squared_distances(left, right)) / length)
         if self.hyperparameters.prior:
             covariance += self.hyperparameters.prior * (left_prior @ right_prior.T)
         return covariance
@@ -101,7 +101,7 @@ class GaussianProcess:
         linear = prior @ prior.T
         best: tuple[float, Hyperparameters] | None = None
         for length, variance in product(_LENGTHS, _PRIOR_VARIANCES if linear.any() else (0.0,)):
-            values, vectors = np.linalg.eigh(_matern(distances / (length * self._distance)) + variance * linear)
+            values, vectors = np.linalg.eigh(matern(distances / (length * self._distance)) + variance * linear)
             rotated = np.square(vectors.T @ residuals)
             for noise in _NOISES:
                 spectrum = np.maximum(values, 0.0) + noise
@@ -120,7 +120,7 @@ def standardisation(features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.boo
 
 
 def median_distance(features: Numbers) -> float:
-    some = features[_evenly(len(features), _GRID_OBSERVATIONS)]
+    some = features[evenly(len(features), _GRID_OBSERVATIONS)]
     distances = np.sqrt(squared_distances(some, some))[np.triu_indices(len(some), 1)]
     positive = distances[distances > 1e-6]
     return float(np.median(positive)) if len(positive) else 1.0
@@ -132,10 +132,10 @@ def squared_distances(left: Numbers, right: Numbers) -> Numbers:
     return distances
 
 
-def _matern(scaled: Numbers) -> Numbers:
+def matern(scaled: Numbers) -> Numbers:
     root = np.sqrt(5.0) * scaled
     return np.asarray((1.0 + root + root * root / 3.0) * np.exp(-root))
 
 
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
+def evenly(count: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

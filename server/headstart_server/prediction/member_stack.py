@@ -47,10 +47,7 @@ class Told:
 
 
 class MemberStack:
-    """Some members together, weighed and calibrated by what they say of results they have not seen.
-
-    ``left_out_means`` [n] is what they say of those.
-    """
+    """Some members together, weighed and calibrated by what they say of results they have not seen."""
 
     def __init__(self, members: list[Member], targets: Numbers) -> None:
         self.members = members
@@ -58,7 +55,6 @@ class MemberStack:
         self._deviations = np.maximum(np.stack([member.unseen.deviations for member in members]), 1e-6)
         self.weights = ranking_weights(self._means, targets)
         mean, deviation = mixture(self._means, self._deviations, for_each_row(self.weights, self._means))
-        self.left_out_means = mean
         self.errors = ConformalErrors((targets - mean) / deviation)
 
     def predict(self, columns: Columns, places: NDArray[np.int64]) -> Told:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
-from headstart_server.prediction.adaptation import SOURCE_PROCESSES
 from headstart_server.prediction.evidence import Evidence
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.kept_scores import KeptScores, Recorded
+from headstart_server.prediction.search_processes import Fitted, SearchProcesses
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.source_processes import SourceProcess, SourceProcesses
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.surrogate import Surrogate
-from headstart_server.prediction.task_predictors import TaskPredictors, UnseenScores
+from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -41,11 +40,14 @@ class SourceScores:
 
 @dataclass(frozen=True)
 class _Teachers:
-    """Who has a say of a task beside its own results: ``name`` tells them from all others."""
+    """Who has a say of a task beside its own results: ``name`` tells them from all others.
+
+    ``scores`` [m, heads] of candidates, by learners that have not seen their results; the first are of ``task_ids``.
+    """
 
     name: str
     task_ids: tuple[str, ...]
-    unseen: UnseenScores
+    scores: Callable[[Sequence[CanonicalCandidate]], Numbers]
 
 
 class OtherTasks:
@@ -58,6 +60,7 @@ class OtherTasks:
         self._models = models
         self._processes = processes
         self._predictors = predictors
+        self._searches = SearchProcesses()
         self._kept_scores = KeptScores()
 
     def scores(
@@ -84,26 +87,58 @@ class OtherTasks:
             return None
         return SourceScores(tuple(process.task_id for process in processes), scores, "")
 
+    def without_pattern(self, namespace: str, search_space_id: str, sources: Sequence[Observations]) -> frozenset[str]:
+        """By task id, the sources whose own results tell nothing of one another; none where a model speaks for them."""
+        if self._models.of(namespace, search_space_id) is not None:
+            return frozenset()
+        return frozenset(each.task_id for each in self._processes.of(namespace, sources) if not each.patterned)
+
     def surrogate(self, namespace: str, observations: Observations, sources: Sequence[Observations]) -> Surrogate:
-        """For a task of which at least two architectures completed. Raises Unavailable, FailedPrecondition."""
+        """For a task of which at least two architectures completed. Raises Unavailable."""
+        space_id = observations.search_space_id
+        teachers = self._teachers(namespace, space_id, self._evidence.features(namespace, space_id), sources)
+        if teachers is not None:
+            try:
+                return self._surrogate(namespace, observations, teachers)
+            except (Unavailable, NotFound) as error:
+                _log.warning("other tasks have no say: %s", error)
+        return self._surrogate(namespace, observations, None)
+
+    def _surrogate(self, namespace: str, observations: Observations, teachers: _Teachers | None) -> Surrogate:
         space_id = observations.search_space_id
         features = self._evidence.features(namespace, space_id)
-        teachers = self._teachers(namespace, space_id, features, sources)
+        labels = self._predictors.telling_labels(namespace, observations)
 
-        def recorded(wanted: Sequence[str]) -> Mapping[str, Architecture]:
-            return self._evidence.architectures(namespace, space_id, wanted)
+        def canonicals() -> list[CanonicalCandidate]:
+            recorded = self._evidence.architectures(namespace, space_id, labels.fingerprints)
+            return [recorded[fingerprint].canonical for fingerprint in labels.fingerprints]
 
-        alone = self._predictors.fitted(namespace, "", observations, recorded, features, None)
-        if teachers is None:
-            return Surrogate(alone, None, (), features.vectors, _no_scores)
-        try:
-            informed = self._predictors.fitted(
-                namespace, teachers.name, observations, recorded, features, teachers.unseen
+        def told() -> Numbers:
+            assert teachers is not None
+            return self._kept_scores.of(
+                f"{teachers.name}/all",
+                labels.fingerprints,
+                lambda missing: self._evidence.architectures(namespace, space_id, missing),
+                teachers.scores,
             )
-        except (Unavailable, NotFound) as error:
-            _log.warning("other tasks have no say: %s", error)
-            return Surrogate(alone, None, (), features.vectors, _no_scores)
-        return Surrogate(alone, informed, teachers.task_ids, features.vectors, teachers.unseen.of)
+
+        def fitted_with(asked: str, told: Callable[[], Numbers]) -> Fitted:
+            space = self._evidence.knowledge.search_space(namespace, space_id)
+            return self._searches.fitted(namespace, asked, observations, labels, space, features, canonicals, told)
+
+        # Its shape is that of the task alone: one found beside what leads the mean is that of the rest.
+        alone = fitted_with("", lambda: np.zeros((len(labels.fingerprints), 0)))
+        fitted = alone if teachers is None else fitted_with(teachers.name, told)
+        task_ids = () if teachers is None else teachers.task_ids
+        return Surrogate(
+            fitted.process,
+            alone.process,
+            len(labels.fingerprints),
+            fitted.incumbent,
+            dict(zip(task_ids, fitted.agreement.tolist(), strict=False)),
+            lambda candidates: fitted.scale.place(features.vectors(candidates)),
+            None if teachers is None else teachers.scores,
+        )
 
     def _teachers(
         self, namespace: str, space_id: str, features: StructuralFeatures, sources: Sequence[Observations]
@@ -120,9 +155,7 @@ class OtherTasks:
                 return _Teachers(
                     version.name,
                     tuple(head.task_id for head in known.tasks),
-                    UnseenScores(
-                        lambda candidates: self._models.unseen_scores(version, candidates), len(known.tree_tasks)
-                    ),
+                    lambda candidates: self._models.unseen_scores(version, candidates),
                 )
         processes = self._processes.of(namespace, sources)
         if not processes:
@@ -130,7 +163,7 @@ class OtherTasks:
         return _Teachers(
             _name(processes),
             tuple(process.task_id for process in processes),
-            UnseenScores(lambda candidates: _ask(processes, features, candidates), 0, SOURCE_PROCESSES),
+            lambda candidates: _ask(processes, features, candidates),
         )
 
     def _model_scores(
@@ -164,7 +197,3 @@ def _ask(
 
 def _name(processes: Sequence[SourceProcess]) -> str:
     return "processes/" + ",".join(str(process.serial) for process in processes)
-
-
-def _no_scores(candidates: Sequence[CanonicalCandidate]) -> Numbers:
-    return np.zeros((len(candidates), 0))

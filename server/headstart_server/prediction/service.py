@@ -165,6 +165,10 @@ class PredictionService:
         """
         return self._other_tasks.scores(namespace, search_space_id, fingerprints, recorded, sources)
 
+    def without_pattern(self, namespace: str, search_space_id: str, sources: Sequence[Observations]) -> frozenset[str]:
+        """By task id, those of the sources whose results are as good as random: there is nothing to learn from them."""
+        return self._other_tasks.without_pattern(namespace, search_space_id, sources)
+
     def surrogate(
         self, namespace: str, observations: Observations, sources: Sequence[Observations]
     ) -> Surrogate | None:

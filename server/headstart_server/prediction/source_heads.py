@@ -64,10 +64,10 @@ def agreements(scores: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
         taus[head] = agreed.sum() / max(np.sqrt(of_wanted.sum() * of_told.sum()), 1.0)
         norms = np.sqrt((of_wanted.sum() - 2 * of_wanted) * (of_told.sum() - 2 * of_told))
         without[:, head] = (agreed.sum() - 2 * agreed) / np.maximum(norms, 1.0)
-    return np.maximum(taus - _error(count), 0.0), np.maximum(without - _error(count - 1), 0.0)
+    return np.maximum(taus - standard_error(count), 0.0), np.maximum(without - standard_error(count - 1), 0.0)
 
 
-def _error(count: int) -> float:
+def standard_error(count: int) -> float:
     """Standard error of Kendall tau between independent rankings of so many."""
     return float(np.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1))))
 

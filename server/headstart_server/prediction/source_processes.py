@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.rank_agreement import kendall_tau
 from headstart_server.prediction.evidence import Evidence
 from headstart_server.prediction.gaussian_process import GaussianProcess, Numbers
 from headstart_server.prediction.labels import Labels, most_telling
 from headstart_server.prediction.normal_scores import normal_scores
+from headstart_server.prediction.source_heads import standard_error
 from headstart_server.prediction.task_predictors import TaskPredictors
 
 # Of a longer history the best hundred and the newest of the rest: a fit costs the cube of their number.
@@ -27,18 +29,26 @@ _MOST_RESULTS = 300
 # Completed architectures without which a task has no say.
 _LEAST_RESULTS = 5
 _GROWTH_BEFORE_REFIT = 1.25
+# From so many results on, a task whose left-out results its own process ranks no better than chance, within so many
+# standard errors, shows no pattern: there is nothing to learn from it. Of fewer results it cannot be told.
+_ENOUGH_FOR_A_PATTERN = 50
+_BEYOND_CHANCE = 3.0
 # Of 300 results each holds a megabyte or two.
 _KEPT_PROCESSES = 512
 
 
 @dataclass(frozen=True, eq=False)
 class SourceProcess:
-    """``serial`` tells it from every other that this process of the service has fitted."""
+    """``serial`` tells it from every other that this process of the service has fitted.
+
+    ``patterned``: whether its results can be told from one another at all, as far as is known.
+    """
 
     task_id: str
     serial: int
     process: GaussianProcess
     values: NDArray[np.float64]
+    patterned: bool
 
     def scores(self, features: Numbers) -> Numbers:
         """Expected normal scores [m] of candidates with features [m, d], higher is better."""
@@ -96,4 +106,15 @@ class SourceProcesses:
         features = self._evidence.features(namespace, space_id).vectors(canonicals).astype(np.float64)
         targets = normal_scores(values, source.task.maximize)
         process = GaussianProcess(features, np.zeros((len(features), 0)), targets)
-        return SourceProcess(source.task.task_id, next(self._serials), process, source.values)
+        return SourceProcess(
+            source.task.task_id, next(self._serials), process, source.values, shows_pattern(process, targets)
+        )
+
+
+def shows_pattern(process: GaussianProcess, targets: Numbers) -> bool:
+    """Whether a process ranks the results [n] it was fitted to, each left out, better than by chance; True of few."""
+    count = len(targets)
+    if count < _ENOUGH_FOR_A_PATTERN:
+        return True
+    told = kendall_tau(process.leave_one_out().means, targets)
+    return told is not None and told > _BEYOND_CHANCE * standard_error(count)

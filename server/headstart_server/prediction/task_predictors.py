@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
-from headstart_server.prediction.adaptation import GRAPH_NETWORK, AdaptedPredictor, AnyFloats, Asked, Estimates, Known
+from headstart_server.prediction.adaptation import AdaptedPredictor, AnyFloats, Asked, Estimates, Known
 from headstart_server.prediction.gaussian_process import Hyperparameters, Numbers
 from headstart_server.prediction.labels import Labels, labels_of, most_telling
 from headstart_server.prediction.structural_features import StructuralFeatures
@@ -32,12 +32,11 @@ _GROWTH_BEFORE_REFIT = 1.1
 class UnseenScores:
     """How to get scores [n, heads] of architectures by learners that have not seen their results.
 
-    The last ``tree_heads`` columns are those of the trees, the others those of ``heads_of``.
+    The last ``tree_heads`` columns are those of the trees, the others those of the graph network.
     """
 
     of: Callable[[Sequence[CanonicalCandidate]], Numbers]
     tree_heads: int
-    heads_of: str = GRAPH_NETWORK
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,6 @@ def _fit(
         maximize=observations.task.maximize,
         scores=scores,
         tree_heads=unseen_scores.tree_heads if unseen_scores is not None else 0,
-        heads_of=unseen_scores.heads_of if unseen_scores is not None else GRAPH_NETWORK,
         proxies=labels.proxies,
         repeats=labels.repeats,
     )

@@ -78,8 +78,6 @@ class Settings(BaseSettings):
 
     decision_ttl_seconds: PositiveFloat = 3600.0
     exploration_share: Annotated[float, Field(ge=0, le=1)] = 0.05
-    # Of what WarmStart suggests while it finds that other tasks do not help, to find out when they do.
-    canary_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     # How long a suggestion is not made again on its task, so that workers asking at the same time do not collide.
     suggestion_ttl_seconds: PositiveFloat = 600.0
 

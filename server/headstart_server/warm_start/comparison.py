@@ -12,7 +12,7 @@ from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
 from headstart_server.prediction.service import PredictionService
-from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources
+from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources, without_weight
 
 # What models of other tasks say is asked of so many of a task's architectures at most: beyond that it is known anyhow.
 _MOST_JUDGED = 256
@@ -24,7 +24,8 @@ _MOST_ASKED = 16
 class Compared:
     """A task and its sources in a space, the sources by task id, and ``similar``: the same, most similar first.
 
-    ``scores``: what other tasks say of the architectures completed on the target.
+    ``scores``: what other tasks say of the architectures completed on the target; ``patternless``: those whose own
+    results are as good as random, which have no weight.
     """
 
     target: Observations
@@ -32,6 +33,7 @@ class Compared:
     similar: list[SimilarTask]
     scores: SourceScores
     lens: Lens
+    patternless: frozenset[str]
 
 
 class TaskComparison:
@@ -45,8 +47,11 @@ class TaskComparison:
         """With the other tasks that have completed experiments in the space. Raises NotFound."""
         target, observed, lens = self._knowledge.compared(namespace, task_id, space_id)
         sources = [each for each in observed if len(each.means.codes)]
-        scores = self._source_scores(namespace, target, self._heaviest(target, sources, lens)) if sources else {}
-        return Compared(target, sources, weigh_sources(target, sources, scores, lens), scores, lens)
+        heaviest = self._heaviest(target, sources, lens) if sources else []
+        scores = self._source_scores(namespace, target, heaviest) if sources else {}
+        patternless = self._prediction.without_pattern(namespace, space_id, heaviest)
+        similar = without_weight(weigh_sources(target, sources, scores, lens), patternless)
+        return Compared(target, sources, similar, scores, lens, patternless)
 
     def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
         """All other tasks of the namespace, most similar first. Raises NotFound.

@@ -121,7 +121,7 @@ def first_proposals(
 
     taking_part = [source for source in sources if source.task.task_id in leading]
     told = prediction.source_scores(namespace, space_id, names, known, taking_part)
-    scores = _columns(told, leading, standings, names)
+    scores = said_of(told, leading, standings, names)
     candidates = {name: member.candidate for name, member in own.items()}
     return FirstProposals(
         ranking, names, scores, np.array([weights[task_id] for task_id in leading]), known, candidates
@@ -136,15 +136,18 @@ def _best_of(standings: Mapping[str, Standings], leading: Sequence[str]) -> tupl
     return tuple(found)
 
 
-def _columns(
+def said_of(
     told: SourceScores | None, leading: Sequence[str], standings: Mapping[str, Standings], names: Sequence[str]
 ) -> NDArray[np.float64]:
-    """What each of the leading tasks says of the candidates [n, tasks]: by its model, or else as it measured them."""
+    """What each of the leading tasks says of the candidates [n, tasks]: as it measured those that it found good, of the
+    others by its model, which would even out what stands out."""
     scores = np.zeros((len(names), len(leading)))
     modelled = {} if told is None else {task_id: place for place, task_id in enumerate(told.task_ids)}
     for column, task_id in enumerate(leading):
+        measured = standings[task_id].normal_scores_of(names)
         if told is not None and task_id in modelled:
-            scores[:, column] = told.scores[:, modelled[task_id]]
+            modelled_scores = told.scores[:, modelled[task_id]]
+            scores[:, column] = np.where(measured > 0.0, measured, modelled_scores)
         else:
-            scores[:, column] = standings[task_id].normal_scores_of(names)
+            scores[:, column] = measured
     return scores

@@ -1,8 +1,9 @@
 """Whether the past takes part in an answer at all.
 
-Before the task has results of its own, whatever resembles it takes part. From then on transfer must earn its place:
-what a predictor that knows other tasks says of each result, that one left out, is held against what the same predictor
-says without them. That is the bar, and not a weak one: it is the search as it would be without any transfer.
+Before the task has results of its own, whatever resembles it and shows a pattern takes part. From then on transfer must
+earn its place: what a process that other tasks lead said of each result before it was seen is held against what the
+same process said without them. That is the bar, and not a weak one: it is the search as it would be without any
+transfer.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from headstart_server.knowledge.similarity import Basis, SimilarTask
 _ENOUGH = 10
 
 
+# The share of others below which they are not worth following.
+_LEAST_SHARE = 0.1
+
+
 @dataclass(frozen=True)
 class Validated:
-    """Kendall's tau of the task's ``count`` results with left-out predictions, without and with other tasks."""
+    """What other tasks are worth by the evidence of the task's ``count`` results, 0 to 1."""
 
     count: int
-    alone: float
-    informed: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,9 @@ class Gate:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def judge(similar: Sequence[SimilarTask], validated: Validated | None = None) -> Gate:
+def judge(similar: Sequence[SimilarTask], validated: Validated | None = None, patternless: int = 0) -> Gate:
     """Closed where there is no source, where measurements speak against every one that resembles the target, or where
-    the task's results are predicted better without them."""
+    the task's results were told better without them. ``patternless``: how many sources show no pattern of their own."""
     if not similar:
         return Gate(False, "no other task has completed experiments in this search space")
     taking_part = [task for task in similar if task.weight > 0 and not _disagrees(task)]
@@ -45,15 +49,13 @@ def judge(similar: Sequence[SimilarTask], validated: Validated | None = None) ->
         return Gate(
             False,
             f"none of {len(similar)} other tasks resembles this one"
-            + (f"; the results measured here contradict {contradicted} of them" if contradicted else ""),
+            + (f"; the results measured here contradict {contradicted} of them" if contradicted else "")
+            + (f"; the results of {patternless} of them show no pattern" if patternless else ""),
         )
     told = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {taking_part[0].task_id}"
     if validated is not None:
-        compared = (
-            f"left out, the {validated.count} results here are ranked with a Kendall tau of {validated.informed:.2f} "
-            f"with other tasks and {validated.alone:.2f} without"
-        )
-        if validated.informed < validated.alone:
+        compared = f"by the evidence of the {validated.count} results here they are worth {validated.share:.0%}"
+        if validated.share < _LEAST_SHARE:
             return Gate(False, compared)
         told = f"{told}; {compared}"
     return Gate(True, told, {task.task_id: task.weight for task in taking_part})

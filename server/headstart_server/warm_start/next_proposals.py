@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from headstart.spaces import Candidate, CanonicalCandidate
-from headstart_server.prediction.service import Expected, Judged
+from headstart_server.prediction.service import Judged
 from headstart_server.warm_start.acquisition import apart, expected_improvement
 from headstart_server.warm_start.first_proposals import where_it_was_good
 from headstart_server.warm_start.growing import Grown
@@ -28,8 +28,7 @@ class Seedling:
 
 @dataclass(frozen=True)
 class NextProposals:
-    """``open``: whether other tasks have a say. A closed gate is tested by ``canaries`` of the suggestions that are
-    chosen as if it were open."""
+    """``open``: whether other tasks have a say."""
 
     seedlings: Sequence[Seedling]
     judged: Judged
@@ -37,16 +36,12 @@ class NextProposals:
     open: bool
     evidence: Callable[[Sequence[str]], list[tuple[SourceEvidence, ...]]]
 
-    def take(self, choice: Choice, count: int, canaries: int) -> None:
+    def take(self, choice: Choice, count: int) -> None:
         """Until there are ``count`` suggestions, or no candidate is left."""
-        informed = self.judged.informed
-        if informed is not None and not self.open:
-            self._take(choice, min(count, len(choice) + canaries), informed, "tests whether other tasks help by now; ")
-        self._take(choice, count, informed if informed is not None and self.open else self.judged.alone, "")
-
-    def _take(self, choice: Choice, count: int, expected: Expected, why: str) -> None:
         if len(choice) >= count or not self.seedlings:
             return
+        informed = self.judged.informed
+        expected = informed if informed is not None and self.open else self.judged.alone
         names = [seedling.canonical.fingerprint for seedling in self.seedlings]
         pending: NDArray[np.bool_] = np.array([name in choice.excluded for name in names], bool)
         promise = expected_improvement(expected.means, expected.deviations, self.incumbent)
@@ -57,9 +52,7 @@ class NextProposals:
             if len(chosen) == count - len(choice):
                 break
         for place, seen in zip(chosen, self.evidence([names[place] for place in chosen]), strict=True):
-            choice.add(
-                _suggestion(self.seedlings[place], seen, f"{why}chance {chance[place]:.0%} to beat the best here")
-            )
+            choice.add(_suggestion(self.seedlings[place], seen, f"chance {chance[place]:.0%} to beat the best here"))
 
 
 def _suggestion(seedling: Seedling, evidence: tuple[SourceEvidence, ...], chance: str) -> Suggestion:

@@ -21,6 +21,7 @@ from headstart_server.knowledge.similarity import SimilarTask
 from headstart_server.prediction.service import PredictionService, Query, Surrogate
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import FailedPrecondition
+from headstart_server.warm_start.common_taste import common_taste, portfolio_size, taste_samples
 from headstart_server.warm_start.comparison import Compared, TaskComparison
 from headstart_server.warm_start.explanation import explain
 from headstart_server.warm_start.first_proposals import MOST_SOURCES, FirstProposals, first_proposals
@@ -83,14 +84,12 @@ class WarmStartService:
         knowledge: KnowledgeService,
         prediction: PredictionService,
         exploration_share: float,
-        canary_share: float,
         suggestion_ttl_seconds: float,
     ) -> None:
         self._engine = engine
         self._knowledge = knowledge
         self._prediction = prediction
         self._exploration_share = exploration_share
-        self._canary_share = canary_share
         self._ttl = timedelta(seconds=suggestion_ttl_seconds)
         self.comparison = TaskComparison(knowledge, prediction)
         # Observations are replaced, never changed: the same object has the same standings, and goes with its task.
@@ -115,9 +114,9 @@ class WarmStartService:
         generator = random.Random(seed) if seed is not None else random.Random()
         share = self._exploration_share if exploration_share is None else exploration_share
         explorations = _in_whole_numbers(count, share, generator)
-        canaries = _in_whole_numbers(count - explorations, self._canary_share, generator)
-        starting = judgement.surrogate is None and exploration_share is None
         first = self._first(namespace, space_id, judgement, pool)
+        starting = judgement.surrogate is None and exploration_share is None and judgement.gate.open
+        portfolio = self._portfolio_size(namespace, space_id, judgement) if starting else 0
         following = self._next(namespace, space, judgement, first, pool, count, generator)
 
         def choose(connection: Connection) -> list[Suggestion]:
@@ -125,10 +124,12 @@ class WarmStartService:
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
             choice = Choice({*evaluated, *recent.fingerprints()})
-            drawn = _first_explorations(len(choice.excluded), count) if starting else explorations
+            drawn = explorations
+            if starting:
+                drawn = _first_explorations(len(choice.excluded), count, portfolio)
             wanted = count - drawn
             if following is not None:
-                following.take(choice, wanted, canaries)
+                following.take(choice, wanted)
             first.take(choice, wanted)
             if pool:
                 choice.explore_pool(pool, count, generator)
@@ -168,12 +169,14 @@ class WarmStartService:
         sources = [source for source in compared.sources if source.task.task_id in heaviest]
         surrogate = self._surrogate(namespace, compared.target, sources)
         if surrogate is None:
-            return _Judgement(compared, compared.similar, judge(compared.similar), None)
+            return _Judgement(
+                compared, compared.similar, judge(compared.similar, None, len(compared.patternless)), None
+            )
         similar = earned_weights(compared.similar, surrogate.source_weights)
         validated = None
-        if surrogate.agreement_informed is not None:
-            validated = Validated(surrogate.count, surrogate.agreement_alone, surrogate.agreement_informed)
-        return _Judgement(compared, similar, judge(similar, validated), surrogate)
+        if surrogate.share_of_others is not None:
+            validated = Validated(surrogate.count, surrogate.share_of_others)
+        return _Judgement(compared, similar, judge(similar, validated, len(compared.patternless)), surrogate)
 
     def _surrogate(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> Surrogate | None:
         if len(target.best_indices) < 2:
@@ -196,6 +199,17 @@ class WarmStartService:
         }
         recorded = self._recorded(namespace, space_id)
         return first_proposals(self._prediction, namespace, space_id, sources, standings, weights, recorded, pool)
+
+    def _portfolio_size(self, namespace: str, space_id: str, judgement: _Judgement) -> int:
+        """Of the first proposals, how many are what other tasks found good: as many as these agree on that."""
+        sources = [each for each in judgement.compared.sources if each.task.task_id in judgement.gate.weights]
+        standings = {source.task.task_id: self._standings_of(source) for source in sources[:MOST_SOURCES]}
+        samples = taste_samples(standings, list(standings))
+        names = [name for sample in samples.values() for name in sample]
+        told = self._prediction.source_scores(
+            namespace, space_id, names, self._recorded(namespace, space_id), sources[:MOST_SOURCES]
+        )
+        return portfolio_size(common_taste(told, samples, standings), _ENOUGH_RESULTS)
 
     def _next(
         self,
@@ -265,22 +279,18 @@ class WarmStartService:
         return with_predictions, answer.model_version, answer.degraded
 
 
-def _first_explorations(tried: int, count: int) -> int:
-    """Of the next ``count`` proposals after ``tried``, how many are drawn at random on a task with few results.
-
-    The first four are what other tasks found good, the next four random: a search that has only seen good candidates
-    knows too little of what makes them so.
-    """
-    begin, end = _ENOUGH_RESULTS // 2, _ENOUGH_RESULTS
-    return max(0, min(end, tried + count) - max(begin, tried))
-
-
 def _best_names(target: Observations, count: int) -> list[str]:
     """Fingerprints of the architectures with the best completed results, the best first."""
     best = target.best_indices
     values = target.values[best] if target.task.maximize else -target.values[best]
     order = (-values).argsort(kind="stable")[:count]
     return list(target.names.names(target.codes[best[order]].tolist()))
+
+
+def _first_explorations(tried: int, count: int, portfolio: int) -> int:
+    """Of the next ``count`` proposals after ``tried``, how many are drawn at random: of the first eight, those after
+    the portfolio."""
+    return max(0, min(tried + count, _ENOUGH_RESULTS) - max(tried, portfolio))
 
 
 def _in_whole_numbers(count: int, share: float, generator: random.Random) -> int:

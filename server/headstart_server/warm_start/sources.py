@@ -8,7 +8,7 @@ task's results, only those count that rank them right beyond chance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +35,12 @@ def weigh_sources(
         agreements(target, sources, predicted),
         lens.profiles.agreements(target.task.task_id, target.search_space_id),
     )
+
+
+def without_weight(similar: Sequence[SimilarTask], excluded: Collection[str]) -> list[SimilarTask]:
+    """The same with no weight for the excluded ones, by task id."""
+    weighed = [replace(task, weight=0.0) if task.task_id in excluded else task for task in similar]
+    return sorted(weighed, key=lambda task: (-task.weight, task.task_id))
 
 
 def earned_weights(similar: Sequence[SimilarTask], earned: Mapping[str, float]) -> list[SimilarTask]:

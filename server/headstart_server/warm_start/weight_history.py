@@ -47,6 +47,7 @@ def _point(compared: Compared, target: Observations, enough: int) -> WeightPoint
             heard = np.isfinite(scores)
             if task_id in weights and heard.any():
                 weights[task_id] = float(agreement(scores[heard, None], means.values[heard])[0])
+    weights.update(dict.fromkeys(compared.patternless & weights.keys(), 0.0))
     return WeightPoint(count, own_share(count) if count else 0.0, weights)
 
 

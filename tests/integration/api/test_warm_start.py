@@ -163,9 +163,34 @@ def test_eight_workers_at_once_try_nothing_twice(client):
     assert len(set(tried)) == 96
 
 
-def test_four_of_the_portfolio_come_first_then_four_at_random(client):
-    client.create_task(Task("other", Objective("accuracy")))
-    record(client, "other", drawn(60, seed=15), quality)
-    origins = [client.warm_start("target", SPACE.search_space_id, 1).suggestions[0].origin for _ in range(10)]
-    transferred, random_ones = SuggestionOrigin.TRANSFERRED, SuggestionOrigin.EXPLORATION
-    assert origins == [transferred] * 4 + [random_ones] * 4 + [transferred] * 2
+def first_origins(client, tastes) -> list[SuggestionOrigin]:
+    """Of the first eight proposals, after as many tasks as tastes."""
+    for number, taste in enumerate(tastes):
+        client.create_task(Task(f"other-{number}", Objective("accuracy")))
+        record(client, f"other-{number}", drawn(60, seed=15 + number), taste)
+    return [client.warm_start("target", SPACE.search_space_id, 1).suggestions[0].origin for _ in range(8)]
+
+
+def test_first_proposals_are_a_portfolio_where_past_tasks_agree(client):
+    origins = first_origins(client, [quality, quality, quality])
+    assert origins.count(SuggestionOrigin.TRANSFERRED) >= 5
+    assert origins == sorted(origins, key=lambda origin: origin is SuggestionOrigin.EXPLORATION)
+
+
+def test_first_proposals_are_random_where_past_tasks_contradict_each_other(client):
+    origins = first_origins(client, [quality, lambda candidate: -quality(candidate)])
+    assert origins.count(SuggestionOrigin.TRANSFERRED) <= 2
+
+
+def test_results_handed_out_at_random_teach_nothing(client):
+    client.create_task(Task("noise", Objective("accuracy")))
+    record(client, "noise", drawn(100, seed=16), lambda candidate: random.Random(str(candidate)).random())
+    for results in (0, 20):
+        record(client, "target", drawn(results, seed=17), quality)
+        answer = client.warm_start("target", SPACE.search_space_id, 5)
+        assert answer.gate.state is GateState.CLOSED
+        assert [task.weight for task in answer.similar_tasks] == [0.0]
+        assert SuggestionOrigin.TRANSFERRED not in {suggestion.origin for suggestion in answer.suggestions}
+    explained = client.explain_task("target", SPACE.search_space_id)
+    assert "show no pattern" in explained.explanation
+    assert all(point.weights["noise"] == 0.0 for point in explained.history)

@@ -5,19 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart_server.prediction.adaptation import SOURCE_PROCESSES, AdaptedPredictor, Known
+from headstart_server.prediction.search_process import SearchProcess
 from headstart_server.prediction.source_heads import WeightedHeads, agreement, agreements
+from headstart_server.prediction.surrogate import Surrogate, own_share
 
 GENERATOR = np.random.default_rng(3)
 FEATURES = GENERATOR.normal(size=(400, 12))
 TRUTH = FEATURES[:, 0] + 0.5 * np.sin(2 * FEATURES[:, 1])
 FRIEND = TRUTH + 0.3 * GENERATOR.normal(size=400)
-FOE = GENERATOR.normal(size=400)
-
-
-def predictor(count: int, scores: np.ndarray | None) -> AdaptedPredictor:
-    own = None if scores is None else scores[:count]
-    return AdaptedPredictor(Known(FEATURES[:count], TRUTH[:count], True, own, heads_of=SOURCE_PROCESSES))
 
 
 def tau(one: np.ndarray, other: np.ndarray) -> float:
@@ -25,35 +20,25 @@ def tau(one: np.ndarray, other: np.ndarray) -> float:
     return float(signs.sum() / (len(one) * (len(one) - 1)))
 
 
-def test_a_friend_makes_few_results_tell_more() -> None:
-    alone, informed = predictor(15, None), predictor(15, FRIEND[:, None])
-    unseen = slice(200, 400)
-    without = tau(alone.standings(FEATURES[unseen], None)[0], TRUTH[unseen])
-    with_friend = tau(informed.standings(FEATURES[unseen], FRIEND[unseen, None])[0], TRUTH[unseen])
-    assert with_friend > without + 0.15
-    assert informed.left_out_agreement > alone.left_out_agreement
+def surrogate(count: int, told: np.ndarray) -> Surrogate:
+    process = SearchProcess(FEATURES[:count], told[:count], TRUTH[:count])
+    alone = SearchProcess(FEATURES[:count], np.zeros((count, 0)), TRUTH[:count])
+    return Surrogate(process, alone, count, 0.0, {}, lambda places: FEATURES[places], lambda places: told[places])  # type: ignore[arg-type,call-overload,return-value]
 
 
-def test_a_misleading_source_earns_next_to_no_weight() -> None:
-    informed = predictor(60, np.stack([FRIEND, FOE, -TRUTH], axis=1))
-    friend, foe, opposite = informed.agreement
-    assert friend > 0.5
-    assert foe < 0.15
-    assert opposite == 0.0
-    assert SOURCE_PROCESSES in informed.weights
-
-
-def test_standings_are_calibrated_and_do_not_see_the_result() -> None:
-    informed = predictor(60, FRIEND[:, None])
-    means, deviations = informed.standings(FEATURES[200:], FRIEND[200:, None])
-    # On normal scores of the sixty: the truth carried there by its rank among them.
-    ranks = np.searchsorted(np.sort(TRUTH[:60]), TRUTH[200:]) / 60
-    inside = (ranks > 0.02) & (ranks < 0.98)
-    from scipy.special import ndtri
-
-    errors = (ndtri(ranks[inside]) - means[inside]) / deviations[inside]
-    assert 0.5 < np.abs(errors).mean() / 0.8 < 1.5
-    assert informed.best_standing == pytest.approx(predictor(60, None).best_standing)
+def test_others_are_joined_by_a_share_that_only_falls_and_not_heard_where_they_say_nothing() -> None:
+    told = FRIEND[:, None].copy()
+    told[200] = np.nan
+    judging = surrogate(20, told)
+    asked = np.arange(200, 260)
+    judged = judging.judge(asked)  # type: ignore[arg-type]
+    assert judged.informed is not None
+    assert judged.informed.means[0] == judged.alone.means[0]
+    _, _, led, _ = judging.process.predict(FEATURES[asked], np.nan_to_num(told[asked]))
+    mean = judging.alone.predict(FEATURES[asked], np.zeros((60, 0)))[0]
+    own = own_share(20)
+    assert judged.informed.means[1:] == pytest.approx((own * mean + (1 - own) * led)[1:])
+    assert tau(judged.informed.means[1:], TRUTH[201:260]) > tau(judged.alone.means[1:], TRUTH[201:260])
 
 
 def test_what_is_tested_on_a_result_has_weights_that_have_not_seen_it() -> None:

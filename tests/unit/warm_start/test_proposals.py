@@ -15,7 +15,7 @@ from headstart_server.warm_start.acquisition import apart, expected_improvement
 from headstart_server.warm_start.gate import Validated, judge
 from headstart_server.warm_start.growing import grow
 from headstart_server.warm_start.portfolio import cover
-from headstart_server.warm_start.sources import earned_weights
+from headstart_server.warm_start.sources import earned_weights, without_weight
 
 
 def covered(scores: np.ndarray, weights: np.ndarray, chosen: list[int]) -> float:
@@ -99,15 +99,22 @@ def similar(task_id: str, weight: float, *evidence: Evidence) -> SimilarTask:
     return SimilarTask(task_id, weight, evidence)
 
 
-def test_transfer_earns_its_place_by_predicting_left_out_results_better_than_without() -> None:
+def test_transfer_earns_its_place_by_the_evidence_of_the_results() -> None:
     friends = [similar("friend", 0.6)]
     assert judge(friends).open
-    assert judge(friends, Validated(20, alone=0.4, informed=0.5)).open
-    closed = judge(friends, Validated(20, alone=0.5, informed=0.4))
+    assert judge(friends, Validated(20, share=0.6)).open
+    closed = judge(friends, Validated(20, share=0.04))
     assert not closed.open
     assert closed.weights == {}
-    assert "0.40 with" in closed.reason
-    assert "0.50 without" in closed.reason
+    assert "the 20 results here they are worth 4%" in closed.reason
+
+
+def test_sources_without_a_pattern_have_no_weight_and_that_is_told() -> None:
+    weighed = without_weight([similar("noise", 0.9), similar("useful", 0.1)], {"noise"})
+    assert [(each.task_id, each.weight) for each in weighed] == [("useful", 0.1), ("noise", 0.0)]
+    gate = judge([similar("noise", 0.0)], patternless=1)
+    assert not gate.open
+    assert "the results of 1 of them show no pattern" in gate.reason
 
 
 def test_a_source_that_measurements_contradict_takes_no_part() -> None:
@@ -126,4 +133,4 @@ def test_the_share_of_a_tasks_own_results_never_falls() -> None:
     shares = [own_share(count) for count in range(500)]
     assert shares == sorted(shares)
     assert shares[0] == 0.0
-    assert shares[40] == pytest.approx(0.5)
+    assert shares[10] == pytest.approx(0.5)

@@ -8,8 +8,11 @@ from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations, observations_of
 from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
 from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.service import SourceScores
+from headstart_server.warm_start.first_proposals import said_of
 from headstart_server.warm_start.gate import judge
 from headstart_server.warm_start.sources import weigh_sources
+from headstart_server.warm_start.transfer_ranking import standings_of
 from tests.transferred import Transferred
 from tests.transferred import ranked as ranked_list
 
@@ -89,3 +92,12 @@ def test_contradicted_task_takes_no_part_beside_one_that_agrees():
     contradicted = SimilarTask("a", 0.2, (Evidence(Basis.MEASURED_AGREEMENT, -0.05, 12),))
     agreeing = SimilarTask("b", 0.1, ())
     assert judge([contradicted, agreeing]).weights == {"b": 0.1}
+
+
+def test_what_a_source_measured_to_be_good_counts_before_what_is_predicted_for_it():
+    source = standings_of(observed("one", {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.2}))
+    measured = source.normal_scores_of(["a", "e"])
+    told = SourceScores(("one",), np.array([[0.4], [0.3]]), "")
+    found = said_of(told, ["one"], {"one": source}, ["a", "e"])
+    assert found[:, 0] == pytest.approx([measured[0], 0.3])
+    assert said_of(None, ["one"], {"one": source}, ["a", "e"])[:, 0] == pytest.approx(measured)
