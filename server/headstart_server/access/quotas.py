@@ -1,0 +1,81 @@
+"""What a namespace may use: calls a second, experiments, tasks. Without a row there is no bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from headstart_server.access.audit import audit
+from headstart_server.access.tables import quotas
+from headstart_server.knowledge.namespaces import namespace_id
+from headstart_server.knowledge.tables import namespaces, task_summaries, tasks
+
+
+@dataclass(frozen=True)
+class Quota:
+    """None: no bound. ``calls_per_second`` is of each server process."""
+
+    calls_per_second: float | None = None
+    experiments: int | None = None
+    tasks: int | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    experiments: int
+    tasks: int
+
+
+def set_quota(connection: Connection, namespace: str, quota: Quota, actor: str) -> None:
+    """In place of what was set before."""
+    values = {
+        "calls_per_second": quota.calls_per_second,
+        "experiments": quota.experiments,
+        "tasks": quota.tasks,
+    }
+    statement = insert(quotas).values(namespace_id=namespace_id(connection, namespace), **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=[quotas.c.namespace_id], set_=values))
+    audit(connection, namespace, actor, "quota.set", str(quota))
+
+
+def read_quota(connection: Connection, namespace: str) -> Quota:
+    row = connection.execute(select(quotas).join(namespaces).where(namespaces.c.name == namespace)).first()
+    return Quota() if row is None else Quota(row.calls_per_second, row.experiments, row.tasks)
+
+
+def read_usage(connection: Connection, namespace: str) -> Usage:
+    """From the summaries of tasks; no table of experiments is read."""
+    row = connection.execute(
+        select(
+            func.count(tasks.c.id.distinct()).label("tasks"),
+            func.coalesce(func.sum(task_summaries.c.experiment_count), 0).label("experiments"),
+        )
+        .select_from(tasks)
+        .outerjoin(task_summaries, task_summaries.c.task_id == tasks.c.id)
+        .where(tasks.c.namespace_id == select(namespaces.c.id).where(namespaces.c.name == namespace).scalar_subquery())
+    ).one()
+    return Usage(int(row.experiments), int(row.tasks))
+
+
+class CallRate:
+    """A bucket of calls that fills at a steady rate and holds two seconds' worth."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._level = 0.0
+        self._at = -1e9
+
+    def wait_seconds(self, rate: float) -> float:
+        """0 where a call may go on, which takes it from the bucket; else the seconds until there is one."""
+        now = self._clock()
+        capacity = max(2.0 * rate, 1.0)
+        self._level = min(capacity, self._level + (now - self._at) * rate)
+        self._at = now
+        if self._level >= 1.0:
+            self._level -= 1.0
+            return 0.0
+        return (1.0 - self._level) / rate
