@@ -87,6 +87,10 @@ class Unauthenticated(HeadstartError):
     """The token is missing, unknown or expired."""
 
 
+class PermissionDenied(HeadstartError):
+    """The token is valid, but its role does not allow this call."""
+
+
 _TYPES: dict[grpc.StatusCode, type[HeadstartError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidArgument,
     grpc.StatusCode.OUT_OF_RANGE: InvalidArgument,
@@ -98,6 +102,7 @@ _TYPES: dict[grpc.StatusCode, type[HeadstartError]] = {
     grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
 }
 
 

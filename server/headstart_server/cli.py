@@ -15,6 +15,8 @@ try:
 except ImportError:
     sys.exit("headstart-server needs more than the client: pip install 'headstart[server,embedded]'")
 
+from headstart_server import access_commands
+
 if TYPE_CHECKING:
     from headstart_server.runtime.settings import Settings
 
@@ -26,27 +28,42 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(access_commands.token)
+app.command()(access_commands.quota)
+app.command()(access_commands.audit)
+
 DataDirectory = Annotated[
     Path | None, typer.Option(help="Where the embedded databases and the logs are kept [default: .headstart]")
 ]
 GrpcAddress = Annotated[str | None, typer.Option(help="HOST:PORT to serve on [default: 127.0.0.1:50051]")]
 MetricsAddress = Annotated[str | None, typer.Option(help="HOST:PORT of the metrics page [default: 127.0.0.1:9464]")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Serve other machines though anybody may call")]
 
 
 @app.command()
 def up(
-    data_directory: DataDirectory = None, grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None
+    data_directory: DataDirectory = None,
+    grpc_address: GrpcAddress = None,
+    metrics_address: MetricsAddress = None,
+    insecure: Insecure = False,
 ) -> None:
     """Everything on this machine: PostgreSQL, Chroma, server and worker, kept running until Ctrl-C."""
+    from headstart_server.runtime import startup
     from headstart_server.runtime.settings import load_settings
     from headstart_server.runtime.supervisor import Supervisor
 
-    settings = load_settings(data_directory=data_directory, grpc_address=grpc_address, metrics_address=metrics_address)
+    settings = load_settings(
+        data_directory=data_directory,
+        grpc_address=grpc_address,
+        metrics_address=metrics_address,
+        insecure=insecure or None,
+    )
+    startup.check_exposure(settings)
     Supervisor(settings).run()
 
 
 @app.command()
-def serve(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None) -> None:
+def serve(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None, insecure: Insecure = False) -> None:
     """The gRPC server."""
     import asyncio
 
@@ -54,8 +71,9 @@ def serve(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = No
     from headstart_server.runtime.metrics import serve_metrics
     from headstart_server.runtime.settings import load_settings
 
-    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address)
+    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address, insecure=insecure or None)
     startup.prepare_role(settings, "serve")
+    startup.check_exposure(settings)
     startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
     startup.require_database(settings)
     _require_graph_kernels(settings)
@@ -71,6 +89,7 @@ def predictor(
     grpc_address: GrpcAddress = None,
     metrics_address: MetricsAddress = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N [default: auto]")] = None,
+    insecure: Insecure = False,
 ) -> None:
     """The model host for servers that set HEADSTART_PREDICTOR_TARGET: on a GPU machine, for example."""
     import asyncio
@@ -79,8 +98,11 @@ def predictor(
     from headstart_server.runtime.metrics import serve_metrics
     from headstart_server.runtime.settings import load_settings
 
-    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address, device=device)
+    settings = load_settings(
+        grpc_address=grpc_address, metrics_address=metrics_address, device=device, insecure=insecure or None
+    )
     startup.prepare_role(settings, "predictor")
+    startup.check_exposure(settings)
     startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
     startup.require_database(settings)
     _require_graph_kernels(settings)

@@ -7,8 +7,8 @@ from enum import IntEnum
 
 
 class Role(IntEnum):
-    """Each may do what those below it may. SERVICE is for servers that ask a predictor host; it has no namespace's data
-    to itself, and none of the others' calls needs it."""
+    """Each may do what those before it may, but for SERVICE: that of servers which ask a predictor host, and nothing
+    else."""
 
     READER = 1
     WRITER = 2
@@ -47,9 +47,6 @@ NEEDED: Mapping[str, Role] = {
     f"/{_PREDICTOR}/Score": Role.SERVICE,
     f"/{_PREDICTOR}/Embed": Role.SERVICE,
 }
-
-# What is written into the audit log when it succeeds.
-AUDITED = frozenset({f"/{_KNOWLEDGE}/DeleteTask"})
 
 
 def may(role: Role, method: str) -> bool:

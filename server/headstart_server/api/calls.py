@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import grpc
 
+from headstart_server.api.authentication import Gate
 from headstart_server.api.errors import abort, code_of
+from headstart_server.api.identity import caller
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import ResourceExhausted
 from headstart_server.runtime.log import request_id
@@ -23,8 +25,9 @@ _OURS = "/headstart."
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Wraps the methods of this package; health checks and reflection pass, so that they answer under any load."""
 
-    def __init__(self, max_concurrent_calls: int) -> None:
+    def __init__(self, max_concurrent_calls: int, gate: Gate) -> None:
         self._places = max_concurrent_calls
+        self._gate = gate
 
     async def intercept_service(
         self,
@@ -35,26 +38,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
-        name = method.rsplit("/", 1)[-1]
         codec = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(name, handler.unary_unary), **codec)
+            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
         assert handler.stream_stream is not None
-        return grpc.stream_stream_rpc_method_handler(self._stream(name, handler.stream_stream), **codec)
+        return grpc.stream_stream_rpc_method_handler(self._stream(method, handler.stream_stream), **codec)
 
-    def _unary(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+    def _unary(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
-            async with _Account(self, name, context) as account:
+            async with _Account(self, method, context) as account:
                 return await account.settle(behaviour(request, context))
 
         return call
 
-    def _stream(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+    def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         async def call(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            async with _Account(self, name, context) as account:
+            async with _Account(self, method, context) as account:
                 responses = behaviour(requests, context)
                 while (response := await account.settle(anext(responses, None))) is not None:
                     yield response
@@ -65,9 +67,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 class _Account:
     """One call from its arrival to its answer."""
 
-    def __init__(self, interceptor: CallInterceptor, name: str, context: Context) -> None:
+    def __init__(self, interceptor: CallInterceptor, method: str, context: Context) -> None:
         self._interceptor = interceptor
-        self._name = name
+        self._method = method
+        self._name = method.rpartition("/")[2]
         self._context = context
         self._code = grpc.StatusCode.OK
         self._start = time.perf_counter()
@@ -76,10 +79,15 @@ class _Account:
         request_id.set(uuid4().hex)
         self._interceptor._places -= 1
         metrics.GRPC_IN_FLIGHT.inc()
-        if self._interceptor._places < 0:
-            full = ResourceExhausted("the server has as many calls as it takes", "TOO_MANY_CALLS")
+        try:
+            if self._interceptor._places < 0:
+                raise ResourceExhausted("the server has as many calls as it takes", "TOO_MANY_CALLS")
+            caller.set(await self._interceptor._gate.admit(self._method, self._context))
+        except BaseException as error:
             try:
-                await self._fail(full)
+                if isinstance(error, Exception):
+                    await self._fail(error)
+                raise
             finally:
                 # __aexit__ does not run when __aenter__ raises.
                 self._close()

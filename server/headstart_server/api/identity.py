@@ -1,12 +1,32 @@
-"""Who is calling: the namespace that a call works in.
+"""Who is calling: the namespace a call works in, and what the caller may do. Set at the edge, once for each call.
 
-Namespaces come from the caller, never from a request's content. Callers have no tokens yet, so all are one.
+Namespaces come from the caller, never from a request's content.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from headstart_server.access.roles import Role
+
 DEFAULT_NAMESPACE = "default"
 
 
+@dataclass(frozen=True)
+class Caller:
+    """``actor`` names the caller in the audit log."""
+
+    namespace: str
+    role: Role
+    actor: str
+
+
+# Where nobody is asked who they are.
+ANYBODY = Caller(DEFAULT_NAMESPACE, Role.ADMIN, "anybody")
+
+caller: ContextVar[Caller] = ContextVar("caller", default=ANYBODY)
+
+
 def namespace_of_caller() -> str:
-    return DEFAULT_NAMESPACE
+    return caller.get().namespace

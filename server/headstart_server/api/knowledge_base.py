@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
+from headstart_server.access.audit import audit
 from headstart_server.api import decode, encode, strategies, task_similarity
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
 from headstart_server.api.experiment_lists import list_experiments
-from headstart_server.api.identity import namespace_of_caller
+from headstart_server.api.identity import caller, namespace_of_caller
 from headstart_server.api.mutations import mutate
 from headstart_server.api.pagination import in_batches, page_name, page_of, page_size, page_token
 from headstart_server.assembly import Rooms
@@ -126,6 +129,12 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         return await self._database.run(context, work)
 
     async def DeleteTask(self, request: pb2.DeleteTaskRequest, context: Context) -> pb2.DeleteTaskResponse:
+        def delete(connection: Connection) -> pb2.DeleteTaskResponse:
+            who = caller.get()
+            deleted = self._rooms.knowledge.delete_task(connection, who.namespace, request.task_id)
+            audit(connection, who.namespace, who.actor, "task.delete", f"{request.task_id}, {deleted} experiments")
+            return pb2.DeleteTaskResponse(deleted_experiment_count=deleted)
+
         def work() -> pb2.DeleteTaskResponse:
             namespace = namespace_of_caller()
             return mutate(
@@ -133,9 +142,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
                 namespace,
                 request,
                 pb2.DeleteTaskResponse,
-                lambda connection: pb2.DeleteTaskResponse(
-                    deleted_experiment_count=self._rooms.knowledge.delete_task(connection, namespace, request.task_id)
-                ),
+                delete,
             )
 
         return await self._database.run(context, work)

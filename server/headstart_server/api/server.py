@@ -21,12 +21,14 @@ from headstart.v1 import (
     predictor_service_pb2,
     predictor_service_pb2_grpc,
 )
+from headstart_server.api.authentication import Gate
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import CallInterceptor
 from headstart_server.api.health import HealthWatch, IndexWatch
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
+from headstart_server.api.transport import server_credentials
 from headstart_server.assembly import EDIT_THREADS, MODEL_THREADS, open_predictor, open_rooms
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
@@ -51,7 +53,8 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     database = BlockingWork(settings.database_threads, "database")
     models = BlockingWork(MODEL_THREADS, "models")
     edits = BlockingWork(EDIT_THREADS, "edits")
-    server, port = _bound_server(settings)
+    gate = Gate(rooms.engine, settings.authentication)
+    server, port = _bound_server(settings, gate)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
         MetaLearningServicer(rooms, database, models), server
     )
@@ -75,6 +78,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     database.close()
     models.close()
     edits.close()
+    gate.close()
     rooms.close()
 
 
@@ -82,7 +86,8 @@ async def serve_predictor(settings: Settings, ready: Ready | None = None) -> Non
     """Answer the scoring calls of other servers until SIGTERM or SIGINT. Raises StartupError as ``serve`` does."""
     engine, scorer = open_predictor(settings)
     models = BlockingWork(MODEL_THREADS, "models")
-    server, port = _bound_server(settings)
+    gate = Gate(engine, settings.authentication)
+    server, port = _bound_server(settings, gate)
     predictor_service_pb2_grpc.add_PredictorServiceServicer_to_server(PredictorServicer(scorer, models), server)
     services = [predictor_service_pb2.DESCRIPTOR.services_by_name["PredictorService"].full_name]
     watch = HealthWatch(services, settings)
@@ -90,13 +95,14 @@ async def serve_predictor(settings: Settings, ready: Ready | None = None) -> Non
     reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     await _run(server, port, watch, settings, ready)
     models.close()
+    gate.close()
     engine.dispose()
 
 
-def _bound_server(settings: Settings) -> tuple[grpc.aio.Server, int]:
+def _bound_server(settings: Settings, gate: Gate) -> tuple[grpc.aio.Server, int]:
     """A server that holds its port. Raises StartupError where another process does."""
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(settings.max_concurrent_calls)],
+        interceptors=[CallInterceptor(settings.max_concurrent_calls, gate)],
         options=[
             # Two processes must not share a port by accident.
             ("grpc.so_reuseport", 0),
@@ -109,8 +115,12 @@ def _bound_server(settings: Settings) -> tuple[grpc.aio.Server, int]:
             ("grpc.keepalive_permit_without_calls", 1),
         ],
     )
+    credentials = server_credentials(settings)
     try:
-        port = server.add_insecure_port(settings.grpc_address)
+        if credentials is None:
+            port = server.add_insecure_port(settings.grpc_address)
+        else:
+            port = server.add_secure_port(settings.grpc_address, credentials)
     except RuntimeError:
         port = 0
     if port == 0:

@@ -70,7 +70,10 @@ def open_scorer(engine: Engine, settings: Settings) -> Scorer:
     """The scorer that the settings ask for. Connects to nothing yet."""
     local = LocalScorer(engine, settings)
     if settings.predictor_target:
-        return HostOrLocal(RemoteScorer(settings.predictor_target, settings.max_message_bytes), local)
+        token = settings.predictor_token.get_secret_value() if settings.predictor_token is not None else None
+        authority = settings.predictor_ca_file.read_bytes() if settings.predictor_ca_file is not None else None
+        host = RemoteScorer(settings.predictor_target, settings.max_message_bytes, token, authority)
+        return HostOrLocal(host, local)
     return local
 
 
@@ -133,12 +136,19 @@ class LocalScorer:
 class RemoteScorer:
     """Asks a predictor host. Thread-safe."""
 
-    def __init__(self, target: str, max_message_bytes: int) -> None:
+    def __init__(
+        self, target: str, max_message_bytes: int, token: str | None = None, authority: bytes | None = None
+    ) -> None:
+        """``authority`` switches to TLS and is the PEM of who signed the host's certificate."""
         limits = [
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
         ]
-        self._channel = grpc.insecure_channel(target, options=limits)
+        if authority is None:
+            self._channel = grpc.insecure_channel(target, options=limits)
+        else:
+            self._channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(authority), options=limits)
+        self._metadata = None if token is None else (("authorization", f"Bearer {token}"),)
         self._target = target
         self.device = ""
         self.away = False
@@ -163,7 +173,9 @@ class RemoteScorer:
         try:
             left = remaining_seconds()
             response = self._stub.Score(
-                request, timeout=_REMOTE_SECONDS if left is None else min(_REMOTE_SECONDS, left)
+                request,
+                timeout=_REMOTE_SECONDS if left is None else min(_REMOTE_SECONDS, left),
+                metadata=self._metadata,
             )
         except grpc.RpcError as error:
             code = error.code() if isinstance(error, grpc.Call) else None

@@ -29,6 +29,14 @@ class FailedPrecondition(ServiceError):
     """The state of the service does not allow the call; repeating it as it is will not help."""
 
 
+class Unauthenticated(ServiceError):
+    """Who calls is not known: no token, or none that is valid."""
+
+
+class PermissionDenied(ServiceError):
+    """Who calls is known, and may not make this call."""
+
+
 class Unimplemented(ServiceError):
     """Part of the contract that this version does not answer yet."""
 

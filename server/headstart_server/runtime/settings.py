@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headstart_server.runtime.errors import StartupError
@@ -61,6 +61,18 @@ class Settings(BaseSettings):
     max_message_bytes: PositiveInt = 8 * MEBIBYTE
     max_concurrent_calls: PositiveInt = 256
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
+
+    # Who may call: anybody, who has a token, or who has a certificate of the authority below.
+    authentication: Literal["none", "token", "certificate"] = "none"
+    # PEM files; read again when they change. The authority is that of clients' certificates.
+    tls_certificate_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    tls_key_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    tls_client_ca_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    # Serve beyond this machine though anybody may call.
+    insecure: bool = False
+    # What servers show to a predictor role that asks for a token (role SERVICE), and whose certificate they trust.
+    predictor_token: SecretStr | None = None
+    predictor_ca_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
 
     database_pool_size: PositiveInt = 16
     database_threads: PositiveInt = 16

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +19,8 @@ from headstart_server.runtime.log import configure_logging
 from headstart_server.runtime.settings import Settings, split_address
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 def prepare_role(settings: Settings, role: str) -> None:
@@ -39,6 +43,37 @@ def require_fixed_port(address: str, setting: str) -> None:
     """For who has to know the port before the role has it."""
     if split_address(address)[1] == 0:
         raise StartupError(f"{setting} is {address}: a port is needed that is not 0")
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises StartupError for an address beyond this machine that anybody may call, and for halves of settings."""
+    pair = (settings.tls_certificate_file, settings.tls_key_file)
+    if (pair[0] is None) != (pair[1] is None):
+        raise StartupError("HEADSTART_TLS_CERTIFICATE_FILE and HEADSTART_TLS_KEY_FILE go together: set both or none")
+    if settings.authentication == "certificate" and (pair[0] is None or settings.tls_client_ca_file is None):
+        raise StartupError(
+            "HEADSTART_AUTHENTICATION=certificate needs HEADSTART_TLS_CERTIFICATE_FILE, HEADSTART_TLS_KEY_FILE and "
+            "HEADSTART_TLS_CLIENT_CA_FILE"
+        )
+    if settings.insecure or _is_loopback(settings.grpc_address):
+        return
+    if settings.authentication == "none":
+        raise StartupError(
+            f"{settings.grpc_address} is reached from other machines and anybody may call: set "
+            "HEADSTART_AUTHENTICATION=token (or certificate), listen on 127.0.0.1, or say --insecure"
+        )
+    if pair[0] is None:
+        logger.warning("tokens travel in the clear: set HEADSTART_TLS_CERTIFICATE_FILE, or end TLS before the server")
+
+
+def _is_loopback(address: str) -> bool:
+    host = split_address(address)[0]
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.startswith("unix:")
 
 
 def require_database(settings: Settings) -> None:

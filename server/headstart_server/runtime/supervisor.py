@@ -70,6 +70,8 @@ class Supervisor:
 
     def _start(self) -> None:
         settings = self._settings
+        if settings.tls_certificate_file is not None:
+            raise StartupError("`up` serves this machine in the clear: for TLS run the roles serve and worker")
         require_fixed_port(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
         require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
         require_free(settings.metrics_address, "HEADSTART_METRICS_ADDRESS")
