@@ -86,7 +86,7 @@ def test_taken_port(command: str, taken_address: str, database_url: str, tmp_pat
 
 @pytest.mark.parametrize("command", ["up", "serve", "predictor"])
 def test_address_that_is_not_of_this_machine(command: str, tmp_path: Path) -> None:
-    done = run(command, "--grpc-address", "nosuchhost.invalid:50999", directory=tmp_path)
+    done = run(command, "--insecure", "--grpc-address", "nosuchhost.invalid:50999", directory=tmp_path)
     assert_refused(done, "annot listen on nosuchhost.invalid:50999: ", "HEADSTART_GRPC_ADDRESS")
     assert "in use" not in done.stderr
 
