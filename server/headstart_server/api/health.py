@@ -33,8 +33,12 @@ class HealthWatch:
 
     async def run(self) -> None:
         while True:
-            await self._set(await asyncio.get_running_loop().run_in_executor(self._executor, self._database_answers))
             await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Ask the database now; before the first time nothing is known of any service."""
+        await self._set(await asyncio.get_running_loop().run_in_executor(self._executor, self._database_answers))
 
     async def drain(self) -> None:
         """NOT_SERVING from here on, so that clients turn to other replicas."""

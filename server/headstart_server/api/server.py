@@ -150,6 +150,8 @@ async def _run(server: grpc.aio.Server, port: int, watch: HealthWatch, settings:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _prepare_interpreter()
+    # Whoever is told where this serves may ask for its health at once.
+    await watch.look()
     await server.start()
     watching = asyncio.create_task(watch.run())
     logger.info("serving", extra={"port": port})
