@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -116,9 +115,9 @@ def test_policy_that_gains_on_unseen_tasks_serves_and_takes_what_pays_when(searc
     by_policy = [each for each in decisions if each.decided_by == "policy"]
     # The first one of all may be the prior's.
     assert len(by_policy) >= BUDGET - 1
-    early = Counter(each.arm for each in decisions[2 : BUDGET // 2 - 2])
-    late = Counter(each.arm for each in decisions[BUDGET // 2 + 2 :])
-    assert early["early"] > 0.7 * early.total() and late["late"] > 0.7 * late.total()
+    paid = [by_phase(each.arm, spent / BUDGET) > 0 for spent, each in enumerate(decisions)]
+    # A tenth goes to the other arm on purpose, and a choice that knows no phase is right half of the time.
+    assert sum(paid) > 0.62 * BUDGET
 
 
 @pytest.mark.timeout(300)
