@@ -3,7 +3,7 @@
     python -m benchmarks.strategy [--seeds 10] [--modes none task space] [--report] [--quick]
 
 Curves are kept outside the repository and measured once; ``--report`` compares those that are there. What is compared
-was measured with the same seeds: those that all of a budget's curves have. ``--quick``: two tasks, two seeds, 50
+was measured with the same seeds: those that all of a budget's curves have. ``--quick``: two tasks, one seed, 50
 evaluations, without a past, nothing written.
 
 SBS is the single strategy that is best on the mean of the other tasks (with ``space``: on those of other spaces), VBS
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fixed", type=Path, default=CURVES, help="curves of the fixed strategies (%(default)s)")
     parser.add_argument("--selected", type=Path, default=SELECTED, help="curves of the others (%(default)s)")
     parser.add_argument("--report", action="store_true", help="measure nothing, compare what is there")
-    parser.add_argument("--quick", action="store_true", help="two tasks, two seeds, nothing written")
+    parser.add_argument("--quick", action="store_true", help="two tasks, one seed, nothing written")
     options = parser.parse_args(arguments)
     console = Console(width=None if os.isatty(1) else 220)
     if options.quick:

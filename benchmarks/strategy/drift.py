@@ -35,7 +35,7 @@ from headstart.spaces import Candidate, Float, Parameter, SearchSpace
 
 PULLS = 200
 SEEDS = 10
-QUICK_SEEDS = 2
+QUICK_SEEDS = 1
 NOISE = 0.5
 MEANS = (1.0, 0.75, 0.5, 0.25, 0.0)
 SPACE = SearchSpace("drift", (Parameter("result", Float(-100.0, 100.0)),), description="Results of arms that drift")
