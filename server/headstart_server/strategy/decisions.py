@@ -20,8 +20,6 @@ from headstart_server.strategy.tables import strategy_decisions
 # Past settings of an arm that one choice looks at, the latest.
 _MOST_TRIED = 200
 
-BEFORE_ALL = (datetime.min, UUID(int=0))
-
 
 @dataclass(frozen=True)
 class Decision:

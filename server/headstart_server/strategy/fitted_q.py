@@ -26,11 +26,13 @@ from headstart_server.strategy.trajectories import Trajectory
 
 # What an improvement counts for at the decision before it, and how often values are carried a decision back.
 DISCOUNT = 0.9
-_ITERATIONS = 10
+ITERATIONS = 10
 # Decisions that a forest is grown on.
 _MOST_STEPS = 20_000
-# Share of its probability that a policy spreads over all arms, so that its evidence does not dry up.
-_EXPLORATION = 0.2
+# What of each decision is left to the bandit, so that evidence does not dry up, and with which probability the bandit
+# itself takes an arm that the policy may prefer. Where no arm has it, the bandit's favourites count.
+_BANDITS_SHARE = 0.2
+LEAST_SUPPORT = 0.05
 
 Progress = Callable[[int, int], None]
 
@@ -44,16 +46,21 @@ class QFunction:
         """What is expected to follow each arm, float32 [arms]."""
         return self.trees.predict(self.layout.rows(task, state, arms))[:, 0]
 
-    def probabilities(self, task: Task, state: SearchState, arms: Sequence[Belief]) -> NDArray[np.float64]:
-        """With which the policy takes each arm: the best one, the rest of the share over all.
+    def probabilities(
+        self, task: Task, state: SearchState, arms: Sequence[Belief], bandit: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """With which the policy takes each arm, given with which the bandit does: mostly the best one of those that the
+        bandit takes often enough, for the rest as the bandit.
 
-        Each pending pull halves what its arm is worth more than the worst one, so that workers who ask at once spread.
+        What the bandit hardly takes is hardly ever recorded, so that nothing could speak against an arm whose value is
+        wrong (Laroche, Trichelair and Tachet des Combes, "Safe policy improvement with baseline bootstrapping", ICML
+        2019). Pending pulls lower what the bandit gives an arm, which spreads workers who ask at once.
         """
-        values = self.values(task, state, arms).astype(np.float64)
-        worth = (values - values.min()) / 2.0 ** np.array([arm.pending for arm in arms])
-        found = np.full(len(arms), _EXPLORATION / len(arms))
-        best = np.flatnonzero(worth >= worth.max() - 1e-12)
-        found[best] += (1.0 - _EXPLORATION) / len(best)
+        supported = bandit >= min(LEAST_SUPPORT, bandit.max())
+        values = np.where(supported, self.values(task, state, arms), -np.inf)
+        best = np.flatnonzero(values >= values.max() - 1e-12)
+        found: NDArray[np.float64] = _BANDITS_SHARE * bandit
+        found[best] += (1.0 - _BANDITS_SHARE) / len(best)
         return found
 
     def to_bytes(self) -> bytes:
@@ -80,14 +87,14 @@ def fit(trajectories: Sequence[Trajectory], seed: int, progress: Progress | None
     taken, improvements, following, owners = _transitions(layout, trajectories, seed)
     values = np.zeros(len(improvements), np.float32)
     trees: TreeEnsemble | None = None
-    for iteration in range(_ITERATIONS):
+    for iteration in range(ITERATIONS):
         if trees is not None and len(following):
             best = np.full(len(improvements), -np.inf, np.float32)
             np.maximum.at(best, owners, trees.predict(following)[:, 0])
             values = np.where(np.isfinite(best), best, 0.0).astype(np.float32)
         trees = TreeEnsemble.grow(taken, (improvements + DISCOUNT * values)[:, None], seed + iteration)
         if progress is not None:
-            progress(iteration + 1, _ITERATIONS)
+            progress(iteration + 1, ITERATIONS)
     assert trees is not None
     return QFunction(layout, trees)
 

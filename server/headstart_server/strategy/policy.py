@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart_server.knowledge.tasks import Task
-from headstart_server.strategy.bandit import Belief, Choice
+from headstart_server.strategy.bandit import Belief, Choice, choice_probabilities
 from headstart_server.strategy.fitted_q import QFunction
 from headstart_server.strategy.search_state import SearchState
 
@@ -19,10 +19,11 @@ class ServingPolicy:
     function: QFunction
 
     def choose(
-        self, task: Task, state: SearchState, beliefs: Sequence[Belief], generator: np.random.Generator
+        self, task: Task, state: SearchState, beliefs: Sequence[Belief], generator: np.random.Generator, draws: int
     ) -> Choice:
         """Draw one arm of several with the policy's probabilities."""
-        probabilities = self.function.probabilities(task, state, beliefs)
+        bandit = choice_probabilities(beliefs, generator, draws)
+        probabilities = self.function.probabilities(task, state, beliefs, bandit)
         index = int(generator.choice(len(beliefs), p=probabilities))
         taken = beliefs[index]
         best = probabilities[index] == probabilities.max()

@@ -1,7 +1,7 @@
 """Learns a policy from the recorded searches of a namespace, and lets it serve only where that is worth it.
 
 The figures are those of policies that have not seen the task: tasks are split in parts, and each part is judged by a
-policy of the others. A policy serves where the lower end of what it gains over the bandit is above zero,
+policy of the others. A policy serves where the lower end of what it gains over the bandit is above a hundredth of what the bandit improves,
 and one that serves steps down where the next one does not.
 """
 
@@ -20,6 +20,8 @@ from headstart_server.strategy.trajectories import Trajectory
 LEAST_TASKS = 8
 _LEAST_DECISIONS = 200
 _PARTS = 4
+# What a policy gains at least, as a share of what the bandit improves.
+_LEAST_GAIN = 0.01
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +47,8 @@ def train_policy(
     model = TrainedModel(
         ModelKind.POLICY, _by_name(figures), artefact, len(trajectories), trained_through, time.monotonic() - begin
     )
-    return model, ModelState.SERVING if figures.lower > 0 else ModelState.REJECTED
+    worth_it = figures.lower > _LEAST_GAIN * figures.bandit
+    return model, ModelState.SERVING if worth_it else ModelState.REJECTED
 
 
 def _by_name(figures: PolicyFigures) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from headstart_server.knowledge.outcomes import Status, is_full_training
 from headstart_server.knowledge.tables import experiments, tasks
@@ -57,15 +57,6 @@ def phase_middle(phase: float) -> float:
             return (start + end) / 2
         start = end
     raise AssertionError
-
-
-def decision_count(connection: Connection, namespace_id: int) -> int:
-    """Decisions of a namespace that have results."""
-    columns = strategy_decisions.c
-    counted: int = connection.execute(
-        select(func.count()).where(columns.namespace_id == namespace_id, columns.experiment_count > 0)
-    ).scalar_one()
-    return counted
 
 
 def read_recorded_arms(connection: Connection, namespace_id: int) -> RecordedArms | None:

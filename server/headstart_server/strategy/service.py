@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -66,8 +66,12 @@ def arm_violations(arms: Sequence[Arm], field: str = "arms") -> Iterator[Violati
 
 
 class StrategyService:
-    def __init__(self, engine: Engine, decision_ttl_seconds: float) -> None:
+    def __init__(
+        self, engine: Engine, decision_ttl_seconds: float, draw_seed: Callable[[], int] = lambda: secrets.randbits(63)
+    ) -> None:
+        """``draw_seed`` gives each call what its choices are drawn with."""
         self._engine = engine
+        self._draw_seed = draw_seed
         self._ttl = timedelta(seconds=decision_ttl_seconds)
         self._policies = LoadedModels(ModelKind.POLICY, QFunction.from_bytes)
         self._priors = LoadedModels(ModelKind.PRIOR, Prior.from_bytes)
@@ -98,9 +102,9 @@ class StrategyService:
         expected = {} if advice is None else advice.expectations
         beliefs = {key: belief(known.get(key, ArmStatistics(*key)), variance, expected.get(key)) for key in keys}
         now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        settings = _Settings(connection, task, arms)
+        generator = np.random.default_rng(self._draw_seed())
+        settings = _Settings(connection, task, arms, generator)
         policy = self._policy(connection, task, serving)
-        generator = np.random.default_rng()
         decisions, contexts = [], []
         for _ in range(slots):
             if advice is not None and state.observations == 0 and not any(each.pending for each in beliefs.values()):
@@ -108,7 +112,7 @@ class StrategyService:
             elif policy is None:
                 choice = choose(list(beliefs.values()), generator, draws_for(slots))
             else:
-                choice = policy.choose(task.task, state, list(beliefs.values()), generator)
+                choice = policy.choose(task.task, state, list(beliefs.values()), generator, draws_for(slots))
             decisions.append(settings.decision(choice, now + self._ttl))
             contexts.append({"arms": [_context(each) for each in beliefs.values()]})
             taken = beliefs[choice.key]
@@ -156,8 +160,11 @@ def _context(each: Belief) -> list[object]:
 class _Settings:
     """Chooses settings for decisions of one call; what was tried is read once for each arm that needs it."""
 
-    def __init__(self, connection: Connection, task: StoredTask, arms: Sequence[Arm]) -> None:
+    def __init__(
+        self, connection: Connection, task: StoredTask, arms: Sequence[Arm], generator: np.random.Generator
+    ) -> None:
         self._connection = connection
+        self._generator = generator
         self._task = task
         self._ranges = {arm.name: arm.hyperparameters for arm in arms}
         self._tried: dict[str, list[TriedSettings]] = {}
@@ -167,7 +174,7 @@ class _Settings:
         settings: dict[str, Value] = {}
         reason = choice.reason
         if tuned:
-            settings, why = choose_settings(self._ranges[name], self._known(name), secrets.randbits(63))
+            settings, why = choose_settings(self._ranges[name], self._known(name), int(self._generator.integers(2**62)))
             reason = f"{reason}; {why}"
         return Decision(
             decision_id=uuid4(),

@@ -75,6 +75,27 @@ def test_namespaces_do_not_see_each_other(guarded, make_token) -> None:
         assert b.get_task("cifar").summaries[0].experiment_count == 1
 
 
+def test_streams_work_in_the_namespace_of_their_token_too(guarded, make_token) -> None:
+    (_, mine), (_, theirs), (_, read) = make_token("team-a"), make_token("team-b"), make_token("team-a", Role.READER)
+    drawn = random.Random(2)
+    records = [
+        headstart.Record("cifar", SPACE.search_space_id, sample(SPACE, drawn), headstart.completed(0.1))
+        for _ in range(20)
+    ]
+    with headstart.connect(guarded.address, token=mine) as client:
+        fill(client)
+        assert client.record_many(iter(records)).recorded_count == 20
+        assert client.get_task("cifar").summaries[0].experiment_count == 21
+    with headstart.connect(guarded.address, token=theirs) as other:
+        with pytest.raises(headstart.NotFound):
+            other.record_many(iter(records))
+        assert list(other.list_tasks()) == []
+    with headstart.connect(guarded.address, token=read) as reader, pytest.raises(PermissionDenied):
+        reader.record_many(iter(records))
+    with headstart.connect(guarded.address) as nobody, pytest.raises(Unauthenticated):
+        nobody.record_many(iter(records))
+
+
 def test_roles_bound_what_may_be_called_and_deletions_are_written_down(guarded, make_token, engine) -> None:
     (_, read), (_, write), (admin, all_of_it) = (
         make_token("team-a", role) for role in (Role.READER, Role.WRITER, Role.ADMIN)

@@ -1,9 +1,10 @@
-"""Recorded decisions come back as what the learned policy learns from."""
+"""The learned policy from recorded decisions to choices: it serves where it gains, steps down where it does not."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import count
 from uuid import uuid4
 
 import pytest
@@ -17,15 +18,17 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import run_transaction
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.learning import StrategyLearner
-from headstart_server.strategy.models import ModelKind, ModelVersion
-from headstart_server.strategy.rewards import credit_decision
+from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, TrainedModel, list_models, write_model
+from headstart_server.strategy.rewards import BURN_IN, credit_decision
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.trajectories import read_trajectories
 
 SPACE = nas_bench_201()
 NAMESPACE = "default"
 ARMS = [Arm("early"), Arm("late")]
-BUDGET = 40
+# Short searches: the bandit stays in doubt, and tries all arms at every phase.
+BUDGET = BURN_IN
+PAST = 32
 
 # What a result improves on the best so far, given the arm and the part of the budget that is spent.
 Gain = Callable[[str, float], float]
@@ -44,7 +47,7 @@ class Searches:
         self.engine = engine
         self.knowledge = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
         self.knowledge.listeners.append(credit_decision)
-        self.strategy = StrategyService(engine, decision_ttl_seconds=3600)
+        self.strategy = StrategyService(engine, decision_ttl_seconds=3600, draw_seed=count().__next__)
         self.learner = StrategyLearner(engine)
         self.generator = random.Random(0)
         run_transaction(engine, lambda c: self.knowledge.create_search_space(c, NAMESPACE, SPACE))
@@ -102,3 +105,32 @@ def test_recorded_searches_come_back_as_sequences_of_improvements(searches: Sear
         assert paid or step.improvement == 0.0
         assert 0.0 < step.probability <= 1.0
     assert 0.2 < sum(step.improvement / (1 - step.state.phase) for step in trajectory.steps) <= 1.0 + 1e-9
+
+
+def test_policy_that_gains_on_unseen_tasks_serves_and_takes_what_pays_when(searches: Searches):
+    for number in range(PAST):
+        searches.search(f"past-{number}", by_phase)
+    policy = searches.learn()
+    assert policy.state is ModelState.SERVING
+    assert policy.figures["improvement_policy"] > policy.figures["improvement_bandit"]
+    paid = []
+    for number in range(10):
+        decisions = searches.search(f"new-{number}", by_phase)
+        # The first one of all may be the prior's.
+        assert {each.decided_by for each in decisions[1:]} == {"policy"}
+        paid += [by_phase(each.arm, spent / BUDGET) > 0 for spent, each in enumerate(decisions)]
+    # Without knowing the phase a choice is right half of the time.
+    assert sum(paid) > 0.62 * len(paid)
+
+
+def test_policy_that_gains_nothing_is_rejected_and_one_that_served_steps_down(searches: Searches):
+    for number in range(PAST):
+        searches.search(f"past-{number}", the_same)
+    served = TrainedModel(ModelKind.POLICY, {}, b"", PAST, 0, 0.0)
+    with searches.engine.begin() as connection:
+        write_model(connection, 1, served, ModelState.SERVING)
+    assert searches.learn().state is ModelState.REJECTED
+    with searches.engine.connect() as connection:
+        states = {each.number: each.state for each in list_models(connection, 1) if each.kind is ModelKind.POLICY}
+    assert states == {1: ModelState.RETIRED, 2: ModelState.REJECTED}
+    assert {each.decided_by for each in searches.search("new", the_same)[1:]} == {"bandit"}

@@ -11,11 +11,13 @@ from headstart_server.strategy.bandit import Belief
 from headstart_server.strategy.fitted_q import QFunction
 from headstart_server.strategy.models import ModelState
 from headstart_server.strategy.off_policy import evaluate, returns
+from headstart_server.strategy.policy import ServingPolicy
 from headstart_server.strategy.policy_training import train_policy
 from headstart_server.strategy.search_state import SearchState
 from headstart_server.strategy.trajectories import Step, Trajectory
 
 LENGTH = 60
+EVEN = np.array([0.5, 0.5])
 EARLY, LATE = ("early", False), ("late", False)
 
 
@@ -49,16 +51,20 @@ def learned() -> QFunction:
 
 
 def test_policy_takes_what_pays_at_each_phase(learned):
-    early = learned.probabilities(task(99), SearchState(5, 0, 5, LENGTH), views(0, 0))
-    late = learned.probabilities(task(99), SearchState(50, 0, 50, LENGTH), views(0, 0))
+    early = learned.probabilities(task(99), SearchState(5, 0, 5, LENGTH), views(0, 0), EVEN)
+    late = learned.probabilities(task(99), SearchState(50, 0, 50, LENGTH), views(0, 0), EVEN)
     assert early.tolist() == pytest.approx([0.9, 0.1])
     assert late.tolist() == pytest.approx([0.1, 0.9])
 
 
-def test_pending_pulls_send_the_next_worker_elsewhere(learned):
-    probabilities = learned.probabilities(task(99), SearchState(5, 0, 5, LENGTH), views(60, 0))
-    assert probabilities.sum() == pytest.approx(1.0)
-    assert probabilities[0] < 0.9
+def test_what_the_bandit_hardly_takes_is_not_preferred(learned):
+    """Nothing recorded could speak against it; so pending pulls, which the bandit spreads by, spread the policy too."""
+    state = SearchState(5, 0, 5, LENGTH)
+    assert learned.probabilities(task(99), state, views(0, 0), np.array([0.03, 0.97])).tolist() == pytest.approx(
+        [0.2 * 0.03, 0.8 + 0.2 * 0.97]
+    )
+    pending = ServingPolicy(1, learned).choose(task(99), state, views(60, 0), np.random.default_rng(0), 500)
+    assert pending.key == LATE and pending.decided_by == "policy"
 
 
 def test_policy_comes_back_from_its_bytes(learned):
@@ -76,6 +82,25 @@ def test_estimate_is_that_of_running_the_policy_whatever_was_recorded(learned):
     # One decision by the policy is worth .9 of .02 * .5 * 1.9 + .1 of .02 * .5 * .1, the bandit's half of each.
     assert even.policy - even.bandit == pytest.approx(0.4 * 0.02 * 0.5 * 1.8, rel=0.2)
     assert skewed.policy - skewed.bandit == pytest.approx(0.4 * 0.02 * 0.5 * 1.8, rel=0.25)
+
+
+class Shifted:
+    """A Q function that is wrong by one everywhere, and so chooses as before."""
+
+    def __init__(self, function: QFunction) -> None:
+        self._function = function
+        self.probabilities = function.probabilities
+
+    def values(self, *asked: object) -> np.ndarray:
+        return self._function.values(*asked) + 1.0  # type: ignore[arg-type]
+
+
+def test_estimate_gains_nothing_by_values_that_are_wrong_everywhere_alike(learned):
+    recorded = trajectories(0.9, 8, seed=7, share=0.05)
+    right = evaluate([(learned, each) for each in recorded])
+    wrong = evaluate([(Shifted(learned), each) for each in recorded])  # type: ignore[misc]
+    assert right is not None and wrong is not None
+    assert (wrong.policy, wrong.lower) == pytest.approx((right.policy, right.lower), abs=1e-5)
 
 
 def test_policy_serves_where_it_gains_and_not_where_nothing_can_be_learned():
