@@ -1,8 +1,8 @@
 """Learns a policy from the recorded searches of a namespace, and lets it serve only where that is worth it.
 
 The figures are those of policies that have not seen the task: tasks are split in parts, and each part is judged by a
-policy of the others. A policy serves where the lower end of what it gains over the bandit is above a hundredth of what the bandit improves,
-and one that serves steps down where the next one does not.
+policy of the others. A policy serves where the lower end of what it gains over the bandit is above a hundredth of what
+the bandit improves, and one that serves steps down where the next one does not.
 """
 
 from __future__ import annotations
