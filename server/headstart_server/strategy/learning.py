@@ -5,39 +5,38 @@ from __future__ import annotations
 from sqlalchemy import Connection, Engine, and_, func, select
 
 from headstart_server.knowledge.namespaces import namespace_id
-from headstart_server.knowledge.tables import namespaces
+from headstart_server.knowledge.tables import namespaces, tasks
 from headstart_server.runtime.database import run_transaction
 from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, list_models, retire, write_model
 from headstart_server.strategy.policy_training import train_policy
 from headstart_server.strategy.prior_training import train_prior
 from headstart_server.strategy.recorded_arms import read_recorded_arms
-from headstart_server.strategy.tables import strategy_decisions, strategy_models
+from headstart_server.strategy.tables import strategy_arms, strategy_models
 from headstart_server.strategy.trajectories import read_trajectories
 
-# A prior is learned anew when decisions with results have come, or gone, worth this share of those it knew.
+# A prior is learned anew when results of decisions have come, or gone, worth this share of those it knew.
 _GROWTH = 0.1
 
 
 class StrategyLearner:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # Namespaces whose decisions did not suffice for a prior, and how many there were.
+        # Namespaces whose results did not suffice for a prior, and how many there were.
         self._too_few: dict[str, int] = {}
 
     def stale_namespaces(self) -> list[str]:
-        """Where decisions with results have come or gone since the prior was learned."""
+        """Where enough results of decisions have come or gone since the prior was learned."""
         return [
             namespace
-            for namespace, (count, fresh, trained_through) in self._counts().items()
-            if self._too_few.get(namespace) != count
-            and max(fresh, abs(count - trained_through)) > _GROWTH * trained_through
+            for namespace, (count, trained_through) in self._counts().items()
+            if self._too_few.get(namespace) != count and abs(count - trained_through) > _GROWTH * trained_through
         ]
 
     def refresh(self, namespace: str) -> list[ModelVersion]:
         """Learn prior and policy of a namespace; the new versions, none of a kind where too little is recorded."""
         with self._engine.begin() as connection:
             number = namespace_id(connection, namespace)
-        count = self._counts().get(namespace, (0, 0, 0))[0]
+        count = self._counts().get(namespace, (0, 0))[0]
         with self._engine.connect() as connection:
             recorded = read_recorded_arms(connection, number)
             trajectories = read_trajectories(connection, number)
@@ -59,30 +58,29 @@ class StrategyLearner:
             self._too_few[namespace] = count
         return versions
 
-    def _counts(self) -> dict[str, tuple[int, int, int]]:
-        """Decisions with results, those of them taken since the last prior was learned, and how many that was from."""
-        of_prior = select(
-            strategy_models.c.namespace_id,
-            strategy_models.c.created_at,
-            strategy_models.c.trained_through,
-            func.row_number()
-            .over(partition_by=strategy_models.c.namespace_id, order_by=strategy_models.c.number.desc())
-            .label("age"),
-        ).where(strategy_models.c.kind == ModelKind.PRIOR.value)
-        priors = of_prior.subquery()
-        columns = strategy_decisions.c
+    def _counts(self) -> dict[str, tuple[int, int]]:
+        """Results of decisions, from the sums that each task keeps, and how many the last prior was learned from."""
+        priors = strategy_models.c
+        latest = (
+            select(
+                priors.namespace_id,
+                priors.trained_through,
+                func.row_number().over(partition_by=priors.namespace_id, order_by=priors.number.desc()).label("age"),
+            )
+            .where(priors.kind == ModelKind.PRIOR.value)
+            .subquery()
+        )
         query = (
             select(
                 namespaces.c.name,
-                func.count().label("number"),
-                func.count().filter(columns.decided_at > priors.c.created_at).label("fresh"),
-                func.coalesce(func.max(priors.c.trained_through), 0).label("trained_through"),
+                func.sum(strategy_arms.c.pulls).label("number"),
+                func.coalesce(func.max(latest.c.trained_through), 0).label("trained_through"),
             )
-            .join(namespaces, namespaces.c.id == columns.namespace_id)
-            .outerjoin(priors, and_(priors.c.namespace_id == columns.namespace_id, priors.c.age == 1))
-            .where(columns.experiment_count > 0)
+            .join(tasks, tasks.c.id == strategy_arms.c.task_id)
+            .join(namespaces, namespaces.c.id == tasks.c.namespace_id)
+            .outerjoin(latest, and_(latest.c.namespace_id == tasks.c.namespace_id, latest.c.age == 1))
             .group_by(namespaces.c.name)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        return {row.name: (int(row.number), int(row.fresh), int(row.trained_through)) for row in rows}
+        return {row.name: (int(row.number), int(row.trained_through)) for row in rows}

@@ -32,7 +32,7 @@ class ModelState(Enum):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """``figures``: held-out figures by name; ``trained_through``: decisions with results of the namespace by then."""
+    """``figures``: held-out figures by name; ``trained_through``: results of decisions in the namespace by then."""
 
     kind: ModelKind
     figures: Mapping[str, float]

@@ -83,7 +83,7 @@ strategy_models = Table(
     Column("state", Text, nullable=False),
     Column("metrics", JSONB, nullable=False),
     Column("artefact", LargeBinary, nullable=False),
-    # Tasks it was trained on, and decisions with results in the namespace at that time.
+    # Tasks it was trained on, and results of decisions in the namespace at that time.
     Column("training_size", BigInteger, nullable=False),
     Column("trained_through", BigInteger, nullable=False),
     Column("training_seconds", Float(53), nullable=False),
