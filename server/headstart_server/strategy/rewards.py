@@ -30,7 +30,7 @@ BURN_IN = 8
 
 # What a pull weighs less with each later pull of its arm: what a strategy earned early says little of what it will
 # (Garivier and Moulines, "On upper-confidence bound policies for switching bandit problems", ALT 2011, section 2).
-DISCOUNT = 0.97
+DISCOUNT = 0.98
 
 
 def credit_decision(connection: Connection, task: int, new: NewExperiment) -> None:
