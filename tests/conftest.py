@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine
 
-from headstart_server.runtime.child import Child, Program
+from headstart_server.runtime.child import Child, Program, running_postgres
 from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
 from headstart_server.runtime.migration import migrate
@@ -55,23 +54,12 @@ def postgres(session_directory: Path) -> Iterator[EmbeddedPostgres]:
     """A running server with a migrated template database."""
     server = EmbeddedPostgres(session_directory / "postgresql")
     server.prepare()
-    program = Program(
-        name="postgresql",
-        command=server.command,
-        log=session_directory / "postgresql.log",
-        stop_signal=signal.SIGINT,
-        account=server.account(),
-        tied=server.account().uid is None,
-    )
-    child = Child(program)
-    child.start()
-    wait_until(server.ready, what="PostgreSQL's start")
-    server.ensure_database(TEMPLATE)
-    engine = create_engine(load_settings(database_url=server.url(TEMPLATE)))
-    migrate(engine)
-    engine.dispose()
-    yield server
-    child.stop()
+    with running_postgres(server, session_directory / "postgresql.log"):
+        server.ensure_database(TEMPLATE)
+        engine = create_engine(load_settings(database_url=server.url(TEMPLATE)))
+        migrate(engine)
+        engine.dispose()
+        yield server
 
 
 @pytest.fixture

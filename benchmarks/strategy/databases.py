@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -64,7 +63,7 @@ class Databases:
 @contextmanager
 def own_databases() -> Iterator[Databases]:
     """A server with two databases of this version's tables, stopped and forgotten at the end."""
-    from headstart_server.runtime.child import Child, Program
+    from headstart_server.runtime.child import running_postgres
     from headstart_server.runtime.database import create_engine
     from headstart_server.runtime.embedded import EmbeddedPostgres
     from headstart_server.runtime.migration import migrate
@@ -74,40 +73,17 @@ def own_databases() -> Iterator[Databases]:
     directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
     server = EmbeddedPostgres(directory / "postgresql")
     server.prepare()
-    account = server.account()
-    child = Child(
-        Program(
-            name="postgresql",
-            command=server.command,
-            log=directory / "postgresql.log",
-            stop_signal=signal.SIGINT,
-            account=account,
-            tied=account.uid is None,
-        )
-    )
-    child.start()
     try:
-        _wait(server)
-        server.ensure_database(Databases.empty)
-        engine = create_engine(load_settings(database_url=server.url(Databases.empty)))
-        migrate(engine)
-        engine.dispose()
-        databases = Databases(server)
-        databases.keep(Databases.empty)
-        yield databases
+        with running_postgres(server, directory / "postgresql.log"):
+            server.ensure_database(Databases.empty)
+            engine = create_engine(load_settings(database_url=server.url(Databases.empty)))
+            migrate(engine)
+            engine.dispose()
+            databases = Databases(server)
+            databases.keep(Databases.empty)
+            yield databases
     finally:
-        child.stop()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _wait(server: EmbeddedPostgres) -> None:
-    import time
-
-    deadline = time.monotonic() + _STOP_SECONDS
-    while not server.ready():
-        if time.monotonic() > deadline:
-            raise ServiceProblem("PostgreSQL did not start")
-        time.sleep(0.1)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +20,8 @@ from typing import BinaryIO
 import psutil
 
 from headstart_server.runtime import tied
-from headstart_server.runtime.embedded import OWN_ACCOUNT, Account
+from headstart_server.runtime.embedded import OWN_ACCOUNT, Account, EmbeddedPostgres
+from headstart_server.runtime.errors import StartupError
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -28,6 +29,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 WELL_AFTER_SECONDS = 60.0
 MAX_LOG_BYTES = 16 * 1024 * 1024
 POLL_SECONDS = 0.05
+# Recovery after a crash reads the log since the last checkpoint.
+POSTGRES_READY_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,34 @@ class Child:
                 return False
             time.sleep(POLL_SECONDS)
         return True
+
+
+@contextlib.contextmanager
+def running_postgres(postgres: EmbeddedPostgres, log: Path) -> Iterator[None]:
+    """A prepared cluster, answering for the time of the block. Raises StartupError."""
+    account = postgres.account()
+    child = Child(
+        Program(
+            name="postgresql",
+            command=postgres.command,
+            log=log,
+            # Its "fast shutdown": ends sessions, writes a checkpoint.
+            stop_signal=signal.SIGINT,
+            stop_seconds=60.0,
+            tied=account.uid is None,
+            account=account,
+        )
+    )
+    child.start()
+    try:
+        until = time.monotonic() + POSTGRES_READY_SECONDS
+        while not postgres.ready():
+            if child.exit_code() is not None or time.monotonic() > until:
+                raise StartupError(f"PostgreSQL does not start: see {log}")
+            time.sleep(POLL_SECONDS)
+        yield
+    finally:
+        child.stop()
 
 
 def _alive(process: psutil.Process) -> bool:

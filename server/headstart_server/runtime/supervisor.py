@@ -58,7 +58,7 @@ class Supervisor:
         """Until a signal ends it. Raises StartupError where something is in the way."""
         configure_logging(self._settings.log_level, "up")
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        with _locked(self._directory), self._signals():
+        with in_use(self._directory), self._signals():
             try:
                 self._start()
                 self._greet()
@@ -253,7 +253,7 @@ def server_answers(address: str) -> bool:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def in_use(directory: Path) -> Iterator[None]:
     """One supervisor for one data directory. Raises StartupError naming the other."""
     try:
         # PostgreSQL runs as another user where this runs as root, and must pass.

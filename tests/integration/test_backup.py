@@ -1,0 +1,117 @@
+"""Backups: everything comes back, in another database or data directory; nothing is overwritten or half done."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+import headstart
+from headstart import Record
+from headstart.spaces import nas_bench_201, sample
+from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.settings import load_settings
+
+SPACE = nas_bench_201()
+SPACE_ID = SPACE.search_space_id
+
+
+def command(*arguments: str | Path, database_url: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    if database_url is not None:
+        environment["HEADSTART_DATABASE_URL"] = database_url
+    return subprocess.run(
+        [sys.executable, "-m", "headstart_server", *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def refused(answer: subprocess.CompletedProcess[str]) -> str:
+    assert answer.returncode == 2, answer
+    assert answer.stderr.startswith("headstart-server: ")
+    return answer.stderr
+
+
+def rows(database_url: str) -> dict[str, list[str]]:
+    """Every row of every table, as text and sorted."""
+    engine = create_engine(load_settings(database_url=database_url))
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    with engine.connect() as connection:
+        names = connection.execute(text(tables)).scalars().all()
+        found = {
+            name: sorted(connection.execute(text(f"SELECT row_to_json(t)::text FROM {name} t")).scalars())
+            for name in names
+        }
+    engine.dispose()
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_everything_comes_back_in_another_directory_and_another_database(
+    service, empty_database_url: str, tmp_path: Path
+) -> None:
+    generator = random.Random(0)
+    with headstart.connect(service.address, timeout=30) as client:
+        client.create_search_space(SPACE)
+        client.create_task(headstart.Task("cifar", headstart.Objective("accuracy")))
+        records = [
+            Record("cifar", SPACE_ID, sample(SPACE, generator), headstart.completed(generator.random()))
+            for _ in range(40)
+        ]
+        client.record_many(records)
+        client.select_strategy("cifar", ["random", "evolution"])
+    url = service.settings.database_url
+    before = rows(url)
+    first, second = tmp_path / "first.backup", tmp_path / "second.backup"
+
+    made = command("backup", first, database_url=url)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith(f"Backed up to {first}: schema revision ")
+    assert stat.S_IMODE(first.stat().st_mode) == 0o600
+    assert "exists" in refused(command("backup", first, database_url=url))
+    assert "holds" in refused(command("restore", first, database_url=url))
+
+    # Into a data directory that does not exist yet, and from there, where nothing runs, into a database.
+    directory = tmp_path / "elsewhere"
+    restored = command("restore", first, "--data-directory", directory)
+    assert restored.returncode == 0, restored.stderr
+    assert command("backup", second, "--data-directory", directory).returncode == 0
+    assert command("restore", second, database_url=empty_database_url).returncode == 0
+    assert rows(empty_database_url) == before
+
+    # Servers on it take the same request for the same, and go on.
+    service.settings = service.settings.model_copy(update={"database_url": empty_database_url})
+    service.stop()
+    service.start()
+    with headstart.connect(service.address, timeout=30) as client:
+        assert client.get_task("cifar").task_id == "cifar"
+        client.record("cifar", SPACE_ID, sample(SPACE, generator), headstart.completed(0.5))
+    service.run_worker()
+    with headstart.connect(service.address, timeout=30) as client:
+        found = client.search_architectures(SPACE_ID, records[0].candidate)
+        assert found.matches
+        assert not found.degraded
+
+
+def test_what_is_no_backup_changes_nothing(empty_database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    assert "no file" in refused(command("restore", file, database_url=empty_database_url))
+    file.write_text("not a backup\n" * 1000)
+    assert "pg_restore failed" in refused(command("restore", file, database_url=empty_database_url))
+    assert rows(empty_database_url) == {}
+    assert "nothing to back up" in refused(command("backup", tmp_path / "none", database_url=empty_database_url))
+    assert "holds no database" in refused(command("backup", tmp_path / "none", "--data-directory", tmp_path / "new"))
+    assert "cannot be reached" in refused(
+        command("backup", tmp_path / "none", database_url="postgresql://127.0.0.1:1/headstart")
+    )
+    assert {each.name for each in tmp_path.iterdir()} == {"notes.txt"}
