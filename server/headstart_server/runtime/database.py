@@ -46,10 +46,14 @@ STATEMENT_SECONDS = 60
 RANDOM_PAGE_COST = 1.1
 TRANSACTION_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.01
+# When to come again to a database that takes no changes.
+_NO_CHANGES_SECONDS = 5.0
 
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
 _TOO_MANY_CONNECTIONS = "53300"
+_DISK_FULL = "53100"
+_READ_ONLY = "25006"
 _LOCK_TIMEOUT = "55P03"
 _STATEMENT_TIMEOUT = "57014"
 _FOREIGN_KEY_VIOLATION = "23503"
@@ -179,6 +183,12 @@ def _translate(context: ExceptionContext) -> None:
         raise ResourceExhausted("the database takes no more connections", "DATABASE_CONNECTIONS") from error
     if state in (_LOCK_TIMEOUT, _STATEMENT_TIMEOUT):
         raise Unavailable("the database is too busy to answer in time", "DATABASE_BUSY") from error
+    if state == _DISK_FULL:
+        raise Unavailable("the database has no room left", "DATABASE_FULL", _NO_CHANGES_SECONDS) from error
+    if state == _READ_ONLY:
+        # Another server may be the one that takes changes by now, at the same address.
+        context.is_disconnect = True
+        raise Unavailable("the database takes no changes", "DATABASE_READ_ONLY", _NO_CHANGES_SECONDS) from error
     # Of all that rows refer to, only tasks are ever deleted, and architectures with them.
     if _misses(error, "task_id"):
         raise NotFound("the task was deleted meanwhile", "TASK_NOT_FOUND") from error
