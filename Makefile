@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-shift bench-strategies bench-selection bench-faults clean
+	bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -117,6 +117,9 @@ bench-curves: install ## how well learning curves are continued (DATA=folder of 
 
 bench-selection: install ## which algorithm to take, from the past alone (DATA=folder of the scenarios; an hour)
 	$(BIN)/python -m benchmarks.strategy.algorithm_selection --data $(DATA)
+
+bench-bad-requests: install ## ten thousand requests that nobody should send (ten minutes)
+	$(BIN)/python -m benchmarks.bad_requests
 
 bench-faults: install ## fifty kills of all parts under load: is every acknowledged result there, once? (ten minutes)
 	$(BIN)/python -m benchmarks.faults

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import headstart
-from headstart.errors import HeadstartError, NotFound
+from headstart.errors import HeadstartError, NotFound, Unauthenticated
 from headstart.values import Predictor
 
 LOCAL_ADDRESS = "127.0.0.1:50051"
@@ -166,10 +166,12 @@ def _listens(address: str) -> bool:
 
 
 def _answers(address: str, seconds: float) -> bool:
-    """Whether a Headstart service (and not just anything) answers there."""
+    """Whether a Headstart service (and not just anything) answers there, be it that it asks for a token."""
     try:
         with headstart.connect(address, timeout=seconds) as client:
             next(iter(client.list_search_spaces(page_size=1)), None)
+    except Unauthenticated:
+        return True
     except HeadstartError:
         return False
     return True

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import cast
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from headstart.codec_spaces import (
@@ -71,6 +72,7 @@ __all__ = [
     "task_from_proto",
     "task_to_proto",
     "time_from_proto",
+    "time_or_none",
     "time_to_proto",
     "value_from_proto",
     "value_to_proto",
@@ -87,8 +89,19 @@ def time_to_proto(time: datetime | None) -> Timestamp | None:
     return message
 
 
-def time_from_proto(message: Timestamp) -> datetime:
-    return message.ToDatetime(tzinfo=UTC)
+def time_from_proto(message: Timestamp, field: str = "time") -> datetime:
+    """Raises InvalidInput."""
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise invalid(field, "must be a time of the years 1 to 9999") from None
+
+
+def time_or_none(message: Message, name: str, field: str = "") -> datetime | None:
+    """The time in a field of a message, which may have none. Raises InvalidInput naming it below ``field``."""
+    if not message.HasField(name):
+        return None
+    return time_from_proto(getattr(message, name), f"{field}.{name}" if field else name)
 
 
 def incumbent_to_proto(incumbent: Incumbent | None) -> task_pb2.Incumbent | None:
@@ -138,8 +151,8 @@ def task_from_proto(message: task_pb2.Task, field: str = "task") -> Task:
         meta_features=dict(message.meta_features),
         fidelity_unit=message.fidelity_unit,
         max_fidelity=message.max_fidelity,
-        create_time=time_from_proto(message.create_time) if message.HasField("create_time") else None,
-        update_time=time_from_proto(message.update_time) if message.HasField("update_time") else None,
+        create_time=time_or_none(message, "create_time", field),
+        update_time=time_or_none(message, "update_time", field),
         summaries=tuple(
             TaskSummary(
                 summary.search_space_id,
@@ -210,5 +223,5 @@ def experiment_from_proto(message: experiment_pb2.Experiment, field: str = "expe
         outcome=outcome_from_proto(message.outcome, f"{field}.outcome"),
         decision_id=message.decision_id,
         worker_id=message.worker_id,
-        record_time=time_from_proto(message.record_time) if message.HasField("record_time") else None,
+        record_time=time_or_none(message, "record_time"),
     )

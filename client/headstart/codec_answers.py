@@ -19,7 +19,7 @@ from headstart.codec import (
     outcome_to_proto,
     parameter_to_proto,
     parameters_from_proto,
-    time_from_proto,
+    time_or_none,
     time_to_proto,
     values_from_proto,
     values_to_proto,
@@ -325,6 +325,6 @@ def decision_from_proto(message: meta_pb2.Decision, field: str = "decision") -> 
         message.probability,
         message.expected_reward,
         message.reason,
-        time_from_proto(message.expire_time) if message.HasField("expire_time") else None,
+        time_or_none(message, "expire_time"),
         message.decided_by,
     )

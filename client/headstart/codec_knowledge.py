@@ -12,7 +12,7 @@ from headstart.codec import (
     candidate_to_proto,
     enum_from_proto,
     invalid,
-    time_from_proto,
+    time_or_none,
     time_to_proto,
 )
 from headstart.codec_answers import (
@@ -73,8 +73,8 @@ def filter_from_proto(message: knowledge_pb2.ExperimentFilter, field: str = "fil
             message.max_node_count if message.HasField("max_node_count") else None,
         ),
         proxies={name: range_from_proto(numbers) for name, numbers in message.proxies.items()},
-        recorded_from=time_from_proto(message.recorded_from) if message.HasField("recorded_from") else None,
-        recorded_before=time_from_proto(message.recorded_before) if message.HasField("recorded_before") else None,
+        recorded_from=time_or_none(message, "recorded_from", field),
+        recorded_before=time_or_none(message, "recorded_before", field),
     )
 
 
@@ -116,7 +116,7 @@ def cluster_from_proto(message: knowledge_pb2.TaskCluster) -> TaskCluster:
         tuple(TaskPosition(position.x, position.y) for position in message.positions),
         message.medoid_task_id,
         message.silhouette if message.HasField("silhouette") else None,
-        time_from_proto(message.update_time) if message.HasField("update_time") else None,
+        time_or_none(message, "update_time"),
     )
 
 
@@ -218,7 +218,7 @@ def predictor_from_proto(message: knowledge_pb2.GetPredictorResponse) -> Predict
         message.training_size,
         message.parameter_count,
         message.training_seconds,
-        time_from_proto(message.create_time) if message.HasField("create_time") else None,
+        time_or_none(message, "create_time"),
         tuple(
             ValidationFigures(
                 figures.task_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.codec import time_from_proto, time_to_proto
+from headstart.codec import time_from_proto, time_or_none, time_to_proto
 from headstart.codec_answers import decision_from_proto, decision_to_proto
 from headstart.strategy_values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
@@ -87,7 +87,7 @@ def explanation_from_proto(message: knowledge_pb2.ExplainStrategiesResponse) -> 
                 model.state,
                 dict(model.figures),
                 model.task_count,
-                time_from_proto(model.create_time) if model.HasField("create_time") else None,
+                time_or_none(model, "create_time"),
             )
             for model in message.models
         ),

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator
 from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from headstart import codec, codec_knowledge
 from headstart.knowledge_values import ExperimentFilter, ExperimentOrder, NumberRange
 from headstart.spaces import Violation
@@ -79,7 +77,7 @@ def experiment_query(request: pb2.ListExperimentsRequest) -> ExperimentQuery:
         order=_order(request),
         descending=request.descending,
         after_sequence=request.after_sequence,
-        filter=_filter(request.filter),
+        filter=codec_knowledge.filter_from_proto(request.filter, "filter"),
     )
     if query.task_id is None and query.order is not ExperimentOrder.RECORD_TIME:
         raise decode.invalid("order_by", f"{query.order.name} needs task_id: over all tasks only RECORD_TIME has one")
@@ -101,19 +99,6 @@ def _order(request: pb2.ListExperimentsRequest) -> ExperimentOrder:
     if request.order_by:
         return codec.enum_from_proto(ExperimentOrder, request.order_by, "order_by")
     return ExperimentOrder.RECORDING if request.task_id else ExperimentOrder.RECORD_TIME
-
-
-def _filter(message: pb2.ExperimentFilter) -> ExperimentFilter:
-    for name in ("recorded_from", "recorded_before"):
-        _check_time(getattr(message, name), f"filter.{name}")
-    return codec_knowledge.filter_from_proto(message, "filter")
-
-
-def _check_time(message: Timestamp, field: str) -> None:
-    try:
-        codec.time_from_proto(message)
-    except (ValueError, OverflowError):
-        raise decode.invalid(field, "must be a time of the years 1 to 9999") from None
 
 
 def filter_violations(asked: ExperimentFilter, field: str = "filter") -> Iterator[Violation]:
