@@ -116,6 +116,25 @@ def test_server_that_is_told_to_end_finishes_what_is_under_way_and_takes_nothing
             assert stopping.result(20) == 0
 
 
+def test_call_that_outlasts_the_grace_is_told_so_and_the_server_ends(service: Service) -> None:
+    with headstart.connect(service.address, timeout=30) as client:
+        client.create_search_space(SPACE)
+        client.create_task(TASK)
+        client.record("first", SPACE_ID, sample(SPACE, random.Random(0)), headstart.completed(0.5))
+        hasty = client.with_patience(0.0)
+        with database(service) as held, held.cursor() as cursor, ThreadPoolExecutor() as threads:
+            cursor.execute("SELECT 1 FROM task_summaries FOR UPDATE")
+            candidate = sample(SPACE, random.Random(1))
+            call = threads.submit(hasty.record, "first", SPACE_ID, candidate, headstart.completed(0.7))
+            wait_until(lambda: waits_for_a_lock(cursor), 20, what="the call")
+            begin = time.monotonic()
+            assert service.stop() == 0
+            assert time.monotonic() - begin < service.settings.shutdown_grace_seconds + 5
+            with pytest.raises(errors.Unavailable):
+                call.result(20)
+            held.rollback()
+
+
 def waits_for_a_lock(cursor: psycopg2.extensions.cursor) -> bool:
     cursor.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -147,9 +166,12 @@ def test_database_that_takes_no_changes_is_said_so_reads_go_on_and_changes_do_ag
             record,
             lambda: hasty.create_task(headstart.Task("second", headstart.Objective("accuracy"))),
             lambda: hasty.select_strategy("first", ["random", "evolution"]),
-            lambda: hasty.warm_start("first", SPACE_ID, 4),
         ):
             refused(change)
+        # It only forgets what it has suggested.
+        proposals = hasty.warm_start("first", SPACE_ID, 4)
+        assert len(proposals.suggestions) == 4
+        assert proposals.degraded
         assert client.get_task("first").task_id == "first"
         assert list(client.list_experiments("first", SPACE_ID)) == []
         read_only(service, False)

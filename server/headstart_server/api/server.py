@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 import grpc
@@ -35,6 +37,8 @@ from headstart_server.runtime.settings import Settings, split_address
 
 # So that clients of a name with several addresses find replicas that came later.
 _MAX_CONNECTION_AGE_SECONDS = 600
+# For closing what is open, when the grace is over.
+_CLOSE_SECONDS = 0.5
 _TURN_SECONDS = 0.0005
 _COLLECT_AFTER = 20_000
 
@@ -162,3 +166,11 @@ async def _run(server: grpc.aio.Server, port: int, watch: HealthWatch, settings:
     watching.cancel()
     await watch.drain()
     await server.stop(settings.shutdown_grace_seconds)
+    _end_within(_CLOSE_SECONDS)
+
+
+def _end_within(seconds: float) -> None:
+    """Leave work that outlasts the grace behind: its callers were told, and what is not committed never happened."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()

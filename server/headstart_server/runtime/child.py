@@ -26,7 +26,7 @@ from headstart_server.runtime.errors import StartupError
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 # Whoever ran that long is well: the next death is answered at once.
-WELL_AFTER_SECONDS = 60.0
+WELL_AFTER_SECONDS = 10.0
 MAX_LOG_BYTES = 16 * 1024 * 1024
 POLL_SECONDS = 0.05
 # Recovery after a crash reads the log since the last checkpoint.

@@ -21,19 +21,23 @@ class RecentSuggestions:
         """Raises NotFound."""
         self._connection = connection
         self._task, self._space = _numbers(connection, namespace, task_id, space_id)
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        read_only: str = connection.execute(
+            text("SELECT current_setting('transaction_read_only'), pg_advisory_xact_lock(hashtextextended(:key, 0))"),
             {"key": f"suggestions/{self._task}/{self._space}"},
-        )
+        ).scalar_one()
+        self.kept = read_only == "off"
+        """Whether anything is remembered: not while the database is read-only, when suggestions may be made twice."""
 
     def fingerprints(self) -> set[str]:
         columns = recent_suggestions.c
         mine = (columns.task_id == self._task) & (columns.search_space_id == self._space)
-        self._connection.execute(delete(recent_suggestions).where(mine, columns.expires_at <= func.clock_timestamp()))
-        return set(self._connection.execute(select(columns.fingerprint).where(mine)).scalars())
+        expired = columns.expires_at <= func.clock_timestamp()
+        if self.kept:
+            self._connection.execute(delete(recent_suggestions).where(mine, expired))
+        return set(self._connection.execute(select(columns.fingerprint).where(mine, ~expired)).scalars())
 
     def remember(self, fingerprints: Sequence[str], ttl: timedelta) -> None:
-        if fingerprints:
+        if fingerprints and self.kept:
             row = {
                 "task_id": self._task,
                 "search_space_id": self._space,

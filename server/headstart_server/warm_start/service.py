@@ -119,7 +119,7 @@ class WarmStartService:
         portfolio = self._portfolio_size(namespace, space_id, judgement) if starting else 0
         following = self._next(namespace, space, judgement, first, pool, count, generator)
 
-        def choose(connection: Connection) -> list[Suggestion]:
+        def choose(connection: Connection) -> tuple[list[Suggestion], bool]:
             recent = RecentSuggestions(connection, namespace, task_id, space_id)
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
@@ -136,11 +136,11 @@ class WarmStartService:
             elif not space.explicit_graphs:
                 self._explore(namespace, space, choice, count, generator)
             recent.remember([suggestion.canonical.fingerprint for suggestion in choice.suggestions], self._ttl)
-            return choice.suggestions
+            return choice.suggestions, recent.kept
 
-        chosen = run_transaction(self._engine, choose)
+        chosen, kept = run_transaction(self._engine, choose)
         suggestions, model_version, degraded = self._predicted(namespace, judgement.compared.target, chosen)
-        return WarmStart(suggestions, judgement.similar, judgement.gate, model_version, degraded)
+        return WarmStart(suggestions, judgement.similar, judgement.gate, model_version, degraded or not kept)
 
     def explain(self, namespace: str, task_id: str, space_id: str) -> Explanation:
         """What ``propose`` would transfer first, and why; nothing is remembered of it. Raises NotFound."""
