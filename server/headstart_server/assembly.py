@@ -15,7 +15,7 @@ from headstart_server.prediction.task_profiles import TaskProfiler
 from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
-from headstart_server.strategy.rewards import credit_decision
+from headstart_server.strategy.rewards import credit_decisions
 from headstart_server.strategy.service import StrategyService
 from headstart_server.transfer.service import TransferService
 from headstart_server.warm_start.service import WarmStartService
@@ -50,7 +50,7 @@ def open_rooms(settings: Settings) -> Rooms:
     enough = settings.database_threads + 2 * MODEL_THREADS + EDIT_THREADS + 1
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
-    knowledge.listeners.append(credit_decision)
+    knowledge.listeners.append(credit_decisions)
     prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)
     warm_start = WarmStartService(
         engine,
