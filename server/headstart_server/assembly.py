@@ -24,6 +24,8 @@ from headstart_server.warm_start.service import WarmStartService
 MODEL_THREADS = 2
 # For edit distances, which are Python: more would only take turns from the rest.
 EDIT_THREADS = 2
+# Transactions of records at once: one as a rule, the others where it waits for a lock.
+RECORD_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Rooms:
 def open_rooms(settings: Settings) -> Rooms:
     """The rooms of a server or worker. Connects to nothing yet."""
     # No thread waits for a connection: those of the models may hold a second one, and training has its own.
-    enough = settings.database_threads + 2 * MODEL_THREADS + EDIT_THREADS + 1
+    enough = settings.database_threads + RECORD_THREADS + 2 * MODEL_THREADS + EDIT_THREADS + 1
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
     knowledge.listeners.append(credit_decisions)

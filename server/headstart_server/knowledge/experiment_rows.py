@@ -14,12 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, Row, TextClause, select, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
-from headstart_server.knowledge.tables import architectures
 
 # Columns of a record's row, with the types that JSON is read as.
 _EXPERIMENT = {
@@ -53,6 +52,13 @@ def _from_json(columns: Mapping[str, str]) -> str:
 
 _INSERT_EXPERIMENTS: TextClause = text(
     f"INSERT INTO experiments ({', '.join(_EXPERIMENT)}) SELECT {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
+)
+# In the order in which a deletion locks them.
+_FIND_ARCHITECTURES: TextClause = text(
+    """
+    SELECT fingerprint, id FROM architectures
+    WHERE search_space_id = :space AND fingerprint = ANY (:fingerprints) ORDER BY id FOR KEY SHARE
+    """
 )
 _INSERT_ARCHITECTURES: TextClause = text(
     f"""
@@ -132,22 +138,15 @@ def architecture_numbers(
     # space insert what they share in one order.
     by_fingerprint = {canonical.fingerprint: (candidate, canonical) for candidate, canonical in candidates}
     missing = sorted(by_fingerprint)
-    columns = architectures.c
-    find = (
-        select(columns.fingerprint, columns.id)
-        .where(columns.search_space_id == space, columns.fingerprint.in_(missing))
-        # The order in which a deletion locks them.
-        .order_by(columns.id)
-        .with_for_update(read=True, key_share=True)
-    )
-    found: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(find)}
+    asked = {"space": space, "fingerprints": missing}
+    found: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(_FIND_ARCHITECTURES, asked)}
     while missing := [fingerprint for fingerprint in missing if fingerprint not in found]:
         sent = orjson.dumps([_architecture(*by_fingerprint[fingerprint]) for fingerprint in missing])
         inserted = connection.execute(_INSERT_ARCHITECTURES, {"space": space, "rows": sent.decode()})
         found.update((row.fingerprint, row.id) for row in inserted)
         if len(found) < len(by_fingerprint):
             # Those that another was first to insert are there now, or gone again with a task.
-            found.update((row.fingerprint, row.id) for row in connection.execute(find))
+            found.update((row.fingerprint, row.id) for row in connection.execute(_FIND_ARCHITECTURES, asked))
     return found
 
 

@@ -25,9 +25,9 @@ from headstart_server.knowledge.experiment_rows import (
     insert_experiments,
 )
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.knowledge.summaries import Place, find_places, lock_summaries, read_progress, write_progress
+from headstart_server.knowledge.summaries import Place, hold_places, write_progress
 from headstart_server.knowledge.tasks import Incumbent
-from headstart_server.runtime.errors import AlreadyExists, NotFound, ServiceError
+from headstart_server.runtime.errors import AlreadyExists, ServiceError
 
 T = TypeVar("T")
 
@@ -162,16 +162,8 @@ def _keep(
     listeners: Sequence[Listener],
     wait: bool,
 ) -> list[_Told | ServiceError | None]:
-    found = find_places(connection, namespace, {(new.task_id, new.search_space_id) for new in records})
-    held = lock_summaries(connection, {place for place in found.values() if isinstance(place, Place)}, wait)
-    progress = read_progress(connection, held)
-    standing: list[Place | ServiceError | None] = []
-    for new in records:
-        named = found[new.task_id, new.search_space_id]
-        if not isinstance(named, Place) or named in held:
-            standing.append(named)
-        else:
-            standing.append(NotFound("the task was deleted meanwhile", reason="TASK_NOT_FOUND") if wait else None)
+    places, progress = hold_places(connection, namespace, {(new.task_id, new.search_space_id) for new in records}, wait)
+    standing = [places[new.task_id, new.search_space_id] for new in records]
     # Of all spaces: a request id stands for one experiment of the task.
     known = _known(connection, records, standing)
     fresh: dict[_Key, tuple[Place, NewExperiment]] = {}

@@ -5,11 +5,11 @@ Whoever records holds the rows of its places, a place being a task and a space, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import Connection, TextClause, select, text, tuple_
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart import values
@@ -20,22 +20,35 @@ from headstart_server.knowledge.tables import task_summaries
 from headstart_server.knowledge.tasks import Incumbent, not_found
 from headstart_server.runtime.errors import ServiceError
 
-_FIND_PLACES: TextClause = text(
+# Of a place: what its row says, what the task says of values, and what the rows of the task in other spaces say.
+_HOLD = """
+    SELECT tasks.name AS task_name, search_spaces.name AS space_name, summary.task_id AS task,
+        summary.search_space_id AS space, tasks.namespace_id AS namespace, tasks.maximize, tasks.max_fidelity,
+        experiment_count, completed_count, incumbent_sequence, incumbent_value,
+        ARRAY(
+            SELECT json_build_array(
+                other.search_space_id, spaces.name, other.experiment_count, other.completed_count,
+                other.incumbent_sequence, other.incumbent_value
+            )
+            FROM task_summaries AS other JOIN search_spaces AS spaces ON spaces.id = other.search_space_id
+            WHERE other.task_id = summary.task_id AND other.search_space_id <> summary.search_space_id
+        ) AS others
+    FROM unnest(CAST(:tasks AS text[]), CAST(:spaces AS text[])) AS asked (task_name, space_name)
+    JOIN namespaces ON namespaces.name = :namespace
+    JOIN tasks ON tasks.namespace_id = namespaces.id AND tasks.name = asked.task_name
+    JOIN search_spaces ON search_spaces.namespace_id = namespaces.id AND search_spaces.name = asked.space_name
+    JOIN task_summaries AS summary ON summary.task_id = tasks.id AND summary.search_space_id = search_spaces.id
+    ORDER BY summary.task_id, summary.search_space_id FOR UPDATE OF summary
+"""
+_HOLD_WAITING: TextClause = text(_HOLD)
+_HOLD_FREE: TextClause = text(_HOLD + " SKIP LOCKED")
+_FIND: TextClause = text(
     """
-    SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space, namespaces.id AS namespace
+    SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space
     FROM unnest(CAST(:tasks AS text[]), CAST(:spaces AS text[])) AS asked (task_name, space_name)
     JOIN namespaces ON namespaces.name = :namespace
     LEFT JOIN tasks ON tasks.namespace_id = namespaces.id AND tasks.name = asked.task_name
     LEFT JOIN search_spaces ON search_spaces.namespace_id = namespaces.id AND search_spaces.name = asked.space_name
-    """
-)
-_READ_PROGRESS: TextClause = text(
-    """
-    SELECT tasks.id AS task, tasks.maximize, tasks.max_fidelity, search_spaces.id AS space, search_spaces.name,
-        experiment_count, completed_count, incumbent_sequence, incumbent_value
-    FROM tasks JOIN task_summaries ON task_summaries.task_id = tasks.id
-    JOIN search_spaces ON search_spaces.id = task_summaries.search_space_id
-    WHERE tasks.id = ANY (:tasks) ORDER BY search_spaces.name
     """
 )
 _SUMMARY = {
@@ -57,7 +70,11 @@ _WRITE_SUMMARIES: TextClause = text(
 )
 
 
-@dataclass(frozen=True, order=True)
+# The ids of a task and a space.
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Place:
     """The row numbers of a task, a search space, and the namespace of both."""
 
@@ -110,66 +127,63 @@ class Progress:
         return summary.count
 
 
-def find_places(
-    connection: Connection, namespace: str, names: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], Place | ServiceError]:
-    """By the ids of task and space; NotFound for what is not known."""
-    asked = sorted(names)
-    looked_for = [(task, space) for task, space in asked if is_slug(task) and is_slug(space)]
-    sent = {"tasks": [task for task, _ in looked_for], "spaces": [space for _, space in looked_for]}
-    rows = connection.execute(_FIND_PLACES, {**sent, "namespace": namespace})
-    found = {(row.task_name, row.space_name): row for row in rows}
-    places: dict[tuple[str, str], Place | ServiceError] = {}
-    for task, space in asked:
-        row = found.get((task, space))
-        if row is None or row.task is None:
-            places[task, space] = not_found(task)
-        elif row.space is None:
-            places[task, space] = search_spaces.not_found(space)
-        else:
-            places[task, space] = Place(row.task, row.space, row.namespace)
-    return places
+def hold_places(
+    connection: Connection, namespace: str, names: Iterable[Name], wait: bool
+) -> tuple[dict[Name, Place | ServiceError | None], dict[int, Progress]]:
+    """Places by the ids of task and space, held from here on, and the progress of their tasks by number.
 
-
-def lock_summaries(connection: Connection, places: Iterable[Place], wait: bool) -> set[Place]:
-    """Those whose rows are held from here on; without ``wait`` those that another holds are left out.
-
-    A task that was deleted meanwhile is left out too, or raises NotFound where it was never recorded on.
+    NotFound for what is not known or gone; None, without ``wait``, for what another transaction holds. Raises NotFound
+    where a task goes just now.
     """
-    wanted = {(place.task, place.space): place for place in sorted(places)}
-    if not wanted:
-        return set()
-    columns = task_summaries.c
-    query = (
-        select(columns.task_id, columns.search_space_id)
-        .where(tuple_(columns.task_id, columns.search_space_id).in_(list(wanted)))
-        .order_by(columns.task_id, columns.search_space_id)
-        .with_for_update(skip_locked=not wait)
-    )
-
-    def lock() -> set[Place]:
-        return {wanted[row.task_id, row.search_space_id] for row in connection.execute(query)}
-
-    held = lock()
-    if len(held) < len(wanted):
-        missing = sorted(set(wanted.values()) - held)
-        fresh = [{"task_id": place.task, "search_space_id": place.space} for place in missing]
-        connection.execute(insert(task_summaries).values(fresh).on_conflict_do_nothing())
-        held = lock()
-    return held
-
-
-def read_progress(connection: Connection, held: Iterable[Place]) -> dict[int, Progress]:
-    """By the number of the task; read once the rows are held, since others may have changed them before."""
+    asked = sorted(name for name in names if all(map(is_slug, name)))
+    sent = {"tasks": [task for task, _ in asked], "spaces": [space for _, space in asked], "namespace": namespace}
+    statement = _HOLD_WAITING if wait else _HOLD_FREE
+    rows = connection.execute(statement, sent).all() if asked else []
+    found: dict[Name, Place | ServiceError | None] = {name: not_found(name[0]) for name in names}
+    if len(rows) < len(asked) or any(row.experiment_count == 0 for row in rows):
+        # Until there are results, what the task says of values could be changed, and may have been while this waited.
+        found |= _make_places(connection, sent, {(row.task_name, row.space_name) for row in rows}, wait)
+        rows = connection.execute(statement, sent).all()
     progress: dict[int, Progress] = {}
-    tasks = sorted({place.task for place in held})
-    for row in connection.execute(_READ_PROGRESS, {"tasks": tasks}) if tasks else ():
-        incumbent = None
-        if row.incumbent_sequence is not None:
-            incumbent = Incumbent(row.name, row.incumbent_sequence, row.incumbent_value)
+    for row in rows:
+        found[row.task_name, row.space_name] = Place(row.task, row.space, row.namespace)
+        counted = [row.experiment_count, row.completed_count, row.incumbent_sequence, row.incumbent_value]
+        own = [row.space, row.space_name, *counted]
         of_task = progress.setdefault(row.task, Progress(row.maximize, row.max_fidelity, {}))
-        of_task.summaries[row.space] = Summary(row.name, row.experiment_count, row.completed_count, incumbent)
-    return progress
+        for space, *summary in sorted([own, *row.others], key=lambda each: str(each[1])):
+            of_task.summaries[space] = _summary(*summary)
+    return found, progress
+
+
+def _make_places(
+    connection: Connection, sent: Mapping[str, object], held: Set[Name], wait: bool
+) -> dict[Name, ServiceError | None]:
+    """Insert the rows that are missing; what there is to say of places that are not held all the same."""
+    found: dict[Name, ServiceError | None] = {}
+    missing = []
+    for row in connection.execute(_FIND, sent):
+        name = (row.task_name, row.space_name)
+        if row.task is None:
+            found[name] = not_found(row.task_name)
+        elif row.space is None:
+            found[name] = search_spaces.not_found(row.space_name)
+        else:
+            found[name] = not_found(row.task_name) if wait else None
+            if name not in held:
+                missing.append({"task_id": row.task, "search_space_id": row.space})
+    if missing:
+        missing.sort(key=lambda row: (row["task_id"], row["search_space_id"]))
+        connection.execute(insert(task_summaries).values(missing).on_conflict_do_nothing())
+    return found
+
+
+def _summary(
+    name: str, count: int, completed: int, incumbent_sequence: int | None, incumbent_value: float | None
+) -> Summary:
+    incumbent = None
+    if incumbent_sequence is not None and incumbent_value is not None:
+        incumbent = Incumbent(name, incumbent_sequence, float(incumbent_value))
+    return Summary(name, count, completed, incumbent)
 
 
 def write_progress(connection: Connection, places: Iterable[Place], progress: Mapping[int, Progress]) -> None:
