@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-shift bench-strategies bench-selection clean
+	bench-service bench-shift bench-strategies bench-selection clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -117,6 +117,9 @@ bench-curves: install ## how well learning curves are continued (DATA=folder of 
 
 bench-selection: install ## which algorithm to take, from the past alone (DATA=folder of the scenarios; an hour)
 	$(BIN)/python -m benchmarks.strategy.algorithm_selection --data $(DATA)
+
+bench-service: install ## what the service promises under load, beside a call that does nothing (ten minutes)
+	$(BIN)/python -m benchmarks.serving
 
 bench-transfer: install ## whether fine-tuning plans are worth following (ten minutes)
 	$(BIN)/python -m benchmarks.transfer
