@@ -5,7 +5,7 @@ Whoever records holds the rows of its places, a place being a task and a space, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -44,11 +44,12 @@ _HOLD_WAITING: TextClause = text(_HOLD)
 _HOLD_FREE: TextClause = text(_HOLD + " SKIP LOCKED")
 _FIND: TextClause = text(
     """
-    SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space
+    SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space, task_summaries.task_id AS kept
     FROM unnest(CAST(:tasks AS text[]), CAST(:spaces AS text[])) AS asked (task_name, space_name)
     JOIN namespaces ON namespaces.name = :namespace
     LEFT JOIN tasks ON tasks.namespace_id = namespaces.id AND tasks.name = asked.task_name
     LEFT JOIN search_spaces ON search_spaces.namespace_id = namespaces.id AND search_spaces.name = asked.space_name
+    LEFT JOIN task_summaries ON task_summaries.task_id = tasks.id AND search_space_id = search_spaces.id
     """
 )
 _SUMMARY = {
@@ -142,7 +143,7 @@ def hold_places(
     found: dict[Name, Place | ServiceError | None] = {name: not_found(name[0]) for name in names}
     if len(rows) < len(asked) or any(row.experiment_count == 0 for row in rows):
         # Until there are results, what the task says of values could be changed, and may have been while this waited.
-        found |= _make_places(connection, sent, {(row.task_name, row.space_name) for row in rows}, wait)
+        found |= _make_places(connection, sent, wait)
         rows = connection.execute(statement, sent).all()
     progress: dict[int, Progress] = {}
     for row in rows:
@@ -155,10 +156,11 @@ def hold_places(
     return found, progress
 
 
-def _make_places(
-    connection: Connection, sent: Mapping[str, object], held: Set[Name], wait: bool
-) -> dict[Name, ServiceError | None]:
-    """Insert the rows that are missing; what there is to say of places that are not held all the same."""
+def _make_places(connection: Connection, sent: Mapping[str, object], wait: bool) -> dict[Name, ServiceError | None]:
+    """Insert the rows that are missing; what there is to say of places that are not held all the same.
+
+    None of those that are there: the insertion would wait for whoever holds them.
+    """
     found: dict[Name, ServiceError | None] = {}
     missing = []
     for row in connection.execute(_FIND, sent):
@@ -169,7 +171,7 @@ def _make_places(
             found[name] = search_spaces.not_found(row.space_name)
         else:
             found[name] = not_found(row.task_name) if wait else None
-            if name not in held:
+            if row.kept is None:
                 missing.append({"task_id": row.task, "search_space_id": row.space})
     if missing:
         missing.sort(key=lambda row: (row["task_id"], row["search_space_id"]))
