@@ -44,7 +44,7 @@ _HOLD_WAITING: TextClause = text(_HOLD)
 _HOLD_FREE: TextClause = text(_HOLD + " SKIP LOCKED")
 _FIND: TextClause = text(
     """
-    SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space, task_summaries.task_id AS kept
+    SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space, experiment_count AS kept
     FROM unnest(CAST(:tasks AS text[]), CAST(:spaces AS text[])) AS asked (task_name, space_name)
     JOIN namespaces ON namespaces.name = :namespace
     LEFT JOIN tasks ON tasks.namespace_id = namespaces.id AND tasks.name = asked.task_name
