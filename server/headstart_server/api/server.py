@@ -108,7 +108,7 @@ def _bound_server(settings: Settings, gate: Gate) -> tuple[grpc.aio.Server, int]
         interceptors=[CallInterceptor(settings.max_concurrent_calls, gate)],
         options=[
             # Two processes must not share a port by accident.
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(settings.share_port)),
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.max_connection_age_ms", _MAX_CONNECTION_AGE_SECONDS * 1000),
