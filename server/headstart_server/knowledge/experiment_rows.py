@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -120,11 +121,15 @@ def experiment_counts(connection: Connection, asked: Mapping[int, Iterable[int]]
 
 
 def _by_task(connection: Connection, query: str, asked: Mapping[int, Iterable[object]]) -> Sequence[Row[Any]]:
-    parts, values = [], dict[str, object]()
+    values: dict[str, object] = {}
     for index, (task, keys) in enumerate(asked.items()):
-        parts.append(query.format(index))
         values |= {f"task_{index}": task, f"asked_{index}": "{" + ",".join(map(str, keys)) + "}"}
-    return connection.execute(text(" UNION ALL ".join(parts)), values).all() if parts else []
+    return connection.execute(_of_tasks(query, len(asked)), values).all() if asked else []
+
+
+@lru_cache(maxsize=256)
+def _of_tasks(query: str, tasks: int) -> TextClause:
+    return text(" UNION ALL ".join(query.format(index) for index in range(tasks)))
 
 
 def architecture_numbers(
