@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
+	bench-service bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -123,6 +123,9 @@ bench-bad-requests: install ## ten thousand requests that nobody should send (te
 
 bench-faults: install ## fifty kills of all parts under load: is every acknowledged result there, once? (ten minutes)
 	$(BIN)/python -m benchmarks.faults
+
+bench-service: install ## what the service promises under load, beside a call that does nothing (ten minutes)
+	$(BIN)/python -m benchmarks.serving
 
 bench-transfer: install ## whether fine-tuning plans are worth following (ten minutes)
 	$(BIN)/python -m benchmarks.transfer

@@ -91,11 +91,11 @@ def own_service(say: Callable[[str], None], changes: Mapping[str, str] | None = 
     command = _server_command()
     # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     settings = {
         "HEADSTART_DATA_DIRECTORY": str(directory / "data"),
         "HEADSTART_GRPC_ADDRESS": address,
-        "HEADSTART_METRICS_ADDRESS": f"127.0.0.1:{_free_port()}",
+        "HEADSTART_METRICS_ADDRESS": f"127.0.0.1:{free_port()}",
     }
     log = directory / "service.log"
     say(f"Starting a service on {address} with a temporary data directory")
@@ -177,7 +177,7 @@ def _answers(address: str, seconds: float) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """One that is free together with the next, which the worker takes for its metrics.
 
     Below those that the system hands out to connections, so that none of these takes it before the service does.

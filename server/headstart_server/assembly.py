@@ -15,7 +15,7 @@ from headstart_server.prediction.task_profiles import TaskProfiler
 from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
-from headstart_server.strategy.rewards import credit_decision
+from headstart_server.strategy.rewards import credit_decisions
 from headstart_server.strategy.service import StrategyService
 from headstart_server.transfer.service import TransferService
 from headstart_server.warm_start.service import WarmStartService
@@ -24,6 +24,8 @@ from headstart_server.warm_start.service import WarmStartService
 MODEL_THREADS = 2
 # For edit distances, which are Python: more would only take turns from the rest.
 EDIT_THREADS = 2
+# Transactions of records at once: one as a rule, the others where it waits for a lock.
+RECORD_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class Rooms:
 def open_rooms(settings: Settings) -> Rooms:
     """The rooms of a server or worker. Connects to nothing yet."""
     # No thread waits for a connection: those of the models may hold a second one, and training has its own.
-    enough = settings.database_threads + 2 * MODEL_THREADS + EDIT_THREADS + 1
+    enough = settings.database_threads + RECORD_THREADS + 2 * MODEL_THREADS + EDIT_THREADS + 1
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
-    knowledge.listeners.append(credit_decision)
+    knowledge.listeners.append(credit_decisions)
     prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)
     warm_start = WarmStartService(
         engine,

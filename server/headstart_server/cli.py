@@ -65,7 +65,12 @@ def up(
 
 
 @app.command()
-def serve(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = None, insecure: Insecure = False) -> None:
+def serve(
+    grpc_address: GrpcAddress = None,
+    metrics_address: MetricsAddress = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Server processes on one port [default: 1]")] = None,
+    insecure: Insecure = False,
+) -> None:
     """The gRPC server."""
     import asyncio
 
@@ -73,11 +78,19 @@ def serve(grpc_address: GrpcAddress = None, metrics_address: MetricsAddress = No
     from headstart_server.runtime.metrics import serve_metrics
     from headstart_server.runtime.settings import load_settings
 
-    settings = load_settings(grpc_address=grpc_address, metrics_address=metrics_address, insecure=insecure or None)
+    settings = load_settings(
+        grpc_address=grpc_address, metrics_address=metrics_address, processes=processes, insecure=insecure or None
+    )
     startup.prepare_role(settings, "serve")
     startup.check_exposure(settings)
-    startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
+    if not settings.share_port:
+        startup.require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
     startup.require_database(settings)
+    if settings.processes > 1:
+        from headstart_server.runtime.processes import run_processes
+
+        run_processes(settings, ready=lambda port: startup.announce(settings.grpc_address, port))
+        return
     _require_graph_kernels(settings)
     serve_metrics(settings.metrics_address)
 

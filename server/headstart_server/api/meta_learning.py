@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -17,9 +16,9 @@ from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate
+from headstart_server.api.record_queue import RecordQueue, count_recorded
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.knowledge.recording import Recorded
 from headstart_server.runtime import metrics
 from headstart_server.runtime.database import run_transaction
 from headstart_server.strategy.credits import Credit, read_credits
@@ -38,8 +37,9 @@ class _Chunk:
 
 
 class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
-    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork) -> None:
+    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork, record_queue: RecordQueue) -> None:
         self._rooms = rooms
+        self._record_queue = record_queue
         self._database = database
         self._models = models
 
@@ -80,19 +80,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def RecordExperiment(
         self, request: pb2.RecordExperimentRequest, context: Context
     ) -> pb2.RecordExperimentResponse:
-        def work() -> pb2.RecordExperimentResponse:
-            namespace = namespace_of_caller()
-            (record,) = decode.records(self._rooms.knowledge, namespace, [request], lambda _: "")
-
-            def keep(connection: Connection) -> tuple[Recorded, Credit]:
-                (answer,) = self._rooms.knowledge.record(connection, namespace, [record])
-                return answer, read_credits(connection, namespace, [record])[0]
-
-            answer, credit = run_transaction(self._rooms.engine, keep)
-            _count_recorded([record], [answer.already_known])
-            return encode.recorded(answer, credit)
-
-        return await self._database.run(context, work)
+        return await self._record_queue.record(context, namespace_of_caller(), request)
 
     async def RecordExperiments(
         self, requests: AsyncIterator[pb2.RecordExperimentsRequest], context: Context
@@ -124,7 +112,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
             return already_known, read_credits(connection, chunk.namespace, chunk.records)
 
         already_known, credits = run_transaction(self._rooms.engine, keep)
-        _count_recorded(chunk.records, already_known)
+        count_recorded(chunk.records, already_known)
         known = sum(already_known)
         return pb2.RecordExperimentsResponse(
             chunk=chunk.number,
@@ -176,14 +164,6 @@ def _begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     task = asyncio.create_task(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task
-
-
-def _count_recorded(records: Sequence[NewExperiment], already_known: Sequence[bool]) -> None:
-    metrics.RECORD_BATCH_ROWS.observe(len(records))
-    metrics.EXPERIMENTS_REPEATED.inc(sum(already_known))
-    fresh = Counter(record.outcome.status for record, known in zip(records, already_known, strict=True) if not known)
-    for status, number in fresh.items():
-        metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
 
 
 def _bound(function: Callable[[Any], T], argument: Any) -> Callable[[], T]:

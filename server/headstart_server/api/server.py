@@ -30,6 +30,7 @@ from headstart_server.api.health import HealthWatch, IndexWatch
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
+from headstart_server.api.record_queue import RecordQueue
 from headstart_server.api.transport import server_credentials
 from headstart_server.assembly import EDIT_THREADS, MODEL_THREADS, open_predictor, open_rooms
 from headstart_server.runtime.errors import StartupError
@@ -57,10 +58,11 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     database = BlockingWork(settings.database_threads, "database")
     models = BlockingWork(MODEL_THREADS, "models")
     edits = BlockingWork(EDIT_THREADS, "edits")
+    record_queue = RecordQueue(rooms, settings.record_queue_size)
     gate = Gate(rooms.engine, settings.authentication)
     server, port = _bound_server(settings, gate)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
-        MetaLearningServicer(rooms, database, models), server
+        MetaLearningServicer(rooms, database, models, record_queue), server
     )
     knowledge_base_service_pb2_grpc.add_KnowledgeBaseServiceServicer_to_server(
         KnowledgeBaseServicer(rooms, database, models, edits), server
@@ -79,6 +81,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     watching_index.cancel()
     index_watch.close()
     await preparing
+    record_queue.close()
     database.close()
     models.close()
     edits.close()
@@ -109,7 +112,7 @@ def _bound_server(settings: Settings, gate: Gate) -> tuple[grpc.aio.Server, int]
         interceptors=[CallInterceptor(settings.max_concurrent_calls, gate)],
         options=[
             # Two processes must not share a port by accident.
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(settings.share_port)),
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.max_connection_age_ms", _MAX_CONNECTION_AGE_SECONDS * 1000),

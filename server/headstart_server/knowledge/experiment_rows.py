@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, Row, TextClause, select, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
-from headstart_server.knowledge.tables import architectures
-from headstart_server.knowledge.tasks import StoredTask
 
 # Columns of a record's row, with the types that JSON is read as.
 _EXPERIMENT = {
+    "task_id": "bigint",
+    "namespace_id": "bigint",
+    "search_space_id": "bigint",
     "sequence": "bigint",
     "request_id": "uuid",
     "content_hash": "bytea",
@@ -49,8 +52,14 @@ def _from_json(columns: Mapping[str, str]) -> str:
 
 
 _INSERT_EXPERIMENTS: TextClause = text(
-    f"INSERT INTO experiments (task_id, namespace_id, search_space_id, {', '.join(_EXPERIMENT)}) "
-    f"SELECT :task, :namespace, :space, {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
+    f"INSERT INTO experiments ({', '.join(_EXPERIMENT)}) SELECT {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
+)
+# In the order in which a deletion locks them.
+_FIND_ARCHITECTURES: TextClause = text(
+    """
+    SELECT fingerprint, id FROM architectures
+    WHERE search_space_id = :space AND fingerprint = ANY (:fingerprints) ORDER BY id FOR KEY SHARE
+    """
 )
 _INSERT_ARCHITECTURES: TextClause = text(
     f"""
@@ -65,31 +74,62 @@ _INSERT_ARCHITECTURES: TextClause = text(
     SELECT fingerprint, id FROM fresh
     """
 )
-# By one look into the index for each: asked for many at once, the planner would rather read the whole partition.
-_EXPERIMENTS_UNDER: TextClause = text(
-    """
-    SELECT found.* FROM unnest(CAST(:request_ids AS uuid[])) AS asked (request_id)
+# By one look into the index for each: asked for many at once, the planner would rather read the whole partition. Each
+# task is a query of its own, in which it is a constant: else all partitions are planned for, at five times the price.
+_UNDER = """
+    SELECT found.* FROM unnest(CAST(:asked_{0} AS uuid[])) AS asked (request_id)
     CROSS JOIN LATERAL (
-        SELECT request_id, content_hash, sequence, architecture_id FROM experiments
-        WHERE task_id = :task AND request_id = asked.request_id OFFSET 0
+        SELECT task_id, request_id, content_hash, sequence, architecture_id FROM experiments
+        WHERE task_id = :task_{0} AND request_id = asked.request_id OFFSET 0
     ) AS found
-    """
-)
+"""
+_COUNT = """
+    SELECT CAST(:task_{0} AS bigint) AS task_id, asked.architecture_id, found.number
+    FROM unnest(CAST(:asked_{0} AS bigint[])) AS asked (architecture_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS number FROM experiments
+        WHERE task_id = :task_{0} AND architecture_id = asked.architecture_id OFFSET 0
+    ) AS found
+"""
 
 
-def insert_experiments(
-    connection: Connection, task: StoredTask, space: int, rows: Iterable[tuple[int, int, NewExperiment]]
-) -> None:
-    """Rows are (sequence number, number of the architecture, record)."""
-    sent = orjson.dumps([_experiment(sequence, architecture, new) for sequence, architecture, new in rows])
-    of_all = {"task": task.id, "namespace": task.namespace_id, "space": space}
-    connection.execute(_INSERT_EXPERIMENTS, {**of_all, "rows": sent.decode()})
+@dataclass(frozen=True)
+class ExperimentRow:
+    """A record with the numbers of what it belongs to."""
+
+    task: int
+    namespace: int
+    space: int
+    sequence: int
+    architecture: int
+    new: NewExperiment
 
 
-def experiments_under(connection: Connection, task: int, request_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """request_id, content_hash, sequence and architecture_id of those that are there."""
-    listed = "{" + ",".join(map(str, request_ids)) + "}"
-    return connection.execute(_EXPERIMENTS_UNDER, {"task": task, "request_ids": listed}).all()
+def insert_experiments(connection: Connection, rows: Iterable[ExperimentRow]) -> None:
+    sent = orjson.dumps([_experiment(row) for row in rows])
+    connection.execute(_INSERT_EXPERIMENTS, {"rows": sent.decode()})
+
+
+def experiments_under(connection: Connection, asked: Mapping[int, Iterable[UUID]]) -> Sequence[Row[Any]]:
+    """task_id, request_id, content_hash, sequence, architecture_id of those there, asked by task and request id."""
+    return _by_task(connection, _UNDER, asked)
+
+
+def experiment_counts(connection: Connection, asked: Mapping[int, Iterable[int]]) -> dict[tuple[int, int], int]:
+    """How many experiments there are of architectures on tasks, by the numbers of both."""
+    return {(row.task_id, row.architecture_id): row.number for row in _by_task(connection, _COUNT, asked)}
+
+
+def _by_task(connection: Connection, query: str, asked: Mapping[int, Iterable[object]]) -> Sequence[Row[Any]]:
+    values: dict[str, object] = {}
+    for index, (task, keys) in enumerate(asked.items()):
+        values |= {f"task_{index}": task, f"asked_{index}": "{" + ",".join(map(str, keys)) + "}"}
+    return connection.execute(_of_tasks(query, len(asked)), values).all() if asked else []
+
+
+@lru_cache(maxsize=256)
+def _of_tasks(query: str, tasks: int) -> TextClause:
+    return text(" UNION ALL ".join(query.format(index) for index in range(tasks)))
 
 
 def architecture_numbers(
@@ -103,22 +143,15 @@ def architecture_numbers(
     # space insert what they share in one order.
     by_fingerprint = {canonical.fingerprint: (candidate, canonical) for candidate, canonical in candidates}
     missing = sorted(by_fingerprint)
-    columns = architectures.c
-    find = (
-        select(columns.fingerprint, columns.id)
-        .where(columns.search_space_id == space, columns.fingerprint.in_(missing))
-        # The order in which a deletion locks them.
-        .order_by(columns.id)
-        .with_for_update(read=True, key_share=True)
-    )
-    found: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(find)}
+    asked = {"space": space, "fingerprints": missing}
+    found: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(_FIND_ARCHITECTURES, asked)}
     while missing := [fingerprint for fingerprint in missing if fingerprint not in found]:
         sent = orjson.dumps([_architecture(*by_fingerprint[fingerprint]) for fingerprint in missing])
         inserted = connection.execute(_INSERT_ARCHITECTURES, {"space": space, "rows": sent.decode()})
         found.update((row.fingerprint, row.id) for row in inserted)
         if len(found) < len(by_fingerprint):
             # Those that another was first to insert are there now, or gone again with a task.
-            found.update((row.fingerprint, row.id) for row in connection.execute(find))
+            found.update((row.fingerprint, row.id) for row in connection.execute(_FIND_ARCHITECTURES, asked))
     return found
 
 
@@ -131,13 +164,16 @@ def _architecture(candidate: Candidate, canonical: CanonicalCandidate) -> dict[s
     }
 
 
-def _experiment(sequence: int, architecture: int, new: NewExperiment) -> dict[str, Any]:
-    outcome = new.outcome
+def _experiment(row: ExperimentRow) -> dict[str, Any]:
+    new, outcome = row.new, row.new.outcome
     return {
-        "sequence": sequence,
+        "task_id": row.task,
+        "namespace_id": row.namespace,
+        "search_space_id": row.space,
+        "sequence": row.sequence,
         "request_id": str(new.request_id),
         "content_hash": "\\x" + new.content_hash().hex(),
-        "architecture_id": architecture,
+        "architecture_id": row.architecture,
         "candidate": candidate_to_json(new.candidate),
         "status": outcome.status.value,
         "objective_value": _number(outcome.objective_value),

@@ -45,6 +45,10 @@ def _content(space: SearchSpace) -> str:
     return json.dumps(space_to_json(space), sort_keys=True)
 
 
+def not_found(search_space_id: str) -> NotFound:
+    return NotFound(f"search space {search_space_id[:63]!r} is not known", reason="SEARCH_SPACE_NOT_FOUND")
+
+
 def find_search_space(connection: Connection, namespace: str, search_space_id: str) -> StoredSpace:
     """Raises NotFound."""
     query = (
@@ -54,7 +58,7 @@ def find_search_space(connection: Connection, namespace: str, search_space_id: s
     )
     row = connection.execute(query).first() if is_slug(search_space_id) else None
     if row is None:
-        raise NotFound(f"search space {search_space_id[:63]!r} is not known", reason="SEARCH_SPACE_NOT_FOUND")
+        raise not_found(search_space_id)
     return StoredSpace(row.id, space_from_json(search_space_id, row.declaration), row.created_at)
 
 

@@ -166,6 +166,15 @@ class KnowledgeService:
         """Keep validated results, exactly once. Raises NotFound, AlreadyExists."""
         return recording.record(connection, namespace, records, self.listeners)
 
+    def record_each(
+        self, connection: Connection, namespace: str, records: Sequence[NewExperiment], wait: bool = True
+    ) -> list[recording.Answer]:
+        """The same for records of many callers: what is wrong with one is its own answer.
+
+        Without ``wait``, None for those that would have to wait for another transaction.
+        """
+        return recording.record_each(connection, namespace, records, self.listeners, wait)
+
     def record_all(self, connection: Connection, namespace: str, records: Sequence[NewExperiment]) -> list[bool]:
         """The same, telling only whether each was known already. Raises NotFound, AlreadyExists."""
         return recording.record_all(connection, namespace, records, self.listeners)

@@ -193,14 +193,6 @@ def _forget_untried(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(told)
 
 
-def task_incumbent(connection: Connection, number: int, maximize: bool) -> Incumbent | None:
-    """The best completed experiment of a task over all its spaces."""
-    rows = connection.execute(_summaries([number]))
-    found = [summary.incumbent for _, summary in map(_summary, rows) if summary.incumbent is not None]
-    best = max if maximize else min
-    return best(found, key=lambda incumbent: incumbent.objective_value, default=None)
-
-
 def _columns(task: Task) -> dict[str, Any]:
     return {
         "description": task.description,

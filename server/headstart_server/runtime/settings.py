@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     predictor_target: Annotated[Address | None, BeforeValidator(_none_if_empty)] = None
     max_message_bytes: PositiveInt = 8 * MEBIBYTE
     max_concurrent_calls: PositiveInt = 256
+    # Server processes that share the port; and, of each of them, that it does.
+    processes: PositiveInt = 1
+    share_port: bool = False
+    # Results that wait to be written; fewer than calls, so that questions find a place while the database is slow.
+    record_queue_size: PositiveInt = 192
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
 
     # Who may call: anybody, who has a token, or who has a certificate of the authority below.

@@ -234,7 +234,7 @@ def test_recording_on_a_task_that_is_deleted_meanwhile_is_not_found(recorder, kn
     ],
 )
 def test_recorders_over_several_tasks_never_wait_in_a_circle(recorder, knowledge, engine, first, second):
-    """Each is recorded at its first try: the second begins while the first is between two of its tasks."""
+    """Each is recorded at its first try: the second begins while the first has all its locks and no row."""
     for name in "abcd":
         run_transaction(engine, lambda c, name=name: knowledge.create_task(c, NAMESPACE, a_task(name)))
     pool = candidates(2)
@@ -254,8 +254,8 @@ def test_recorders_over_several_tasks_never_wait_in_a_circle(recorder, knowledge
     with ThreadPoolExecutor(1) as thread:
         started = []
 
-        def begin_the_second(connection, task, new):
-            if new is sent["first"][0] and not started:
+        def begin_the_second(connection, arrivals):
+            if arrivals[0].new is sent["first"][0] and not started:
                 started.append(thread.submit(record, "second"))
                 wait_until(lambda: waits_for_a_lock(engine))
 

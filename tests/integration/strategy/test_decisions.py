@@ -18,7 +18,7 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound
 from headstart_server.strategy.decisions import Decision
-from headstart_server.strategy.rewards import BURN_IN, DISCOUNT, chance_to_beat, credit_decision
+from headstart_server.strategy.rewards import BURN_IN, DISCOUNT, chance_to_beat, credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
@@ -34,7 +34,7 @@ class Search:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.knowledge = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
-        self.knowledge.listeners.append(credit_decision)
+        self.knowledge.listeners.append(credit_decisions)
         self.strategy = StrategyService(engine, decision_ttl_seconds=3600)
         self.generator = random.Random(0)
 

@@ -19,7 +19,7 @@ from headstart_server.runtime.database import run_transaction
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, TrainedModel, list_models, write_model
-from headstart_server.strategy.rewards import BURN_IN, credit_decision
+from headstart_server.strategy.rewards import BURN_IN, credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.trajectories import read_trajectories
 
@@ -46,7 +46,7 @@ class Searches:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.knowledge = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
-        self.knowledge.listeners.append(credit_decision)
+        self.knowledge.listeners.append(credit_decisions)
         self.strategy = StrategyService(engine, decision_ttl_seconds=3600, draw_seed=count().__next__)
         self.learner = StrategyLearner(engine)
         self.generator = random.Random(0)

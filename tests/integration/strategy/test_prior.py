@@ -20,7 +20,7 @@ from headstart_server.runtime.database import run_transaction
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.recorded_arms import phase_middle, read_recorded_arms
-from headstart_server.strategy.rewards import credit_decision
+from headstart_server.strategy.rewards import credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_models
 
@@ -35,7 +35,7 @@ class Past:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.knowledge = KnowledgeService(engine, ArchitectureIndex("http://127.0.0.1:1"))
-        self.knowledge.listeners.append(credit_decision)
+        self.knowledge.listeners.append(credit_decisions)
         self.strategy = StrategyService(engine, decision_ttl_seconds=3600)
         self.learner = StrategyLearner(engine)
         self.generator = random.Random(0)

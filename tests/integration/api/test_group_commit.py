@@ -1,0 +1,172 @@
+"""Results that many callers send at once: written together, each answered for itself, after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from sqlalchemy import text
+
+import headstart
+from headstart import codec_answers
+from headstart.errors import translate
+from headstart.spaces import nas_bench_201, sample
+from headstart.v1 import meta_learning_service_pb2_grpc
+from headstart.values import Record
+from headstart_server.api.record_queue import RecordQueue
+from headstart_server.assembly import open_rooms
+from headstart_server.knowledge.tasks import Task
+from headstart_server.runtime.database import create_engine, run_transaction
+from headstart_server.runtime.errors import ResourceExhausted
+from tests.conftest import Service
+from tests.waiting import wait_until
+
+SPACE = nas_bench_201()
+GENERATOR = random.Random(0)
+
+
+def request(task_id: str, **changes):
+    record = Record(
+        task_id,
+        SPACE.search_space_id,
+        sample(SPACE, GENERATOR),
+        headstart.completed(GENERATOR.random()),
+        request_id=str(uuid.uuid4()),
+    )
+    message = codec_answers.record_to_proto(record)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def test_what_arrives_at_once_is_written_by_few_transactions_and_numbered_without_gaps(
+    shared_service, client, stubs, task
+):
+    sent = [request(task.task_id) for _ in range(200)]
+    answers = [future.result() for future in [stubs.meta.RecordExperiment.future(each) for each in sent[:100]]]
+    with ThreadPoolExecutor(16) as callers:
+        answers += callers.map(stubs.meta.RecordExperiment, sent[100:])
+    sequences = sorted(int(answer.experiment_id.rpartition("/")[2]) for answer in answers)
+    assert sequences == list(range(1, 201))
+    kept = {e.experiment_id for e in client.list_experiments(task.task_id, SPACE.search_space_id)}
+    assert kept == {answer.experiment_id for answer in answers}
+    engine = create_engine(shared_service.settings)
+    with engine.connect() as connection:
+        query = text(
+            "SELECT count(DISTINCT e.xmin::text) FROM experiments e JOIN tasks t ON t.id = task_id WHERE name = :task"
+        )
+        transactions = connection.execute(query, {"task": task.task_id}).scalar_one()
+    engine.dispose()
+    assert transactions <= 100
+
+
+def test_one_bad_record_fails_alone(stubs, task):
+    good = [request(task.task_id) for _ in range(20)]
+    reused = request(task.task_id, request_id=good[0].request_id)
+    bad = [
+        (request("nowhere"), grpc.StatusCode.NOT_FOUND),
+        (request(task.task_id, search_space_id="nothing"), grpc.StatusCode.NOT_FOUND),
+        (request(task.task_id, request_id="7"), grpc.StatusCode.INVALID_ARGUMENT),
+        (request(task.task_id, decision_id="x"), grpc.StatusCode.INVALID_ARGUMENT),
+    ]
+    first = stubs.meta.RecordExperiment(good[0])
+    calls = [stubs.meta.RecordExperiment.future(each) for each in (*good, reused, *(each for each, _ in bad))]
+    answers = [call.result() for call in calls[: len(good)]]
+    assert [answer.already_known for answer in answers] == [True] + 19 * [False]
+    assert answers[0].experiment_id == first.experiment_id
+    assert [call.code() for call in calls[len(good) :]] == [grpc.StatusCode.ALREADY_EXISTS, *(code for _, code in bad)]
+
+
+def test_one_request_sent_by_many_at_once_is_one_experiment(client, stubs, task):
+    one = request(task.task_id)
+    answers = [call.result() for call in [stubs.meta.RecordExperiment.future(one) for _ in range(16)]]
+    assert len({answer.experiment_id for answer in answers}) == 1
+    assert sum(not answer.already_known for answer in answers) == 1
+    assert len(list(client.list_experiments(task.task_id, SPACE.search_space_id))) == 1
+
+
+@pytest.fixture
+def narrow(settings, tmp_path):
+    """A service in whose queue two records may wait."""
+    service = Service(settings.model_copy(update={"record_queue_size": 2}), tmp_path / "serve.log").start()
+    yield service
+    service.kill()
+
+
+def test_a_task_that_another_holds_keeps_no_other_and_a_full_queue_is_told(narrow, engine):
+    with headstart.connect(narrow.address) as client, grpc.insecure_channel(narrow.address) as channel:
+        record = meta_learning_service_pb2_grpc.MetaLearningServiceStub(channel).RecordExperiment
+        client.create_search_space(SPACE)
+        for name in ("held", "free"):
+            client.create_task(headstart.Task(name, headstart.Objective("accuracy")))
+            record(request(name))
+        with engine.begin() as holding:
+            holding.execute(text("SELECT * FROM task_summaries ORDER BY task_id LIMIT 1 FOR UPDATE"))
+            waits = record.future(request("held"))
+            wait_until(lambda: _waiting_for_a_lock(engine), what="a batch of the held task")
+            # The other task does not wait, nor do questions.
+            assert record(request("free"), timeout=10).experiment_id.startswith("free/")
+            impatient = record.future(request("held"), timeout=0.5)
+            queued = record.future(request("held"))
+            time.sleep(0.3)
+            with pytest.raises(grpc.RpcError) as refused:
+                record(request("free"), timeout=10)
+            problem = translate(refused.value)
+            assert (problem.code, problem.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RECORD_QUEUE_FULL")
+            assert problem.retry_seconds is not None and 0 < problem.retry_seconds < 5
+            assert client.get_task("free").task_id == "free"
+            assert impatient.exception(timeout=10).code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert waits.result(timeout=30).experiment_id == "held/nas-bench-201/2"
+        # What nobody waits for any more was dropped.
+        assert queued.result(timeout=30).experiment_id == "held/nas-bench-201/3"
+        assert len(list(client.list_experiments("held", SPACE.search_space_id))) == 3
+
+
+def _waiting_for_a_lock(engine) -> bool:
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        return bool(found.scalar_one())
+
+
+class _Caller:
+    """What the queue asks of a call."""
+
+    def time_remaining(self) -> None:
+        return None
+
+
+def test_a_record_that_breaks_the_transaction_does_not_break_the_others(settings):
+    rooms = open_rooms(settings)
+    sent = [request("task") for _ in range(8)]
+
+    def break_at_the_third(connection, arrivals):
+        if any(str(arrival.new.request_id) == sent[2].request_id for arrival in arrivals):
+            connection.execute(text("SELECT 1 / 0"))
+
+    def create(connection):
+        rooms.knowledge.create_search_space(connection, "default", SPACE)
+        rooms.knowledge.create_task(connection, "default", Task("task", "", "accuracy", True, {}, {}, "", 0.0))
+
+    run_transaction(rooms.engine, create)
+    rooms.knowledge.listeners.append(break_at_the_third)
+
+    async def record():
+        queue = RecordQueue(rooms, 7)
+        calls = [queue.record(_Caller(), "default", each) for each in sent]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        queue.close()
+        return answers
+
+    answers = asyncio.run(record())
+    rooms.close()
+    problems = {index: answer for index, answer in enumerate(answers) if isinstance(answer, Exception)}
+    # The first is written at once, seven wait, and there is no place for more.
+    assert "division by zero" in str(problems.pop(2))
+    assert all(isinstance(problem, ResourceExhausted) for problem in problems.values())
+    numbers = sorted(int(a.experiment_id.rpartition("/")[2]) for a in answers if not isinstance(a, Exception))
+    assert numbers == list(range(1, len(sent) - len(problems)))
