@@ -15,7 +15,8 @@ PROTO_TOOLS := grpcio-tools==1.73.1 protobuf==6.31.1 setuptools==80.9.0
 PROTO_VENV := .venv-proto
 STUBS := client/headstart/v1
 BUF := npx --yes --package @bufbuild/buf@1.75.0 buf
-PYTEST_OPTIONS ?=
+# Two tests at a time: each process has a PostgreSQL and a Chroma of its own, and the tests of a file stay together.
+PYTEST_OPTIONS ?= -n 2 --dist loadfile
 # The folder of downloaded benchmark tables that no wheel has: make bench-prediction DATA=...
 DATA ?=
 
