@@ -26,6 +26,7 @@ from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
+from headstart_server.api.record_queue import RecordQueue
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.tables import experiments
 from headstart_server.runtime.database import create_engine, run_transaction
@@ -325,9 +326,10 @@ def plans(settings: Settings, call: Callable[[Any, Any], Any]) -> list[tuple[str
     statements = Statements(rooms.engine)
     database, models = BlockingWork(2, "database"), BlockingWork(1, "models")
     with contextlib.suppress(ServiceError):
-        asyncio.run(
-            call(KnowledgeBaseServicer(rooms, database, models, models), MetaLearningServicer(rooms, database, models))
-        )
+        knowledge_base = KnowledgeBaseServicer(rooms, database, models, models)
+        record_queue = RecordQueue(rooms, 10)
+        asyncio.run(call(knowledge_base, MetaLearningServicer(rooms, database, models, record_queue)))
+        record_queue.close()
     explained = [(sent, explain(rooms.engine, sent, parameters)) for sent, parameters in statements.taken()]
     database.close()
     models.close()

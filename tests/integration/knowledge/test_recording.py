@@ -58,6 +58,14 @@ def test_incumbent_follows_the_direction_of_the_task(recorder, task, best):
     assert answer.incumbent.sequence == values.index(best) + 1
 
 
+@pytest.mark.parametrize("task", ["cifar", "loss"])
+def test_the_first_of_equal_values_stays_the_incumbent(recorder, task):
+    one, two, three = candidates(3)
+    recorder.record(recorder.new(one, completed(0.5), task))
+    answers = recorder.record(recorder.new(two, completed(0.5), task), recorder.new(three, completed(0.5), task))
+    assert [answer.incumbent.sequence for answer in answers] == [1, 1]
+
+
 def test_failed_and_partial_runs_are_kept_but_never_incumbent(recorder, knowledge):
     one, two, three = candidates(3)
     recorder.record(recorder.new(one, Outcome(Status.FAILED, math.nan)))
