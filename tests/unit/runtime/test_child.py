@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from headstart_server.runtime.child import FIRST_PAUSE_SECONDS, Child, Program
 from tests.waiting import wait_until
@@ -55,6 +56,23 @@ def test_pauses_grow_while_the_child_keeps_dying(tmp_path: Path) -> None:
         wait_until(child.restart_if_dead, 20)
         starts.append(time.monotonic())
     assert starts[2] - starts[1] > 1.5 * (starts[1] - starts[0])
+
+
+def test_pause_is_short_again_for_who_had_been_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart_server.runtime.child.WELL_AFTER_SECONDS", 1.0)
+    child = Child(program(tmp_path, "raise SystemExit(1)"))
+    child.start()
+    for _ in range(2):
+        wait_until(child.restart_if_dead, 20)
+    child.program = program(tmp_path, SLEEPER)
+    wait_until(child.restart_if_dead, 20)
+    time.sleep(1.2)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_until(child.restart_if_dead, 10)
+    assert time.monotonic() - killed < 2 * FIRST_PAUSE_SECONDS
+    child.stop()
 
 
 def test_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> None:
