@@ -1,6 +1,6 @@
 """Trials a second of an OSS Vizier server: suggest and complete by 32 callers, each a worker of its own.
 
-For comparison with `python -m benchmarks.serving`; needs packages that nothing here shares, in an environment of its own:
+For comparison with `python -m benchmarks.serving`; its packages fit no others, so in an environment of its own:
 
     python3.11 -m venv vizier && vizier/bin/pip install "google-vizier[jax]==0.1.24" \\
         jax==0.5.3 jaxlib==0.5.3 flax==0.10.4 chex==0.1.89 optax==0.2.4
