@@ -7,8 +7,6 @@ is one line on standard error and exit code 2; a traceback means an error in Hea
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
