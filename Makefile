@@ -1,7 +1,7 @@
 # Everything a person does with this repository. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run test demo lint format proto proto-check buf bench-prediction bench-similarity bench-scale \
+.PHONY: help install run test demo lint format schema proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
 	bench-service bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
 
@@ -59,6 +59,9 @@ lint: install ## style, types, and who may import whom
 format: install ## put the code into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+schema: install ## write the golden dump of the schema anew, after a revision that was meant to change it
+	$(BIN)/python -m tests.integration.test_schema
 
 $(PROTO_VENV)/.installed: Makefile $(STAMP)
 	@$(BIN)/python -m venv $(PROTO_VENV)

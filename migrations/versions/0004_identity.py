@@ -52,3 +52,9 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
+
+
+def downgrade() -> None:
+    """Tokens, quotas and the log of what was administered go: the version before knows none of them."""
+    for table in ("audit_log", "quotas", "tokens"):
+        op.execute(f"DROP TABLE {table}")

@@ -129,8 +129,14 @@ def test_migrate_says_what_it_did_and_may_be_repeated(empty_database_url: str, t
     second = run("migrate", directory=tmp_path, HEADSTART_DATABASE_URL=empty_database_url)
     assert "already" in second.stdout
     engine = create_engine(load_settings(database_url=empty_database_url))
-    assert schema_revision(engine) in first.stdout
+    newest = schema_revision(engine)
+    assert newest in first.stdout
+    back = run("migrate", "--back", directory=tmp_path, HEADSTART_DATABASE_URL=empty_database_url)
+    assert f"from {newest} to schema revision {schema_revision(engine)}" in back.stdout
+    assert schema_revision(engine) != newest
     engine.dispose()
+    no_further = run("migrate", "--back", directory=tmp_path, HEADSTART_DATABASE_URL=empty_database_url)
+    assert_refused(no_further, "one step back leads from")
 
 
 def test_check_is_content_with_a_migrated_database(database_url: str, tmp_path: Path) -> None:

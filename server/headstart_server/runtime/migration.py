@@ -45,6 +45,27 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     return before, SCHEMA_REVISION
 
 
+def step_back(engine: Engine) -> tuple[str, str]:
+    """Undo the newest revision, for the version before it; the revision before and after.
+
+    What only the newest revision can hold is deleted. Raises SchemaMismatch where the database is not at it.
+    """
+    with engine.begin() as connection:
+        without_timeouts(connection)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        before = revision_of(connection)
+        if before != SCHEMA_REVISION:
+            raise SchemaMismatch(
+                f"The database is at schema revision {before or 'none'}, and one step back leads from {SCHEMA_REVISION}"
+            )
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
+        after = revision_of(connection)
+        assert after is not None
+    return before, after
+
+
 def alembic_config() -> Config:
     config = Config()
     # ConfigParser takes a percent sign for the beginning of a placeholder.

@@ -81,10 +81,10 @@ def require_database(settings: Settings) -> None:
     _with_engine(settings, check_schema)
 
 
-def migrate_database(settings: Settings) -> tuple[str | None, str]:
-    from headstart_server.runtime.migration import migrate
+def migrate_database(settings: Settings, back: bool = False) -> tuple[str | None, str]:
+    from headstart_server.runtime.migration import migrate, step_back
 
-    return _with_engine(settings, migrate)
+    return _with_engine(settings, step_back if back else migrate)
 
 
 def announce(address: str, port: int) -> None:

@@ -1,0 +1,155 @@
+"""The schema is the one that was agreed upon, can be reached from every released one with data in it, and left again.
+
+``python -m tests.integration.test_schema`` writes the golden dump anew, after a revision that was meant to change it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from headstart_server.runtime.child import running_postgres
+from headstart_server.runtime.database import SCHEMA_REVISION, check_schema, create_engine
+from headstart_server.runtime.embedded import EmbeddedPostgres, installed_binaries
+from headstart_server.runtime.migration import alembic_config, migrate, step_back
+from headstart_server.runtime.settings import load_settings
+
+GOLDEN = Path(__file__).with_name("schema.sql")
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()][::-1]
+
+# What a database of each revision may hold, besides what those before it could.
+DATA = {
+    "0001": (
+        "INSERT INTO namespaces (id, name) VALUES (7, 'default'), (8, 'other')",
+        """INSERT INTO search_spaces (id, namespace_id, name, declaration) VALUES
+           (3, 7, 'cells', '{}'), (4, 8, 'mlp', '{}')""",
+        """INSERT INTO tasks (id, namespace_id, name, description, metric, maximize, descriptor, meta_features,
+           fidelity_unit, max_fidelity) VALUES (5, 7, 'cora', 'é, ''quoted''', 'accuracy', true, '{}', '{}', '', 0)""",
+        """INSERT INTO architectures (id, search_space_id, fingerprint, candidate, canonical) VALUES
+           (1, 3, 'a', '{}', '{"graph": null, "values": []}')""",
+    ),
+    "0003": (
+        """INSERT INTO strategy_models (namespace_id, kind, number, state, metrics, artefact, training_size,
+           trained_through, training_seconds) VALUES (7, 'prior', 1, 'serving', '{}', '\\x00ff', 3, 4, 0.5)""",
+    ),
+    "0004": (
+        "INSERT INTO tokens (namespace_id, name, role, digest) VALUES (7, 'workers', 'writer', '\\x01')",
+        "INSERT INTO quotas (namespace_id, tasks) VALUES (7, 3)",
+        "INSERT INTO audit_log (namespace, actor, action, subject) VALUES ('default', 'me', 'made', 'token 1')",
+    ),
+}
+KEPT = {
+    "0001": {
+        "SELECT name FROM namespaces ORDER BY id": ["default", "other"],
+        "SELECT name FROM search_spaces ORDER BY id": ["cells", "mlp"],
+        "SELECT description FROM tasks": ["é, 'quoted'"],
+        "SELECT fingerprint FROM architectures": ["a"],
+    },
+    "0003": {"SELECT encode(artefact, 'hex') FROM strategy_models": ["00ff"]},
+    "0004": {
+        "SELECT role FROM tokens": ["writer"],
+        "SELECT tasks FROM quotas": [3],
+        "SELECT action FROM audit_log": ["made"],
+    },
+}
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Engine]:
+    engine = create_engine(load_settings(database_url=empty_database_url))
+    yield engine
+    engine.dispose()
+
+
+def go(engine: Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def fill(engine: Engine, through: str) -> None:
+    """A database of that revision with rows in it, come to as such databases did: revision by revision."""
+    for revision in REVISIONS[: REVISIONS.index(through) + 1]:
+        go(engine, revision)
+        with engine.begin() as connection:
+            for statement in DATA.get(revision, ()):
+                connection.exec_driver_sql(statement)
+
+
+def assert_kept(engine: Engine, through: str) -> None:
+    with engine.connect() as connection:
+        for revision in REVISIONS[: REVISIONS.index(through) + 1]:
+            for question, answer in KEPT.get(revision, {}).items():
+                assert connection.exec_driver_sql(question).scalars().all() == answer, question
+
+
+def dump(engine: Engine) -> str:
+    """Every object of the schema, as ``pg_dump`` writes it, without what names the program's version."""
+    binaries = installed_binaries()
+    program = str(binaries / "pg_dump") if binaries is not None else shutil.which("pg_dump")
+    assert program is not None
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    options = ["--schema-only", "--no-owner", "--no-privileges", f"--dbname={url}"]
+    written = subprocess.run([program, *options], capture_output=True, text=True, check=True).stdout
+    # Its session settings and the random word of \\restrict differ from one version, or one run, to the next.
+    lines = [line for line in written.splitlines() if not re.match(r"--|SET |SELECT pg_catalog|\\", line)]
+    return re.sub(r"\n{2,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def test_schema_is_the_golden_one(empty: Engine) -> None:
+    migrate(empty)
+    assert dump(empty) == GOLDEN.read_text(), "meant to change? python -m tests.integration.test_schema"
+
+
+@pytest.mark.parametrize("released", REVISIONS)
+def test_every_released_schema_comes_to_this_one_with_its_rows(empty: Engine, released: str) -> None:
+    fill(empty, released)
+    assert migrate(empty) == (released, SCHEMA_REVISION)
+    check_schema(empty)
+    assert_kept(empty, released)
+    assert dump(empty) == GOLDEN.read_text()
+
+
+def test_one_step_down_keeps_what_the_last_version_knew_and_the_way_up_is_open(empty: Engine) -> None:
+    before = REVISIONS[-2]
+    fill(empty, before)
+    earlier = dump(empty)
+    migrate(empty)
+    with empty.begin() as connection:
+        for statement in DATA[SCHEMA_REVISION]:
+            connection.exec_driver_sql(statement)
+    assert step_back(empty) == (SCHEMA_REVISION, before)
+    assert dump(empty) == earlier
+    assert_kept(empty, before)
+    assert migrate(empty) == (before, SCHEMA_REVISION)
+    assert dump(empty) == GOLDEN.read_text()
+
+
+def write_golden() -> None:
+    with tempfile.TemporaryDirectory(prefix="headstart-") as place:
+        directory = Path(place)
+        directory.chmod(0o711)
+        server = EmbeddedPostgres(directory / "postgresql")
+        server.prepare()
+        with running_postgres(server, directory / "log"):
+            server.ensure_database()
+            engine = create_engine(load_settings(database_url=server.url()))
+            migrate(engine)
+            GOLDEN.write_text(dump(engine))
+            engine.dispose()
+    sys.stdout.write(f"{GOLDEN}\n")
+
+
+if __name__ == "__main__":
+    write_golden()
