@@ -65,21 +65,21 @@ def postgres(session_directory: Path) -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A database without tables."""
-    with _database(postgres, template="template1") as url:
+    with fresh_database(postgres, template="template1") as url:
         yield url
 
 
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A fresh database with the tables of this version."""
-    with _database(postgres, template=TEMPLATE) as url:
+    with fresh_database(postgres) as url:
         yield url
 
 
-class _database:
-    """Makes a database for the time of a with block."""
+class fresh_database:
+    """Makes a database for the time of a with block, by default with the tables of this version."""
 
-    def __init__(self, server: EmbeddedPostgres, template: str) -> None:
+    def __init__(self, server: EmbeddedPostgres, template: str = TEMPLATE) -> None:
         self._server = server
         self._name = f"test_{uuid.uuid4().hex[:12]}"
         self._template = template
@@ -224,7 +224,7 @@ def shared_service(postgres: EmbeddedPostgres, chroma_server: str, session_direc
 
     Its vector index is the session's, which other tests empty: ask it nothing about nearest architectures.
     """
-    with _database(postgres, template=TEMPLATE) as url:
+    with fresh_database(postgres) as url:
         settings = load_settings(
             database_url=url,
             chroma_url=chroma_server,

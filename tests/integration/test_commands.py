@@ -49,7 +49,7 @@ def test_help_answers_at_once_and_names_every_role(tmp_path: Path) -> None:
     begin = time.monotonic()
     done = run("--help", directory=tmp_path)
     # Importing the roles would take many seconds; starting Python takes a fraction of one.
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 4
     for role in ("up", "serve", "predictor", "worker", "reindex", "migrate", "check"):
         assert f" {role} " in done.stdout
 

@@ -92,6 +92,8 @@ def create_engine(
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,
+            # They do not watch a connection on which data are under way, which would be sent again for a quarter hour.
+            "tcp_user_timeout": 20_000,
         },
     )
     event.listen(engine, "connect", _set_up)
