@@ -2,8 +2,8 @@
 
 For comparison with `python -m benchmarks.serving`; its packages fit no others, so in an environment of its own:
 
-    python3.11 -m venv vizier && vizier/bin/pip install "google-vizier[jax]==0.1.24" \\
-        jax==0.5.3 jaxlib==0.5.3 flax==0.10.4 chex==0.1.89 optax==0.2.4
+    python3.11 -m venv vizier
+    vizier/bin/pip install "google-vizier[jax]==0.1.24" jax==0.5.3 jaxlib==0.5.3 flax==0.10.4 chex==0.1.89 optax==0.2.4
     vizier/bin/python benchmarks/serving/vizier_server.py [TRIALS]
 
 The server runs in this process and keeps trials in SQLite, as it does by default.
