@@ -101,7 +101,8 @@ def search(
     While the service is out of reach the search carries on with what it knows and keeps its results, which are recorded
     when the service is back; see ``memory``. Raises HeadstartError for what will not mend itself.
     """
-    worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}"
+    if worker_id is None:
+        worker_id = f"{socket.gethostname()}-{os.getpid()}"
     task = client.get_task(task_id)
     adviser = None
     if advice is not None:
