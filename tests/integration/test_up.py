@@ -56,7 +56,7 @@ class Up:
     def children(self) -> dict[str, psutil.Process]:
         """By a word of their command lines."""
         assert self._process is not None
-        words = {"postgresql": "postgres", "chroma": "chromadb.cli", "serve": "serve", "worker": "worker"}
+        words = {"postgresql": "postgres", "chroma": "chromadb.cli", "serve": " serve", "worker": " worker"}
         found = {}
         for child in psutil.Process(self._process.pid).children():
             try:
