@@ -7,6 +7,8 @@ is one line on standard error and exit code 2; a traceback means an error in Hea
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -236,6 +238,41 @@ def migrate(
         typer.echo(f"The database is at schema revision {after} already")
     else:
         typer.echo(f"The database went from {before or 'no tables'} to schema revision {after}")
+
+
+BackupFile = Annotated[Path, typer.Argument(help="The file of the backup")]
+
+
+@app.command()
+def backup(file: BackupFile, data_directory: DataDirectory = None) -> None:
+    """Write the whole database to a new file, while servers go on. Vectors are not in it: they are made again."""
+    from headstart_server.runtime.backup import back_up
+    from headstart_server.runtime.settings import load_settings
+
+    with _told("Backing up") as tell:
+        done = back_up(load_settings(data_directory=data_directory), file, tell)
+    typer.echo(f"Backed up to {done}")
+
+
+@app.command()
+def restore(file: BackupFile, data_directory: DataDirectory = None) -> None:
+    """Fill an empty database from a backup, and bring its tables to this version."""
+    from headstart_server.runtime.backup import restore as run
+    from headstart_server.runtime.settings import load_settings
+
+    with _told("Restoring") as tell:
+        done = run(load_settings(data_directory=data_directory), file, tell)
+    typer.echo(f"Restored {done}")
+    typer.echo("Workers fill an empty Chroma by themselves; `headstart-server reindex` replaces an index of other days")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[Callable[[str], None]]:
+    """Takes what is to be said of something long while it lasts."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{what} ...") as status:
+        yield lambda news: status.update(f"{what}: {news}")
 
 
 @app.command()
