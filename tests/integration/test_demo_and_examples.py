@@ -178,8 +178,11 @@ def test_interrupted_command_leaves_nothing_running(tmp_path: Path, end: signal.
         pass
 
 
+# A command started by a shell in the background, or by what such a command starts, ignores Ctrl-C unless told.
 _OWN_SERVICE = """
+import signal
 import time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from benchmarks.service import own_service
 with own_service(lambda text: None) as address:
     print("address", address, flush=True)

@@ -16,10 +16,10 @@ import grpc
 import psutil
 import pytest
 
+from benchmarks.service import free_port
 from headstart.v1 import knowledge_base_service_pb2 as knowledge
 from headstart.v1 import task_pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
-from headstart_server.runtime.embedded import free_port
 from headstart_server.runtime.supervisor import server_answers
 from tests.waiting import wait_until
 
