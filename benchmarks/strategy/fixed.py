@@ -47,7 +47,12 @@ NAMES = (
 def run(task: StrategyTask, strategy: Strategy, seed: int, budget: int = BUDGET) -> list[float]:
     """The regret curve of one search."""
     result = search_without_service(
-        task.space, task.evaluate, budget, direction=task.direction, strategies={"fixed": strategy}, seed=seed
+        task.space,
+        task.evaluate,
+        budget,
+        direction=task.direction,
+        strategies={"fixed": strategy},
+        seed=task.seed(seed),
     )
     return task.curve([task.score(step.candidate) for step in result.steps], budget)
 

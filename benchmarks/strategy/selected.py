@@ -59,7 +59,7 @@ def search(client: headstart.Client, task: StrategyTask, task_id: str, seed: int
         budget,
         strategies=arms(),
         advice=Advice(warm_start_share=0.0, predict=False),
-        seed=seed,
+        seed=task.seed(seed),
         worker_id="",
     )
     curve = task.curve([task.score(step.candidate) for step in result.steps], budget)

@@ -10,6 +10,7 @@ space, of those that the table holds: ``(best - score) / (best - mean)``. It is 
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass, field
 from functools import cache
 from statistics import fmean
@@ -71,6 +72,11 @@ class StrategyTask:
     @property
     def direction(self) -> Direction:
         return self.table.task.objective.direction
+
+    def seed(self, number: int) -> int:
+        """Of the search with this number: each task draws its own first candidates, which would else be the same all
+        over a space, so that few seeds would be few draws."""
+        return zlib.crc32(f"{self.name}/{number}".encode())
 
     def regret(self, score: float) -> float:
         return (self.best - score) / (self.best - self.mean)
