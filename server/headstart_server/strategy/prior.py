@@ -125,11 +125,13 @@ def fit_prior(
     tasks: Sequence[int] | None = None,
     seed: int = 0,
     trees: int = TREES,
+    doubt: float = 0.0,
 ) -> Prior | None:
     """Learn from features [rows, columns] and losses [rows, arms], both NaN where missing; equal for equal seeds.
 
-    ``tasks`` says which rows are of one task, by default none. None where the past does not suffice: fewer than
-    ``FEWEST_TASKS`` tasks with two arms or more, fewer than two arms, or no differences between them.
+    ``tasks`` says which rows are of one task, by default none; ``doubt`` is the variance of what losses are wrong by.
+    None where the past does not suffice: fewer than ``FEWEST_TASKS`` tasks with two arms or more, fewer than two arms,
+    or no differences between them.
     """
     groups = np.arange(len(losses)) if tasks is None else np.asarray(tasks)
     known = ~np.isnan(losses)
@@ -167,7 +169,7 @@ def fit_prior(
         joined,
         shares,
         stacked.multiple,
-        stacked.errors,
+        np.sqrt(stacked.errors**2 + doubt),
         losses.mean(axis=0),
         int(numbered.max()) + 1,
         figures,

@@ -22,8 +22,9 @@ from headstart_server.strategy.recorded_arms import phase_middle
 from headstart_server.strategy.rewards import chance_to_beat
 from headstart_server.strategy.search_state import SearchState
 
-# How many pulls on the task at hand a prior may weigh as, and at least does.
-_MOST_PULLS, _LEAST_PULLS = 10.0, 1.0
+# How many pulls on the task at hand a prior of searches may weigh as, and at least does; one of single results.
+_MOST_PULLS, _LEAST_PULLS = 100.0, 1.0
+_PULLS_OF_RESULTS = 5.0
 
 Numbers = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ class ServingPrior:
             pulls = np.clip(variance / errors**2, _LEAST_PULLS, _MOST_PULLS)
         else:
             means = _rewards(forecast, errors)
-            pulls = np.full(len(known), _MOST_PULLS / 2)
+            pulls = np.full(len(known), _PULLS_OF_RESULTS)
         means = np.clip(means, 0.001, 0.999)
         expectations = {
             arm: Expectation(

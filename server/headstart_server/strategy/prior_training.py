@@ -38,6 +38,7 @@ def train_prior(recorded: RecordedArms, trained_through: int, seed: int = 0) -> 
         recorded.losses,
         recorded.task_of_row.tolist(),
         seed,
+        doubt=recorded.doubt,
     )
     if prior is None:
         return None

@@ -4,7 +4,7 @@ Where a decision is a single evaluation and most arms ran once or twice on a tas
 mean objective of the experiments under the arm's decisions, turned so that lower is better; a run that failed counts as
 the worst seen on its task. Objectives of one metric are compared as they are; of several metrics, by their place
 between the best and the worst of their task. Where arms ran many times (searches), the loss is one less the mean reward
-(``rewards``), by phase of the search.
+(``rewards``), by phase of the search, with noise taken out (``pooled_rewards``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from headstart_server.knowledge.tables import experiments, tasks
 from headstart_server.knowledge.tasks import Task, task_from_row
 from headstart_server.strategy.arm_statistics import ArmKey
 from headstart_server.strategy.decisions import state_from_context
+from headstart_server.strategy.pooled_rewards import pool_rewards
 from headstart_server.strategy.tables import strategy_decisions
 
 Numbers = NDArray[np.float64]
@@ -38,7 +39,8 @@ _FEW = 2
 @dataclass(frozen=True, eq=False)
 class RecordedArms:
     """Losses [rows, arms], NaN where an arm never ran; of each row its task (a place in ``tasks``), its phase as the
-    middle of a share of the budget, and the budget in evaluations, 0 where unknown. Not ``of_search``: a row a task."""
+    middle of a share of the budget, and the budget in evaluations, 0 where unknown. Not ``of_search``: a row a task.
+    ``doubt``: the variance that noise leaves in a loss."""
 
     tasks: tuple[Task, ...]
     arms: tuple[ArmKey, ...]
@@ -47,6 +49,7 @@ class RecordedArms:
     budgets: Numbers
     losses: Numbers
     of_search: bool
+    doubt: float = 0.0
 
 
 def phase_middle(phase: float) -> float:
@@ -84,8 +87,10 @@ def read_recorded_arms(connection: Connection, namespace_id: int) -> RecordedArm
         results[row.task_id, (row.arm, row.tuned)] += row.experiment_count
     of_search = statistics.median(results.values()) > _FEW
     found = {row.id: task_from_row(row) for row in rows}
-    cells = _reward_losses(decisions) if of_search else _objective_losses(connection, namespace_id, found, decisions)
-    return _table(found, cells, of_search) if cells else None
+    if of_search:
+        return _searches(found, decisions)
+    cells = _objective_losses(connection, namespace_id, found, decisions)
+    return _table(found, cells, of_search=False) if cells else None
 
 
 # Task, phase, budget.
@@ -110,18 +115,26 @@ def _table(found: Mapping[int, Task], cells: _Cells, of_search: bool) -> Recorde
     )
 
 
-def _reward_losses(decisions: Any) -> _Cells:
-    counts: dict[_Row, dict[ArmKey, int]] = defaultdict(lambda: defaultdict(int))
-    rewards: dict[_Row, dict[ArmKey, float]] = defaultdict(lambda: defaultdict(float))
+def _searches(found: Mapping[int, Task], decisions: Any) -> RecordedArms:
+    """Mean rewards of decisions, pooled; an arm that was not pulled on a task is missing there."""
+    sums: dict[str, dict[_Row, dict[ArmKey, float]]] = {
+        name: defaultdict(lambda: defaultdict(float)) for name in ("pulls", "rewards", "squares")
+    }
     for decision in decisions:
         state = state_from_context(decision.context)
-        row = (decision.task_id, phase_middle(state.phase), state.total)
-        arm = (decision.arm, decision.tuned)
-        counts[row][arm] += decision.experiment_count
-        rewards[row][arm] += decision.reward_sum
-    return {
-        row: {arm: 1.0 - rewards[row][arm] / count for arm, count in of_row.items()} for row, of_row in counts.items()
-    }
+        row, arm = (decision.task_id, phase_middle(state.phase), state.total), (decision.arm, decision.tuned)
+        sums["pulls"][row][arm] += decision.experiment_count
+        sums["rewards"][row][arm] += decision.reward_sum
+        sums["squares"][row][arm] += decision.reward_sum**2 / decision.experiment_count
+    tables = {name: _table(found, cells, of_search=True) for name, cells in sums.items()}
+    table = tables["pulls"]
+    pulls, rewards, squares = (np.nan_to_num(each.losses) for each in tables.values())
+    phases = np.unique(table.phases, return_inverse=True)[1]
+    pooled = pool_rewards(pulls, rewards, squares, table.task_of_row, phases)
+    ran = np.zeros((len(table.tasks), len(table.arms)), dtype=bool)
+    np.logical_or.at(ran, table.task_of_row, pulls > 0)
+    losses = np.where(ran[table.task_of_row], 1.0 - pooled.rewards, np.nan)
+    return replace(table, losses=losses, doubt=pooled.doubt)
 
 
 def _objective_losses(connection: Connection, namespace_id: int, found: Mapping[int, Task], decisions: Any) -> _Cells:
