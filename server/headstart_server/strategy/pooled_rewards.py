@@ -1,7 +1,7 @@
 """What the rewards of past searches say of their arms once noise is taken out of them.
 
-A search pulls what it thinks little of a few times only, and single rewards vary more than arms differ, so that the
-mean rewards of one search are hardly evidence. They are taken apart: a mean is that of its row (a task in a phase of its
+A search pulls what it thinks little of a few times only, and single rewards vary more than arms differ, so that mean
+rewards of one search are hardly evidence. They are taken apart: a mean is that of its row (a task in a phase of its
 search), plus the effect of the arm, plus how the arm deviates on that task and in that phase, plus noise. The effect of
 an arm comes from all tasks; its deviations are drawn towards 0 as far as noise explains them (the model of random
 effects, fitted part by part until nothing moves; Searle, Casella and McCulloch, "Variance components", 1992, chapters 3
@@ -10,7 +10,6 @@ and 7).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,51 +33,39 @@ class PooledRewards:
 
 
 def pool_rewards(counts: Numbers, sums: Numbers, squares: Numbers, tasks: Groups, phases: Groups) -> PooledRewards:
-    """From numbers of pulls, sums of their rewards and of the squares [rows, arms]; task and phase of each row, 0, 1, ...
+    """From numbers of pulls, rewards and their squares summed [rows, arms]; of each row its task and phase, from 0.
 
     Every row and every arm needs a pull.
     """
     rows, arms = np.nonzero(counts)
-    cells = _Cells(rows, arms, counts[rows, arms], sums[rows, arms] / counts[rows, arms], counts.shape)
-    within = squares[rows, arms] - cells.numbers * cells.means**2
-    variance = max(float(within.clip(0).sum()) / max(float((cells.numbers - 1).sum()), 1.0), 1e-12)
+    numbers = counts[rows, arms]
+    means = sums[rows, arms] / numbers
+    within = float((squares[rows, arms] - numbers * means**2).clip(0).sum())
+    variance = max(within / max(float((numbers - 1).sum()), 1.0), 1e-12)
     groupings = (tasks, phases)
-    deviations: list[_Deviations] = [_Deviations.none(groups, counts.shape[1]) for groups in groupings]
-    of_row, of_arm = np.zeros(counts.shape[0]), np.zeros(counts.shape[1])
+    # What each part says of the cells that have pulls.
+    parts = np.zeros((len(groupings), len(rows)))
+    between, of_arm = _LEAST_VARIANCE, np.zeros(counts.shape[1])
     for _ in range(_ROUNDS):
-        rest = cells.means - cells.of(deviations, groupings)
-        weights = 1 / (deviations[0].between + variance / cells.numbers)
-        of_row = _means(rows, weights, rest - of_arm[arms], counts.shape[0])
-        before, of_arm = of_arm, _means(arms, weights, rest - of_row[rows], counts.shape[1])
+        weights = 1 / (between + variance / numbers)
+        left = means - parts.sum(axis=0)
+        of_row = _means(rows, weights, left - of_arm[arms], counts.shape[0])
+        before, of_arm = of_arm, _means(arms, weights, left - of_row[rows], counts.shape[1])
         of_arm = of_arm - of_arm.mean()
-        rest = cells.means - of_row[rows] - of_arm[arms]
+        fitted = []
         for place, groups in enumerate(groupings):
-            others = [
-                (each, of) for at, (each, of) in enumerate(zip(deviations, groupings, strict=True)) if at != place
-            ]
-            left = rest - cells.of([each for each, _ in others], [of for _, of in others])
-            deviations[place] = _Deviations.fit(cells, groups, left, variance)
+            parts[place] = 0.0
+            left = means - of_row[rows] - of_arm[arms] - parts.sum(axis=0)
+            fitted.append(_deviations(groups[rows], arms, numbers, left, variance))
+            parts[place] = fitted[-1].values[groups[rows], arms]
+        between = fitted[0].between
         if np.abs(of_arm - before).max() < _CHANGE:
             break
-    whole = sum((each.values[groups] for each, groups in zip(deviations, groupings, strict=True)), of_arm)
-    return PooledRewards(of_row[:, None] + whole, deviations[0].doubt)
-
-
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """Those of rows and arms that have pulls: of each its place, the number of pulls and their mean reward."""
-
-    rows: Groups
-    arms: Groups
-    numbers: Numbers
-    means: Numbers
-    shape: tuple[int, ...]
-
-    def of(self, deviations: Sequence[_Deviations], groupings: Sequence[Groups]) -> Numbers:
-        total = np.zeros(len(self.rows))
-        for each, groups in zip(deviations, groupings, strict=True):
-            total += each.values[groups[self.rows], self.arms]
-        return total
+    of_task, of_phase = fitted
+    return PooledRewards(
+        of_row[:, None] + of_arm + of_task.values[tasks] + of_phase.values[phases],
+        of_task.doubt,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,22 +76,19 @@ class _Deviations:
     between: float
     doubt: float
 
-    @classmethod
-    def none(cls, groups: Groups, arms: int) -> _Deviations:
-        return cls(np.zeros((int(groups.max()) + 1, arms)), _LEAST_VARIANCE, _LEAST_VARIANCE)
 
-    @classmethod
-    def fit(cls, cells: _Cells, groups: Groups, left: Numbers, variance: float) -> _Deviations:
-        pulls = np.zeros((int(groups.max()) + 1, cells.shape[1]))
-        total = np.zeros_like(pulls)
-        np.add.at(pulls, (groups[cells.rows], cells.arms), cells.numbers)
-        np.add.at(total, (groups[cells.rows], cells.arms), cells.numbers * left)
-        plain = total / np.maximum(pulls, 1)
-        # Of each arm what its deviations show beyond noise, or 0; the mean over arms.
-        beyond = np.where(pulls > 0, plain**2 * pulls - variance, 0.0).sum(axis=0).clip(0)
-        between = max(float((beyond / np.maximum(pulls.sum(axis=0), 1)).mean()), _LEAST_VARIANCE)
-        kept = between * pulls / (between * pulls + variance)
-        return cls(kept * plain, between, float((between * (1 - kept)).mean()))
+def _deviations(groups: Groups, arms: Groups, numbers: Numbers, left: Numbers, variance: float) -> _Deviations:
+    """Of cells, each with its group, its arm, its number of pulls and what its mean is left with."""
+    shape = (int(groups.max()) + 1, int(arms.max()) + 1)
+    pulls, total = np.zeros(shape), np.zeros(shape)
+    np.add.at(pulls, (groups, arms), numbers)
+    np.add.at(total, (groups, arms), numbers * left)
+    plain = total / np.maximum(pulls, 1)
+    # Of each arm what its deviations show beyond noise, or 0; the mean over arms.
+    beyond = np.where(pulls > 0, plain**2 * pulls - variance, 0.0).sum(axis=0).clip(0)
+    between = max(float((beyond / np.maximum(pulls.sum(axis=0), 1)).mean()), _LEAST_VARIANCE)
+    kept = between * pulls / (between * pulls + variance)
+    return _Deviations(kept * plain, between, float((between * (1 - kept)).mean()))
 
 
 def _means(groups: Groups, weights: Numbers, values: Numbers, number: int) -> Numbers:
