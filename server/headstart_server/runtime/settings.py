@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     suggestion_ttl_seconds: PositiveFloat = 600.0
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    tracing: bool = False
 
 
 def load_settings(**overrides: Any) -> Settings:
