@@ -117,7 +117,8 @@ async def _ask(
     # The first round is for what is done once.
     for number in range(rounds + 1):
         for call, callers in CALLS:
-            for name, (address, process) in servers.items():
+            # Who is asked first changes, since tables grow and a machine has moods.
+            for name, (address, process) in generator.sample(list(servers.items()), len(servers)):
                 make = questions.record_requests if call == "RecordExperiment" else questions.prediction_requests
                 requests = make(tasks, calls if callers > 1 else calls // 4, generator)
                 async with grpc.aio.insecure_channel(address) as channel:
@@ -130,7 +131,11 @@ async def _ask(
                     figures = (timed.rate, timed.milliseconds(0.5), 1e6 * spent / len(requests))
                     seen.setdefault((name, call, callers), []).append(figures)
     return [
-        Figure(*key, *(statistics.median(column) for column in zip(*rows, strict=True))) for key, rows in seen.items()
+        Figure(
+            name, call, callers, *(statistics.median(column) for column in zip(*seen[name, call, callers], strict=True))
+        )
+        for call, callers in CALLS
+        for name in SERVERS
     ]
 
 

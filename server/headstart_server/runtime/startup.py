@@ -21,13 +21,16 @@ from headstart_server.runtime.settings import Settings, split_address
 
 T = TypeVar("T")
 
+# Others are commands that end soon.
+_TRACED_ROLES = frozenset({"serve", "predictor", "worker"})
+
 logger = logging.getLogger(__name__)
 
 
 def prepare_role(settings: Settings, role: str) -> None:
     """To be called before torch or DGL is imported. Raises StartupError where tracing cannot begin."""
     configure_logging(settings.log_level, role)
-    if settings.tracing:
+    if settings.tracing and role in _TRACED_ROLES:
         tracing.start(role)
     # DGL takes its threads from OpenMP, which reads this when it is loaded. Left alone, the threads of several roles
     # wait for each other by spinning: a training of 12 s took 491 s on a busy machine.
