@@ -4,9 +4,9 @@ The servers share a database, and one at a time is asked, in turns, so that a bu
 Spans go to a collector in the process of the client which throws them away. PredictPerformance asks for one candidate,
 without a model: the call that does least beside its spans.
 
-    python -m benchmarks.serving.tracing [--calls 2000] [--rounds 7]
+    python -m benchmarks.serving.tracing [--calls 600] [--rounds 6]
 
-writes benchmarks/results/tracing.json. Some five minutes.
+writes benchmarks/results/tracing.json. Some five minutes on an idle machine.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.serving.tracing", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--calls", type=int, default=2000, help="of each kind in a round, a quarter of them one by one")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=600, help="of each kind in a round, a quarter of them one by one")
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--results", type=Path, default=RESULTS / "tracing.json", help="where the figures go")
     options = parser.parse_args()
     console = Console()
