@@ -1,9 +1,9 @@
 # Everything a person does with this repository. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run test demo lint format schema proto proto-check buf bench-prediction bench-similarity bench-scale \
+.PHONY: help install run test demo lint format schema settings proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-service bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
+	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,6 +62,9 @@ format: install ## put the code into the house style
 
 schema: install ## write the golden dump of the schema anew, after a revision that was meant to change it
 	$(BIN)/python -m tests.integration.test_schema
+
+settings: install ## write the table of settings in the operations guide anew
+	$(BIN)/python -m tests.unit.runtime.test_settings_table
 
 $(PROTO_VENV)/.installed: Makefile $(STAMP)
 	@$(BIN)/python -m venv $(PROTO_VENV)
@@ -130,6 +133,9 @@ bench-faults: install ## fifty kills of all parts under load: is every acknowled
 
 bench-service: install ## what the service promises under load, beside a call that does nothing (ten minutes)
 	$(BIN)/python -m benchmarks.serving
+
+bench-tracing: install ## what OpenTelemetry traces cost a call (five minutes)
+	$(BIN)/python -m benchmarks.serving.tracing
 
 bench-transfer: install ## whether fine-tuning plans are worth following (ten minutes)
 	$(BIN)/python -m benchmarks.transfer

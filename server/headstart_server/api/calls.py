@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import grpc
@@ -13,9 +13,12 @@ import grpc
 from headstart_server.api.authentication import Gate
 from headstart_server.api.errors import abort, code_of
 from headstart_server.api.identity import caller
-from headstart_server.runtime import metrics
+from headstart_server.runtime import metrics, tracing
 from headstart_server.runtime.errors import ResourceExhausted
-from headstart_server.runtime.log import request_id
+from headstart_server.runtime.log import log_with
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -49,7 +52,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _unary(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
-            async with _Account(self, method, context) as account:
+            async with _Account(self, method, context, getattr(request, "task_id", "")) as account:
                 return await account.settle(behaviour(request, context))
 
         return call
@@ -67,22 +70,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 class _Account:
     """One call from its arrival to its answer."""
 
-    def __init__(self, interceptor: CallInterceptor, method: str, context: Context) -> None:
+    def __init__(self, interceptor: CallInterceptor, method: str, context: Context, task: str = "") -> None:
         self._interceptor = interceptor
         self._method = method
         self._name = method.rpartition("/")[2]
         self._context = context
+        self._task = task
+        self._span: Span | None = None
         self._code = grpc.StatusCode.OK
         self._start = time.perf_counter()
 
     async def __aenter__(self) -> _Account:
-        request_id.set(uuid4().hex)
+        self._span = tracing.begin_call(self._method, self._context.invocation_metadata())
+        self._tell(request_id=uuid4().hex, task=self._task)
         self._interceptor._places -= 1
         metrics.GRPC_IN_FLIGHT.inc()
         try:
             if self._interceptor._places < 0:
                 raise ResourceExhausted("the server has as many calls as it takes", "TOO_MANY_CALLS")
-            caller.set(await self._interceptor._gate.admit(self._method, self._context))
+            admitted = await self._interceptor._gate.admit(self._method, self._context)
+            caller.set(admitted)
+            self._tell(namespace=admitted.namespace)
         except BaseException as error:
             try:
                 if isinstance(error, Exception):
@@ -106,6 +114,10 @@ class _Account:
         except Exception as error:
             await self._fail(error)
 
+    def _tell(self, **facts: str) -> None:
+        log_with(**facts)
+        tracing.tell(self._span, **facts)
+
     async def _fail(self, error: Exception) -> None:
         self._code = code_of(error)
         await abort(self._context, error)
@@ -114,4 +126,5 @@ class _Account:
         self._interceptor._places += 1
         metrics.GRPC_IN_FLIGHT.dec()
         metrics.GRPC_CALLS.labels(self._name, self._code.name).inc()
-        metrics.GRPC_SECONDS.labels(self._name).observe(time.perf_counter() - self._start)
+        metrics.GRPC_SECONDS.labels(self._name).observe(time.perf_counter() - self._start, tracing.exemplar(self._span))
+        tracing.end_call(self._span, self._code)

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from headstart.spaces import InvalidInput
-from headstart_server.runtime import errors
+from headstart_server.runtime import errors, tracing
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.log import request_id
 
@@ -80,7 +80,8 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
         return "the deadline passed before the work began", [_info("DEADLINE_PASSED")]
     if not isinstance(error, errors.ServiceError):
         logger.error("call failed", exc_info=error)
-        return f"internal error; the server's log tells more under request {request_id.get()}", [_info("INTERNAL")]
+        tracing.note_error(error)
+        return f"internal error; the server's log tells more under request {request_id()}", [_info("INTERNAL")]
     details: list[Message] = [_info(error.reason)]
     if isinstance(error, errors.Unavailable | errors.ResourceExhausted):
         delay = duration_pb2.Duration()
@@ -95,9 +96,7 @@ def _cut(text: str, size: int) -> str:
 
 
 def _info(reason: str) -> Message:
-    info: Message = error_details_pb2.ErrorInfo(
-        reason=reason, domain=_DOMAIN, metadata={"request_id": request_id.get()}
-    )
+    info: Message = error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN, metadata={"request_id": request_id()})
     return info
 
 

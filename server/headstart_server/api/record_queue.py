@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grpc.aio import ServicerContext
 from sqlalchemy import Connection
@@ -26,11 +26,14 @@ from headstart_server.api import decode, encode
 from headstart_server.assembly import RECORD_THREADS, Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.recording import Recorded
-from headstart_server.runtime import metrics
+from headstart_server.runtime import metrics, tracing
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, ServiceError, Unavailable
 from headstart_server.strategy.credits import Credit, read_credits
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 # Records of one transaction.
 _MOST = 256
@@ -54,6 +57,8 @@ class _Waiting:
     answer: asyncio.Future[pb2.RecordExperimentResponse]
     # Once it has been decoded.
     record: NewExperiment | None = None
+    # Of its call, where calls are traced.
+    span: Span | None = field(default_factory=tracing.current)
 
     @property
     def task(self) -> tuple[str, str]:
@@ -160,6 +165,10 @@ class RecordQueue:
     # In a thread from here on.
 
     def _write(self, batch: _Batch) -> list[Outcome]:
+        with tracing.work_span("record batch", [item.span for item in batch.items], records=len(batch.items)):
+            return self._outcomes(batch)
+
+    def _outcomes(self, batch: _Batch) -> list[Outcome]:
         outcomes: dict[_Waiting, Outcome] = {}
         for item in batch.items:
             try:

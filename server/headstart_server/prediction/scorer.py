@@ -31,7 +31,7 @@ from headstart_server.prediction.graph_model import FOLDS, GraphModel, Scores
 from headstart_server.prediction.micro_batching import MicroBatcher
 from headstart_server.prediction.model_reading import reading
 from headstart_server.prediction.registry import load_artefact
-from headstart_server.runtime import metrics
+from headstart_server.runtime import metrics, tracing
 from headstart_server.runtime.deadline import remaining_seconds
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
@@ -94,7 +94,8 @@ class LocalScorer:
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         """Raises DeadlinePassed too."""
-        return self._batcher.score(model_version, candidates)
+        with tracing.span("score", model=model_version, candidates=len(candidates)):
+            return self._batcher.score(model_version, candidates)
 
     def _pass(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         metrics.SCORED_BATCHES.inc()
@@ -172,11 +173,12 @@ class RemoteScorer:
     def _ask(self, request: pb2.ScoreRequest) -> Scores:
         try:
             left = remaining_seconds()
-            response = self._stub.Score(
-                request,
-                timeout=_REMOTE_SECONDS if left is None else min(_REMOTE_SECONDS, left),
-                metadata=self._metadata,
-            )
+            with tracing.span("score by host", model=request.model_version, candidates=len(request.graphs)):
+                response = self._stub.Score(
+                    request,
+                    timeout=_REMOTE_SECONDS if left is None else min(_REMOTE_SECONDS, left),
+                    metadata=tracing.outgoing(self._metadata),
+                )
         except grpc.RpcError as error:
             code = error.code() if isinstance(error, grpc.Call) else None
             if code is grpc.StatusCode.NOT_FOUND:

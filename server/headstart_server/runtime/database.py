@@ -17,7 +17,7 @@ from sqlalchemy import create_engine as create_sqlalchemy_engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from headstart_server.runtime import metrics
+from headstart_server.runtime import metrics, tracing
 from headstart_server.runtime.errors import NotFound, ResourceExhausted, SchemaMismatch, Unavailable
 from headstart_server.runtime.settings import Settings
 
@@ -96,6 +96,7 @@ def create_engine(
             "tcp_user_timeout": 20_000,
         },
     )
+    tracing.watch_statements(engine)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "handle_error", _translate)
     return engine
@@ -113,7 +114,7 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     was_second = False
     for attempt in range(1, TRANSACTION_TRIES + 1):
         try:
-            with engine.begin() as connection:
+            with tracing.span("transaction", attempt=attempt), engine.begin() as connection:
                 return work(connection)
         except OperationalError as error:
             if _sqlstate(error) not in (_SERIALIZATION_FAILURE, _DEADLOCK):

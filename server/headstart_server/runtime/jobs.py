@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from headstart_server.runtime import tracing
 from headstart_server.runtime.database import metadata
 
 jobs = Table(
@@ -75,7 +76,8 @@ def run_next(engine: Engine, kind: str, work: Callable[[Job], None]) -> bool:
         if row is None:
             return False
         try:
-            work(Job(row.kind, row.namespace, row.subject))
+            with tracing.work_span(f"job {row.kind}", namespace=row.namespace, subject=row.subject):
+                work(Job(row.kind, row.namespace, row.subject))
         except Exception as error:
             failed = error
             pause = _FIRST_PAUSE * 2 ** min(row.attempts, _MAX_DOUBLINGS)

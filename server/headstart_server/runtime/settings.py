@@ -47,58 +47,87 @@ Address = Annotated[str, AfterValidator(_checked_address)]
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="HEADSTART_", frozen=True, extra="ignore")
+    """The texts below the settings are the table in docs/operations.md, which `make settings` writes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADSTART_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     database_url: Annotated[str, AfterValidator(_with_driver)] = "postgresql+psycopg2://127.0.0.1:5432/headstart"
+    """Where PostgreSQL is, 14 or newer. `up` without it starts its own."""
     chroma_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] = "http://127.0.0.1:8000"
-    # Where `up` keeps its databases and logs.
+    """Where Chroma is. `up` without it starts its own."""
     data_directory: Path = Path(".headstart")
+    """Where `up` keeps its databases and logs."""
 
     grpc_address: Address = "127.0.0.1:50051"
+    """Where to listen for calls. Port 0 takes a free one, not with `up`."""
     metrics_address: Address = "127.0.0.1:9464"
-    # HOST:PORT of a predictor role; absent: score in this process.
+    """Where to show metrics, at `/metrics`. The worker of `up` takes the port after it."""
     predictor_target: Annotated[Address | None, BeforeValidator(_none_if_empty)] = None
+    """A predictor role to ask. Without it servers score in their own process."""
     max_message_bytes: PositiveInt = 8 * MEBIBYTE
+    """The largest request or answer. Above it: RESOURCE_EXHAUSTED."""
     max_concurrent_calls: PositiveInt = 256
-    # Server processes that share the port; and, of each of them, that it does.
+    """Calls that one server process works on at once. Above it: RESOURCE_EXHAUSTED."""
     processes: PositiveInt = 1
+    """Server processes of `serve` that share the port. Each has its own connections, caches and models, and metrics one
+    port higher than the one before."""
     share_port: bool = False
-    # Results that wait to be written; fewer than calls, so that questions find a place while the database is slow.
+    """Set by `serve` for its processes: other processes may listen on the same port."""
     record_queue_size: PositiveInt = 192
+    """Results that wait to be written; fewer than calls, so that questions find a place while the database is slow.
+    Above it: RESOURCE_EXHAUSTED."""
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
+    """How long calls under way may go on after SIGTERM."""
 
-    # Who may call: anybody, who has a token, or who has a certificate of the authority below.
     authentication: Literal["none", "token", "certificate"] = "none"
-    # PEM files; read again when they change. The authority is that of clients' certificates.
+    """Who may call: anybody, who has a token, or who has a certificate of the authority below."""
     tls_certificate_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """PEM, read again when it changes, as are the next two."""
     tls_key_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """PEM of its key."""
     tls_client_ca_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
-    # Serve beyond this machine though anybody may call.
+    """PEM of the authority of clients' certificates."""
     insecure: bool = False
-    # What servers show to a predictor role that asks for a token (role SERVICE), and whose certificate they trust.
+    """Serve beyond this machine though anybody may call."""
     predictor_token: SecretStr | None = None
+    """What servers show to a predictor role that asks for a token. Its role is SERVICE."""
     predictor_ca_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """PEM of the authority of the predictor role's certificate. Set: servers ask it by TLS."""
 
     database_pool_size: PositiveInt = 16
+    """Connections of a process to PostgreSQL; never fewer than its threads need, 27 by default and one for health."""
     database_threads: PositiveInt = 16
+    """Threads of a server process that wait for PostgreSQL."""
 
     graph_kernels: Literal["auto", "dgl", "torch"] = "auto"
+    """How graph networks pass messages: DGL where it imports, or always one of the two. Equal results."""
     torch_threads: PositiveInt = 1
-    # Where models run: auto, cpu, cuda or cuda:N.
+    """Threads of torch in a process."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
+    """Where models run: `auto` (the first GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
     training_min_experiments: PositiveInt = 32
-    # A search space is trained again when it has this many times the experiments of its last model version.
+    """Experiments that a search space needs for its first model."""
     training_growth: Annotated[float, Field(gt=1)] = 1.2
-    # Equal records and an equal seed give an equal model.
+    """A search space is trained again when its experiments have grown or shrunk by this factor."""
     training_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Equal records and an equal seed give an equal model."""
     worker_poll_seconds: PositiveFloat = 1.0
+    """How often an idle worker looks for work."""
 
     decision_ttl_seconds: PositiveFloat = 3600.0
+    """After which a strategy decision without a result no longer counts as pending."""
     exploration_share: Annotated[float, Field(ge=0, le=1)] = 0.05
-    # How long a suggestion is not made again on its task, so that workers asking at the same time do not collide.
+    """Of WarmStart's suggestions, drawn at random where the caller asks for no other share; none of the first eight of
+    a task with a history."""
     suggestion_ttl_seconds: PositiveFloat = 600.0
+    """How long a suggestion is not made again on its task, so that workers asking at the same time do not collide."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least that is logged."""
+    tracing: bool = False
+    """Send traces to an OpenTelemetry collector (extra `otel`); OTEL_* variables say where, and how many."""
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
+from headstart_server.runtime import tracing
 from headstart_server.runtime.database import check_schema, create_engine
 from headstart_server.runtime.embedded import listening_problem
 from headstart_server.runtime.errors import StartupError, Unavailable
@@ -20,12 +21,17 @@ from headstart_server.runtime.settings import Settings, split_address
 
 T = TypeVar("T")
 
+# Others are commands that end soon.
+_TRACED_ROLES = frozenset({"serve", "predictor", "worker"})
+
 logger = logging.getLogger(__name__)
 
 
 def prepare_role(settings: Settings, role: str) -> None:
-    """To be called before torch or DGL is imported."""
+    """To be called before torch or DGL is imported. Raises StartupError where tracing cannot begin."""
     configure_logging(settings.log_level, role)
+    if settings.tracing and role in _TRACED_ROLES:
+        tracing.start(role)
     # DGL takes its threads from OpenMP, which reads this when it is loaded. Left alone, the threads of several roles
     # wait for each other by spinning: a training of 12 s took 491 s on a busy machine.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.torch_threads))
