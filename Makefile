@@ -1,7 +1,8 @@
 # Everything a person does with this repository. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run test demo lint format schema settings proto proto-check buf bench-prediction bench-similarity bench-scale \
+.PHONY: help install run test demo lint audit format schema settings prometheus dashboards monitoring-picture proto proto-check buf \
+	bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
 	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
 
@@ -13,6 +14,8 @@ STAMP := $(VENV)/.installed
 # The oldest generator whose stubs run under every protobuf that pyproject.toml promises.
 PROTO_TOOLS := grpcio-tools==1.73.1 protobuf==6.31.1 setuptools==80.9.0
 PROTO_VENV := .venv-proto
+AUDIT_TOOL := pip-audit==2.10.1
+AUDIT_VENV := .venv-audit
 STUBS := client/headstart/v1
 BUF := npx --yes --package @bufbuild/buf@1.75.0 buf
 # Two tests at a time: each process has a PostgreSQL and a Chroma of its own, and the tests of a file stay together.
@@ -55,6 +58,11 @@ lint: install ## style, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: install ## look the pinned dependencies up among known vulnerabilities (needs the internet)
+	@$(BIN)/python -m venv $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_OPTIONS) $(AUDIT_TOOL)
+	$(AUDIT_VENV)/bin/pip-audit --strict -r constraints.txt --no-deps --disable-pip
 
 format: install ## put the code into the house style
 	$(BIN)/ruff check --fix .
@@ -141,5 +149,5 @@ bench-transfer: install ## whether fine-tuning plans are worth following (ten mi
 	$(BIN)/python -m benchmarks.transfer
 
 clean: ## remove what can be made again (the data in .headstart stays)
-	rm -rf $(VENV) $(PROTO_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PROTO_VENV) $(AUDIT_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -150,10 +150,11 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 
 class Service:
-    """A server role in a process of its own, as an operator runs it."""
+    """A server role in a process of its own, as an operator runs it; ``within`` is a command that runs others."""
 
-    def __init__(self, settings: Settings, log: Path, role: str = "serve") -> None:
+    def __init__(self, settings: Settings, log: Path, role: str = "serve", within: Sequence[str] = ()) -> None:
         self._role = role
+        self._within = within
         self.settings = settings
         self.log = log
         self.address = ""
@@ -164,7 +165,7 @@ class Service:
         address = self.address or self.settings.grpc_address
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "headstart_server", self._role],
+                [*self._within, sys.executable, "-m", "headstart_server", self._role],
                 env=self._environment(grpc_address=address),
                 stdout=subprocess.PIPE,
                 stderr=log,

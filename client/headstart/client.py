@@ -77,8 +77,10 @@ def connect(
         ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        # A server that falls silent is given up within seconds (what was sent and not received, the second; an answer
+        # waited for, both), so that its calls are made again elsewhere. Servers bear a ping every ten seconds.
+        ("grpc.keepalive_time_ms", 12_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
         # Without these a client waits up to two minutes before it looks for a restarted service again.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 3_000),

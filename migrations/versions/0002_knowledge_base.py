@@ -122,3 +122,23 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
+
+
+def downgrade() -> None:
+    """Task clusters, embeddings, learned weights and the index's state go: they are derived from what stays.
+
+    Removals that the vector index still waits for go too; the version before does not know them.
+    """
+    for table in ("task_cluster_members", "task_clusters", "meta_feature_weights", "task_embeddings", "vector_indexes"):
+        op.execute(f"DROP TABLE {table}")
+    op.execute("DELETE FROM outbox WHERE architecture_id IS NULL")
+    op.execute("DROP INDEX ix_outbox_architecture_id")
+    # Their indexes and constraints go with the columns.
+    op.execute("ALTER TABLE outbox DROP COLUMN search_space_id, DROP COLUMN fingerprint")
+    op.execute("ALTER TABLE outbox ALTER COLUMN architecture_id SET NOT NULL")
+    op.execute("DROP INDEX ix_architectures_search_space_id_id")
+    op.execute("ALTER TABLE architectures DROP COLUMN node_count")
+    op.execute("CREATE INDEX ix_experiments_task_id_architecture_id ON experiments (task_id, architecture_id)")
+    op.execute("DROP INDEX ix_experiments_architecture_id_task_id")
+    op.execute("DROP INDEX ix_experiments_task_id_objective_value")
+    op.execute("ALTER TABLE experiments DROP COLUMN namespace_id")

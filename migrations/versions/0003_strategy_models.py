@@ -61,3 +61,41 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
+
+
+def downgrade() -> None:
+    """Models go: they are trained from decisions, which stay.
+
+    An arm with settings of its own and the same arm with the defaults are one again. Sums are plain again: that of
+    squares, of which only the discounted one is kept, by the number of pulls that it stands for.
+    """
+    op.execute("DROP TABLE strategy_models")
+    op.execute("DROP INDEX ix_strategy_decisions_task_id_decided_at")
+    op.execute("DROP INDEX ix_strategy_decisions_namespace_id_arm_decided_at")
+    for column in ("namespace_id", "decided_by", "tuned"):
+        op.execute(f"ALTER TABLE strategy_decisions DROP COLUMN {column}")
+    op.execute(
+        """
+        UPDATE strategy_arms SET reward_sum = total_reward,
+            reward_square_sum = CASE WHEN weight > 0 THEN reward_square_sum * pulls / weight ELSE 0 END
+        """
+    )
+    op.execute(
+        """
+        UPDATE strategy_arms AS plain SET pulls = plain.pulls + own.pulls,
+            reward_sum = plain.reward_sum + own.reward_sum,
+            reward_square_sum = plain.reward_square_sum + own.reward_square_sum
+        FROM strategy_arms AS own
+        WHERE own.task_id = plain.task_id AND own.arm = plain.arm AND own.tuned AND NOT plain.tuned
+        """
+    )
+    op.execute(
+        """
+        DELETE FROM strategy_arms AS own USING strategy_arms AS plain
+        WHERE own.task_id = plain.task_id AND own.arm = plain.arm AND own.tuned AND NOT plain.tuned
+        """
+    )
+    op.execute("ALTER TABLE strategy_arms DROP CONSTRAINT pk_strategy_arms")
+    op.execute("ALTER TABLE strategy_arms ADD CONSTRAINT pk_strategy_arms PRIMARY KEY (task_id, arm)")
+    for column in ("tuned", "total_reward", "weight"):
+        op.execute(f"ALTER TABLE strategy_arms DROP COLUMN {column}")

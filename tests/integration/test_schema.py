@@ -37,6 +37,24 @@ DATA = {
            fidelity_unit, max_fidelity) VALUES (5, 7, 'cora', 'é, ''quoted''', 'accuracy', true, '{}', '{}', '', 0)""",
         """INSERT INTO architectures (id, search_space_id, fingerprint, candidate, canonical) VALUES
            (1, 3, 'a', '{}', '{"graph": null, "values": []}')""",
+        """INSERT INTO experiments (task_id, search_space_id, sequence, request_id, content_hash, architecture_id,
+           candidate, status, objective_value, metrics, curve_fidelities, curve_values, proxies, worker_id)
+           VALUES (5, 3, 1, gen_random_uuid(), 'x', 1, '{}', 1, 0.5, '{}', '{1, 2}', '{0.25, 0.5}', '{}', 'me')""",
+        "INSERT INTO task_summaries (task_id, search_space_id, experiment_count) VALUES (5, 3, 1)",
+        "INSERT INTO outbox (architecture_id) VALUES (1)",
+        """INSERT INTO strategy_decisions (id, task_id, arm, hyperparameters, probability, expected_reward, reason,
+           context, expires_at) VALUES (gen_random_uuid(), 5, 'random', '{}', 0.5, 0.1, '', '{}', 'infinity')""",
+        """INSERT INTO strategy_arms (task_id, arm, pulls, reward_sum, reward_square_sum)
+           VALUES (5, 'random', 3, 1.5, 1)""",
+    ),
+    "0002": (
+        # A removal that the vector index has not heard of.
+        "INSERT INTO outbox (search_space_id, fingerprint) VALUES (3, 'gone')",
+        """INSERT INTO task_clusters (namespace_id, number, name, description, medoid)
+           VALUES (7, 1, 'graphs', '', 'cora')""",
+        "INSERT INTO task_cluster_members (task_id, namespace_id, number, x, y) VALUES (5, 7, 1, 0, 0)",
+        "INSERT INTO task_embeddings (task_id, search_space_id, version, profile, experiment_count) "
+        "VALUES (5, 3, '1', '{0.5}', 1)",
     ),
     "0003": (
         """INSERT INTO strategy_models (namespace_id, kind, number, state, metrics, artefact, training_size,
@@ -54,6 +72,15 @@ KEPT = {
         "SELECT name FROM search_spaces ORDER BY id": ["cells", "mlp"],
         "SELECT description FROM tasks": ["é, 'quoted'"],
         "SELECT fingerprint FROM architectures": ["a"],
+        "SELECT curve_values FROM experiments": [[0.25, 0.5]],
+        "SELECT experiment_count FROM task_summaries": [1],
+        "SELECT architecture_id FROM outbox WHERE architecture_id IS NOT NULL": [1],
+        "SELECT arm FROM strategy_decisions": ["random"],
+        "SELECT ARRAY[pulls, reward_sum, reward_square_sum] FROM strategy_arms": [[3, 1.5, 1]],
+    },
+    "0002": {
+        "SELECT fingerprint FROM outbox WHERE architecture_id IS NULL": ["gone"],
+        "SELECT name FROM task_clusters": ["graphs"],
     },
     "0003": {"SELECT encode(artefact, 'hex') FROM strategy_models": ["00ff"]},
     "0004": {
@@ -134,6 +161,46 @@ def test_one_step_down_keeps_what_the_last_version_knew_and_the_way_up_is_open(e
     assert_kept(empty, before)
     assert migrate(empty) == (before, SCHEMA_REVISION)
     assert dump(empty) == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[1:])
+def test_each_revision_can_be_undone_with_its_rows_and_done_again(empty: Engine, revision: str) -> None:
+    before = REVISIONS[REVISIONS.index(revision) - 1]
+    fill(empty, before)
+    earlier = dump(empty)
+    go(empty, revision)
+    with empty.begin() as connection:
+        for statement in DATA[revision]:
+            connection.exec_driver_sql(statement)
+    undo(empty)
+    assert dump(empty) == earlier
+    assert_kept(empty, before)
+    assert migrate(empty) == (before, SCHEMA_REVISION)
+    assert_kept(empty, before)
+    assert dump(empty) == GOLDEN.read_text()
+
+
+def test_arms_with_settings_of_their_own_are_counted_with_the_others_one_revision_back(empty: Engine) -> None:
+    fill(empty, "0003")
+    arms = (
+        "UPDATE strategy_arms SET pulls = 4, weight = 2, reward_sum = 1, total_reward = 2, reward_square_sum = 0.75",
+        """INSERT INTO strategy_arms (task_id, arm, tuned, pulls, weight, reward_sum, total_reward, reward_square_sum)
+           VALUES (5, 'random', true, 6, 3, 1, 2.5, 1), (5, 'evolution', true, 1, 1, 0.5, 0.5, 0.25)""",
+    )
+    with empty.begin() as connection:
+        for statement in arms:
+            connection.exec_driver_sql(statement)
+    undo(empty)
+    with empty.connect() as connection:
+        question = "SELECT arm, pulls, reward_sum, reward_square_sum FROM strategy_arms ORDER BY arm"
+        assert connection.exec_driver_sql(question).all() == [("evolution", 1, 0.5, 0.25), ("random", 10, 4.5, 3.5)]
+
+
+def undo(engine: Engine) -> None:
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
 
 
 def write_golden() -> None:
