@@ -12,6 +12,7 @@ import threading
 import time
 
 from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.gauges import Gauges
 from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.service import MAP_JOB
 from headstart_server.runtime import metrics
@@ -75,6 +76,7 @@ class Worker:
         self._too_few: dict[tuple[str, str], int] = {}
         self._counted_outbox = -math.inf
         self._profiled = self._mapped = self._learned = -math.inf
+        self._gauges = Gauges(rooms)
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
     def drain(self) -> None:
@@ -99,6 +101,7 @@ class Worker:
             self._profile,
             self._map,
             self._learn,
+            self._gauges.read,
         ):
             try:
                 busy = piece() or busy
@@ -131,7 +134,6 @@ class Worker:
             self._too_few[job.namespace, job.subject] = counts.get((job.namespace, job.subject), 0)
         else:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
-            metrics.MODEL_NUMBER.labels(job.namespace, job.subject).set(version.number)
 
     def _profile(self) -> bool:
         """Queue the search spaces where profiles of tasks are missing or old, and make those of one queued."""
@@ -180,6 +182,7 @@ class Worker:
         if time.monotonic() - self._counted_outbox > _SECONDS_BETWEEN_COUNTS or not delivered:
             self._counted_outbox = time.monotonic()
             metrics.OUTBOX_DEPTH.set(self._rooms.knowledge.outbox_depth())
+            metrics.OUTBOX_LAG_SECONDS.set(self._rooms.knowledge.outbox_lag_seconds())
         return delivered > 0
 
     def _build(self) -> bool:
