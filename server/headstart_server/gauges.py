@@ -34,6 +34,10 @@ class Gauges:
         self._at = -math.inf
         self._shown: set[tuple[str, str]] = set()
 
+    def look_again(self) -> None:
+        """What was read is old."""
+        self._at = -math.inf
+
     def read(self) -> bool:
         """Anew where the last time is long ago; False, since it is no work that another piece may follow from."""
         if time.monotonic() - self._at > _SECONDS_BETWEEN:

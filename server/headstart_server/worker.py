@@ -134,6 +134,7 @@ class Worker:
             self._too_few[job.namespace, job.subject] = counts.get((job.namespace, job.subject), 0)
         else:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
+            self._gauges.look_again()
 
     def _profile(self) -> bool:
         """Queue the search spaces where profiles of tasks are missing or old, and make those of one queued."""

@@ -58,7 +58,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
             seed=request.seed if request.HasField("seed") else None,
         )
         answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
-        metrics.WARM_START_GATES.labels("open" if answer.gate.open else "closed").inc()
+        metrics.WARM_START_GATES.labels("open").inc(answer.gate.open)
+        metrics.WARM_START_GATES.labels("closed").inc(not answer.gate.open)
         for suggestion in answer.suggestions:
             metrics.SUGGESTIONS.labels(suggestion.origin.name).inc()
         _count_degraded("WarmStart", answer.degraded)

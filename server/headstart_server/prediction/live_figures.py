@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from headstart.values import is_full_training
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.outcomes import NewExperiment, Status
 from headstart_server.knowledge.tasks import Task
@@ -54,8 +55,7 @@ def full_result(task: Task, record: NewExperiment) -> float | None:
     value = outcome.objective_value
     if outcome.status is not Status.COMPLETED or value is None or not math.isfinite(value):
         return None
-    partial = task.max_fidelity > 0 and outcome.fidelity is not None and outcome.fidelity < task.max_fidelity
-    return None if partial else value
+    return value if is_full_training(outcome.fidelity, task.max_fidelity) else None
 
 
 @dataclass(frozen=True)
@@ -119,4 +119,6 @@ def _count_pair(basis: str, before: tuple[float, float], now: tuple[float, float
     """Ties tell nothing."""
     agreement = (now[0] - before[0]) * (now[1] - before[1])
     if agreement:
-        metrics.PREDICTED_PAIRS.labels(basis, "right" if agreement > 0 else "wrong").inc()
+        # Both, so that both are there to be compared.
+        metrics.PREDICTED_PAIRS.labels(basis, "right").inc(agreement > 0)
+        metrics.PREDICTED_PAIRS.labels(basis, "wrong").inc(agreement < 0)

@@ -162,8 +162,11 @@ def newest_version(connection: Connection, namespace: str, search_space_id: str)
 
 @dataclass(frozen=True)
 class Serving:
-    """A version that serves, as operators look at it. ``age_seconds`` by the clock of the database; ``trained_through`` of
-    the newest version of the space, whether that serves or not."""
+    """A version that serves, as operators look at it.
+
+    ``age_seconds`` is by the clock of the database; ``trained_through`` is of the newest version of the space, whether
+    that serves or not.
+    """
 
     namespace: str
     search_space_id: str

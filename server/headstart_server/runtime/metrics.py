@@ -8,6 +8,8 @@ that are not the client's own portfolio count as one (``arm_label``). Every proc
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -103,7 +105,9 @@ MODEL_COVERAGE = Gauge(
 )
 TRAINING_SECONDS = Histogram("headstart_training_seconds", "Time to train a model version", buckets=_TRAINING_SECONDS)
 TRAINING_FAILURES = Counter("headstart_training_failures_total", "Trainings that ended in an error")
-PREDICTOR_HOST_UP = Gauge("headstart_predictor_host_up", "1 where the predictor host answered when last asked, else 0")
+PREDICTOR_HOST_UP = Gauge(
+    "headstart_predictor_host_up", "1 where the predictor host answered when last asked, else 0; NaN without one"
+)
 SCORED_BATCH_CANDIDATES = Histogram(
     "headstart_scored_batch_candidates", "Candidates scored in one pass through a model", buckets=_ROWS
 )
@@ -116,7 +120,12 @@ MODEL_LOAD_FAILURES = Counter(
 
 OUTBOX_DEPTH = Gauge("headstart_outbox_depth", "Architectures that the vector index does not hold yet")
 OUTBOX_LAG_SECONDS = Gauge("headstart_outbox_lag_seconds", "How long the oldest of them has waited; 0 where none waits")
-VECTOR_INDEX_UP = Gauge("headstart_vector_index_up", "1 where the vector index answered when last asked, else 0")
+VECTOR_INDEX_UP = Gauge(
+    "headstart_vector_index_up", "1 where the vector index answered when last asked, else 0; NaN before"
+)
+# Who has not asked does not know, and must not look like a part that is away.
+PREDICTOR_HOST_UP.set(math.nan)
+VECTOR_INDEX_UP.set(math.nan)
 VECTORS_INDEXED = Counter("headstart_vectors_indexed_total", "Architectures written to the vector index")
 DATABASE_RETRIES = Counter(
     "headstart_database_retries_total", "Transactions repeated after a deadlock or serialization failure"

@@ -55,4 +55,6 @@ class LiveComparison:
                     self._random.put(place, value)
             if at_random is not None and value != at_random:
                 better = (value > at_random) == task.maximize
-                metrics.AGAINST_RANDOM.labels(origin.name, "better" if better else "worse").inc()
+                # Both, so that both are there to be compared.
+                metrics.AGAINST_RANDOM.labels(origin.name, "better").inc(better)
+                metrics.AGAINST_RANDOM.labels(origin.name, "worse").inc(not better)
