@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +32,10 @@ class Observed:
 
 
 @contextmanager
-def observed(seconds: float, pause: float, say: Callable[[str], None]) -> Iterator[Observed]:
-    """After a search that ends so many seconds after the first model.
+def observed(
+    seconds: float, pause: float, say: Callable[[str], None], changes: Mapping[str, str] | None = None
+) -> Iterator[Observed]:
+    """After a search that ends so many seconds after the first model; ``changes`` are settings (HEADSTART_*).
 
     Raises RuntimeError without a Prometheus, and where no model comes.
     """
@@ -42,7 +44,7 @@ def observed(seconds: float, pause: float, say: Callable[[str], None]) -> Iterat
     with (
         tempfile.TemporaryDirectory(prefix="headstart-") as directory,
         watching(Path(directory), targets) as prometheus,
-        own_service(say, {"HEADSTART_METRICS_ADDRESS": f"127.0.0.1:{port}"}) as address,
+        own_service(say, {**(changes or {}), "HEADSTART_METRICS_ADDRESS": f"127.0.0.1:{port}"}) as address,
         headstart.connect(address) as client,
     ):
         start = time.time()
