@@ -49,10 +49,10 @@ def draw(path: Path, seen: Observed) -> None:
     parts = figure.subfigures(len(by_dashboard), 1, height_ratios=rows)
     for part, (title, shown), count in zip(parts, by_dashboard, rows, strict=True):
         part.suptitle(title, fontsize=14, fontweight="bold", x=0.005, ha="left")
-        axes = part.subplots(count, _COLUMNS, squeeze=False).flat
-        for place, panel in zip(axes, shown, strict=False):
+        places = list(part.subplots(count, _COLUMNS, squeeze=False).flat)
+        for place, panel in zip(places, shown, strict=False):
             _draw_panel(place, panel, seen)
-        for place in list(axes):
+        for place in places[len(shown) :]:
             place.set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=75)

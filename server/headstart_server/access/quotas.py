@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.access.audit import audit
@@ -62,28 +62,13 @@ def read_usage(connection: Connection, namespace: str) -> Usage:
 
 
 def count_near_quota(connection: Connection, share: float) -> int:
-    """Namespaces that have used such a share of their experiments or tasks. Only those with a bound are looked at."""
-    # Of every task one row, however many spaces it has results in.
-    used = (
-        select(
-            tasks.c.namespace_id,
-            select(func.sum(task_summaries.c.experiment_count))
-            .where(task_summaries.c.task_id == tasks.c.id)
-            .scalar_subquery()
-            .label("experiments"),
-        )
-        .where(tasks.c.namespace_id == quotas.c.namespace_id)
-        .subquery()
-        .lateral()
-    )
-    usage = select(func.count().label("tasks"), func.coalesce(func.sum(used.c.experiments), 0).label("experiments"))
-    of_namespace = usage.select_from(used).subquery().lateral()
-    near = (of_namespace.c.tasks >= share * quotas.c.tasks) | (
-        of_namespace.c.experiments >= share * quotas.c.experiments
-    )
-    bounded = quotas.c.tasks.is_not(None) | quotas.c.experiments.is_not(None)
-    query = select(func.count()).select_from(quotas.join(of_namespace, true())).where(bounded, near)
-    return int(connection.execute(query).scalar_one())
+    """Namespaces that have used such a share of their experiments or tasks."""
+    own = tasks.c.namespace_id == quotas.c.namespace_id
+    used_tasks = select(func.count()).where(own).scalar_subquery()
+    used_experiments = select(func.sum(task_summaries.c.experiment_count)).join(tasks).where(own).scalar_subquery()
+    # Without a bound the comparison is unknown, which does not count.
+    near = (used_tasks >= share * quotas.c.tasks) | (used_experiments >= share * quotas.c.experiments)
+    return int(connection.execute(select(func.count()).select_from(quotas).where(near)).scalar_one())
 
 
 class CallRate:
