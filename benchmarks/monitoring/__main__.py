@@ -73,6 +73,8 @@ def _draw_panel(place: Any, panel: Panel, seen: Observed) -> None:
     place.set_title(_in_lines(panel.title), fontsize=9)
     place.set_ylabel(_UNITS[panel.unit], fontsize=8)
     place.set_xlim(0, seen.end - seen.start)
+    if drawn and not panel.signed:
+        place.set_ylim(bottom=0, top=max(place.get_ylim()[1], 0.05))
     place.tick_params(labelsize=7)
     place.grid(alpha=0.3)
     if drawn:

@@ -33,6 +33,7 @@ class Panel:
     title: str
     unit: str
     rare: str
+    signed: bool
     queries: tuple[tuple[str, str], ...]
 
 
@@ -45,6 +46,7 @@ def panels(rate_interval: str) -> list[Panel]:
             panel["title"],
             panel["unit"],
             panel.get("rare", ""),
+            panel.get("signed", False),
             tuple(
                 (each["expr"].replace("$__rate_interval", rate_interval), each["legend"]) for each in panel["queries"]
             ),

@@ -53,6 +53,7 @@ def _panel(number: int, declared: Mapping[str, Any], place: Mapping[str, int]) -
     notes = [declared.get("description", "")]
     if "rare" in declared:
         notes.append(f"Empty where {declared['rare']}.")
+    least = {} if declared.get("signed") else {"min": 0}
     drawn = {"lineWidth": 2, "fillOpacity": 10, "showPoints": "never"}
     return {
         "id": number,
@@ -61,7 +62,7 @@ def _panel(number: int, declared: Mapping[str, Any], place: Mapping[str, int]) -
         "description": " ".join(filter(None, notes)),
         "datasource": _SOURCE,
         "gridPos": place,
-        "fieldConfig": {"defaults": {"unit": declared["unit"], "custom": drawn}, "overrides": []},
+        "fieldConfig": {"defaults": {"unit": declared["unit"], **least, "custom": drawn}, "overrides": []},
         "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
         "targets": [
             {"refId": reference, "datasource": _SOURCE, "expr": query["expr"], "legendFormat": query["legend"]}

@@ -1,12 +1,13 @@
-"""What a worker reads from the database for operators, now and then: the models that serve, and quotas nearly used up.
+"""What a worker reads from the database for operators: what waits for the vector index, models that serve, quotas used up.
 
-Each worker reads the same, so queries take the largest of them.
+It does so beside its work, since a training may take long. Workers read the same, so queries take the largest of them.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-import time
+import threading
 from statistics import fmean
 
 from headstart_server.access.quotas import count_near_quota
@@ -14,7 +15,7 @@ from headstart_server.assembly import Rooms
 from headstart_server.prediction.registry import Serving, serving_versions
 from headstart_server.runtime import metrics
 
-_SECONDS_BETWEEN = 15.0
+_SECONDS_BETWEEN = 5.0
 # Search spaces that are shown, those trained last.
 _MOST_MODELS = 50
 _NEAR = 0.9
@@ -28,32 +29,39 @@ _OF_MODELS = (
 )
 
 
+logger = logging.getLogger(__name__)
+
+
 class Gauges:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._at = -math.inf
         self._shown: set[tuple[str, str]] = set()
 
-    def look_again(self) -> None:
-        """What was read is old."""
-        self._at = -math.inf
+    def keep(self, stop: threading.Event) -> None:
+        """Read them now and again until ``stop``; what fails is logged."""
+        while True:
+            try:
+                self.read()
+            except Exception:
+                logger.exception("the gauges could not be read, trying again soon")
+            if stop.wait(_SECONDS_BETWEEN):
+                return
 
-    def read(self) -> bool:
-        """Anew where the last time is long ago; False, since it is no work that another piece may follow from."""
-        if time.monotonic() - self._at > _SECONDS_BETWEEN:
-            self._at = time.monotonic()
-            counts = {(name, space): count for name, space, count in self._rooms.knowledge.search_spaces_by_growth()}
-            with self._rooms.engine.connect() as connection:
-                versions = serving_versions(connection, _MOST_MODELS)
-                metrics.NAMESPACES_NEAR_QUOTA.set(count_near_quota(connection, _NEAR))
-            for version in versions:
-                _show(version, counts.get((version.namespace, version.search_space_id), 0))
-            shown = {(version.namespace, version.search_space_id) for version in versions}
-            for gone in self._shown - shown:
-                for gauge in _OF_MODELS:
-                    gauge.remove(*gone)
-            self._shown = shown
-        return False
+    def read(self) -> None:
+        knowledge = self._rooms.knowledge
+        metrics.OUTBOX_DEPTH.set(knowledge.outbox_depth())
+        metrics.OUTBOX_LAG_SECONDS.set(knowledge.outbox_lag_seconds())
+        counts = {(name, space): count for name, space, count in knowledge.search_spaces_by_growth()}
+        with self._rooms.engine.connect() as connection:
+            versions = serving_versions(connection, _MOST_MODELS)
+            metrics.NAMESPACES_NEAR_QUOTA.set(count_near_quota(connection, _NEAR))
+        for version in versions:
+            _show(version, counts.get((version.namespace, version.search_space_id), 0))
+        shown = {(version.namespace, version.search_space_id) for version in versions}
+        for gone in self._shown - shown:
+            for gauge in _OF_MODELS:
+                gauge.remove(*gone)
+        self._shown = shown
 
 
 def _show(version: Serving, experiment_count: int) -> None:

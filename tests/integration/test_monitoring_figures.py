@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from uuid import UUID, uuid4
@@ -179,6 +180,10 @@ def test_outbox_lag_is_the_age_of_what_waits_longest(rooms: Rooms) -> None:
     assert rooms.knowledge.outbox_lag_seconds() == 0
     record(rooms, 2)
     assert 0 <= rooms.knowledge.outbox_lag_seconds() < 60
+    stop = threading.Event()
+    stop.set()
+    Gauges(rooms).keep(stop)
+    assert Counted.now("headstart_outbox_depth") == 2
     with rooms.engine.begin() as connection:
         connection.execute(update(outbox).values(created_at=outbox.c.created_at - np.timedelta64(90, "s").item()))
     assert 90 <= rooms.knowledge.outbox_lag_seconds() < 150

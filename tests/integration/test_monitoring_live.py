@@ -20,7 +20,7 @@ def seen() -> Iterator[Observed]:
     require_prometheus()
     # One model suffices, and a second training would hold up the end.
     once = {"HEADSTART_TRAINING_GROWTH": "100"}
-    with observed(seconds=5.0, pause=0.05, say=lambda _: None, changes=once) as seen:
+    with observed(seconds=8.0, pause=0.05, say=lambda _: None, changes=once) as seen:
         yield seen
 
 
