@@ -1,4 +1,4 @@
-"""What a worker reads from the database for operators: what waits for the vector index, models that serve, quotas used up.
+"""What a worker reads from the database for operators: what waits for the vector index, models that serve, quotas.
 
 It does so beside its work, since a training may take long. Workers read the same, so queries take the largest of them.
 """

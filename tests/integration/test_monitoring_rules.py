@@ -105,6 +105,7 @@ FIRES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {
             "headstart_suggestions_against_random_total{origin='TRANSFERRED', outcome='better'}": _HOUR.format(3),
             "headstart_suggestions_against_random_total{origin='TRANSFERRED', outcome='worse'}": _HOUR.format(7),
+            "headstart_suggestions_against_random_total{origin='EXPLORATION', outcome='worse'}": _HOUR.format(1),
         },
         {"origin": "TRANSFERRED"},
     ),
@@ -136,6 +137,7 @@ SILENT: dict[str, dict[str, str]] = {
     "HeadstartTransferHarms": {
         "headstart_suggestions_against_random_total{origin='TRANSFERRED', outcome='better'}": _HOUR.format(6),
         "headstart_suggestions_against_random_total{origin='TRANSFERRED', outcome='worse'}": _HOUR.format(4),
+        "headstart_suggestions_against_random_total{origin='EXPLORATION', outcome='worse'}": _HOUR.format(1),
     },
 }
 
