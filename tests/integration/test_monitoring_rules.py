@@ -88,8 +88,8 @@ FIRES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "HeadstartPredictionsMisorder": (
         {
-            "headstart_predicted_pairs_total{basis='model', order='right'}": _HOUR.format(5),
-            "headstart_predicted_pairs_total{basis='model', order='wrong'}": _HOUR.format(5),
+            "headstart_predicted_pairs_total{basis='model', order='right'}": _HOUR.format(4),
+            "headstart_predicted_pairs_total{basis='model', order='wrong'}": _HOUR.format(6),
         },
         {"basis": "model"},
     ),
