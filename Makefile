@@ -50,8 +50,22 @@ run: install ## the whole service on this machine, on 127.0.0.1:50051; stop it w
 demo: install ## a distributed search on a real benchmark, with and without the service: table and picture
 	@exec $(BIN)/python -m benchmarks.demo
 
-test: install proto-check lint ## everything CI checks
+test: install proto-check lint prometheus ## everything CI checks
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+prometheus: ## Debian's package of this name, which the tests of dashboards and alerts need (installs it where this is root)
+	@if command -v prometheus >/dev/null && command -v promtool >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "The package prometheus is missing: tests of dashboards and alerts are skipped (apt-get install prometheus)"; exit 0; fi; \
+	export DEBIAN_FRONTEND=noninteractive; options="-qq -y --no-install-recommends"; \
+	apt-get install $$options prometheus >/dev/null 2>&1 \
+	  || { apt-get update -qq && apt-get install $$options prometheus >/dev/null; }
+
+dashboards: install ## write Grafana's dashboards anew from docker/grafana/panels.yml
+	$(BIN)/python docker/grafana/dashboards.py
+
+monitoring-picture: install prometheus ## what an operator sees: docs/img/monitoring.png, of a small search (two minutes)
+	$(BIN)/python -m benchmarks.monitoring
 
 lint: install ## style, types, and who may import whom
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from headstart_server.knowledge.task_map import TaskMap
 from headstart_server.prediction.scorer import LocalScorer, open_scorer
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.task_profiles import TaskProfiler
-from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.database import create_engine, watch_pool
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.rewards import credit_decisions
@@ -51,6 +51,7 @@ def open_rooms(settings: Settings) -> Rooms:
     # No thread waits for a connection: those of the models may hold a second one, and training has its own.
     enough = settings.database_threads + RECORD_THREADS + 2 * MODEL_THREADS + EDIT_THREADS + 1
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
+    watch_pool(engine)
     knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
     knowledge.listeners.append(credit_decisions)
     prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)
@@ -77,4 +78,5 @@ def open_rooms(settings: Settings) -> Rooms:
 def open_predictor(settings: Settings) -> tuple[Engine, LocalScorer]:
     """What a predictor host needs. Connects to nothing yet."""
     engine = create_engine(settings)
+    watch_pool(engine)
     return engine, LocalScorer(engine, settings)

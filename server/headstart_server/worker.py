@@ -12,6 +12,7 @@ import threading
 import time
 
 from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.gauges import Gauges
 from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.service import MAP_JOB
 from headstart_server.runtime import metrics
@@ -23,7 +24,6 @@ _TRAIN = "train"
 _PROFILE = "profile"
 _LEARN_STRATEGIES = "learn-strategies"
 _PAUSE_SECONDS = 5.0
-_SECONDS_BETWEEN_COUNTS = 5.0
 # Profiles and clusters follow what is recorded at their leisure.
 _SECONDS_BETWEEN_PROFILES = 5.0
 _SECONDS_BETWEEN_MAPS = 15.0
@@ -46,15 +46,17 @@ def run_worker(settings: Settings, once: bool) -> None:
         except IndexUnavailable as error:
             raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
     else:
-        _work_until_stopped(worker, settings.worker_poll_seconds)
+        _work_until_stopped(worker, Gauges(rooms), settings.worker_poll_seconds)
     rooms.close()
 
 
-def _work_until_stopped(worker: Worker, poll_seconds: float) -> None:
+def _work_until_stopped(worker: Worker, gauges: Gauges, poll_seconds: float) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logger.info("working")
+    watching = threading.Thread(target=gauges.keep, args=(stop,), daemon=True)
+    watching.start()
     while not stop.is_set():
         try:
             busy = worker.step()
@@ -64,6 +66,7 @@ def _work_until_stopped(worker: Worker, poll_seconds: float) -> None:
             continue
         if not busy:
             stop.wait(poll_seconds)
+    watching.join(_PAUSE_SECONDS)
 
 
 class Worker:
@@ -73,7 +76,6 @@ class Worker:
         self._rooms = rooms
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
-        self._counted_outbox = -math.inf
         self._profiled = self._mapped = self._learned = -math.inf
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
@@ -131,7 +133,6 @@ class Worker:
             self._too_few[job.namespace, job.subject] = counts.get((job.namespace, job.subject), 0)
         else:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
-            metrics.MODEL_NUMBER.labels(job.namespace, job.subject).set(version.number)
 
     def _profile(self) -> bool:
         """Queue the search spaces where profiles of tasks are missing or old, and make those of one queued."""
@@ -177,9 +178,6 @@ class Worker:
         """Carry a batch of new and removed architectures to the vector index."""
         delivered = self._vectors.deliver()
         metrics.VECTORS_INDEXED.inc(delivered)
-        if time.monotonic() - self._counted_outbox > _SECONDS_BETWEEN_COUNTS or not delivered:
-            self._counted_outbox = time.monotonic()
-            metrics.OUTBOX_DEPTH.set(self._rooms.knowledge.outbox_depth())
         return delivered > 0
 
     def _build(self) -> bool:

@@ -61,6 +61,16 @@ def read_usage(connection: Connection, namespace: str) -> Usage:
     return Usage(int(row.experiments), int(row.tasks))
 
 
+def count_near_quota(connection: Connection, share: float) -> int:
+    """Namespaces that have used such a share of their experiments or tasks."""
+    own = tasks.c.namespace_id == quotas.c.namespace_id
+    used_tasks = select(func.count()).where(own).scalar_subquery()
+    used_experiments = select(func.sum(task_summaries.c.experiment_count)).join(tasks).where(own).scalar_subquery()
+    # Without a bound the comparison is unknown, which does not count.
+    near = (used_tasks >= share * quotas.c.tasks) | (used_experiments >= share * quotas.c.experiments)
+    return int(connection.execute(select(func.count()).select_from(quotas).where(near)).scalar_one())
+
+
 class CallRate:
     """A bucket of calls that fills at a steady rate and holds two seconds' worth."""
 

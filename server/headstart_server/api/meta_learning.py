@@ -58,6 +58,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
             seed=request.seed if request.HasField("seed") else None,
         )
         answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
+        metrics.WARM_START_GATES.labels("open").inc(answer.gate.open)
+        metrics.WARM_START_GATES.labels("closed").inc(not answer.gate.open)
         for suggestion in answer.suggestions:
             metrics.SUGGESTIONS.labels(suggestion.origin.name).inc()
         _count_degraded("WarmStart", answer.degraded)
@@ -111,8 +113,9 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
             already_known = self._rooms.knowledge.record_all(connection, chunk.namespace, chunk.records)
             return already_known, read_credits(connection, chunk.namespace, chunk.records)
 
-        already_known, credits = run_transaction(self._rooms.engine, keep)
-        count_recorded(chunk.records, already_known)
+        with metrics.RECORD_COMMIT_SECONDS.time():
+            already_known, credits = run_transaction(self._rooms.engine, keep)
+        count_recorded(self._rooms, chunk.namespace, chunk.records, already_known)
         known = sum(already_known)
         return pb2.RecordExperimentsResponse(
             chunk=chunk.number,
@@ -136,7 +139,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
                 self._rooms.strategy.select(connection, namespace, request.task_id, arms, slots, budget)
             ),
         )
-        metrics.DECISIONS.inc(len(answer.decisions))
+        for decision in answer.decisions:
+            metrics.DECISIONS.labels(metrics.arm_label(decision.arm)).inc()
         return answer
 
     async def TransferArchitecture(

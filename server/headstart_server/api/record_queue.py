@@ -59,6 +59,7 @@ class _Waiting:
     record: NewExperiment | None = None
     # Of its call, where calls are traced.
     span: Span | None = field(default_factory=tracing.current)
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def task(self) -> tuple[str, str]:
@@ -100,6 +101,7 @@ class RecordQueue:
         until = None if remaining is None else time.monotonic() + remaining
         item = _Waiting(namespace, request, until, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
+        metrics.RECORD_QUEUE_DEPTH.set(len(self._waiting))
         if self._gathering is None or len(self._waiting) >= self._expected:
             self._begin()
         return await item.answer
@@ -132,6 +134,7 @@ class RecordQueue:
             fits = item.task not in held and (not items or item.namespace == items[0].namespace)
             (items if fits and len(items) < _MOST else kept).append(item)
         self._waiting = kept
+        metrics.RECORD_QUEUE_DEPTH.set(len(kept))
         return items
 
     def _start(self, batch: _Batch) -> None:
@@ -140,6 +143,8 @@ class RecordQueue:
         writing = loop.run_in_executor(self._executor, self._write, batch)
         writing.add_done_callback(lambda done: self._settle(batch, done))
         if batch.task is None:
+            for item in batch.items:
+                metrics.RECORD_QUEUE_SECONDS.observe(batch.begun - item.since)
             loop.call_later(_PATIENCE_SECONDS, self._begin)
 
     def _settle(self, batch: _Batch, written: asyncio.Future[list[Outcome]]) -> None:
@@ -191,9 +196,10 @@ class RecordQueue:
         namespace = items[0].namespace
         records = [item.record for item in items if item.record is not None]
         try:
-            answers = run_transaction(
-                self._rooms.engine, lambda connection: self._keep(connection, namespace, records, wait)
-            )
+            with metrics.RECORD_COMMIT_SECONDS.time():
+                answers = run_transaction(
+                    self._rooms.engine, lambda connection: self._keep(connection, namespace, records, wait)
+                )
         except (Unavailable, ResourceExhausted) as problem:
             return dict.fromkeys(items, problem)
         except Exception as problem:
@@ -202,7 +208,7 @@ class RecordQueue:
             # One of them may be to blame: the others are not to suffer for it.
             logger.warning("%d records are written one by one: %s", len(items), problem)
             return {item: outcome for each in items for item, outcome in self._written([each], wait).items()}
-        _count(records, answers)
+        _count(self._rooms, namespace, records, answers)
         return {
             item: encode.recorded(*answer) if isinstance(answer, tuple) else answer
             for item, answer in zip(items, answers, strict=True)
@@ -217,16 +223,26 @@ class RecordQueue:
         return [(answer, next(credits)) if isinstance(answer, Recorded) else answer for answer in answers]
 
 
-def count_recorded(records: Sequence[NewExperiment], already_known: Sequence[bool]) -> None:
-    """Of one transaction."""
+def count_recorded(
+    rooms: Rooms, namespace: str, records: Sequence[NewExperiment], already_known: Sequence[bool]
+) -> None:
+    """Of one transaction that is committed."""
     metrics.RECORD_BATCH_ROWS.observe(len(records))
     metrics.EXPERIMENTS_REPEATED.inc(sum(already_known))
-    fresh = Counter(record.outcome.status for record, known in zip(records, already_known, strict=True) if not known)
-    for status, number in fresh.items():
+    fresh = [record for record, known in zip(records, already_known, strict=True) if not known]
+    for status, number in Counter(record.outcome.status for record in fresh).items():
         metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
+    rooms.prediction.live_figures.settle(namespace, fresh)
+    rooms.warm_start.live_comparison.settle(namespace, fresh)
 
 
-def _count(records: Sequence[NewExperiment], answers: Sequence[tuple[Recorded, Credit] | ServiceError | None]) -> None:
+def _count(
+    rooms: Rooms,
+    namespace: str,
+    records: Sequence[NewExperiment],
+    answers: Sequence[tuple[Recorded, Credit] | ServiceError | None],
+) -> None:
     kept = [(new, answer[0]) for new, answer in zip(records, answers, strict=True) if isinstance(answer, tuple)]
     if kept:
-        count_recorded([new for new, _ in kept], [recorded.already_known for _, recorded in kept])
+        already_known = [recorded.already_known for _, recorded in kept]
+        count_recorded(rooms, namespace, [new for new, _ in kept], already_known)

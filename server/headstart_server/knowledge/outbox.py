@@ -90,6 +90,13 @@ def waiting_count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
 
 
+def waiting_seconds(connection: Connection) -> float:
+    """How long the oldest of it has waited; 0 where there is none."""
+    oldest = select(outbox.c.created_at).order_by(outbox.c.id).limit(1).scalar_subquery()
+    seconds = connection.execute(select(func.extract("epoch", func.clock_timestamp() - oldest))).scalar()
+    return 0.0 if seconds is None else max(float(seconds), 0.0)
+
+
 def read_architectures(connection: Connection, space: int, after: int, limit: int) -> list[tuple[int, Architecture]]:
     """Architectures of a space with their numbers, in the order of these, from the one after ``after`` on."""
     rows = connection.execute(

@@ -270,6 +270,10 @@ class KnowledgeService:
         with self._engine.connect() as connection:
             return outbox.waiting_count(connection)
 
+    def outbox_lag_seconds(self) -> float:
+        with self._engine.connect() as connection:
+            return outbox.waiting_seconds(connection)
+
     def newest_architectures(
         self, namespace: str, search_space_id: str, after: int, limit: int
     ) -> list[tuple[int, Architecture]]:

@@ -160,6 +160,60 @@ def newest_version(connection: Connection, namespace: str, search_space_id: str)
     return None if row is None else _version(namespace, search_space_id, row)
 
 
+@dataclass(frozen=True)
+class Serving:
+    """A version that serves, as operators look at it.
+
+    ``age_seconds`` is by the clock of the database; ``trained_through`` is of the newest version of the space, whether
+    that serves or not.
+    """
+
+    namespace: str
+    search_space_id: str
+    number: int
+    age_seconds: float
+    trained_through: int
+    figures: tuple[TaskFigures, ...]
+
+
+def serving_versions(connection: Connection, limit: int) -> list[Serving]:
+    """The versions that serve, of all namespaces, newest first."""
+    newer = model_versions.alias()
+    through = (
+        select(newer.c.trained_through)
+        .where(newer.c.search_space_id == model_versions.c.search_space_id)
+        .order_by(newer.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        select(
+            namespaces.c.name.label("namespace"),
+            search_spaces.c.name.label("space"),
+            model_versions.c.number,
+            model_versions.c.metrics,
+            func.extract("epoch", func.clock_timestamp() - model_versions.c.created_at).label("age"),
+            through.label("through"),
+        )
+        .join(search_spaces, model_versions.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .where(model_versions.c.state == SERVING)
+        .order_by(model_versions.c.created_at.desc())
+        .limit(limit)
+    )
+    return [
+        Serving(
+            row.namespace,
+            row.space,
+            row.number,
+            float(row.age),
+            row.through,
+            tuple(_figures(figures) for figures in row.metrics["tasks"]),
+        )
+        for row in rows
+    ]
+
+
 def version_numbered(connection: Connection, namespace: str, search_space_id: str, number: int) -> ModelVersion | None:
     """The version of a number, or None where it is not kept."""
     columns = [column for column in model_versions.c if column.name != "artefact"]

@@ -98,8 +98,7 @@ class LocalScorer:
             return self._batcher.score(model_version, candidates)
 
     def _pass(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
-        metrics.SCORED_BATCHES.inc()
-        metrics.SCORED_CANDIDATES.inc(len(candidates))
+        metrics.SCORED_BATCH_CANDIDATES.observe(len(candidates))
         return self.model(model_version).score(candidates)
 
     def load(self, model_version: str) -> None:

@@ -32,6 +32,7 @@ from headstart_server.prediction.answers import (
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.evidence import Evidence, Told, incumbent
 from headstart_server.prediction.kept_scores import Recorded
+from headstart_server.prediction.live_figures import LiveFigures
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
 from headstart_server.prediction.other_tasks import OtherTasks, SourceScores
@@ -87,6 +88,7 @@ class PredictionService:
         )
         self._curves = TaskCurves(knowledge)
         self._recent = RecentArchitectures()
+        self.live_figures = LiveFigures()
 
     def prepare(self) -> None:
         """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
@@ -116,7 +118,9 @@ class PredictionService:
         told, degraded = self._told(namespace, observations, queries, interval_level, curves.covers(len(queries)))
         predictions = curves.predictions(None if told is None else predictions_of(told.estimates), len(queries))
         basis, version = ("no model or results", "") if told is None else (told.basis, told.model_version)
-        return Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.others), degraded)
+        answer = Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.others), degraded)
+        self.live_figures.remember(namespace, observations, queries, answer, interval_level)
+        return answer
 
     def _told(
         self, namespace: str, observations: Observations, queries: Sequence[Query], level: float, curves_tell: bool

@@ -104,6 +104,14 @@ def create_engine(
     return engine
 
 
+def watch_pool(engine: Engine) -> None:
+    """Show the engine's connections in the metrics: those of one engine a process."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    metrics.DATABASE_CONNECTIONS.set(pool.size())
+    metrics.DATABASE_CONNECTIONS_IN_USE.set_function(pool.checkedout)
+
+
 def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     """The result of ``work`` after its commit.
 

@@ -1,10 +1,14 @@
 """The catalogue: every metric that any role emits, with its labels, and the port that shows them.
 
 Dashboards and alert rules may name nothing that is not here; a test compares them. Labels take few values only: ids
-that clients choose never become one, except the search space of a model, of which a server trains few.
+that clients choose never become one, except the search space of a model, of which a server trains few; names of arms
+that are not the client's own portfolio count as one (``arm_label``). Every process has a page of its own, those of
+``serve --processes`` too: queries add them up.
 """
 
 from __future__ import annotations
+
+import math
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.metrics import MetricWrapperBase
@@ -14,6 +18,7 @@ from headstart_server.runtime.settings import split_address
 
 _CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TRAINING_SECONDS = (1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
+_DEVIATIONS = (0.25, 0.5, 0.674, 1.0, 1.645, 2.0, 3.0, 5.0, 10.0)
 _ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
 
 GRPC_CALLS = Counter("headstart_grpc_calls_total", "Calls answered", ["method", "code"])
@@ -29,20 +34,83 @@ EXPERIMENTS_REPEATED = Counter(
 RECORD_BATCH_ROWS = Histogram(
     "headstart_record_batch_rows", "Experiments committed together in one transaction", buckets=_ROWS
 )
+RECORD_QUEUE_DEPTH = Gauge("headstart_record_queue_depth", "Results that wait to be written")
+RECORD_QUEUE_SECONDS = Histogram(
+    "headstart_record_queue_seconds",
+    "Time from a result's arrival to the begin of its first transaction",
+    buckets=_CALL_SECONDS,
+)
+RECORD_COMMIT_SECONDS = Histogram(
+    "headstart_record_commit_seconds", "Time of a transaction that writes results", buckets=_CALL_SECONDS
+)
 
 PREDICTIONS = Counter("headstart_predictions_total", "Candidates predicted", ["basis"])
 SUGGESTIONS = Counter("headstart_suggestions_total", "Candidates suggested by warm starts", ["origin"])
-DECISIONS = Counter("headstart_decisions_total", "Strategy decisions made")
+WARM_START_GATES = Counter("headstart_warm_start_gates_total", "Warm starts by whether the past took part", ["gate"])
+AGAINST_RANDOM = Counter(
+    "headstart_suggestions_against_random_total",
+    "Results of suggestions, held against the last random one of their task",
+    ["origin", "outcome"],
+)
+DECISIONS = Counter("headstart_decisions_total", "Strategy decisions made", ["arm"])
+ARM_RESULTS = Counter("headstart_arm_results_total", "Results credited to an arm", ["arm"])
+ARM_REWARDS = Counter("headstart_arm_rewards_total", "Sum of the rewards of an arm, each 0 to 1", ["arm"])
 DEGRADED_ANSWERS = Counter(
     "headstart_degraded_answers_total", "Answers made without a part that was out of reach", ["method"]
 )
 
-MODEL_NUMBER = Gauge("headstart_model_number", "Newest model version of a search space", ["namespace", "search_space"])
+PREDICTED_RESULTS = Counter(
+    "headstart_predicted_results_total", "Results of candidates that had been predicted before", ["basis"]
+)
+RESULTS_INSIDE = Counter(
+    "headstart_predicted_results_inside_total", "Those of them inside their prediction's interval", ["basis"]
+)
+RESULTS_PROMISED = Counter(
+    "headstart_predicted_results_promised_total",
+    "How many of them their intervals promised: the sum of their levels",
+    ["basis"],
+)
+PREDICTION_ERROR = Histogram(
+    "headstart_prediction_error_deviations",
+    "Distance of a result from its prediction, in the standard deviations that were predicted",
+    ["basis"],
+    buckets=_DEVIATIONS,
+)
+PREDICTED_PAIRS = Counter(
+    "headstart_predicted_pairs_total",
+    "Predicted results by whether their order to the one before of their task was predicted",
+    ["basis", "order"],
+)
+
+MODEL_NUMBER = Gauge(
+    "headstart_model_number", "Model version of a search space that serves", ["namespace", "search_space"]
+)
+MODEL_AGE_SECONDS = Gauge(
+    "headstart_model_age_seconds", "Time since the serving model was trained", ["namespace", "search_space"]
+)
+MODEL_GROWTH = Gauge(
+    "headstart_model_growth_ratio",
+    "Experiments of a search space now, by those when it was last trained",
+    ["namespace", "search_space"],
+)
+MODEL_KENDALL_TAU = Gauge(
+    "headstart_model_kendall_tau",
+    "Held-out rank correlation of the serving model, mean of its tasks",
+    ["namespace", "search_space"],
+)
+MODEL_COVERAGE = Gauge(
+    "headstart_model_interval_coverage",
+    "Held-out share of results inside the serving model's 90 % intervals, mean of its tasks",
+    ["namespace", "search_space"],
+)
 TRAINING_SECONDS = Histogram("headstart_training_seconds", "Time to train a model version", buckets=_TRAINING_SECONDS)
 TRAINING_FAILURES = Counter("headstart_training_failures_total", "Trainings that ended in an error")
-PREDICTOR_HOST_UP = Gauge("headstart_predictor_host_up", "1 where the predictor host answered when last asked, else 0")
-SCORED_BATCHES = Counter("headstart_scored_batches_total", "Passes through a model")
-SCORED_CANDIDATES = Counter("headstart_scored_candidates_total", "Candidates scored by a model")
+PREDICTOR_HOST_UP = Gauge(
+    "headstart_predictor_host_up", "1 where the predictor host answered when last asked, else 0; NaN without one"
+)
+SCORED_BATCH_CANDIDATES = Histogram(
+    "headstart_scored_batch_candidates", "Candidates scored in one pass through a model", buckets=_ROWS
+)
 MODELS_REJECTED = Counter(
     "headstart_models_rejected_total", "Model versions that do not serve, being worse on recent results"
 )
@@ -51,36 +119,48 @@ MODEL_LOAD_FAILURES = Counter(
 )
 
 OUTBOX_DEPTH = Gauge("headstart_outbox_depth", "Architectures that the vector index does not hold yet")
-VECTOR_INDEX_UP = Gauge("headstart_vector_index_up", "1 where the vector index answered when last asked, else 0")
+OUTBOX_LAG_SECONDS = Gauge("headstart_outbox_lag_seconds", "How long the oldest of them has waited; 0 where none waits")
+VECTOR_INDEX_UP = Gauge(
+    "headstart_vector_index_up", "1 where the vector index answered when last asked, else 0; NaN before"
+)
+# Who has not asked does not know, and must not look like a part that is away.
+PREDICTOR_HOST_UP.set(math.nan)
+VECTOR_INDEX_UP.set(math.nan)
 VECTORS_INDEXED = Counter("headstart_vectors_indexed_total", "Architectures written to the vector index")
 DATABASE_RETRIES = Counter(
     "headstart_database_retries_total", "Transactions repeated after a deadlock or serialization failure"
 )
-
-CATALOGUE: tuple[MetricWrapperBase, ...] = (
-    GRPC_CALLS,
-    GRPC_SECONDS,
-    GRPC_IN_FLIGHT,
-    EXPERIMENTS_RECORDED,
-    EXPERIMENTS_REPEATED,
-    RECORD_BATCH_ROWS,
-    PREDICTIONS,
-    SUGGESTIONS,
-    DECISIONS,
-    DEGRADED_ANSWERS,
-    MODEL_NUMBER,
-    TRAINING_SECONDS,
-    TRAINING_FAILURES,
-    PREDICTOR_HOST_UP,
-    SCORED_BATCHES,
-    SCORED_CANDIDATES,
-    MODELS_REJECTED,
-    MODEL_LOAD_FAILURES,
-    OUTBOX_DEPTH,
-    VECTOR_INDEX_UP,
-    VECTORS_INDEXED,
-    DATABASE_RETRIES,
+DATABASE_CONNECTIONS = Gauge("headstart_database_connections", "Connections that the pool of a process may have")
+DATABASE_CONNECTIONS_IN_USE = Gauge("headstart_database_connections_in_use", "Connections of them that are in use")
+NAMESPACES_NEAR_QUOTA = Gauge(
+    "headstart_namespaces_near_quota", "Namespaces that have used 90 % of a quota of experiments or tasks"
 )
+
+CATALOGUE: tuple[MetricWrapperBase, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, MetricWrapperBase)
+)
+
+# The client's portfolio (headstart.search.portfolio); clients may call theirs what they like.
+ARMS = frozenset(
+    {
+        "gaussian_process",
+        "genetic_algorithm",
+        "local_search",
+        "predictor_guided_evolution",
+        "random",
+        "regularized_evolution",
+        "regularized_evolution_small",
+        "tpe",
+        "tree_ensemble",
+        "warm_started_gaussian_process",
+        "warm_started_local_search",
+    }
+)
+
+
+def arm_label(name: str) -> str:
+    """The arm's name where it is one of the client's portfolio, else ``other``."""
+    return name if name in ARMS else "other"
 
 
 def catalogue_names() -> frozenset[str]:

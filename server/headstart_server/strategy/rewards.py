@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, TextClause, select, text
+from sqlalchemy import Connection, TextClause, event, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.knowledge.outcomes import Status
 from headstart_server.knowledge.recording import Arrival
+from headstart_server.runtime import metrics
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
 # Of so many further results a good one is to be the best.
@@ -108,6 +109,14 @@ def credit_decisions(connection: Connection, arrivals: Sequence[Arrival]) -> Non
         rows = [{"id": str(each), "number": len(own), "rewards": math.fsum(own)} for each, own in rewards.items()]
         connection.execute(_CREDIT, {"rows": orjson.dumps(rows).decode()})
         _add_pulls(connection, arms)
+        # A transaction that is tried again has another connection object.
+        event.listen(connection, "commit", lambda _: _count(arms), once=True)
+
+
+def _count(arms: Mapping[tuple[int, str, bool], _Pulls]) -> None:
+    for (_, arm, _), pulls in arms.items():
+        metrics.ARM_RESULTS.labels(metrics.arm_label(arm)).inc(pulls.pulls)
+        metrics.ARM_REWARDS.labels(metrics.arm_label(arm)).inc(pulls.total_reward)
 
 
 def _add_pulls(connection: Connection, arms: Mapping[tuple[int, str, bool], _Pulls]) -> None:

@@ -27,6 +27,7 @@ from headstart_server.warm_start.explanation import explain
 from headstart_server.warm_start.first_proposals import MOST_SOURCES, FirstProposals, first_proposals
 from headstart_server.warm_start.gate import Gate, Validated, judge
 from headstart_server.warm_start.growing import PARENTS, Grown, grow
+from headstart_server.warm_start.live_comparison import LiveComparison
 from headstart_server.warm_start.next_proposals import NextProposals, seedlings_of
 from headstart_server.warm_start.recent import RecentSuggestions
 from headstart_server.warm_start.sources import earned_weights
@@ -92,6 +93,7 @@ class WarmStartService:
         self._exploration_share = exploration_share
         self._ttl = timedelta(seconds=suggestion_ttl_seconds)
         self.comparison = TaskComparison(knowledge, prediction)
+        self.live_comparison = LiveComparison()
         # Observations are replaced, never changed: the same object has the same standings, and goes with its task.
         self._standings: WeakKeyDictionary[Observations, Standings] = WeakKeyDictionary()
 
@@ -139,7 +141,9 @@ class WarmStartService:
             return choice.suggestions, recent.kept
 
         chosen, kept = run_transaction(self._engine, choose)
-        suggestions, model_version, degraded = self._predicted(namespace, judgement.compared.target, chosen)
+        target = judgement.compared.target
+        self.live_comparison.remember(namespace, target.task, space_id, chosen)
+        suggestions, model_version, degraded = self._predicted(namespace, target, chosen)
         return WarmStart(suggestions, judgement.similar, judgement.gate, model_version, degraded or not kept)
 
     def explain(self, namespace: str, task_id: str, space_id: str) -> Explanation:
