@@ -1,4 +1,4 @@
-"""Asks a server for its health, as a container's health check or an orchestrator does. It imports little and is quick."""
+"""Asks a server for its health, as containers' health checks do every few seconds: it imports little and is quick."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Does without an engine what the Dockerfiles say: `make images-check` (some minutes; it needs the package index).
+"""Does without an engine what the Dockerfiles say: `make deployment-check` (some minutes; it needs the package index).
 
-The build stage's COPY and RUN lines run in a directory that stands for the image's root, with nothing in the environment.
-Then the final stage's user, with its ENV, runs the image's commands against a real PostgreSQL. Not run are the final
-stage's RUN lines, which install Debian packages and make the user, and what the base image brings. Started by root, it runs
-the commands as the image's user, who must be able to reach the Python that --python names.
+The build stage's COPY and RUN lines run in a directory that stands for the image's root, with nothing in the
+environment. Then the final stage's user, with its ENV, runs the image's commands against a real PostgreSQL. Not run are
+the final stage's RUN lines, which install Debian packages and make the user, and what the base image brings. Started by
+root, it runs the commands as the image's user, who must be able to reach the Python that --python names.
 """
 
 from __future__ import annotations
@@ -51,7 +51,13 @@ class Image:
 
     def run(self, *command: str, **further: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, env=self._variables(**further), capture_output=True, text=True, check=False, timeout=300, **self._as()
+            command,
+            env=self._variables(**further),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            **self._as(),
         )
 
     def start(self, *command: str, **further: str) -> subprocess.Popen[bytes]:

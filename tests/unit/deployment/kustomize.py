@@ -1,4 +1,4 @@
-"""Renders the overlays of docker/kubernetes as `kubectl kustomize` does, for the features that they use; refuses others.
+"""Renders the overlays of docker/kubernetes as `kubectl kustomize` does, by the features that they use and no others.
 
 `python -m tests.unit.deployment.kustomize` compares it with kubectl, where there is one (`make deployment-check`).
 """
@@ -62,7 +62,7 @@ def only(item: Manifest, *keys: str) -> list[Any]:
 
 
 def patched(manifest: Manifest, patches: list[Manifest]) -> Manifest:
-    """JSON patches (RFC 6902) of the targets that it is one of; a target's kind and name are whole regular expressions."""
+    """JSON patches (RFC 6902) of the targets that it is one of; a target's kind and name are regular expressions."""
     for item in patches:
         target, operations = only(item, "target", "patch")
         found = {"kind": manifest["kind"], "name": manifest["metadata"]["name"]}
