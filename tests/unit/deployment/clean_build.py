@@ -101,7 +101,7 @@ def check_server(image: Image, directory: Path) -> None:
     python = image.moved("/opt/headstart/bin/python")
     expect(image.run(python, "-m", "pip", "--version"), 1, "No module named pip")
     kernels = "from headstart_server.prediction.graph_kernels import load_kernels as k; print(type(k('dgl')).__name__)"
-    expect(image.run(python, "-c", kernels), 0, "DGL")
+    expect(image.run(python, "-c", kernels), 0, "DglKernels")
     (command,) = (item.words() for item in of(image.final, "CMD"))
     check = [program, *(health_command(image.final) or [])[1:]]
     address = {"HEADSTART_GRPC_ADDRESS": "0.0.0.0:50971", "HEADSTART_METRICS_ADDRESS": "127.0.0.1:9971"}
@@ -114,6 +114,7 @@ def check_server(image: Image, directory: Path) -> None:
         settings |= address
         expect(image.run(program, *command, **settings), 2, "headstart-server migrate")
         expect(image.run(program, "migrate", **settings), 0, "schema revision")
+        print(f"  {Path(program).name} {command[0]} ...")
         role = image.start(program, *command, **settings)
         try:
             until = time.monotonic() + 120
