@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint audit format schema settings prometheus dashboards monitoring-picture proto proto-check buf \
-	bench-prediction bench-similarity bench-scale \
+	deployment-check bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
 	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
 
@@ -111,6 +111,10 @@ buf: ## lint the contract, and compare it with the last release of main (needs n
 	$(BUF) lint proto
 	@if git rev-parse --verify --quiet origin/main >/dev/null; then against=origin/main; else against=HEAD; fi; \
 	$(BUF) breaking proto --against ".git#ref=$$against,subdir=proto"
+
+deployment-check: install ## what the Dockerfiles say, done without an engine; overlays as kubectl renders them (some minutes)
+	$(BIN)/python -m tests.unit.deployment.kustomize
+	$(BIN)/python -m tests.unit.deployment.clean_build --pip-options "$(PIP_OPTIONS)"
 
 bench-prediction: install ## how well the predictor ranks architectures it has not seen
 	$(BIN)/python -m benchmarks.prediction $(if $(DATA),--data $(DATA))

@@ -285,6 +285,22 @@ def check(data_directory: DataDirectory = None) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def health(
+    address: Annotated[str | None, typer.Argument(help="HOST:PORT [default: where this machine's own serves]")] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="Ask by TLS: who signed the server's certificate (PEM)")] = None,
+    name: Annotated[str | None, typer.Option(help="The certificate's name, where it is not the address's")] = None,
+) -> None:
+    """Whether a server or predictor host serves: exit code 0, else 1. For health checks of containers."""
+    from headstart_server.runtime.probe import SERVING, health_of, own_address
+    from headstart_server.runtime.settings import load_settings
+
+    found = health_of(address or own_address(load_settings().grpc_address), ca_file, name)
+    typer.echo(found)
+    if found != SERVING:
+        raise typer.Exit(1)
+
+
 def _require_graph_kernels(settings: Settings) -> None:
     """Where the settings insist on DGL, fail now rather than at the first model."""
     if settings.graph_kernels == "dgl":

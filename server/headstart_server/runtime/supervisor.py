@@ -20,14 +20,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 
 from headstart_server.runtime.child import Child, Program
 from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.log import configure_logging
+from headstart_server.runtime.probe import SERVING, health_of
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.runtime.startup import migrate_database, require_fixed_port, require_free
 
@@ -244,12 +243,7 @@ class Supervisor:
 
 
 def server_answers(address: str) -> bool:
-    with grpc.insecure_channel(address) as channel:
-        try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
-        except grpc.RpcError:
-            return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    return health_of(address) == SERVING
 
 
 @contextmanager
