@@ -110,6 +110,8 @@ def check_server(image: Image, directory: Path) -> None:
     server.prepare()
     with running_postgres(server, directory / "postgresql.log"):
         server.ensure_database()
+        # The socket lies in it, and the image's user must pass; PostgreSQL looks at the mode when it starts only.
+        server.directory.chmod(0o711)
         settings = {"HEADSTART_DATABASE_URL": server.url(), "HEADSTART_INSECURE": "true", "HEADSTART_DEVICE": "cpu"}
         settings |= address
         expect(image.run(program, *command, **settings), 2, "headstart-server migrate")
