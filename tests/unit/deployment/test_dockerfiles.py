@@ -109,7 +109,8 @@ def test_requirements_are_those_of_the_project(path: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
     written = (tmp_path / "requirements.txt").read_text().splitlines()
-    assert written == project["dependencies"] + project["optional-dependencies"]["server"]
+    extras = project["optional-dependencies"]
+    assert written == project["dependencies"] + extras["server"] + extras["otel"]
     for line in (first.value, second.value):
         for part in line.split("&&"):
             assert_python_command(shlex.split(part.split(">")[0]), tmp_path)
