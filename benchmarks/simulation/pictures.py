@@ -27,7 +27,9 @@ def draw(path: Path, result: Mapping[str, Any], bound: float) -> None:
         values = [step["milliseconds"][name]["p95"] for step in own]
         rising.plot([step["calls_per_second"] for step in own], values, marker="o", label=name)
     rising.axhline(bound, color="black", linewidth=0.8, linestyle="--", label="bound")
-    rising.set(xscale="log", yscale="log", xlabel="calls per second", ylabel="p95, milliseconds", title="shorter trainings")
+    rising.set(
+        xscale="log", yscale="log", xlabel="calls per second", ylabel="p95, milliseconds", title="shorter trainings"
+    )
     rising.legend(fontsize=8)
     for panel in (steady, rising):
         panel.grid(axis="y", alpha=0.3)

@@ -4,7 +4,7 @@ idempotent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,23 @@ def _take_back(connection: Connection, waiting: Waiting) -> None:
 def waiting_count(connection: Connection) -> int:
     """How much the index does not know yet."""
     return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
+
+
+def slice_ends(connection: Connection, space: int, after: int, size: int) -> Iterator[int]:
+    """The last number of each slice of ``size`` architectures of a space, of those with a number above ``after``."""
+    while True:
+        part = (
+            select(architectures.c.id)
+            .where(architectures.c.search_space_id == space, architectures.c.id > after)
+            .order_by(architectures.c.id)
+            .limit(size)
+            .subquery()
+        )
+        end = connection.execute(select(func.max(part.c.id))).scalar_one()
+        if end is None:
+            return
+        after = int(end)
+        yield after
 
 
 def read_architectures(connection: Connection, space: int, after: int, limit: int) -> list[tuple[int, Architecture]]:
