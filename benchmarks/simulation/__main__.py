@@ -158,7 +158,7 @@ def main() -> int:
     asked = {
         name: getattr(options, name) for name in ("workers", "minutes", "scale", "bound", "step_seconds", "history")
     }
-    command = "python -m benchmarks.simulation" + (" --quick" if options.quick else f" --minutes {options.minutes:g}")
+    command = " ".join(["python -m benchmarks.simulation", *sys.argv[1:]])
     write_json(
         options.results,
         {"benchmark": "simulation", "command": command, "processes": PROCESSES, **asked, **result},

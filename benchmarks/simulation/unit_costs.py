@@ -49,7 +49,7 @@ def table_sizes(directory: Path, count: int) -> dict[str, Any]:
         cursor.execute(_SIZES)
         found = {}
         for name, heap, indexes, total in cursor.fetchall():
-            cursor.execute(f'SELECT count(*) FROM "{name}"')  # noqa: S608
+            cursor.execute(f'SELECT count(*) FROM "{name}"')
             rows = cursor.fetchone()[0]
             if rows >= 100:
                 each = {"rows": rows, "heap": heap / rows, "indexes": indexes / rows, "total": total / rows}
