@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help install run test demo lint audit format schema settings prometheus dashboards monitoring-picture proto proto-check buf \
 	deployment-check bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
-	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests clean
+	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests bench-simulation bench-unit-costs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -162,6 +162,12 @@ bench-service: install ## what the service promises under load, beside a call th
 
 bench-tracing: install ## what OpenTelemetry traces cost a call (five minutes)
 	$(BIN)/python -m benchmarks.serving.tracing
+
+bench-simulation: install ## two hundred workers at the pace of real trainings (a quarter of an hour and some minutes)
+	$(BIN)/python -m benchmarks.simulation
+
+bench-unit-costs: install ## bytes of an experiment, an architecture and a vector (five minutes)
+	$(BIN)/python -m benchmarks.simulation.unit_costs
 
 bench-transfer: install ## whether fine-tuning plans are worth following (ten minutes)
 	$(BIN)/python -m benchmarks.transfer

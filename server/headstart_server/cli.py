@@ -173,6 +173,31 @@ def reindex(
     run(settings, namespace, space, now)
 
 
+@app.command()
+def jobs(
+    work: Annotated[str, typer.Argument(help="reindex or retrain")],
+    engine: Annotated[str, typer.Option(help="local (processes here) or ray (the cluster at RAY_ADDRESS)")] = "local",
+    parallel: Annotated[int, typer.Option(min=1, help="Pieces at a time; of a cluster, at most")] = 1,
+    piece_size: Annotated[int, typer.Option(min=1, help="Architectures in a piece of reindex")] = 5_000,
+    space: Annotated[str | None, typer.Option(help="Only this search space")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Only this namespace")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Only what an earlier run has left")] = False,
+) -> None:
+    """Bulk work cut into independent pieces: the vector index anew, or the predictors of all search spaces."""
+    from headstart_server.runtime import startup
+    from headstart_server.runtime.settings import load_settings
+
+    settings = load_settings(log_level="WARNING")
+    startup.prepare_role(settings, "jobs")
+    startup.require_database(settings)
+    _require_graph_kernels(settings)
+
+    from headstart_server.bulk_jobs import Scope, run_jobs
+
+    if not run_jobs(settings, work, engine, Scope(namespace, space, resume, piece_size), parallel):
+        raise typer.Exit(1)
+
+
 Space = Annotated[str, typer.Argument(help="The search space")]
 Namespace = Annotated[str, typer.Option(help="Whose search space it is")]
 

@@ -15,12 +15,12 @@ from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.gauges import Gauges
 from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.service import MAP_JOB
+from headstart_server.prediction.service import TRAIN_JOB
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_next
 from headstart_server.runtime.settings import Settings
 
-_TRAIN = "train"
 _PROFILE = "profile"
 _LEARN_STRATEGIES = "learn-strategies"
 _PAUSE_SECONDS = 5.0
@@ -119,8 +119,8 @@ class Worker:
                 continue
             if self._rooms.prediction.needs_training(namespace, space_id, experiment_count):
                 with self._rooms.engine.begin() as connection:
-                    enqueue(connection, Job(_TRAIN, namespace, space_id))
-        return run_next(self._rooms.engine, _TRAIN, self._train_space)
+                    enqueue(connection, Job(TRAIN_JOB, namespace, space_id))
+        return run_next(self._rooms.engine, TRAIN_JOB, self._train_space)
 
     def _train_space(self, job: Job) -> None:
         counts = {(name, space): count for name, space, count in self._rooms.knowledge.search_spaces_by_growth()}

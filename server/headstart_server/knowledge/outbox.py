@@ -4,7 +4,7 @@ idempotent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,23 @@ def waiting_seconds(connection: Connection) -> float:
     oldest = select(outbox.c.created_at).order_by(outbox.c.id).limit(1).scalar_subquery()
     seconds = connection.execute(select(func.extract("epoch", func.clock_timestamp() - oldest))).scalar()
     return 0.0 if seconds is None else max(float(seconds), 0.0)
+
+
+def slice_ends(connection: Connection, space: int, after: int, size: int) -> Iterator[int]:
+    """The last number of each slice of ``size`` architectures of a space, of those with a number above ``after``."""
+    while True:
+        part = (
+            select(architectures.c.id)
+            .where(architectures.c.search_space_id == space, architectures.c.id > after)
+            .order_by(architectures.c.id)
+            .limit(size)
+            .subquery()
+        )
+        end = connection.execute(select(func.max(part.c.id))).scalar_one()
+        if end is None:
+            return
+        after = int(end)
+        yield after
 
 
 def read_architectures(connection: Connection, space: int, after: int, limit: int) -> list[tuple[int, Architecture]]:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge import outbox, vector_versions
 from headstart_server.knowledge.architecture_index import ArchitectureIndex, CollectionMissing
+from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.vector_versions import State, VectorIndex
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound
@@ -249,12 +250,38 @@ class VectorKeeper:
             logger.info("vector index %s serves, with %d vectors", index.collection, result.index.vector_count)
         return result
 
-    def _build(self, connection: Connection, index: VectorIndex) -> Slice:
-        batch = outbox.read_architectures(connection, index.space, index.built_through, _SLICE)
-        if not batch:
-            held = self._index.size(index.collection)
-            vector_versions.swap(connection, index, held)
-            return Slice(replace(index, vector_count=held), 0, done=True)
+    def under_construction(self, namespace: str | None = None, search_space_id: str | None = None) -> list[VectorIndex]:
+        """Every version under construction, or those of the spaces of these names."""
+        with self._engine.connect() as connection:
+            spaces = vector_versions.spaces_with_architectures(connection, namespace, search_space_id)
+        return [index for space, _, _ in spaces for index in self._under_construction(space)]
+
+    def slices(self, index: VectorIndex, size: int) -> list[tuple[int, int]]:
+        """What is left of a version to build: (after, through) in numbers of architectures, ``size`` in each."""
+        with self._engine.connect() as connection:
+            ends = list(outbox.slice_ends(connection, index.space, index.built_through, size))
+        return list(zip([index.built_through, *ends], ends, strict=False))
+
+    def build_slice(self, index: VectorIndex, after: int, through: int, size: int) -> int:
+        """Put in what a slice holds, at most ``size``; how many. The version's progress is not noted, nor is it locked:
+        building a slice twice, here and by a worker, comes to the same.
+
+        Raises IndexUnavailable, CollectionMissing, and NotFound or Unavailable where embeddings cannot be made.
+        """
+        with self._engine.connect() as connection:
+            read = outbox.read_architectures(connection, index.space, after, size)
+            batch = [(number, found) for number, found in read if number <= through]
+            if batch:
+                self._put(connection, index, batch)
+        return len(batch)
+
+    def note_built(self, index: VectorIndex, through: int) -> None:
+        """All slices up to this architecture are in; who builds the version next begins behind it."""
+        run_transaction(
+            self._engine, lambda connection: vector_versions.note_progress(connection, index, built_through=through)
+        )
+
+    def _put(self, connection: Connection, index: VectorIndex, batch: Sequence[tuple[int, Architecture]]) -> None:
         fingerprints = [found.fingerprint for _, found in batch]
         canonicals = [found.canonical for _, found in batch]
         embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
@@ -263,6 +290,14 @@ class VectorKeeper:
         gone = outbox.gone(connection, index.space, fingerprints)
         if gone:
             self._index.remove(index.collection, gone)
+
+    def _build(self, connection: Connection, index: VectorIndex) -> Slice:
+        batch = outbox.read_architectures(connection, index.space, index.built_through, _SLICE)
+        if not batch:
+            held = self._index.size(index.collection)
+            vector_versions.swap(connection, index, held)
+            return Slice(replace(index, vector_count=held), 0, done=True)
+        self._put(connection, index, batch)
         vector_versions.note_progress(connection, index, batch[-1][0])
         logger.info("vector index %s: built through architecture %d", index.collection, batch[-1][0])
         return Slice(index, len(batch), done=False)

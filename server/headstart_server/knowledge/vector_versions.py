@@ -158,7 +158,13 @@ def claim_building(connection: Connection, space: int | None = None) -> VectorIn
 
 def note_progress(connection: Connection, index: VectorIndex, built_through: int) -> None:
     connection.execute(
-        update(vector_indexes).where(*_is(index)).values(built_through=built_through, updated_at=func.clock_timestamp())
+        update(vector_indexes)
+        .where(*_is(index))
+        # Several may build one version, each a part of it of its own.
+        .values(
+            built_through=func.greatest(vector_indexes.c.built_through, built_through),
+            updated_at=func.clock_timestamp(),
+        )
     )
 
 

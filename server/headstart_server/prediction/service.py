@@ -64,6 +64,9 @@ __all__ = [
     "open_scorer",
 ]
 
+# The kind of job that trains a search space.
+TRAIN_JOB = "train"
+
 _log = logging.getLogger(__name__)
 
 # Wrong fields told at once.

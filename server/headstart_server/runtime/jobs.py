@@ -12,6 +12,7 @@ from datetime import timedelta
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Engine,
@@ -59,19 +60,31 @@ def enqueue(connection: Connection, job: Job) -> None:
     connection.execute(statement.on_conflict_do_nothing())
 
 
+def waiting(connection: Connection, kind: str) -> list[Job]:
+    """All jobs of a kind, due or not, oldest first."""
+    rows = connection.execute(select(jobs).where(jobs.c.kind == kind).order_by(jobs.c.id))
+    return [Job(row.kind, row.namespace, row.subject) for row in rows]
+
+
+def run_one(engine: Engine, job: Job, work: Callable[[Job], None]) -> bool:
+    """Do this job, due or not; False where it is done already, or somebody else holds it. As ``run_next``."""
+    wanted = (jobs.c.kind == job.kind) & (jobs.c.namespace == job.namespace) & (jobs.c.subject == job.subject)
+    return _run_first(engine, wanted, work)
+
+
 def run_next(engine: Engine, kind: str, work: Callable[[Job], None]) -> bool:
     """Do the oldest job that is due and that no other worker holds; False where there is none.
 
     A job whose work raises stays, to be tried again after a pause that doubles; the error goes to the caller.
     """
+    return _run_first(engine, (jobs.c.kind == kind) & (jobs.c.run_after <= func.clock_timestamp()), work)
+
+
+def _run_first(engine: Engine, wanted: ColumnElement[bool], work: Callable[[Job], None]) -> bool:
     failed: Exception | None = None
     with engine.begin() as connection:
         row = connection.execute(
-            select(jobs)
-            .where(jobs.c.kind == kind, jobs.c.run_after <= func.clock_timestamp())
-            .order_by(jobs.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
+            select(jobs).where(wanted).order_by(jobs.c.id).limit(1).with_for_update(skip_locked=True)
         ).first()
         if row is None:
             return False

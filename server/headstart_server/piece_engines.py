@@ -1,0 +1,125 @@
+"""Where the pieces of a bulk job are done: here, in processes, or on a Ray cluster. The code of a piece is the same.
+
+A piece that fails is answered by its error, and the others go on. A process opens its rooms once, for all its pieces.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Protocol
+
+from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.runtime.errors import StartupError
+from headstart_server.runtime.settings import Settings
+from headstart_server.runtime.startup import prepare_role
+
+# The least that Ray takes is 75 MiB. Pieces and answers are a few hundred bytes.
+_OBJECT_STORE_BYTES = 80 * 1024 * 1024
+
+
+class Piece(Protocol):
+    """Small, can be pickled, and may be done twice."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, rooms: Rooms) -> str:
+        """What has come of it, for a person."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """``place`` in the sequence of pieces; ``error`` is empty where it succeeded."""
+
+    place: int
+    result: str = ""
+    error: str = ""
+
+
+def run_local(settings: Settings, pieces: Sequence[Piece], parallel: int) -> Iterator[Done]:
+    """In this process one after the other, or in ``parallel`` processes. In the order in which they end."""
+    if parallel == 1:
+        yield from (_perform(settings, place, piece) for place, piece in enumerate(pieces))
+        return
+    # Forked, a process would share this one's connections and torch's threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(parallel, mp_context=context, initializer=partial(prepare_role, settings, "jobs")) as pool:
+        places: dict[Future[Done], int] = {
+            pool.submit(_perform, settings, place, piece): place for place, piece in enumerate(pieces)
+        }
+        for future in as_completed(places):
+            try:
+                yield future.result()
+            except Exception as error:
+                yield Done(places[future], error=_told(error))
+
+
+def run_ray(settings: Settings, pieces: Sequence[Piece], parallel: int) -> Iterator[Done]:
+    """As Ray tasks of one core each, ``parallel`` at a time, on the cluster at RAY_ADDRESS or one for this run.
+
+    Raises StartupError where Ray is not installed, or the cluster is out of reach.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError:
+        raise StartupError("Ray is not installed: pip install 'headstart[ray]'") from None
+    address = os.environ.get("RAY_ADDRESS", "local")
+    own = {"num_cpus": parallel, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **(own if address == "local" else {}))
+    except Exception as error:
+        raise StartupError(f"Ray at {address} cannot be reached: {_told(error)}") from None
+    try:
+        # A worker process that dies loses one piece, which may be done again.
+        task = ray.remote(num_cpus=1, max_retries=1)(_perform_on_ray)
+        waiting = iter(enumerate(pieces))
+        running: dict[Any, int] = {}
+        while True:
+            # Not all at once: a cluster need not keep a million tasks in mind.
+            for place, piece in waiting:
+                running[task.remote(settings, place, piece)] = place
+                if len(running) >= parallel:
+                    break
+            if not running:
+                return
+            for ended in ray.wait(list(running), num_returns=1)[0]:
+                place = running.pop(ended)
+                try:
+                    done: Done = ray.get(ended)
+                except Exception as error:
+                    done = Done(place, error=_told(error))
+                yield done
+    finally:
+        ray.shutdown()
+
+
+ENGINES = {"local": run_local, "ray": run_ray}
+
+
+def _perform_on_ray(settings: Settings, place: int, piece: Piece) -> Done:
+    prepare_role(settings, "jobs")
+    return _perform(settings, place, piece)
+
+
+def _perform(settings: Settings, place: int, piece: Piece) -> Done:
+    try:
+        return Done(place, result=piece.run(_rooms(settings)))
+    except Exception as error:
+        return Done(place, error=_told(error))
+
+
+@cache
+def _rooms(settings: Settings) -> Rooms:
+    return open_rooms(settings)
+
+
+def _told(error: Exception) -> str:
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}"
