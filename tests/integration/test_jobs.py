@@ -111,7 +111,7 @@ def test_all_search_spaces_are_trained_anew(service, engine) -> None:
     done = jobs(service, "retrain")
     assert done.returncode == 0, done.stderr
     with headstart.connect(service.address, timeout=30) as client:
-        assert client.get_predictor(SPACE_ID).training_size == 60
+        assert client.get_predictor(SPACE_ID).model_version == f"default/{SPACE_ID}/1"
     with engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM jobs WHERE kind = 'train'").scalar_one() == 0
     nothing = jobs(service, "--resume", "retrain")
