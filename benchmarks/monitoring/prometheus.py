@@ -125,12 +125,12 @@ def watching(directory: Path, targets: Mapping[str, Sequence[str]], seconds: int
 
 
 def _config(targets: Mapping[str, Sequence[str]], seconds: int) -> dict[str, Any]:
-    """The committed one with other addresses and intervals. Raises KeyError for a job without targets."""
+    """The committed one with other addresses, none for a job that is not named, and other intervals."""
     declared: dict[str, Any] = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
     declared["global"] = {"scrape_interval": f"{seconds}s", "evaluation_interval": f"{seconds}s"}
     declared["rule_files"] = [str(DOCKER / "prometheus" / name) for name in declared["rule_files"]]
     declared["scrape_configs"] = [
-        {"job_name": job["job_name"], "static_configs": [{"targets": list(targets[job["job_name"]])}]}
+        {"job_name": job["job_name"], "static_configs": [{"targets": list(targets.get(job["job_name"], ()))}]}
         for job in declared["scrape_configs"]
     ]
     return declared
