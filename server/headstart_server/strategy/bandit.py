@@ -118,9 +118,8 @@ def belief(arm: ArmStatistics, variance: float, expected: Expectation | None = N
     )
 
 
-def choose(beliefs: Sequence[Belief], generator: np.random.Generator, draws: int = _DRAWS) -> Choice:
-    """Draw one arm of several; its probability is known to about 1 / sqrt(draws)."""
-    probabilities = choice_probabilities(beliefs, generator, draws)
+def choose(beliefs: Sequence[Belief], probabilities: NDArray[np.float64], generator: np.random.Generator) -> Choice:
+    """Draw one arm of several, with these probabilities."""
     index = int(generator.choice(len(beliefs), p=probabilities))
     taken = beliefs[index]
     expected = min(max(taken.mean, 0.0), 1.0)
@@ -130,7 +129,7 @@ def choose(beliefs: Sequence[Belief], generator: np.random.Generator, draws: int
 def choice_probabilities(
     beliefs: Sequence[Belief], generator: np.random.Generator, draws: int = _DRAWS
 ) -> NDArray[np.float64]:
-    """With which each arm is taken, [arms]: how often its draw is the highest."""
+    """With which each arm is taken, [arms]: how often its draw is the highest; known to about 1 / sqrt(draws)."""
     pulls = np.array([each.pulls for each in beliefs])
     # What remains of the pulls where those that are pending earn nothing.
     share = pulls / (pulls + np.array([each.pending for each in beliefs]))

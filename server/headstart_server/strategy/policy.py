@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
-from headstart_server.strategy.bandit import Belief, Choice, choice_probabilities
+from headstart_server.strategy.bandit import Belief, Choice
 from headstart_server.strategy.fitted_q import QFunction
 from headstart_server.strategy.search_state import SearchState
 
@@ -19,10 +20,14 @@ class ServingPolicy:
     function: QFunction
 
     def choose(
-        self, task: Task, state: SearchState, beliefs: Sequence[Belief], generator: np.random.Generator, draws: int
+        self,
+        task: Task,
+        state: SearchState,
+        beliefs: Sequence[Belief],
+        bandit: NDArray[np.float64],
+        generator: np.random.Generator,
     ) -> Choice:
-        """Draw one arm of several with the policy's probabilities."""
-        bandit = choice_probabilities(beliefs, generator, draws)
+        """Draw one arm of several with the policy's probabilities; ``bandit`` are those of the bandit."""
         probabilities = self.function.probabilities(task, state, beliefs, bandit)
         index = int(generator.choice(len(beliefs), p=probabilities))
         taken = beliefs[index]

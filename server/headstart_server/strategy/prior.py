@@ -126,10 +126,12 @@ def fit_prior(
     seed: int = 0,
     trees: int = TREES,
     doubt: float = 0.0,
+    careful: bool = False,
 ) -> Prior | None:
     """Learn from features [rows, columns] and losses [rows, arms], both NaN where missing; equal for equal seeds.
 
-    ``tasks`` says which rows are of one task, by default none; ``doubt`` is the variance of what losses are wrong by.
+    ``tasks`` says which rows are of one task, by default none; ``doubt`` is the variance of what losses are wrong by;
+    ``careful`` makes the guard so (``prior_stacking``).
     None where the past does not suffice: fewer than ``FEWEST_TASKS`` tasks with two arms or more, fewer than two arms,
     or no differences between them.
     """
@@ -147,7 +149,7 @@ def fit_prior(
         return None
     scales = Scales.of(features)
     members = list(grow_members(scales.place(features), losses, numbered, seed, trees))
-    stacked = stack([member.outside for member in members], losses)
+    stacked = stack([member.outside for member in members], losses, careful)
     counted = np.flatnonzero(stacked.shares > 1e-3)
     joined = TreeEnsemble.joined([tree for place in counted for tree in members[place].trees], len(kept_arms))
     node_counts = [sum(tree.node_count for tree in members[place].trees) for place in counted]

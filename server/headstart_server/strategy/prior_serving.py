@@ -31,7 +31,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Advice:
-    """``chosen``: the arm to take where the task has no result yet; ``expectations`` of the arms that are known.
+    """``chosen``: the arm to take unless results speak against it; ``expectations`` of the arms that are known.
 
     ``single_best``: whether the choice is the arm that was best on average, since no other promises more than noise.
     """
@@ -41,8 +41,19 @@ class Advice:
     single_best: bool
     reason: str
 
-    def first(self, beliefs: Mapping[ArmKey, Belief]) -> Choice:
-        """The decision that no result and no other decision went before."""
+    def holds(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers, has_policy: bool) -> bool:
+        """Whether ``chosen`` is to be taken: where there is neither a result nor a decision yet; and, unless a learned
+        policy decides, as long as it is likelier than not to be the best, so that what others promise is within noise.
+
+        ``chances`` [arms] of the beliefs to be the best.
+        """
+        if state.observations == 0 and not any(each.pending for each in beliefs):
+            return True
+        place = [each.key for each in beliefs].index(self.chosen)
+        return not has_policy and bool(chances[place] > 0.5)
+
+    def choice(self, beliefs: Mapping[ArmKey, Belief]) -> Choice:
+        """The decision to take ``chosen``."""
         return Choice(self.chosen, 1.0, beliefs[self.chosen].mean, self.reason, "prior")
 
 

@@ -2,10 +2,11 @@
 
 A member counts by how much dearer its choices are than the best member's, in standard errors of the difference; to
 them comes the non-negative least-squares stack of all (Breiman, Stacked regressions, 1996) as one more. The guard asks
-that the predicted gain over the single best arm exceeds a multiple of the members' disagreement about it: the smallest
-multiple whose choices on unseen tasks are no dearer than the cheapest multiple's by more than a standard error. It is
-infinite, and the single best arm always taken, only where all others have been shown to be dearer. The
-cheapest multiple itself would follow chance.
+that the predicted gain over the single best arm exceeds a multiple of the members' disagreement about it. Some
+multiples have choices on unseen tasks that are no dearer than the cheapest multiple's by more than a standard error. It is the
+smallest of them: infinite, and the single best arm always taken, only where all others have been shown to be dearer.
+In searches it is the largest: finite only where other choices have been shown to be cheaper. The cheapest multiple
+itself would follow chance.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ def chosen_loss(losses: Numbers, scores: Numbers) -> Numbers:
     return picked
 
 
-def stack(said: Sequence[Numbers], losses: Numbers) -> Stack:
-    """From what members said of unseen rows, each [rows, arms], and the losses there [rows, arms]."""
+def stack(said: Sequence[Numbers], losses: Numbers, careful: bool = False) -> Stack:
+    """From what members said of unseen rows, each [rows, arms], and the losses there [rows, arms].
+
+    ``careful``: the guard asks for the largest gain that it may, not the smallest.
+    """
     truth = relative(losses)
     each = np.stack([relative(of_member) for of_member in said])
     deviations = each.std(axis=(1, 2))
@@ -61,7 +65,7 @@ def stack(said: Sequence[Numbers], losses: Numbers) -> Stack:
     slope = max(0.0, float((mixed * truth).sum() / max(float((mixed**2).sum()), 1e-300)))
     each, mixed = each * slope, mixed * slope
     errors = np.sqrt(((mixed - truth) ** 2).mean(axis=0))
-    multiple = _multiple(each, shares, losses)
+    multiple = _multiple(each, shares, losses, careful)
     return Stack(units * slope, shares, multiple, errors)
 
 
@@ -99,10 +103,11 @@ def _shares(each: Numbers, losses: Numbers, truth: Numbers) -> Numbers:
     return shares
 
 
-def _multiple(each: Numbers, shares: Numbers, losses: Numbers) -> float:
+def _multiple(each: Numbers, shares: Numbers, losses: Numbers, careful: bool) -> float:
     single_best = int(losses.mean(axis=0).argmin())
     rows = np.arange(len(losses))
     costs = np.stack([losses[rows, guarded(each, shares, single_best, multiple)[0]] for multiple in MULTIPLES])
     dearer = costs - costs[costs.mean(axis=1).argmin()]
     noise = dearer.std(axis=1) / np.sqrt(len(losses))
-    return MULTIPLES[int(np.argmax(dearer.mean(axis=1) <= noise))]
+    possible = np.flatnonzero(dearer.mean(axis=1) <= noise)
+    return MULTIPLES[int(possible[-1 if careful else 0])]

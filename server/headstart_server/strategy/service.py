@@ -15,7 +15,15 @@ from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tasks import StoredTask, find_task
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
-from headstart_server.strategy.bandit import Belief, Choice, belief, choose, draws_for, reward_variance
+from headstart_server.strategy.bandit import (
+    Belief,
+    Choice,
+    belief,
+    choice_probabilities,
+    choose,
+    draws_for,
+    reward_variance,
+)
 from headstart_server.strategy.decisions import (
     Decision,
     RecordedDecision,
@@ -107,12 +115,14 @@ class StrategyService:
         policy = self._policy(connection, task, serving)
         decisions, contexts = [], []
         for _ in range(slots):
-            if advice is not None and state.observations == 0 and not any(each.pending for each in beliefs.values()):
-                choice = advice.first(beliefs)
+            known_beliefs = list(beliefs.values())
+            probabilities = choice_probabilities(known_beliefs, generator, draws_for(slots))
+            if advice is not None and advice.holds(state, known_beliefs, probabilities, policy is not None):
+                choice = advice.choice(beliefs)
             elif policy is None:
-                choice = choose(list(beliefs.values()), generator, draws_for(slots))
+                choice = choose(known_beliefs, probabilities, generator)
             else:
-                choice = policy.choose(task.task, state, list(beliefs.values()), generator, draws_for(slots))
+                choice = policy.choose(task.task, state, known_beliefs, probabilities, generator)
             decisions.append(settings.decision(choice, now + self._ttl))
             contexts.append({"arms": [_context(each) for each in beliefs.values()]})
             taken = beliefs[choice.key]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart_server.strategy.arm_statistics import ArmStatistics
-from headstart_server.strategy.bandit import Choice, belief, choose, reward_variance
+from headstart_server.strategy.bandit import Choice, belief, choice_probabilities, choose, reward_variance
 from headstart_server.strategy.rewards import DISCOUNT
 
 
@@ -26,7 +26,8 @@ def known(name: str, pulls: int, reward_sum: float, **past: float) -> ArmStatist
 
 def pull(arms: list[ArmStatistics], generator: np.random.Generator) -> Choice:
     variance = reward_variance(arms)
-    return choose([belief(arm, variance) for arm in arms], generator)
+    beliefs = [belief(arm, variance) for arm in arms]
+    return choose(beliefs, choice_probabilities(beliefs, generator), generator)
 
 
 def play(rewards: dict[str, float], rounds: int, seed: int = 0) -> Counter[str]:

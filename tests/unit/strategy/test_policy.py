@@ -7,7 +7,7 @@ import pytest
 
 from headstart_server.knowledge.tasks import Task
 from headstart_server.strategy import fitted_q
-from headstart_server.strategy.bandit import Belief
+from headstart_server.strategy.bandit import Belief, choice_probabilities
 from headstart_server.strategy.fitted_q import QFunction
 from headstart_server.strategy.models import ModelState
 from headstart_server.strategy.off_policy import evaluate, returns
@@ -63,7 +63,9 @@ def test_what_the_bandit_hardly_takes_is_not_preferred(learned):
     assert learned.probabilities(task(99), state, views(0, 0), np.array([0.03, 0.97])).tolist() == pytest.approx(
         [0.2 * 0.03, 0.8 + 0.2 * 0.97]
     )
-    pending = ServingPolicy(1, learned).choose(task(99), state, views(60, 0), np.random.default_rng(0), 500)
+    generator = np.random.default_rng(0)
+    bandit = choice_probabilities(views(60, 0), generator, 500)
+    pending = ServingPolicy(1, learned).choose(task(99), state, views(60, 0), bandit, generator)
     assert pending.key == LATE and pending.decided_by == "policy"
 
 

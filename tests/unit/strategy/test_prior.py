@@ -124,3 +124,17 @@ def test_members_that_mislead_on_unseen_tasks_leave_only_the_single_best():
     losses = np.stack([generator.uniform(1, 2, 200), generator.uniform(1.2, 2.2, 200)], axis=1)
     misled = losses[:, ::-1] + generator.normal(0, 0.1, losses.shape)
     assert math.isinf(stack([misled, misled * 1.1], losses).multiple) or stack([misled], losses).scales[0] == 0
+
+
+def test_careful_guard_keeps_to_the_single_best_until_others_are_shown_to_be_cheaper():
+    """Two arms as good as each other on features that tell nothing, and two that features tell apart."""
+    generator = np.random.default_rng(3)
+    features = generator.uniform(size=(40, 2))
+    level = generator.normal(0.5, 0.1, size=(40, 2))
+    apart = np.where(features[:, :1] > 0.5, [[0.9, 0.1, 0.5]], [[0.1, 0.9, 0.5]])
+    chosen = []
+    for losses in (np.column_stack([level, np.full(40, 0.6)]), apart + generator.normal(0, 0.02, apart.shape)):
+        forecasts = fitted(features, losses, careful=True).forecast(generator.uniform(size=(50, 2)))
+        chosen.append({forecast.chosen == forecast.single_best for forecast in forecasts})
+    assert chosen[0] == {True}
+    assert False in chosen[1]
