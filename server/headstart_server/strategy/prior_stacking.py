@@ -4,7 +4,7 @@ A member counts by how much dearer its choices are than the best member's, in st
 them comes the non-negative least-squares stack of all (Breiman, Stacked regressions, 1996) as one more. The guard asks
 that the predicted gain over the single best arm exceeds a multiple of the members' disagreement about it. Some
 multiples have choices on unseen tasks that are no dearer than the cheapest multiple's by more than a standard error. It
-is the smallest of them: infinite, and the single best arm always taken, only where all others have been shown to be dearer.
+is the smallest of them: infinite, and the single best arm always taken, only where others have been shown to be dearer.
 In searches it is the largest: finite only where other choices have been shown to be cheaper. The cheapest multiple
 itself would follow chance.
 """
