@@ -25,6 +25,8 @@ from headstart_server.strategy.search_state import SearchState
 # How many pulls on the task at hand a prior of searches may weigh as, and at least does; one of single results.
 _MOST_PULLS, _LEAST_PULLS = 100.0, 1.0
 _PULLS_OF_RESULTS = 5.0
+# The arm that the past names is left where it is the best with no more than this chance.
+_LEAST_CHANCE = 0.1
 
 Numbers = NDArray[np.float64]
 
@@ -42,15 +44,16 @@ class Advice:
     reason: str
 
     def holds(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers, has_policy: bool) -> bool:
-        """Whether ``chosen`` is to be taken: where there is neither a result nor a decision yet; and, unless a learned
-        policy decides, as long as it is likelier than not to be the best, so that what others promise is within noise.
+        """Whether ``chosen`` is to be taken: where there is no result yet; and, unless a learned policy decides, as long
+        as what others promise is within noise. While a decision for it is pending the next one is drawn, so that
+        workers spread.
 
-        ``chances`` [arms] of the beliefs to be the best.
+        ``chances`` [arms] of each to be the best, by what is believed of them.
         """
-        if state.observations == 0 and not any(each.pending for each in beliefs):
-            return True
         place = [each.key for each in beliefs].index(self.chosen)
-        return not has_policy and bool(chances[place] > 0.5)
+        if beliefs[place].pending:
+            return False
+        return state.observations == 0 or (not has_policy and bool(chances[place] > _LEAST_CHANCE))
 
     def choice(self, beliefs: Mapping[ArmKey, Belief]) -> Choice:
         """The decision to take ``chosen``."""
