@@ -44,8 +44,8 @@ class Advice:
     reason: str
 
     def holds(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers, has_policy: bool) -> bool:
-        """Whether ``chosen`` is to be taken: where there is no result yet; and, unless a learned policy decides, as long
-        as what others promise is within noise. While a decision for it is pending the next one is drawn, so that
+        """Whether ``chosen`` is to be taken: where there is no result yet; and, unless a learned policy decides, as
+        long as what others promise is within noise. While a decision for it is pending the next one is drawn, so that
         workers spread.
 
         ``chances`` [arms] of each to be the best, by what is believed of them.
