@@ -173,7 +173,7 @@ def test_interrupted_command_leaves_nothing_running(tmp_path: Path, end: signal.
         time.sleep(0.1)
     address = place.read_text().split("address ")[1].split()[0]
     demo.send_signal(end)
-    demo.wait(30)
+    demo.wait(60)
     with pytest.raises(ServiceProblem, match="no Headstart service answers"), running_service(address, print):
         pass
 

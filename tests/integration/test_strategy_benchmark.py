@@ -23,7 +23,7 @@ def test_selected_searches_are_measured_on_databases_of_their_own() -> None:
     areas = {task: [float(area) for area in rest.split(", ")] for task, rest in re.findall(r"(\S+): .* 50: (.*)", told)}
     assert set(areas) == {"nas-bench-201-cifar10", "hpobench-car"}
     # A random search has .3 to .45 on them.
-    assert all(0.0 < area < 0.6 for each in areas.values() for area in each)
+    assert all(0.0 <= area < 0.6 for each in areas.values() for area in each)
 
 
 @pytest.mark.timeout(300)
