@@ -23,6 +23,8 @@ from headstart_server.prediction.service import TRAIN_JOB
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_one, waiting
 from headstart_server.runtime.settings import Settings
+from headstart_server.strategy.learning import LEARN_JOB
+from headstart_server.strategy.models import ModelVersion
 
 _PAUSE_SECONDS = 0.2
 
@@ -78,6 +80,33 @@ class TrainingPiece:
         return told
 
 
+@dataclass(frozen=True)
+class LearningPiece:
+    """Prior and policy of the strategies of one namespace; what each is worth on unseen tasks decides which serve."""
+
+    job: Job
+
+    @property
+    def name(self) -> str:
+        return self.job.namespace
+
+    def run(self, rooms: Rooms) -> str:
+        told = "learned by a worker"
+
+        def learn(job: Job) -> None:
+            nonlocal told
+            learned = [_told(version) for version in rooms.strategy_learner.refresh(job.namespace)]
+            told = "; ".join(learned) or "too few searches to learn from"
+
+        run_one(rooms.engine, self.job, learn)
+        return told
+
+
+def _told(version: ModelVersion) -> str:
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in version.figures.items())
+    return f"{version.kind.value} {version.number}, {version.state.value.lower()} ({figures})"
+
+
 def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel: int) -> bool:
     """Whether all pieces succeeded; those that failed are named on standard error.
 
@@ -86,7 +115,7 @@ def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel:
     """
     for asked, known in ((work, WORK), (engine, ENGINES)):
         if asked not in known:
-            raise StartupError(f"There is no {asked!r}, only {' and '.join(known)}")
+            raise StartupError(f"There is no {asked!r}, only {', '.join(known)}")
     console = Console(stderr=True)
 
     def perform(pieces: Sequence[Piece], succeeded: Callable[[Done], None]) -> bool:
@@ -169,7 +198,23 @@ def _retrain(rooms: Rooms, scope: Scope, perform: Perform) -> bool:
     return perform([TrainingPiece(job) for job in left], lambda done: None)
 
 
-WORK: dict[str, Callable[[Rooms, Scope, Perform], bool]] = {"reindex": _reindex, "retrain": _retrain}
+def _evaluate_strategies(rooms: Rooms, scope: Scope, perform: Perform) -> bool:
+    with rooms.engine.begin() as connection:
+        if not scope.resume:
+            for namespace in rooms.strategy_learner.namespaces():
+                if scope.namespace in (None, namespace):
+                    enqueue(connection, Job(LEARN_JOB, namespace, ""))
+        left = [job for job in waiting(connection, LEARN_JOB) if scope.namespace in (None, job.namespace)]
+    if not left:
+        raise StartupError("There is nothing to learn from")
+    return perform([LearningPiece(job) for job in left], lambda done: None)
+
+
+WORK: dict[str, Callable[[Rooms, Scope, Perform], bool]] = {
+    "reindex": _reindex,
+    "retrain": _retrain,
+    "evaluate-strategies": _evaluate_strategies,
+}
 
 
 def _keeper(rooms: Rooms) -> VectorKeeper:

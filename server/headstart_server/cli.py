@@ -175,7 +175,7 @@ def reindex(
 
 @app.command()
 def jobs(
-    work: Annotated[str, typer.Argument(help="reindex or retrain")],
+    work: Annotated[str, typer.Argument(help="reindex, retrain or evaluate-strategies")],
     engine: Annotated[str, typer.Option(help="local (processes here) or ray (the cluster at RAY_ADDRESS)")] = "local",
     parallel: Annotated[int, typer.Option(min=1, help="Pieces at a time; of a cluster, at most")] = 1,
     piece_size: Annotated[int, typer.Option(min=1, help="Architectures in a piece of reindex")] = 5_000,
@@ -183,7 +183,7 @@ def jobs(
     namespace: Annotated[str | None, typer.Option(help="Only this namespace")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Only what an earlier run has left")] = False,
 ) -> None:
-    """Bulk work cut into independent pieces: the vector index anew, or the predictors of all search spaces."""
+    """Bulk work in independent pieces: the vector index anew, all predictors, or what is learned of strategies."""
     from headstart_server.runtime import startup
     from headstart_server.runtime.settings import load_settings
 

@@ -20,9 +20,9 @@ from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_next
 from headstart_server.runtime.settings import Settings
+from headstart_server.strategy.learning import LEARN_JOB
 
 _PROFILE = "profile"
-_LEARN_STRATEGIES = "learn-strategies"
 _PAUSE_SECONDS = 5.0
 # Profiles and clusters follow what is recorded at their leisure.
 _SECONDS_BETWEEN_PROFILES = 5.0
@@ -166,8 +166,8 @@ class Worker:
             self._learned = time.monotonic()
             with self._rooms.engine.begin() as connection:
                 for namespace in self._rooms.strategy_learner.stale_namespaces():
-                    enqueue(connection, Job(_LEARN_STRATEGIES, namespace, ""))
-        return run_next(self._rooms.engine, _LEARN_STRATEGIES, self._learn_strategies)
+                    enqueue(connection, Job(LEARN_JOB, namespace, ""))
+        return run_next(self._rooms.engine, LEARN_JOB, self._learn_strategies)
 
     def _learn_strategies(self, job: Job) -> None:
         for version in self._rooms.strategy_learner.refresh(job.namespace):

@@ -118,3 +118,25 @@ def test_all_search_spaces_are_trained_anew(service, engine) -> None:
     assert nothing.returncode == 2
     assert "nothing to train" in nothing.stderr
     assert os.linesep not in nothing.stderr.strip()
+
+
+@pytest.mark.timeout(600)
+def test_strategies_are_evaluated_on_a_cluster(service, engine) -> None:
+    assert jobs(service, "evaluate-strategies").returncode == 2
+    generator = random.Random(0)
+    with headstart.connect(service.address, timeout=30) as client:
+        client.create_search_space(SPACE)
+        for number in range(10):
+            task = f"search-{number}"
+            client.create_task(headstart.Task(task, headstart.Objective("accuracy"), meta_features={"size": number}))
+            for arm, accuracy in (("good", 0.9), ("bad", 0.1)):
+                for _ in range(4):
+                    (decision,) = client.select_strategy(task, [arm])
+                    outcome = headstart.completed(accuracy + generator.uniform(0, 0.05))
+                    client.record(task, SPACE_ID, sample(SPACE, generator), outcome, decision_id=decision.decision_id)
+    done = jobs(service, "--engine", "ray", "evaluate-strategies")
+    assert done.returncode == 0, done.stderr
+    assert "default: prior 1, serving (arms 2, best " in done.stderr
+    with engine.begin() as connection:
+        models = connection.exec_driver_sql("SELECT kind FROM strategy_models WHERE state = 'SERVING'").scalars().all()
+    assert "prior" in models

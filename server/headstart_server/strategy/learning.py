@@ -14,6 +14,8 @@ from headstart_server.strategy.recorded_arms import read_recorded_arms
 from headstart_server.strategy.tables import strategy_arms, strategy_models
 from headstart_server.strategy.trajectories import read_trajectories
 
+LEARN_JOB = "learn-strategies"
+
 # A prior is learned anew when results of decisions have come, or gone, worth this share of those it knew.
 _GROWTH = 0.1
 
@@ -23,6 +25,10 @@ class StrategyLearner:
         self._engine = engine
         # Namespaces whose results did not suffice for a prior, and how many there were.
         self._too_few: dict[str, int] = {}
+
+    def namespaces(self) -> list[str]:
+        """Where decisions have results."""
+        return sorted(self._counts())
 
     def stale_namespaces(self) -> list[str]:
         """Where enough results of decisions have come or gone since the prior was learned."""
