@@ -35,7 +35,7 @@ from benchmarks.warm_start.searches import Goal, Place, place, record_history
 from headstart.errors import HeadstartError
 
 WORKERS = 8
-BUDGET = 300
+BUDGET, QUICK_BUDGET = 300, 100
 GOAL_SHARE = 0.001
 _EVALUATION_SECONDS = 0.2
 
@@ -50,13 +50,14 @@ class Outcome:
 class _Shared:
     """What the workers of one search have done together."""
 
-    def __init__(self, where: Place) -> None:
+    def __init__(self, where: Place, budget: int) -> None:
+        self.budget = budget
         self.lock = threading.Lock()
-        self.goal = Goal(where.table, GOAL_SHARE, BUDGET)
+        self.goal = Goal(where.table, GOAL_SHARE, budget)
         self.begun = 0
         self.repeated = 0
         self.recorded = 0
-        self.to_goal = BUDGET + 1
+        self.to_goal = budget + 1
 
 
 def work(where: Place, shared: _Shared, number: int, seed: int) -> None:
@@ -65,7 +66,7 @@ def work(where: Place, shared: _Shared, number: int, seed: int) -> None:
     with headstart.connect(where.client.address) as client:
         while True:
             with shared.lock:
-                if shared.begun >= BUDGET:
+                if shared.begun >= shared.budget:
                     return
                 shared.begun += 1
             suggestions = client.warm_start(task_id, space_id, 1, seed=generator.getrandbits(62)).suggestions
@@ -83,11 +84,11 @@ def work(where: Place, shared: _Shared, number: int, seed: int) -> None:
                         shared.to_goal = shared.recorded
 
 
-def search(client: headstart.Client, dataset: str, seed: int) -> Outcome:
+def search(client: headstart.Client, dataset: str, seed: int, budget: int) -> Outcome:
     tables = {name: nas_bench_graph_table(name) for name in SHARED_SPACE_DATASETS}
     with place(client, tables[dataset], [table for name, table in tables.items() if name != dataset]) as where:
         record_history(where, seed, shuffled=False)
-        shared = _Shared(where)
+        shared = _Shared(where, budget)
         with ThreadPoolExecutor(WORKERS) as threads:
             for done in [threads.submit(work, where, shared, number, seed) for number in range(WORKERS)]:
                 done.result()
@@ -97,7 +98,7 @@ def search(client: headstart.Client, dataset: str, seed: int) -> Outcome:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.warm_start.workers")
     parser.add_argument("--address", metavar="HOST:PORT", help="a running service; without it one is started")
-    parser.add_argument("--quick", action="store_true", help="one task")
+    parser.add_argument("--quick", action="store_true", help="one task, 100 evaluations")
     parser.add_argument("--results", type=Path, default=RESULTS / "warm_start_workers.json")
     options = parser.parse_args(arguments)
     console = Console()
@@ -114,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bar = progress.add_task("tasks", total=len(datasets), note="")
             for dataset in datasets:
                 progress.update(bar, note=dataset)
-                results[dataset] = search(client, dataset, seed=0)
+                results[dataset] = search(client, dataset, 0, QUICK_BUDGET if options.quick else BUDGET)
                 progress.advance(bar)
     except (MissingTable, ServiceProblem, HeadstartError) as problem:
         print(problem, file=sys.stderr)

@@ -36,7 +36,7 @@ def test_eight_workers_do_not_repeat_each_other(tmp_path: Path) -> None:
     told = json.loads(results.read_text())
     assert told["repeated_share"] < 0.01
     [task] = told["tasks"].values()
-    assert task["evaluations"] == 300
+    assert task["evaluations"] == 100
 
 
 @pytest.mark.timeout(400)
