@@ -80,10 +80,12 @@ class _TaskFigures:
 
 
 def _of_task(function: QFunction, trajectory: Trajectory, generator: np.random.Generator) -> _TaskFigures | None:
-    """Over the decisions with a choice; None where there are none."""
+    """Over the decisions that were drawn; None where there are none. What the prior's guard decided alone says nothing of
+    other arms, and a policy would not be asked there.
+    """
     expected, ratios, residuals, seen = [], [], [], []
     for step, follows in zip(trajectory.steps, returns(trajectory.steps), strict=True):
-        if len(step.arms) < 2 or not step.probability > 0:
+        if len(step.arms) < 2 or not 0 < step.probability < 1:
             continue
         values = function.values(trajectory.task, step.state, step.arms).astype(np.float64)
         bandit = choice_probabilities(step.arms, generator, _DRAWS)

@@ -43,17 +43,16 @@ class Advice:
     single_best: bool
     reason: str
 
-    def holds(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers, has_policy: bool) -> bool:
-        """Whether ``chosen`` is to be taken: where there is no result yet; and, unless a learned policy decides, as
-        long as what others promise is within noise. While a decision for it is pending the next one is drawn, so that
-        workers spread.
+    def holds(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers) -> bool:
+        """Whether ``chosen`` is to be taken: where there is no result yet, and as long as what others promise is within
+        noise. While a decision for it is pending the next one is drawn, so that workers spread.
 
         ``chances`` [arms] of each to be the best, by what is believed of them.
         """
         place = [each.key for each in beliefs].index(self.chosen)
         if beliefs[place].pending:
             return False
-        return state.observations == 0 or (not has_policy and bool(chances[place] > _LEAST_CHANCE))
+        return state.observations == 0 or bool(chances[place] > _LEAST_CHANCE)
 
     def choice(self, beliefs: Mapping[ArmKey, Belief]) -> Choice:
         """The decision to take ``chosen``."""

@@ -117,7 +117,7 @@ class StrategyService:
         for _ in range(slots):
             known_beliefs = list(beliefs.values())
             probabilities = choice_probabilities(known_beliefs, generator, draws_for(slots))
-            if advice is not None and advice.holds(state, known_beliefs, probabilities, policy is not None):
+            if advice is not None and advice.holds(state, known_beliefs, probabilities):
                 choice = advice.choice(beliefs)
             elif policy is None:
                 choice = choose(known_beliefs, probabilities, generator)

@@ -18,8 +18,8 @@ def beliefs(pending: int = 0) -> list[Belief]:
     return [Belief(name, tuned, 0.5, 0.1, 10.0, pending) for name, tuned in (OTHER, NAMED)]
 
 
-def holds(chance: float, state: SearchState = LATER, pending: int = 0, has_policy: bool = False) -> bool:
-    return ADVICE.holds(state, beliefs(pending), np.array([1 - chance, chance]), has_policy)
+def holds(chance: float, state: SearchState = LATER, pending: int = 0) -> bool:
+    return ADVICE.holds(state, beliefs(pending), np.array([1 - chance, chance]))
 
 
 @pytest.mark.parametrize(("chance", "expected"), [(0.2, True), (0.05, False)])
@@ -29,16 +29,11 @@ def test_named_arm_is_kept_until_it_is_hardly_the_best_any_more(chance, expected
 
 def test_first_decision_follows_the_past_whatever_draws_say():
     assert holds(0.05, START)
-    assert holds(0.05, START, has_policy=True)
 
 
 def test_decisions_that_are_pending_let_the_next_be_drawn():
     assert not holds(0.9, START, pending=1)
     assert not holds(0.9, pending=1)
-
-
-def test_learned_policy_decides_where_there_is_one():
-    assert not holds(0.9, has_policy=True)
 
 
 def test_decision_says_that_it_is_sure_and_why():
