@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from headstart_server.assembly import MODEL_THREADS, open_rooms
+from headstart_server.runtime import database
 from headstart_server.runtime.database import TRANSACTION_TRIES, create_engine, run_transaction, without_timeouts
 from headstart_server.runtime.errors import ResourceExhausted, Unavailable
 from headstart_server.runtime.settings import Settings, load_settings
@@ -94,7 +95,10 @@ def test_session_ended_by_the_server_is_unavailable_and_the_next_one_works(two_r
     assert values(two_rows) == [1, 0]
 
 
-def test_idle_connection_that_died_is_replaced_without_an_error(two_rows: Engine) -> None:
+def test_rested_connection_that_died_is_replaced_without_an_error(
+    two_rows: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_REST_SECONDS", 0.0)
     with two_rows.connect() as connection:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     killer = create_engine(load_settings(database_url=two_rows.url.render_as_string(hide_password=False)))

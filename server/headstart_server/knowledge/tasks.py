@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import Violation
@@ -114,10 +114,12 @@ def not_found(task_id: str) -> NotFound:
 
 def find_task(connection: Connection, namespace: str, task_id: str) -> StoredTask:
     """Raises NotFound."""
-    row = connection.execute(_named(namespace).where(tasks.c.name == task_id)).first() if is_slug(task_id) else None
-    if row is None:
+    asked = {"namespace": namespace, "task_name": task_id}
+    rows = connection.execute(_FIND, asked).all() if is_slug(task_id) else []
+    if not rows:
         raise not_found(task_id)
-    return _with_summaries(connection, [row])[0]
+    summaries = [_summary(row)[1] for row in rows if row.search_space is not None]
+    return _stored(rows[0], summaries)
 
 
 def list_tasks(connection: Connection, namespace: str, after: str, limit: int) -> list[StoredTask]:
@@ -225,27 +227,37 @@ def task_from_row(row: Row[Any]) -> Task:
 
 def _summaries(numbers: Sequence[int]) -> Select[Any]:
     return (
-        select(task_summaries, search_spaces.c.name)
+        select(task_summaries, search_spaces.c.name.label("search_space"))
         .join(search_spaces)
         .where(task_summaries.c.task_id.in_(numbers))
         .order_by(search_spaces.c.name)
     )
 
 
+# A row for each space that the task has a summary in, or one.
+_FIND = (
+    select(tasks, task_summaries, search_spaces.c.name.label("search_space"))
+    .join_from(tasks, namespaces)
+    .outerjoin(task_summaries, task_summaries.c.task_id == tasks.c.id)
+    .outerjoin(search_spaces, search_spaces.c.id == task_summaries.c.search_space_id)
+    .where(namespaces.c.name == bindparam("namespace"), tasks.c.name == bindparam("task_name"))
+    .order_by(search_spaces.c.name)
+)
+
+
 def _summary(row: Row[Any]) -> tuple[int, TaskSummary]:
     incumbent = None
     if row.incumbent_sequence is not None:
-        incumbent = Incumbent(row.name, row.incumbent_sequence, row.incumbent_value)
-    return row.task_id, TaskSummary(row.name, row.experiment_count, row.completed_count, incumbent)
+        incumbent = Incumbent(row.search_space, row.incumbent_sequence, row.incumbent_value)
+    return row.task_id, TaskSummary(row.search_space, row.experiment_count, row.completed_count, incumbent)
 
 
 def _with_summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredTask]:
     summaries: dict[int, list[TaskSummary]] = {row.id: [] for row in rows}
     for number, summary in map(_summary, connection.execute(_summaries(list(summaries)))):
         summaries[number].append(summary)
-    return [
-        StoredTask(
-            row.id, row.namespace_id, task_from_row(row), row.created_at, row.updated_at, tuple(summaries[row.id])
-        )
-        for row in rows
-    ]
+    return [_stored(row, summaries[row.id]) for row in rows]
+
+
+def _stored(row: Row[Any], summaries: Sequence[TaskSummary]) -> StoredTask:
+    return StoredTask(row.id, row.namespace_id, task_from_row(row), row.created_at, row.updated_at, tuple(summaries))

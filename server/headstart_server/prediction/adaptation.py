@@ -232,9 +232,10 @@ class AdaptedPredictor:
         for place, (name, _, _) in enumerate(self._heads):
             members += self._attempt(name, partial(self._line, place))
         members += self._attempt(GAUSSIAN_PROCESS, lambda: self._process(GAUSSIAN_PROCESS, _features))
+        # What is kept of a member must not refer to the predictor: a circle is freed late, with megabytes of matrices.
+        nearest = self._nearest
         members += self._attempt(
-            K_NEAREST,
-            lambda: (self._nearest.leave_one_out(), lambda columns: self._nearest.predict(columns.features)),
+            K_NEAREST, lambda: (nearest.leave_one_out(), lambda columns: nearest.predict(columns.features))
         )
         if not members:
             raise FailedPrecondition(

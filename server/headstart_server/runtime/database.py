@@ -7,15 +7,27 @@ database clock, so nothing here reads the local one.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, PoolProxiedConnection, QueuePool, event, text
+import psycopg2
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    MetaData,
+    PoolProxiedConnection,
+    QueuePool,
+    event,
+    text,
+)
 from sqlalchemy import create_engine as create_sqlalchemy_engine
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from headstart_server.runtime import metrics, tracing
 from headstart_server.runtime.errors import NotFound, ResourceExhausted, SchemaMismatch, Unavailable
@@ -48,6 +60,8 @@ TRANSACTION_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.01
 # After so long without a word from each other, server and database take the connection for lost.
 SILENCE_SECONDS = 10
+# A connection that rested so long is tried before it is used.
+_REST_SECONDS = 1.0
 # When to come again to a database that takes no changes.
 _NO_CHANGES_SECONDS = 5.0
 
@@ -82,8 +96,9 @@ def create_engine(
     """
     engine = create_sqlalchemy_engine(
         settings.database_url,
-        pool_pre_ping=True,
         poolclass=_Pool,
+        # The connection that was used last: its caches are warm, and others stay unused until they are needed.
+        pool_use_lifo=True,
         pool_size=connections or settings.database_pool_size,
         max_overflow=0,
         pool_timeout=pool_wait_seconds,
@@ -100,6 +115,8 @@ def create_engine(
     )
     tracing.watch_statements(engine)
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", _check_after_a_rest)
     event.listen(engine, "handle_error", _translate)
     return engine
 
@@ -187,6 +204,25 @@ def _set_up(driver_connection: Any, _: object) -> None:
     driver_connection.commit()
 
 
+def _note_use(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _check_after_a_rest(driver_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """A connection that was not used for a while may be lost: found here, the pool opens another one.
+
+    To ask at every use would cost as much as a statement.
+    """
+    if time.monotonic() - record.info.get("used", -math.inf) < _REST_SECONDS:
+        return
+    try:
+        with driver_connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        driver_connection.rollback()
+    except psycopg2.Error as error:
+        raise DisconnectionError from error
+
+
 def _translate(context: ExceptionContext) -> None:
     """Turn what depends on the state of the service into its errors.
 
@@ -209,9 +245,6 @@ def _translate(context: ExceptionContext) -> None:
     # Of all that rows refer to, only tasks are ever deleted, and architectures with them.
     if _misses(error, "task_id"):
         raise NotFound("the task was deleted meanwhile", "TASK_NOT_FOUND") from error
-    # The pool's own check of an idle connection wants to see the plain error: it answers with a new connection.
-    if context.is_pre_ping:
-        return
     lost = context.is_disconnect or (isinstance(error, OperationalError) and (state is None or _connection_lost(state)))
     if lost:
         raise Unavailable("the database is out of reach", "DATABASE_UNAVAILABLE") from error

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, func, select, text
+from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import UUID as UUIDColumn
-from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.runtime.database import metadata
 from headstart_server.runtime.errors import AlreadyExists
@@ -27,6 +26,11 @@ requests = Table(
     Column("answered_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
 )
 
+_FIND = select(requests.c.method, requests.c.content_hash, requests.c.response).where(
+    requests.c.namespace == bindparam("namespace"), requests.c.request_id == bindparam("request_id")
+)
+_KEEP = insert(requests)
+
 
 def answer_once(
     connection: Connection,
@@ -38,16 +42,12 @@ def answer_once(
 ) -> bytes:
     """The answer of ``work``, or the one that it gave when this request came first.
 
-    Raises AlreadyExists when the request id stands for another call or content.
+    Of two requests of one id at the same time the second violates the primary key when the first is committed, and is
+    undone; ``run_transaction`` begins it again, and it finds the answer. Raises AlreadyExists when the request id
+    stands for another call or content.
     """
-    # Two requests of one id wait for each other; those of other ids do not.
-    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
-    connection.execute(lock, {"key": f"request/{namespace}/{request_id}"})
-    row = connection.execute(
-        select(requests.c.method, requests.c.content_hash, requests.c.response).where(
-            requests.c.namespace == namespace, requests.c.request_id == request_id
-        )
-    ).first()
+    asked = {"namespace": namespace, "request_id": request_id}
+    row = connection.execute(_FIND, asked).first()
     if row is not None:
         if (row.method, bytes(row.content_hash)) != (method, content_hash):
             raise AlreadyExists(
@@ -56,9 +56,6 @@ def answer_once(
             )
         return bytes(row.response)
     response = work()
-    connection.execute(
-        insert(requests).values(
-            namespace=namespace, request_id=request_id, method=method, content_hash=content_hash, response=response
-        )
-    )
+    answered = {"method": method, "content_hash": content_hash, "response": response}
+    connection.execute(_KEEP, asked | answered)
     return response

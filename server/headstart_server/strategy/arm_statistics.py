@@ -6,13 +6,13 @@ An arm whose settings the service may choose is two: one with chosen settings, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select, text
 
-from headstart_server.knowledge.tables import tasks
 from headstart_server.knowledge.tasks import StoredTask
-from headstart_server.strategy.tables import strategy_arms, strategy_decisions
+from headstart_server.strategy.tables import strategy_decisions
 
 # Name, and whether with chosen settings.
 ArmKey = tuple[str, bool]
@@ -41,44 +41,43 @@ class ArmStatistics:
     def key(self) -> ArmKey:
         return self.name, self.tuned
 
+    @property
+    def numbers(self) -> tuple[Any, ...]:
+        """All but the key, in their order."""
+        return astuple(self)[2:]
+
+
+# Of each arm: what it earned on the task, its pending decisions there, and what it earned on other tasks.
+_READ = text(
+    """
+    SELECT arm, tuned, pulls, total_reward, weight, reward_sum, reward_square_sum,
+        0 AS pending, 0 AS other_pulls, 0.0 AS other_reward_sum
+    FROM strategy_arms WHERE task_id = :task AND arm = ANY (:names)
+    UNION ALL
+    SELECT arm, tuned, 0, 0, 0, 0, 0, count(*), 0, 0
+    FROM strategy_decisions
+    WHERE task_id = :task AND experiment_count = 0 AND expires_at > clock_timestamp() AND arm = ANY (:names)
+    GROUP BY arm, tuned
+    UNION ALL
+    SELECT arm, tuned, 0, 0, 0, 0, 0, 0, CAST(sum(pulls) AS bigint), sum(total_reward)
+    FROM strategy_arms JOIN tasks ON strategy_arms.task_id = tasks.id
+    WHERE tasks.namespace_id = :namespace AND strategy_arms.task_id <> :task AND arm = ANY (:names)
+    GROUP BY arm, tuned
+    """
+)
+
 
 def read_statistics(connection: Connection, task: StoredTask, names: Sequence[str]) -> dict[ArmKey, ArmStatistics]:
     """Of every arm of these names that was pulled anywhere in the namespace, or is pending here."""
-    arms = strategy_arms.c
-    here = {
-        (row.arm, row.tuned): row
-        for row in connection.execute(select(strategy_arms).where(arms.task_id == task.id, arms.arm.in_(names)))
-    }
-    decisions = strategy_decisions.c
-    pending = {
-        (row.arm, row.tuned): int(row.number)
-        for row in connection.execute(
-            select(decisions.arm, decisions.tuned, func.count().label("number"))
-            .where(
-                decisions.task_id == task.id,
-                decisions.experiment_count == 0,
-                decisions.expires_at > func.clock_timestamp(),
-                decisions.arm.in_(names),
-            )
-            .group_by(decisions.arm, decisions.tuned)
+    asked = {"task": task.id, "namespace": task.namespace_id, "names": list(names)}
+    found: dict[ArmKey, ArmStatistics] = {}
+    for name, tuned, *numbers in connection.execute(_READ, asked):
+        known = found.get((name, tuned), ArmStatistics(name, tuned))
+        # Each number is in one of the rows of its arm, and 0 in the others.
+        found[name, tuned] = ArmStatistics(
+            name, tuned, *(one + other for one, other in zip(known.numbers, numbers, strict=True))
         )
-    }
-    elsewhere = _elsewhere(connection, task, names)
-    return {
-        key: ArmStatistics(
-            name=key[0],
-            tuned=key[1],
-            pulls=here[key].pulls if key in here else 0,
-            total_reward=here[key].total_reward if key in here else 0.0,
-            weight=here[key].weight if key in here else 0.0,
-            reward_sum=here[key].reward_sum if key in here else 0.0,
-            reward_square_sum=here[key].reward_square_sum if key in here else 0.0,
-            pending=pending.get(key, 0),
-            other_pulls=elsewhere[key][0] if key in elsewhere else 0,
-            other_reward_sum=elsewhere[key][1] if key in elsewhere else 0.0,
-        )
-        for key in here.keys() | pending.keys() | elsewhere.keys()
-    }
+    return found
 
 
 def arm_names(connection: Connection, task: StoredTask) -> list[str]:
@@ -89,20 +88,3 @@ def arm_names(connection: Connection, task: StoredTask) -> list[str]:
         .scalars()
         .all()
     )
-
-
-def _elsewhere(connection: Connection, task: StoredTask, names: Sequence[str]) -> dict[ArmKey, tuple[int, float]]:
-    """Pulls on other tasks of the namespace, and the sum of their rewards."""
-    arms = strategy_arms.c
-    found = connection.execute(
-        select(
-            arms.arm,
-            arms.tuned,
-            func.sum(arms.pulls).label("pulls"),
-            func.sum(arms.total_reward).label("reward_sum"),
-        )
-        .join(tasks, arms.task_id == tasks.c.id)
-        .where(tasks.c.namespace_id == task.namespace_id, arms.task_id != task.id, arms.arm.in_(names))
-        .group_by(arms.arm, arms.tuned)
-    )
-    return {(row.arm, row.tuned): (int(row.pulls), float(row.reward_sum)) for row in found}

@@ -80,8 +80,8 @@ class _TaskFigures:
 
 
 def _of_task(function: QFunction, trajectory: Trajectory, generator: np.random.Generator) -> _TaskFigures | None:
-    """Over the decisions that were drawn; None where there are none. What the prior's guard decided alone says nothing of
-    other arms, and a policy would not be asked there.
+    """Over the decisions that were drawn; None where there are none. Where the prior's guard decided alone, a policy
+    would not be asked.
     """
     expected, ratios, residuals, seen = [], [], [], []
     for step, follows in zip(trajectory.steps, returns(trajectory.steps), strict=True):

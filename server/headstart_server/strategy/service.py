@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import numpy as np
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, text
 
 from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
@@ -42,6 +42,8 @@ from headstart_server.strategy.settings_tuning import TriedSettings, choose_sett
 
 MAX_ARMS = 64
 MAX_SLOTS = 1024
+
+_TAKE_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0)), clock_timestamp() AS now")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class StrategyService:
         """
         task = find_task(connection, namespace, task_id)
         # Those who ask for one task at the same time take turns, so that each sees the other's pending pulls.
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"arms/{task.id}"})
+        now: datetime = connection.execute(_TAKE_TURN, {"key": f"arms/{task.id}"}).one().now
         state = state_of(task, budget)
         known = read_statistics(connection, task, [arm.name for arm in arms])
         variance = reward_variance(known.values())
@@ -109,7 +111,6 @@ class StrategyService:
         advice = None if prior is None else prior.advice(task.task, state, keys, variance)
         expected = {} if advice is None else advice.expectations
         beliefs = {key: belief(known.get(key, ArmStatistics(*key)), variance, expected.get(key)) for key in keys}
-        now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
         generator = np.random.default_rng(self._draw_seed())
         settings = _Settings(connection, task, arms, generator)
         policy = self._policy(connection, task, serving)

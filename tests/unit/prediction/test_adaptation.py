@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -258,3 +261,19 @@ def test_scale_goes_there_and_back_and_on_beyond_the_best() -> None:
         np.testing.assert_allclose(scale.to_unit(normal_scores(values, maximize)), values)
         best = scale.to_unit(np.array([scale.scores[-1] + 0.5]))[0]
         assert best > 0.9 if maximize else best < 0.1
+
+
+@pytest.mark.parametrize("proxies", [0, 2])
+def test_predictor_that_is_replaced_is_gone_at_once(proxies: int) -> None:
+    """Its matrices are megabytes, and the interpreter looks for circles of references rarely."""
+    measured = np.random.default_rng(0).random((60, proxies))
+    gc.disable()
+    try:
+        known = Known(FEATURES[:50], VALUES[:50], True, heads(1.0)[:50].astype(np.float64), 1, measured[:50])
+        predictor = AdaptedPredictor(known)
+        predictor.predict(Asked(FEATURES[50:60], heads(1.0)[50:60].astype(np.float64), measured[50:]), 0.9)
+        gone = weakref.ref(predictor)
+        del predictor
+        assert gone() is None
+    finally:
+        gc.enable()
