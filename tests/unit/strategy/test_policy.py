@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,16 @@ def test_estimate_gains_nothing_by_values_that_are_wrong_everywhere_alike(learne
     wrong = evaluate([(Shifted(learned), each) for each in recorded])  # type: ignore[misc]
     assert right is not None and wrong is not None
     assert (wrong.policy, wrong.lower) == pytest.approx((right.policy, right.lower), abs=1e-5)
+
+
+def test_decisions_that_were_not_drawn_say_nothing_of_the_policy(learned):
+    """The prior's guard takes them alone, and would not ask a policy there."""
+    recorded = trajectories(0.9, 8)
+    guarded = [
+        replace(each, steps=tuple(replace(step, probability=1.0, improvement=9.0) for step in each.steps) + each.steps)
+        for each in recorded
+    ]
+    assert evaluate([(learned, each) for each in guarded]) == evaluate([(learned, each) for each in recorded])
 
 
 def test_policy_serves_where_it_gains_and_not_where_nothing_can_be_learned():
