@@ -6,7 +6,7 @@ An arm whose settings the service may choose is two: one with chosen settings, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select, text
@@ -41,11 +41,6 @@ class ArmStatistics:
     def key(self) -> ArmKey:
         return self.name, self.tuned
 
-    @property
-    def numbers(self) -> tuple[Any, ...]:
-        """All but the key, in their order."""
-        return astuple(self)[2:]
-
 
 # Of each arm: what it earned on the task, its pending decisions there, and what it earned on other tasks.
 _READ = text(
@@ -70,14 +65,12 @@ _READ = text(
 def read_statistics(connection: Connection, task: StoredTask, names: Sequence[str]) -> dict[ArmKey, ArmStatistics]:
     """Of every arm of these names that was pulled anywhere in the namespace, or is pending here."""
     asked = {"task": task.id, "namespace": task.namespace_id, "names": list(names)}
-    found: dict[ArmKey, ArmStatistics] = {}
+    found: dict[ArmKey, list[Any]] = {}
     for name, tuned, *numbers in connection.execute(_READ, asked):
-        known = found.get((name, tuned), ArmStatistics(name, tuned))
         # Each number is in one of the rows of its arm, and 0 in the others.
-        found[name, tuned] = ArmStatistics(
-            name, tuned, *(one + other for one, other in zip(known.numbers, numbers, strict=True))
-        )
-    return found
+        known = found.setdefault((name, tuned), [0] * len(numbers))
+        found[name, tuned] = [one + other for one, other in zip(known, numbers, strict=True)]
+    return {key: ArmStatistics(*key, *numbers) for key, numbers in found.items()}
 
 
 def arm_names(connection: Connection, task: StoredTask) -> list[str]:
