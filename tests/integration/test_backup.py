@@ -81,6 +81,11 @@ def test_everything_comes_back_in_another_directory_and_another_database(
     assert "exists" in refused(command("backup", first, database_url=url))
     assert "holds" in refused(command("restore", first, database_url=url))
 
+    torn = tmp_path / "torn.backup"
+    torn.write_bytes(first.read_bytes()[: first.stat().st_size * 4 // 5])
+    assert "pg_restore failed" in refused(command("restore", torn, database_url=empty_database_url))
+    assert rows(empty_database_url) == {}
+
     # Into a data directory that does not exist yet, and from there, where nothing runs, into a database.
     directory = tmp_path / "elsewhere"
     restored = command("restore", first, "--data-directory", directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import headstart
 from headstart.cli import main
 from headstart.spaces import Float, Parameter, nas_bench_201, sample
+from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart.values import DecisionCredit
 
 SPACE = nas_bench_201()
@@ -52,6 +54,17 @@ def test_a_repeated_record_is_answered_as_the_first_and_credited_once(client, ta
     first, again = (record(client, task.task_id, decision.decision_id, request_id=request_id) for _ in range(2))
     assert (first.decision_credit, again.decision_credit) == (DecisionCredit.CREDITED, DecisionCredit.CREDITED)
     assert [each.experiment_count for each in client.list_decisions(task.task_id)] == [1]
+
+
+def test_one_request_sent_many_times_at_once_is_decided_once(client, stubs, task):
+    request = pb2.SelectStrategyRequest(
+        request_id=str(uuid.uuid4()), task_id=task.task_id, arms=[pb2.Arm(name=arm.name) for arm in ARMS], slots=3
+    )
+    with ThreadPoolExecutor(8) as callers:
+        first, *others = callers.map(lambda _: stubs.meta.SelectStrategy(request), range(16))
+    assert all(other == first for other in others)
+    told = [each.decision.decision_id for each in client.list_decisions(task.task_id)]
+    assert sorted(told) == sorted(each.decision_id for each in first.decisions)
 
 
 def test_decisions_come_in_pages_with_what_was_known_and_earned(client, task, searched):
