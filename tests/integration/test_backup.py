@@ -82,7 +82,7 @@ def test_everything_comes_back_in_another_directory_and_another_database(
     assert "holds" in refused(command("restore", first, database_url=url))
 
     torn = tmp_path / "torn.backup"
-    torn.write_bytes(first.read_bytes()[: first.stat().st_size * 4 // 5])
+    torn.write_bytes(first.read_bytes()[:-200])
     assert "pg_restore failed" in refused(command("restore", torn, database_url=empty_database_url))
     assert rows(empty_database_url) == {}
 
