@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 from psycopg2.extensions import STATUS_READY
-from sqlalchemy import Connection, Engine, ExecutionContext, event, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from headstart_server.runtime.errors import StartupError
@@ -47,13 +48,12 @@ PRIVILEGES = {
     "strategy_models": "SELECT",
     "recent_suggestions": "SELECT, INSERT, DELETE",
     "requests": "SELECT, INSERT",
-    "jobs": "INSERT",
-    "audit_log": "INSERT",
+    # An insertion answers with its number.
+    "jobs": "SELECT (id), INSERT",
+    "audit_log": "SELECT (id), INSERT",
 }
 # What is looked at before the namespace is known.
 NOT_FOR_TENANTS = frozenset({"tokens", "quotas"})
-
-_ROLE = "headstart_tenant_role"
 
 # PostgreSQL 16 tells membership from the right to become the role. Of the tables one stands for all: they are granted
 # in one transaction.
@@ -89,23 +89,12 @@ def acting_for(namespace: str | None) -> Iterator[None]:
 
 def watch(engine: Engine, role: str) -> None:
     """Run what is done for a tenant as this role from now on; an empty name: as the login."""
-    if not role:
-        return
-    question = _STATE.format(role=role)
-
-    def look(driver_connection: Any, record: Any) -> None:
-        with driver_connection.cursor() as cursor:
-            cursor.execute(question)
-            is_there, may_be_taken, has_tables, _ = cursor.fetchone()
-            record.info[_ROLE] = role if is_there and may_be_taken and has_tables else None
-            if record.info[_ROLE] is not None:
-                cursor.execute(_KEEP_SEARCH_PATH)
-        driver_connection.commit()
-
-    event.listen(engine, "connect", look)
-    event.listen(engine, "do_execute", _execute)
-    event.listen(engine, "do_execute_no_params", _execute_without)
-    event.listen(engine, "do_executemany", _precede)
+    if role:
+        wall = _Wall(role)
+        event.listen(engine, "connect", wall.look)
+        event.listen(engine, "do_execute", wall.execute)
+        event.listen(engine, "do_execute_no_params", wall.execute_without_parameters)
+        event.listen(engine, "do_executemany", wall.precede)
 
 
 def problem(engine: Engine, role: str) -> str | None:
@@ -162,36 +151,48 @@ def _try(connection: Connection, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def _execute(cursor: Any, statement: str, parameters: Any, context: ExecutionContext) -> bool | None:
-    entrance = _entrance(cursor, context)
-    if entrance is None:
-        return None
-    cursor.execute(entrance.replace("%", "%%") + statement, parameters)
-    return True
+class _Wall:
+    """Listens to an engine. Connections are the driver's."""
 
+    def __init__(self, role: str) -> None:
+        self._role = role
+        self._state = _STATE.format(role=role)
+        # Those whose login may take the role.
+        self._ready: WeakSet[Any] = WeakSet()
 
-def _execute_without(cursor: Any, statement: str, context: ExecutionContext) -> bool | None:
-    entrance = _entrance(cursor, context)
-    if entrance is None:
-        return None
-    cursor.execute(entrance + statement)
-    return True
+    def look(self, connection: Any, _: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(self._state)
+            is_there, may_be_taken, has_tables, _login = cursor.fetchone()
+            if is_there and may_be_taken and has_tables:
+                cursor.execute(_KEEP_SEARCH_PATH)
+                self._ready.add(connection)
+        connection.commit()
 
+    def execute(self, cursor: Any, statement: str, parameters: Any, _: object) -> bool:
+        entrance = self._entrance(cursor)
+        if entrance is None:
+            return False
+        cursor.execute(entrance.replace("%", "%%") + statement, parameters)
+        return True
 
-def _precede(cursor: Any, _: str, __: Any, context: ExecutionContext) -> None:
-    # The driver sends one statement for each of the rows.
-    entrance = _entrance(cursor, context)
-    if entrance is not None:
-        cursor.execute(entrance)
+    def execute_without_parameters(self, cursor: Any, statement: str, _: object) -> bool:
+        entrance = self._entrance(cursor)
+        if entrance is None:
+            return False
+        cursor.execute(entrance + statement)
+        return True
 
+    def precede(self, cursor: Any, *_: object) -> None:
+        # The driver sends one statement for each of the rows.
+        entrance = self._entrance(cursor)
+        if entrance is not None:
+            cursor.execute(entrance)
 
-def _entrance(cursor: Any, context: ExecutionContext) -> str | None:
-    """What comes before the first statement of a tenant's transaction; None for all others."""
-    namespace = tenant.get()
-    if namespace is None or cursor.connection.status != STATUS_READY:
-        return None
-    role = context.root_connection.info.get(_ROLE)
-    if role is None:
-        return None
-    entrance: bytes = cursor.mogrify(_ENTER, {"namespace": namespace, "role": role})
-    return entrance.decode()
+    def _entrance(self, cursor: Any) -> str | None:
+        """What comes before the first statement of a tenant's transaction; None for all others."""
+        namespace = tenant.get()
+        if namespace is None or cursor.connection.status != STATUS_READY or cursor.connection not in self._ready:
+            return None
+        entrance: bytes = cursor.mogrify(_ENTER, {"namespace": namespace, "role": self._role})
+        return entrance.decode()
