@@ -1309,6 +1309,38 @@ ALTER TABLE public.audit_log ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.experiments ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.experiments_00 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_01 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_02 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_03 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_04 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_05 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_06 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_07 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_08 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_09 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_10 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_11 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_12 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_13 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_14 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_15 ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.meta_feature_weights ENABLE ROW LEVEL SECURITY;
@@ -1350,6 +1382,38 @@ CREATE POLICY tenant ON public.architectures USING ((EXISTS ( SELECT
 CREATE POLICY tenant ON public.audit_log USING ((namespace = current_setting('headstart.namespace'::text, true)));
 
 CREATE POLICY tenant ON public.experiments USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_00 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_01 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_02 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_03 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_04 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_05 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_06 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_07 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_08 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_09 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_10 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_11 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_12 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_13 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_14 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_15 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY tenant ON public.jobs USING ((namespace = current_setting('headstart.namespace'::text, true)));
 

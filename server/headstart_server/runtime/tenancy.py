@@ -65,6 +65,9 @@ _STATE = """
         session_user AS login
     FROM (SELECT '{role}' AS name) AS asked LEFT JOIN pg_roles AS role ON role.rolname = asked.name
 """
+_PARTITIONS = (
+    "SELECT CAST(CAST(inhrelid AS regclass) AS text) FROM pg_inherits WHERE inhparent = to_regclass('experiments')"
+)
 # "$user" of the search path would be the role.
 _KEEP_SEARCH_PATH = """
     SELECT set_config('search_path', string_agg(quote_ident(name), ', '), false)
@@ -138,7 +141,9 @@ def prepare_role(connection: Connection, role: str) -> None:
         _try(connection, f"GRANT {role} TO CURRENT_USER")
     schema = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
     _try(connection, f"GRANT USAGE ON SCHEMA {schema} TO {role}")
-    for table, privileges in PRIVILEGES.items():
+    # Lists of a task by time ask its partition.
+    partitions = connection.execute(text(_PARTITIONS)).scalars().all()
+    for table, privileges in {**PRIVILEGES, **dict.fromkeys(partitions, "SELECT")}.items():
         connection.execute(text(f"GRANT {privileges} ON {table} TO {role}"))
         sequence = connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{table}_id_seq"}).scalar_one()
         if sequence is not None and "INSERT" in privileges:

@@ -72,7 +72,14 @@ def test_every_declared_table_is_behind_the_wall(watched: Engine) -> None:
         guarded = connection.execute(
             text("SELECT relname FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid WHERE relrowsecurity")
         )
-        assert set(guarded.scalars()) == set(metadata.tables), "a table without a policy: see revision 0005"
+        partitions = connection.execute(
+            text(
+                "SELECT CAST(CAST(inhrelid AS regclass) AS text) FROM pg_inherits WHERE inhparent = to_regclass(:whole)"
+            ),
+            {"whole": "experiments"},
+        )
+        wanted = {*metadata.tables, *partitions.scalars()}
+        assert set(guarded.scalars()) == wanted, "a table without a policy: see revision 0005"
 
 
 @pytest.mark.parametrize("table", ROWS)
@@ -138,7 +145,15 @@ def test_many_rows_at_once_are_behind_the_wall_too(watched: Engine) -> None:
         as_tenant(watched, lambda connection: connection.execute(statement, other))
 
 
-@pytest.mark.parametrize("table", ["tokens", "quotas", "experiments_00"])
+def test_a_partition_that_is_asked_itself_shows_no_more_than_the_whole(watched: Engine) -> None:
+    with watched.connect() as connection:
+        partitions = connection.execute(text("SELECT CAST(tableoid AS regclass) FROM experiments")).scalars().all()
+        assert sum(len(rows(connection, name)) for name in set(partitions)) == 2
+    seen = [as_tenant(watched, lambda connection, name=name: rows(connection, name)) for name in set(partitions)]
+    assert sum(map(len, seen)) == 1
+
+
+@pytest.mark.parametrize("table", ["tokens", "quotas"])
 def test_what_no_call_needs_is_not_given_to_the_role(database_url: str, table: str) -> None:
     engine = create_engine(load_settings(database_url=database_url))
     tenancy.watch(engine, ROLE)
