@@ -62,8 +62,11 @@ _STATE = """
         coalesce(pg_has_role(role.oid, CASE WHEN CAST(current_setting('server_version_num') AS integer) >= 160000
             THEN 'SET' ELSE 'MEMBER' END), false) AS may_be_taken,
         coalesce(has_table_privilege(role.oid, CAST(to_regclass('experiments') AS oid), 'INSERT'), false) AS has_tables,
+        coalesce(role.rolsuper OR role.rolbypassrls OR pg_has_role(role.oid, tables.relowner, 'USAGE'), false)
+            AS is_free,
         session_user AS login
     FROM (SELECT '{role}' AS name) AS asked LEFT JOIN pg_roles AS role ON role.rolname = asked.name
+    LEFT JOIN pg_class AS tables ON tables.oid = to_regclass('experiments')
 """
 _PARTITIONS = (
     "SELECT CAST(CAST(inhrelid AS regclass) AS text) FROM pg_inherits WHERE inhparent = to_regclass('experiments')"
@@ -114,6 +117,8 @@ def problem(engine: Engine, role: str) -> str | None:
         )
     if not found.may_be_taken:
         return f"the login may not take the role {role}: as one who may, {grant}"
+    if found.is_free:
+        return f"policies do not bind the role {role}: it owns the tables, is a superuser or has BYPASSRLS"
     return None if found.has_tables else f"the role {role} may not use the tables: run headstart-server migrate"
 
 
@@ -132,9 +137,12 @@ def prepare_role(connection: Connection, role: str) -> None:
     """Make the role where it is not there, and let it use the tables, as far as the login may."""
     if not role:
         return
-    # Roles are the cluster's: another database's migration may be at the same.
-    _try(connection, f"CREATE ROLE {role} NOLOGIN")
-    found = connection.execute(text(_STATE.format(role=role))).one()
+    state = text(_STATE.format(role=role))
+    found = connection.execute(state).one()
+    if not found.is_there:
+        # Roles are the cluster's: another database's migration may be at the same.
+        _try(connection, f"CREATE ROLE {role} NOLOGIN")
+        found = connection.execute(state).one()
     if not found.is_there:
         return
     if not found.may_be_taken:
@@ -168,8 +176,8 @@ class _Wall:
     def look(self, connection: Any, _: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute(self._state)
-            is_there, may_be_taken, has_tables, _login = cursor.fetchone()
-            if is_there and may_be_taken and has_tables:
+            is_there, may_be_taken, has_tables, is_free, _login = cursor.fetchone()
+            if is_there and may_be_taken and has_tables and not is_free:
                 cursor.execute(_KEEP_SEARCH_PATH)
                 self._ready.add(connection)
         connection.commit()

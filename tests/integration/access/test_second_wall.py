@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.runtime import tenancy
 from headstart_server.runtime.database import create_engine, metadata
 from headstart_server.runtime.embedded import EmbeddedPostgres
@@ -118,6 +119,16 @@ def test_an_unknown_namespace_sees_nothing_and_cannot_take_another_for_its_own(w
     asked = text("SELECT :name, 5 % 3")
     assert as_tenant(watched, lambda c: tuple(c.execute(asked, {"name": "%"}).one()), name) == ("%", 2)
     assert as_tenant(watched, lambda c: c.exec_driver_sql("SELECT current_user").scalar_one(), name) == ROLE
+
+
+def test_a_namespace_comes_into_being_behind_the_wall(watched: Engine) -> None:
+    def begin(connection: Connection) -> list[str]:
+        number = namespace_id(connection, "team-3")
+        made = "INSERT INTO search_spaces (namespace_id, name, declaration) VALUES (:number, 'cells', '{}')"
+        connection.execute(text(made), {"number": number})
+        return rows(connection, "search_spaces")
+
+    assert len(as_tenant(watched, begin, "team-3")) == 1
 
 
 def test_role_and_namespace_end_with_the_transaction(watched: Engine) -> None:

@@ -141,6 +141,11 @@ def test_a_role_that_is_not_granted_is_named(login, administer, role) -> None:
     assert tenancy.problem(engine, role) is None
     assert runs_as(settings) == role
 
+    # One that would be no wall is not taken for one.
+    administer(f"ALTER ROLE {role} BYPASSRLS")
+    assert "do not bind" in str(tenancy.problem(engine, role))
+    assert "do not bind" in str(tenancy.problem(engine, name_of(settings)))
+
 
 def test_an_empty_name_switches_it_off(login, role) -> None:
     settings, engine = login("CREATEROLE")
