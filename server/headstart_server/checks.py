@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
+from headstart_server.runtime import tenancy
 from headstart_server.runtime.database import SCHEMA_REVISION, create_engine, schema_revision
 from headstart_server.runtime.embedded import EmbeddedPostgres, chroma_answers, port_is_free
 from headstart_server.runtime.errors import StartupError, Unavailable
@@ -52,7 +53,10 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _torch()
     yield _dgl(settings)
     embedded = "database_url" not in settings.model_fields_set
-    yield _embedded_database(settings) if embedded else _database(settings)
+    found = _embedded_database(settings) if embedded else _database(settings)
+    yield found
+    if not embedded and found.state is State.FINE:
+        yield _second_wall(settings)
     yield _chroma(settings)
     for name, address in (("gRPC port", settings.grpc_address), ("metrics port", settings.metrics_address)):
         free = port_is_free(*split_address(address))
@@ -97,6 +101,17 @@ def _database(settings: Settings) -> Finding:
         found = f"version {server_version}, schema {revision or 'absent'}, needed is {SCHEMA_REVISION}"
         return Finding("PostgreSQL", State.WRONG, f"{found}: run headstart-server migrate")
     return Finding("PostgreSQL", State.FINE, f"version {server_version}, schema revision {revision}")
+
+
+def _second_wall(settings: Settings) -> Finding:
+    engine = create_engine(settings)
+    try:
+        problem = tenancy.problem(engine, settings.tenant_role)
+    finally:
+        engine.dispose()
+    if problem is not None:
+        return Finding("row-level security", State.NOTE, f"calls run without it: {problem}")
+    return Finding("row-level security", State.FINE, f"calls run as {settings.tenant_role}")
 
 
 def _embedded_database(settings: Settings) -> Finding:

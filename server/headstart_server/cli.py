@@ -91,6 +91,7 @@ def serve(
 
         run_processes(settings, ready=lambda port: startup.announce(settings.grpc_address, port))
         return
+    startup.look_at_second_wall(settings)
     _require_graph_kernels(settings)
     serve_metrics(settings.metrics_address)
 

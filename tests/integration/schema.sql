@@ -1302,3 +1302,169 @@ ALTER TABLE ONLY public.tokens
 
 ALTER TABLE ONLY public.vector_indexes
     ADD CONSTRAINT fk_vector_indexes_search_space_id FOREIGN KEY (search_space_id) REFERENCES public.search_spaces(id);
+
+ALTER TABLE public.architectures ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.audit_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_00 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_01 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_02 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_03 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_04 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_05 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_06 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_07 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_08 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_09 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_10 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_11 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_12 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_13 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_14 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.experiments_15 ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.meta_feature_weights ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.model_versions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.namespaces ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.quotas ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.recent_suggestions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.requests ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.search_spaces ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.strategy_arms ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.strategy_decisions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.strategy_models ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.task_cluster_members ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.task_clusters ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.task_embeddings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.task_summaries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tasks ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON public.architectures USING ((EXISTS ( SELECT
+   FROM public.search_spaces
+  WHERE (search_spaces.id = architectures.search_space_id))));
+
+CREATE POLICY tenant ON public.audit_log USING ((namespace = current_setting('headstart.namespace'::text, true)));
+
+CREATE POLICY tenant ON public.experiments USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_00 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_01 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_02 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_03 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_04 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_05 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_06 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_07 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_08 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_09 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_10 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_11 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_12 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_13 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_14 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.experiments_15 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.jobs USING ((namespace = current_setting('headstart.namespace'::text, true)));
+
+CREATE POLICY tenant ON public.meta_feature_weights USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.model_versions USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.namespaces USING ((name = current_setting('headstart.namespace'::text, true)));
+
+CREATE POLICY tenant ON public.outbox USING ((EXISTS ( SELECT
+   FROM public.search_spaces
+  WHERE (search_spaces.id = outbox.search_space_id))));
+
+CREATE POLICY tenant ON public.quotas USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.recent_suggestions USING ((EXISTS ( SELECT
+   FROM public.search_spaces
+  WHERE (search_spaces.id = recent_suggestions.search_space_id))));
+
+CREATE POLICY tenant ON public.requests USING ((namespace = current_setting('headstart.namespace'::text, true)));
+
+CREATE POLICY tenant ON public.search_spaces USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.strategy_arms USING ((EXISTS ( SELECT
+   FROM public.tasks
+  WHERE (tasks.id = strategy_arms.task_id))));
+
+CREATE POLICY tenant ON public.strategy_decisions USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.strategy_models USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.task_cluster_members USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.task_clusters USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.task_embeddings USING ((EXISTS ( SELECT
+   FROM public.search_spaces
+  WHERE (search_spaces.id = task_embeddings.search_space_id))));
+
+CREATE POLICY tenant ON public.task_summaries USING ((EXISTS ( SELECT
+   FROM public.search_spaces
+  WHERE (search_spaces.id = task_summaries.search_space_id))));
+
+CREATE POLICY tenant ON public.tasks USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.tokens USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.vector_indexes USING ((EXISTS ( SELECT
+   FROM public.search_spaces
+  WHERE (search_spaces.id = vector_indexes.search_space_id))));
+
+ALTER TABLE public.tokens ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.vector_indexes ENABLE ROW LEVEL SECURITY;

@@ -16,6 +16,7 @@ from headstart_server.api.identity import caller
 from headstart_server.runtime import metrics, tracing
 from headstart_server.runtime.errors import ResourceExhausted
 from headstart_server.runtime.log import log_with
+from headstart_server.runtime.tenancy import tenant
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -90,6 +91,7 @@ class _Account:
                 raise ResourceExhausted("the server has as many calls as it takes", "TOO_MANY_CALLS")
             admitted = await self._interceptor._gate.admit(self._method, self._context)
             caller.set(admitted)
+            tenant.set(admitted.namespace)
             self._tell(namespace=admitted.namespace)
         except BaseException as error:
             try:

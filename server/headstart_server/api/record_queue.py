@@ -30,6 +30,7 @@ from headstart_server.runtime import metrics, tracing
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, ServiceError, Unavailable
+from headstart_server.runtime.tenancy import acting_for
 from headstart_server.strategy.credits import Credit, read_credits
 
 if TYPE_CHECKING:
@@ -170,7 +171,11 @@ class RecordQueue:
     # In a thread from here on.
 
     def _write(self, batch: _Batch) -> list[Outcome]:
-        with tracing.work_span("record batch", [item.span for item in batch.items], records=len(batch.items)):
+        spans = [item.span for item in batch.items]
+        with (
+            acting_for(batch.items[0].namespace),
+            tracing.work_span("record batch", spans, records=len(batch.items)),
+        ):
             return self._outcomes(batch)
 
     def _outcomes(self, batch: _Batch) -> list[Outcome]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.graph_model import Scores
 from headstart_server.runtime.deadline import DeadlinePassed, deadline
+from headstart_server.runtime.tenancy import acting_for, tenant
 
 # Candidates of one pass; a single question may be larger.
 _MOST = 2048
@@ -27,6 +28,8 @@ class _Question:
     model: str
     candidates: Sequence[CanonicalCandidate]
     until: float | None
+    # A model belongs to one namespace, and so do those who ask it.
+    tenant: str | None = field(default_factory=tenant.get)
     done: threading.Event = field(default_factory=threading.Event)
     answer: Scores | None = None
     problem: BaseException | None = None
@@ -94,7 +97,8 @@ class MicroBatcher:
 
     def _answer(self, batch: list[_Question]) -> None:
         try:
-            scores = self._score(batch[0].model, [each for question in batch for each in question.candidates])
+            with acting_for(batch[0].tenant):
+                scores = self._score(batch[0].model, [each for question in batch for each in question.candidates])
         except BaseException as problem:
             if len(batch) > 1:
                 # One of them may be to blame: the others are not to suffer for it.

@@ -22,6 +22,7 @@ from headstart_server.prediction.model_reading import ModelUnreadable, reading
 from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, version_before
 from headstart_server.prediction.scorer import Scorer
 from headstart_server.runtime.errors import NotFound, Unavailable
+from headstart_server.runtime.tenancy import acting_for
 
 _log = logging.getLogger(__name__)
 
@@ -93,8 +94,9 @@ class ServingModels:
 
     def _change_to(self, key: _Key, version: ModelVersion) -> None:
         try:
-            self.knowledge(version)
-            self._scorer.load(version.name)
+            with acting_for(version.namespace):
+                self.knowledge(version)
+                self._scorer.load(version.name)
         except ModelUnreadable:
             with self._lock:
                 self._unreadable.add(version.name)

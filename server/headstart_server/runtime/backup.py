@@ -86,7 +86,7 @@ def restore(settings: Settings, file: Path, tell: Tell) -> str:
             restored = revision_of(connection)
         if restored is None:
             raise StartupError(f"{file} is a backup of something else: it has brought no tables of Headstart")
-        _, revision = migrate(engine)
+        _, revision = migrate(engine, settings.tenant_role)
     brought = "" if restored == revision else f", brought to {revision}"
     return f"{file}: schema revision {restored}{brought}, restored in {time.monotonic() - begin:,.1f} s"
 

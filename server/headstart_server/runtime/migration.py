@@ -13,6 +13,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 import headstart_server
+from headstart_server.runtime import tenancy
 from headstart_server.runtime.database import SCHEMA_REVISION, revision_of, without_timeouts
 from headstart_server.runtime.errors import SchemaMismatch, StartupError
 
@@ -21,8 +22,10 @@ _ADVISORY_LOCK = 7_305_804_402_566_189
 OLDEST_POSTGRES = 140_000
 
 
-def migrate(engine: Engine) -> tuple[str | None, str]:
+def migrate(engine: Engine, tenant_role: str = tenancy.DEFAULT_ROLE) -> tuple[str | None, str]:
     """Upgrade to the newest revision; the revision before and after.
+
+    The role of tenants is made, and given the tables, as far as the login may.
 
     Raises StartupError for a PostgreSQL that is too old or a database that is newer than this version.
     """
@@ -42,6 +45,7 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        tenancy.prepare_role(connection, tenant_role)
     return before, SCHEMA_REVISION
 
 

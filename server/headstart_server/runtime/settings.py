@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, Posi
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headstart_server.runtime.errors import StartupError
+from headstart_server.runtime.tenancy import DEFAULT_ROLE
 
 MEBIBYTE = 1024 * 1024
 
@@ -100,6 +101,9 @@ class Settings(BaseSettings):
     """Connections of a process to PostgreSQL; never fewer than its threads need, 27 by default and one for health."""
     database_threads: PositiveInt = 16
     """Threads of a server process that wait for PostgreSQL."""
+    tenant_role: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,62})?$")] = DEFAULT_ROLE
+    """The role of PostgreSQL that calls run as, behind the wall of row-level security; `migrate` makes it where it may.
+    Empty: no second wall."""
 
     graph_kernels: Literal["auto", "dgl", "torch"] = "auto"
     """How graph networks pass messages: DGL where it imports, or always one of the two. Equal results."""

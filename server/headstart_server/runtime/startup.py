@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
-from headstart_server.runtime import tracing
+from headstart_server.runtime import tenancy, tracing
 from headstart_server.runtime.database import check_schema, create_engine
 from headstart_server.runtime.embedded import listening_problem
 from headstart_server.runtime.errors import StartupError, Unavailable
@@ -83,14 +83,26 @@ def _is_loopback(address: str) -> bool:
 
 
 def require_database(settings: Settings) -> None:
-    """The database answers, and its tables are those of this version."""
-    _with_engine(settings, check_schema)
+    """The database answers, its tables are those of this version, and the login sees what is in them."""
+
+    def check(engine: Engine) -> None:
+        check_schema(engine)
+        tenancy.require_free_login(engine)
+
+    _with_engine(settings, check)
+
+
+def look_at_second_wall(settings: Settings) -> None:
+    """Warn where calls would run without it."""
+    problem = _with_engine(settings, lambda engine: tenancy.problem(engine, settings.tenant_role))
+    if problem is not None:
+        logger.warning("calls run without row-level security: %s", problem)
 
 
 def migrate_database(settings: Settings, back: bool = False) -> tuple[str | None, str]:
     from headstart_server.runtime.migration import migrate, step_back
 
-    return _with_engine(settings, step_back if back else migrate)
+    return _with_engine(settings, step_back if back else lambda engine: migrate(engine, settings.tenant_role))
 
 
 def announce(address: str, port: int) -> None:

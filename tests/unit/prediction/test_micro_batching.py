@@ -16,6 +16,7 @@ from headstart_server.prediction.graph_model import Scores
 from headstart_server.prediction.micro_batching import MicroBatcher
 from headstart_server.runtime.deadline import DeadlinePassed, deadline
 from headstart_server.runtime.errors import StartupError
+from headstart_server.runtime.tenancy import acting_for, tenant
 from tests.unit.prediction.toys import toy_canonicals
 
 
@@ -67,6 +68,26 @@ def test_models_are_not_mixed() -> None:
         answers = list(threads.map(lambda i: batcher.score("one" if i % 2 else "two", [asked[i]]), range(20)))
     assert [float(answer.folds[0, 0, 0]) for answer in answers] == [edges(candidate) for candidate in asked]
     assert sum(count for name, count in model.passes if name == "one") == 10
+
+
+def test_a_pass_is_done_for_the_tenant_whose_model_it_asks_whoever_leads() -> None:
+    model, asked = SlowModel(), toy_canonicals(20)
+    acted: set[tuple[str, str | None]] = set()
+
+    def score(name: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        acted.add((name, tenant.get()))
+        return model.score(name, candidates)
+
+    batcher = MicroBatcher(score)
+
+    def ask(index: int) -> None:
+        name = f"team-{index % 3}"
+        with acting_for(name):
+            batcher.score(name, [asked[index]])
+
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(ask, range(20)))
+    assert acted == {(name, name) for name in ("team-0", "team-1", "team-2")}
 
 
 def test_question_whose_caller_gave_up_is_not_scored() -> None:
