@@ -42,7 +42,7 @@ _MOST = 256
 _PATIENCE_SECONDS = 0.1
 _RETRY_SECONDS = 0.2
 # A transaction of so many records costs little more than one of a few.
-_GATHER_SECONDS = 0.005
+_GATHER_SECONDS = 0.015
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from headstart_server.knowledge.tables import namespaces
 from headstart_server.strategy.tables import strategy_models
@@ -126,17 +126,6 @@ def list_models(connection: Connection, namespace_id: int) -> list[ModelVersion]
         )
         for row in rows
     ]
-
-
-_SERVING = select(strategy_models.c.kind, strategy_models.c.number).where(
-    strategy_models.c.namespace_id == bindparam("namespace"), strategy_models.c.state == ModelState.SERVING.value
-)
-
-
-def serving_numbers(connection: Connection, namespace_id: int) -> dict[ModelKind, int]:
-    """Which version of each kind serves; a kind that has none is left out."""
-    rows = connection.execute(_SERVING, {"namespace": namespace_id})
-    return {ModelKind(row.kind): row.number for row in rows}
 
 
 def read_artefact(connection: Connection, namespace_id: int, kind: ModelKind, number: int) -> bytes | None:

@@ -32,7 +32,7 @@ from headstart_server.strategy.decisions import (
     write_decisions,
 )
 from headstart_server.strategy.fitted_q import QFunction
-from headstart_server.strategy.models import ModelKind, ModelVersion, list_models, serving_numbers
+from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, list_models
 from headstart_server.strategy.policy import ServingPolicy
 from headstart_server.strategy.prior import Prior
 from headstart_server.strategy.prior_serving import ServingPrior
@@ -43,7 +43,16 @@ from headstart_server.strategy.settings_tuning import TriedSettings, choose_sett
 MAX_ARMS = 64
 MAX_SLOTS = 1024
 
-_TAKE_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0)), clock_timestamp() AS now")
+# One statement for what has nothing to do with each other: each costs as much as the choice itself.
+_TAKE_TURN = text(
+    """
+    SELECT pg_advisory_xact_lock(hashtextextended(:key, 0)), clock_timestamp() AS now,
+        ARRAY(
+            SELECT json_build_array(kind, number) FROM strategy_models
+            WHERE namespace_id = :namespace AND state = :serving
+        ) AS serving
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -100,12 +109,10 @@ class StrategyService:
         Raises NotFound for an unknown task.
         """
         task = find_task(connection, namespace, task_id)
-        # Those who ask for one task at the same time take turns, so that each sees the other's pending pulls.
-        now: datetime = connection.execute(_TAKE_TURN, {"key": f"arms/{task.id}"}).one().now
+        now, serving = _take_turn(connection, task)
         state = state_of(task, budget)
         known = read_statistics(connection, task, [arm.name for arm in arms])
         variance = reward_variance(known.values())
-        serving = serving_numbers(connection, task.namespace_id)
         keys = _keys(arms)
         prior = self._prior(connection, task, serving)
         advice = None if prior is None else prior.advice(task.task, state, keys, variance)
@@ -157,6 +164,16 @@ class StrategyService:
             known = read_statistics(connection, task, arm_names(connection, task))
             arms = sorted(known.values(), key=lambda arm: (-arm.pulls, arm.key))
             return StrategyExplanation(tuple(arms), tuple(list_models(connection, task.namespace_id)))
+
+
+def _take_turn(connection: Connection, task: StoredTask) -> tuple[datetime, dict[ModelKind, int]]:
+    """The time, and which version of each kind of model serves.
+
+    Those who ask for one task at the same time take turns, so that each sees the other's pending pulls.
+    """
+    asked = {"key": f"arms/{task.id}", "namespace": task.namespace_id, "serving": ModelState.SERVING.value}
+    turn = connection.execute(_TAKE_TURN, asked).one()
+    return turn.now, {ModelKind(kind): number for kind, number in turn.serving}
 
 
 def _keys(arms: Sequence[Arm]) -> list[ArmKey]:
