@@ -1,10 +1,10 @@
 """What was recorded of arms on past tasks, as rows of losses for the prior: read here, learned from elsewhere.
 
-Where a decision is a single evaluation and most arms ran once or twice on a task (algorithm selection), the loss is the
-mean objective of the experiments under the arm's decisions, turned so that lower is better; a run that failed counts as
-the worst seen on its task. Objectives of one metric are compared as they are; of several metrics, by their place
-between the best and the worst of their task. Where arms ran many times (searches), the loss is one less the mean reward
-(``rewards``), by phase of the search, with noise taken out (``pooled_rewards``).
+Where a decision is a single evaluation and most results are of arms that ran once or twice on their task (algorithm
+selection), the loss is the mean objective of the experiments under the arm's decisions, turned so that lower is better;
+a run that failed counts as the worst seen on its task. Objectives of one metric are compared as they are; of several
+metrics, by their place between the best and the worst of their task. Where arms ran many times (searches), the loss is
+one less the mean reward (``rewards``), by phase of the search, with noise taken out (``pooled_rewards``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Numbers = NDArray[np.float64]
 # Where a phase of a search ends, as a share of its budget.
 PHASES = (0.1, 0.25, 0.5, 1.0)
 _MOST_TASKS = 10_000
-# Of an arm on a task: more results than these are a search.
+# Of an arm on a task: more results than these are those of a search.
 _FEW = 2
 
 
@@ -85,7 +85,8 @@ def read_recorded_arms(connection: Connection, namespace_id: int) -> RecordedArm
     results: dict[tuple[int, ArmKey], int] = defaultdict(int)
     for row in decisions:
         results[row.task_id, (row.arm, row.tuned)] += row.experiment_count
-    of_search = statistics.median(results.values()) > _FEW
+    # By results, not by arms: a search that is sure of one arm tries each of the others once or twice.
+    of_search = 2 * sum(number for number in results.values() if number > _FEW) > sum(results.values())
     found = {row.id: task_from_row(row) for row in rows}
     if of_search:
         return _searches(found, decisions)
