@@ -181,3 +181,18 @@ def test_searches_teach_rewards_by_phase(past: Past):
     assert recorded.budgets.tolist() == [100.0] * 4
     large, small = recorded.losses.T
     assert (large < small).all()
+
+
+def test_search_that_is_sure_of_one_arm_is_a_search_all_the_same(past: Past):
+    """By their mean results the arms that were tried once, late and after much was found, would look best."""
+    past.create("search", 5.0)
+    for number in range(40):
+        arm = {36: "second", 37: "third", 38: "fourth"}.get(number, "first")
+        (decision,) = past.ask("search", [Arm(arm)], spent=2.5 * number)
+        past.record("search", decision.decision_id, 1.0 / (number + 1) + (0.01 if arm != "first" else 0.0))
+    with past.engine.connect() as connection:
+        recorded = read_recorded_arms(connection, namespace_id(connection, NAMESPACE))
+    assert recorded is not None
+    assert recorded.of_search
+    best = recorded.losses.argmin(axis=1)
+    assert {recorded.arms[place][0] for place in best} == {"first"}
