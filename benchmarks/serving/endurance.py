@@ -83,8 +83,8 @@ async def load(address: str, tasks: list[str], seconds: float, memory: Callable[
 
     async with grpc.aio.insecure_channel(address) as channel:
         service = meta_grpc.MetaLearningServiceStub(channel)
-        # A task without results can tell nothing of a candidate.
-        for request in questions.record_requests(tasks, len(tasks), random.Random("first")):
+        # A task with a single result can tell nothing of a candidate.
+        for request in questions.record_requests(tasks, 2 * len(tasks), random.Random("first")):
             await _answered(endured, "record", service.RecordExperiment(request, timeout=60))
         watching = asyncio.create_task(watch())
         await asyncio.gather(*(worker(number, service) for number in range(WORKERS)))

@@ -95,10 +95,11 @@ def test_session_ended_by_the_server_is_unavailable_and_the_next_one_works(two_r
     assert values(two_rows) == [1, 0]
 
 
-def test_rested_connection_that_died_is_replaced_without_an_error(
-    two_rows: Engine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rest_seconds", [0.0, 1000.0])
+def test_connection_that_died_is_replaced_without_an_error(
+    two_rows: Engine, monkeypatch: pytest.MonkeyPatch, rest_seconds: float
 ) -> None:
-    monkeypatch.setattr(database, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(database, "_REST_SECONDS", rest_seconds)
     with two_rows.connect() as connection:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     killer = create_engine(load_settings(database_url=two_rows.url.render_as_string(hide_password=False)))

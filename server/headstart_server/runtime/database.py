@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import select
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -116,7 +117,7 @@ def create_engine(
     tracing.watch_statements(engine)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "checkin", _note_use)
-    event.listen(engine, "checkout", _check_after_a_rest)
+    event.listen(engine, "checkout", _check)
     event.listen(engine, "handle_error", _translate)
     return engine
 
@@ -208,12 +209,14 @@ def _note_use(_: object, record: ConnectionPoolEntry) -> None:
     record.info["used"] = time.monotonic()
 
 
-def _check_after_a_rest(driver_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """A connection that was not used for a while may be lost: found here, the pool opens another one.
+def _check(driver_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Find a lost connection before a caller does; the pool then opens another one.
 
-    To ask at every use would cost as much as a statement.
+    It is asked where it was not used for a while, and where there is something to read: PostgreSQL has nothing to say
+    to who has asked nothing, but that it ends. To ask each time would cost as much as a statement.
     """
-    if time.monotonic() - record.info.get("used", -math.inf) < _REST_SECONDS:
+    rested = time.monotonic() - record.info.get("used", -math.inf) >= _REST_SECONDS
+    if not rested and not _has_words(driver_connection):
         return
     try:
         with driver_connection.cursor() as cursor:
@@ -221,6 +224,12 @@ def _check_after_a_rest(driver_connection: Any, record: ConnectionPoolEntry, _: 
         driver_connection.rollback()
     except psycopg2.Error as error:
         raise DisconnectionError from error
+
+
+def _has_words(driver_connection: Any) -> bool:
+    poll = select.poll()
+    poll.register(driver_connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _translate(context: ExceptionContext) -> None:
