@@ -184,6 +184,9 @@ class _Worker:
                 return decision.arm, decision.hyperparameters, decision.decision_id
         if DEFAULT_STRATEGY in self._portfolio:
             return DEFAULT_STRATEGY, {}, ""
+        if len(arms) == 1:
+            # Without a draw: so it proposes what it would if it were always chosen among several.
+            return arms[0].name, {}, ""
         return self._generator.choice(arms).name, {}, ""
 
     def _strategy(self, arm: str, settings: Mapping[str, Value]) -> Strategy:

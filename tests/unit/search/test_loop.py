@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from headstart.search import Step, search_without_service
+from headstart.search import RandomSearch, Step, search_without_service
 from headstart.search.history import History
 from headstart.spaces import (
     Candidate,
@@ -40,6 +40,13 @@ def test_budget_is_kept() -> None:
     assert tuple(steps) == result.steps
     assert [step.evaluations_before for step in steps] == list(range(60))
     assert {step.proposed_by for step in steps} == {"regularized_evolution"}
+
+
+def test_strategy_that_is_alone_proposes_what_it_would_if_it_were_always_chosen() -> None:
+    """The loop draws nothing of its own, so that searches with and without selection can be compared seed by seed."""
+    result = search_without_service(LINE, number, 20, strategies={"random": RandomSearch()}, seed=3)
+    generator = random.Random("3/")
+    assert [step.candidate for step in result.steps] == [sample(LINE, generator) for _ in range(20)]
 
 
 def test_best_is_in_the_tasks_direction() -> None:
