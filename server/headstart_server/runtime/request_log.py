@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, bindparam, func, insert, select
+from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, func, insert, text
 from sqlalchemy.dialects.postgresql import UUID as UUIDColumn
 
 from headstart_server.runtime.database import metadata
@@ -26,8 +26,12 @@ requests = Table(
     Column("answered_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
 )
 
-_FIND = select(requests.c.method, requests.c.content_hash, requests.c.response).where(
-    requests.c.namespace == bindparam("namespace"), requests.c.request_id == bindparam("request_id")
+# Two statements in one message: the second sees what was committed while the first waited.
+_FIND = text(
+    """
+    SELECT pg_advisory_xact_lock(hashtextextended(:key, 0));
+    SELECT method, content_hash, response FROM requests WHERE namespace = :namespace AND request_id = :request_id
+    """
 )
 _KEEP = insert(requests)
 
@@ -42,11 +46,11 @@ def answer_once(
 ) -> bytes:
     """The answer of ``work``, or the one that it gave when this request came first.
 
-    Of two requests of one id at the same time the second violates the primary key when the first is committed, and is
-    undone; ``run_transaction`` begins it again, and it finds the answer. Raises AlreadyExists when the request id
+    Two requests of one id wait for each other; those of other ids do not. Raises AlreadyExists when the request id
     stands for another call or content.
     """
-    asked = {"namespace": namespace, "request_id": request_id}
+    key = f"request/{namespace}/{request_id}"
+    asked = {"key": key, "namespace": namespace, "request_id": request_id}
     row = connection.execute(_FIND, asked).first()
     if row is not None:
         if (row.method, bytes(row.content_hash)) != (method, content_hash):
@@ -57,5 +61,5 @@ def answer_once(
         return bytes(row.response)
     response = work()
     answered = {"method": method, "content_hash": content_hash, "response": response}
-    connection.execute(_KEEP, asked | answered)
+    connection.execute(_KEEP, {"namespace": namespace, "request_id": request_id, **answered})
     return response

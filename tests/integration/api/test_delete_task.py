@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -12,6 +13,7 @@ import headstart
 from headstart import codec
 from headstart.spaces import nas_bench_201
 from headstart.v1 import experiment_pb2
+from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 
 SPACE = nas_bench_201()
@@ -69,3 +71,13 @@ def test_a_stream_that_is_cancelled_leaves_the_service_in_order(client, stubs, t
         next(answers)
         answers.cancel()
     assert client.get_task(task.task_id).summaries[0].experiment_count >= 5
+
+
+def test_deletion_that_is_asked_again_while_it_runs_is_answered_as_the_first(stubs, task):
+    """As by a client whose patience ended: who waits for the deletion must not find the task gone."""
+    for value in (0.1, 0.2, 0.3):
+        stubs.meta.RecordExperiment(a_record(task.task_id, value))
+    request = knowledge_pb2.DeleteTaskRequest(request_id=str(uuid.uuid4()), task_id=task.task_id)
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: stubs.knowledge.DeleteTask(request), range(16)))
+    assert [answer.deleted_experiment_count for answer in answers] == [3] * 16
