@@ -27,6 +27,11 @@ Numbers = NDArray[np.float64]
 FEWEST_TASKS = 8
 FEWEST_TASKS_OF_ARM = 4
 
+# Where an arm is chosen, so many standard errors are added to its losses: what has run little and done well is more
+# often lucky than good, and what has run most is known to do. (Pessimism: Rashidinejad et al., "Bridging offline
+# reinforcement learning and imitation learning", NeurIPS 2021, section 3.)
+_PESSIMISM = 1.64
+
 _FORMAT = 1
 
 
@@ -48,7 +53,8 @@ class Forecast:
 class Prior:
     """``columns`` name the features; ``shares`` [members]; the values of ``trees``, member after member, are relative
     losses [nodes, arms]; ``errors`` [arms]: root of the mean squared error of a relative loss on unseen tasks;
-    ``mean_losses`` [arms] of the past; ``figures``: mean losses of choices on unseen tasks."""
+    ``mean_losses`` [arms] of the past, and the ``caution`` [arms] that is added to losses where one is chosen;
+    ``figures``: mean losses of choices on unseen tasks."""
 
     columns: tuple[str, ...]
     arms: tuple[str, ...]
@@ -58,6 +64,7 @@ class Prior:
     multiple: float
     errors: Numbers
     mean_losses: Numbers
+    caution: Numbers
     task_count: int
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -67,8 +74,8 @@ class Prior:
         leaves = self.trees.leaves(np.ascontiguousarray(self.scales.place(features)))
         said = self.trees.values[leaves].reshape(len(features), len(self.shares), -1, len(self.arms))
         each = said.mean(axis=2, dtype=np.float64).transpose(1, 0, 2)[:, :, asked]
-        single_best = int(self.mean_losses[asked].argmin())
-        chosen, gain = guarded(each, self.shares, single_best, self.multiple)
+        single_best = int((self.mean_losses + self.caution)[asked].argmin())
+        chosen, gain = guarded(each + self.caution[asked], self.shares, single_best, self.multiple)
         mixed = np.tensordot(self.shares, each, axes=1)
         return [Forecast(mixed[row], single_best, int(chosen[row]), float(gain[row])) for row in range(len(features))]
 
@@ -81,6 +88,7 @@ class Prior:
             "shares": self.shares,
             "errors": self.errors,
             "mean_losses": self.mean_losses,
+            "caution": self.caution,
             "numbers": np.array([self.multiple, self.task_count]),
             "figure_names": np.array(list(self.figures), dtype=np.str_),
             "figures": np.array(list(self.figures.values()), dtype=np.float64),
@@ -112,6 +120,8 @@ class Prior:
                 multiple=multiple,
                 errors=arrays["errors"],
                 mean_losses=arrays["mean_losses"],
+                # Earlier priors were learned without.
+                caution=arrays["caution"] if "caution" in arrays else np.zeros(len(arrays["arms"])),
                 task_count=int(task_count),
                 figures=dict(zip(arrays["figure_names"].tolist(), arrays["figures"].tolist(), strict=True)),
             )
@@ -127,11 +137,12 @@ def fit_prior(
     trees: int = TREES,
     doubt: float = 0.0,
     careful: bool = False,
+    arm_errors: Numbers | None = None,
 ) -> Prior | None:
     """Learn from features [rows, columns] and losses [rows, arms], both NaN where missing; equal for equal seeds.
 
     ``tasks`` says which rows are of one task, by default none; ``doubt`` is the variance of what losses are wrong by;
-    ``careful`` makes the guard so (``prior_stacking``).
+    ``careful`` makes the guard so (``prior_stacking``); ``arm_errors`` [arms] are standard errors of mean losses.
     None where the past does not suffice: fewer than ``FEWEST_TASKS`` tasks with two arms or more, fewer than two arms,
     or no differences between them.
     """
@@ -149,16 +160,18 @@ def fit_prior(
         return None
     scales = Scales.of(features)
     members = list(grow_members(scales.place(features), losses, numbered, seed, trees))
-    stacked = stack([member.outside for member in members], losses, careful)
+    caution = np.zeros(len(kept_arms)) if arm_errors is None else _PESSIMISM * arm_errors[kept_arms]
+    stacked = stack([member.outside for member in members], losses, caution, careful)
     counted = np.flatnonzero(stacked.shares > 1e-3)
     joined = TreeEnsemble.joined([tree for place in counted for tree in members[place].trees], len(kept_arms))
     node_counts = [sum(tree.node_count for tree in members[place].trees) for place in counted]
     units = np.repeat(stacked.scales[counted], node_counts)[:, None]
     joined = replace(joined, values=(relative(joined.values.astype(np.float64)) * units).astype(np.float32))
     shares = stacked.shares[counted] / stacked.shares[counted].sum()
-    single_best = int(losses.mean(axis=0).argmin())
+    mean_losses = losses.mean(axis=0)
+    single_best = int((mean_losses + caution).argmin())
     each = np.stack([relative(members[place].outside) * stacked.scales[place] for place in counted])
-    chosen, _ = guarded(each, shares, single_best, stacked.multiple)
+    chosen, _ = guarded(each + caution, shares, single_best, stacked.multiple)
     figures = {
         "single_best": float(losses[:, single_best].mean()),
         "chosen": float(losses[np.arange(len(losses)), chosen].mean()),
@@ -172,7 +185,8 @@ def fit_prior(
         shares,
         stacked.multiple,
         np.sqrt(stacked.errors**2 + doubt),
-        losses.mean(axis=0),
+        mean_losses,
+        caution,
         int(numbered.max()) + 1,
         figures,
     )

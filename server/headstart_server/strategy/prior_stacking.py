@@ -49,10 +49,11 @@ def chosen_loss(losses: Numbers, scores: Numbers) -> Numbers:
     return picked
 
 
-def stack(said: Sequence[Numbers], losses: Numbers, careful: bool = False) -> Stack:
+def stack(said: Sequence[Numbers], losses: Numbers, caution: Numbers, careful: bool = False) -> Stack:
     """From what members said of unseen rows, each [rows, arms], and the losses there [rows, arms].
 
-    ``careful``: the guard asks for the largest gain that it may, not the smallest.
+    The guard compares arms with ``caution`` [arms] added to their losses. ``careful``: it asks for the largest gain that
+    it may, not the smallest.
     """
     truth = relative(losses)
     each = np.stack([relative(of_member) for of_member in said])
@@ -65,7 +66,7 @@ def stack(said: Sequence[Numbers], losses: Numbers, careful: bool = False) -> St
     slope = max(0.0, float((mixed * truth).sum() / max(float((mixed**2).sum()), 1e-300)))
     each, mixed = each * slope, mixed * slope
     errors = np.sqrt(((mixed - truth) ** 2).mean(axis=0))
-    multiple = _multiple(each, shares, losses, careful)
+    multiple = _multiple(each + caution, shares, losses + caution, careful)
     return Stack(units * slope, shares, multiple, errors)
 
 

@@ -39,6 +39,7 @@ def train_prior(recorded: RecordedArms, trained_through: int, seed: int = 0) -> 
         recorded.task_of_row.tolist(),
         seed,
         doubt=recorded.doubt,
+        arm_errors=recorded.errors,
         careful=recorded.of_search,
     )
     if prior is None:

@@ -40,7 +40,8 @@ _FEW = 2
 class RecordedArms:
     """Losses [rows, arms], NaN where an arm never ran; of each row its task (a place in ``tasks``), its phase as the
     middle of a share of the budget, and the budget in evaluations, 0 where unknown. Not ``of_search``: a row a task.
-    ``doubt``: the variance that noise leaves in a loss."""
+    ``errors`` [arms]: the standard error of the mean loss of an arm, as far as it is known; ``doubt``: the variance that
+    noise leaves in a loss."""
 
     tasks: tuple[Task, ...]
     arms: tuple[ArmKey, ...]
@@ -49,6 +50,7 @@ class RecordedArms:
     budgets: Numbers
     losses: Numbers
     of_search: bool
+    errors: Numbers
     doubt: float = 0.0
 
 
@@ -113,6 +115,7 @@ def _table(found: Mapping[int, Task], cells: _Cells, of_search: bool) -> Recorde
         np.array([row[2] for row in ordered]),
         losses,
         of_search,
+        np.zeros(len(arms)),
     )
 
 
@@ -135,7 +138,7 @@ def _searches(found: Mapping[int, Task], decisions: Any) -> RecordedArms:
     ran = np.zeros((len(table.tasks), len(table.arms)), dtype=bool)
     np.logical_or.at(ran, table.task_of_row, pulls > 0)
     losses = np.where(ran[table.task_of_row], 1.0 - pooled.rewards, np.nan)
-    return replace(table, losses=losses, doubt=pooled.doubt)
+    return replace(table, losses=losses, errors=pooled.errors, doubt=pooled.doubt)
 
 
 def _objective_losses(connection: Connection, namespace_id: int, found: Mapping[int, Task], decisions: Any) -> _Cells:

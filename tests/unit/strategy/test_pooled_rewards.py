@@ -12,10 +12,14 @@ EFFECTS = np.array([0.1, 0.0, -0.1])
 
 
 def pooled(
-    pulls: list[int], noise: float = 0.25, of_task: np.ndarray | None = None, of_phase: np.ndarray | None = None
+    pulls: list[int],
+    noise: float = 0.25,
+    of_task: np.ndarray | None = None,
+    of_phase: np.ndarray | None = None,
+    seed: int = 0,
 ) -> tuple[PooledRewards, np.ndarray]:
     """Of searches that pull each arm so often in each phase; and the rewards that they were drawn around."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     tasks, phases = np.repeat(np.arange(TASKS), PHASES), np.tile(np.arange(PHASES), TASKS)
     truth = 0.4 + generator.normal(0, 0.1, (len(tasks), 1)) + EFFECTS
     if of_task is not None:
@@ -41,6 +45,18 @@ def test_effects_of_arms_are_found_where_single_searches_show_noise():
     # Two pulls of a cell leave 0.25 / sqrt(2) of noise.
     assert error < 0.04
     assert found.doubt < 0.05**2
+
+
+def test_error_of_an_arm_is_what_its_effect_is_wrong_by():
+    """Of the two that are pulled seldom; the third has nothing to be compared with that is known better."""
+    effects, told = [], []
+    for seed in range(30):
+        found, _ = pooled([20, 2, 1], seed=seed)
+        effects.append((found.rewards[:, 1:] - found.rewards[:, :1]).mean(axis=0))
+        told.append(found.errors)
+    errors = np.mean(told, axis=0)
+    assert errors[0] < errors[1] < errors[2]
+    assert np.std(effects, axis=0) == pytest.approx(np.hypot(errors[1:], errors[0]), rel=0.35)
 
 
 def test_what_an_arm_is_on_one_task_is_kept_where_many_pulls_show_it():
