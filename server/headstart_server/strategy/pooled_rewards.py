@@ -27,8 +27,8 @@ _ROUNDS, _CHANGE = 100, 1e-6
 @dataclass(frozen=True, eq=False)
 class PooledRewards:
     """``rewards`` [rows, arms]: what an arm earns there, also where it was not pulled. ``errors`` [arms]: the standard
-    error of its effect. ``doubt``: the variance that is left in how an arm deviates on a past task, a mean over arms and
-    tasks."""
+    error of its effect. ``doubt``: the variance that is left in how an arm deviates on a past task, a mean over arms
+    and tasks."""
 
     rewards: Numbers
     errors: Numbers

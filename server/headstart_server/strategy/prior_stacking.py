@@ -52,8 +52,8 @@ def chosen_loss(losses: Numbers, scores: Numbers) -> Numbers:
 def stack(said: Sequence[Numbers], losses: Numbers, caution: Numbers, careful: bool = False) -> Stack:
     """From what members said of unseen rows, each [rows, arms], and the losses there [rows, arms].
 
-    The guard compares arms with ``caution`` [arms] added to their losses. ``careful``: it asks for the largest gain that
-    it may, not the smallest.
+    The guard compares arms with ``caution`` [arms] added to their losses. ``careful``: it asks for the largest gain
+    that it may, not the smallest.
     """
     truth = relative(losses)
     each = np.stack([relative(of_member) for of_member in said])

@@ -40,8 +40,8 @@ _FEW = 2
 class RecordedArms:
     """Losses [rows, arms], NaN where an arm never ran; of each row its task (a place in ``tasks``), its phase as the
     middle of a share of the budget, and the budget in evaluations, 0 where unknown. Not ``of_search``: a row a task.
-    ``errors`` [arms]: the standard error of the mean loss of an arm, as far as it is known; ``doubt``: the variance that
-    noise leaves in a loss."""
+    ``errors`` [arms]: the standard error of the mean loss of an arm, as far as it is known; ``doubt``: the variance
+    that noise leaves in a loss."""
 
     tasks: tuple[Task, ...]
     arms: tuple[ArmKey, ...]

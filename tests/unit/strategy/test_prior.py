@@ -124,14 +124,18 @@ def test_members_that_mislead_on_unseen_tasks_leave_only_the_single_best():
     losses = np.stack([generator.uniform(1, 2, 200), generator.uniform(1.2, 2.2, 200)], axis=1)
     misled = losses[:, ::-1] + generator.normal(0, 0.1, losses.shape)
     sure = np.zeros(2)
-    assert math.isinf(stack([misled, misled * 1.1], losses, sure).multiple) or stack([misled], losses, sure).scales[0] == 0
+    assert (
+        math.isinf(stack([misled, misled * 1.1], losses, sure).multiple) or stack([misled], losses, sure).scales[0] == 0
+    )
 
 
 def test_arm_that_ran_little_is_not_chosen_for_what_may_be_luck():
     """The second arm is ahead by 0.05 on each task: known to 0.01, or to 0.05, by which it would hardly have to be."""
     generator = np.random.default_rng(0)
     features = generator.uniform(size=(40, 2))
-    losses = generator.normal(0.5, 0.1, size=(40, 1)) + [0.0, -0.05, 0.1] + generator.normal(0, 0.005, (40, 3))
+    losses = (
+        generator.normal(0.5, 0.1, size=(40, 1)) + np.array([0.0, -0.05, 0.1]) + generator.normal(0, 0.005, (40, 3))
+    )
     for error, chosen in ((0.01, 1), (0.05, 0)):
         prior = fitted(features, losses, careful=True, arm_errors=np.array([0.01, error, 0.01]))
         for read in (prior, Prior.from_bytes(prior.to_bytes())):
