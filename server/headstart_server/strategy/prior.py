@@ -161,7 +161,7 @@ def fit_prior(
     scales = Scales.of(features)
     members = list(grow_members(scales.place(features), losses, numbered, seed, trees))
     caution = np.zeros(len(kept_arms)) if arm_errors is None else _PESSIMISM * arm_errors[kept_arms]
-    stacked = stack([member.outside for member in members], losses, caution, careful)
+    stacked = stack([member.outside for member in members], losses, numbered, caution, careful)
     counted = np.flatnonzero(stacked.shares > 1e-3)
     joined = TreeEnsemble.joined([tree for place in counted for tree in members[place].trees], len(kept_arms))
     node_counts = [sum(tree.node_count for tree in members[place].trees) for place in counted]

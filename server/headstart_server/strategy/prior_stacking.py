@@ -49,8 +49,11 @@ def chosen_loss(losses: Numbers, scores: Numbers) -> Numbers:
     return picked
 
 
-def stack(said: Sequence[Numbers], losses: Numbers, caution: Numbers, careful: bool = False) -> Stack:
-    """From what members said of unseen rows, each [rows, arms], and the losses there [rows, arms].
+def stack(
+    said: Sequence[Numbers], losses: Numbers, tasks: NDArray[np.int64], caution: Numbers, careful: bool = False
+) -> Stack:
+    """From what members said of unseen rows, each [rows, arms], the losses there [rows, arms], and the task of each
+    row, 0, 1, 2, ...: choices are compared by task, since rows of one task err together.
 
     The guard compares arms with ``caution`` [arms] added to their losses. ``careful``: it asks for the largest gain
     that it may, not the smallest.
@@ -60,13 +63,13 @@ def stack(said: Sequence[Numbers], losses: Numbers, caution: Numbers, careful: b
     deviations = each.std(axis=(1, 2))
     units = np.where(deviations > 0, 1 / np.maximum(deviations, 1e-300), 0.0)
     each = each * units[:, None, None]
-    shares = _shares(each, losses, truth)
+    shares = _shares(each, losses, truth, tasks)
     mixed = np.tensordot(shares, each, axes=1)
     # On the scale of the truth, so that a gain is in units of loss; never turned around.
     slope = max(0.0, float((mixed * truth).sum() / max(float((mixed**2).sum()), 1e-300)))
     each, mixed = each * slope, mixed * slope
     errors = np.sqrt(((mixed - truth) ** 2).mean(axis=0))
-    multiple = _multiple(each + caution, shares, losses + caution, careful)
+    multiple = _multiple(each + caution, shares, losses + caution, tasks, careful)
     return Stack(units * slope, shares, multiple, errors)
 
 
@@ -86,7 +89,7 @@ def guarded(each: Numbers, shares: Numbers, single_best: int, multiple: float) -
     return np.where(gain > multiple * disagreement, lowest, single_best), gain
 
 
-def _shares(each: Numbers, losses: Numbers, truth: Numbers) -> Numbers:
+def _shares(each: Numbers, losses: Numbers, truth: Numbers, tasks: NDArray[np.int64]) -> Numbers:
     from scipy.optimize import nnls
 
     flat = each.reshape(len(each), -1)
@@ -94,21 +97,27 @@ def _shares(each: Numbers, losses: Numbers, truth: Numbers) -> Numbers:
     voices = [np.eye(len(each))[place] for place in range(len(each))]
     if fitted.sum() > 0:
         voices.append(fitted / np.tensordot(fitted, each, axes=1).std())
-    costs = np.stack([chosen_loss(losses, np.tensordot(voice, each, axes=1)) for voice in voices])
+    costs = _by_task([chosen_loss(losses, np.tensordot(voice, each, axes=1)) for voice in voices], tasks)
     best = int(costs.mean(axis=1).argmin())
     dearer = costs - costs[best]
-    noise = dearer.std(axis=1) / np.sqrt(len(losses))
+    noise = dearer.std(axis=1) / np.sqrt(costs.shape[1])
     standard = np.where(noise > 0, dearer.mean(axis=1) / np.maximum(noise, 1e-300), 0.0)
     weighed = np.exp(-(standard**2) / 2) @ np.stack(voices)
     shares: Numbers = weighed / weighed.sum()
     return shares
 
 
-def _multiple(each: Numbers, shares: Numbers, losses: Numbers, careful: bool) -> float:
+def _multiple(each: Numbers, shares: Numbers, losses: Numbers, tasks: NDArray[np.int64], careful: bool) -> float:
     single_best = int(losses.mean(axis=0).argmin())
     rows = np.arange(len(losses))
-    costs = np.stack([losses[rows, guarded(each, shares, single_best, multiple)[0]] for multiple in MULTIPLES])
+    chosen = [guarded(each, shares, single_best, multiple)[0] for multiple in MULTIPLES]
+    costs = _by_task([losses[rows, arms] for arms in chosen], tasks)
     dearer = costs - costs[costs.mean(axis=1).argmin()]
-    noise = dearer.std(axis=1) / np.sqrt(len(losses))
+    noise = dearer.std(axis=1) / np.sqrt(costs.shape[1])
     possible = np.flatnonzero(dearer.mean(axis=1) <= noise)
     return MULTIPLES[int(possible[-1 if careful else 0])]
+
+
+def _by_task(costs: Sequence[Numbers], tasks: NDArray[np.int64]) -> Numbers:
+    """Means over the rows of each task, [choices, tasks], of costs each [rows]."""
+    return np.stack([np.bincount(tasks, each) for each in costs]) / np.bincount(tasks)

@@ -123,10 +123,23 @@ def test_members_that_mislead_on_unseen_tasks_leave_only_the_single_best():
     generator = np.random.default_rng(0)
     losses = np.stack([generator.uniform(1, 2, 200), generator.uniform(1.2, 2.2, 200)], axis=1)
     misled = losses[:, ::-1] + generator.normal(0, 0.1, losses.shape)
-    sure = np.zeros(2)
-    assert (
-        math.isinf(stack([misled, misled * 1.1], losses, sure).multiple) or stack([misled], losses, sure).scales[0] == 0
-    )
+    tasks, sure = np.arange(200), np.zeros(2)
+    both = stack([misled, misled * 1.1], losses, tasks, sure)
+    assert math.isinf(both.multiple) or stack([misled], losses, tasks, sure).scales[0] == 0
+
+
+def test_rows_of_one_task_are_no_further_evidence():
+    """The same rows four times over say as much to the guard as once."""
+    generator = np.random.default_rng(4)
+    losses = generator.normal([0.5, 0.52, 0.6], 0.1, size=(16, 3))
+    said = [losses + generator.normal(0, 0.2, losses.shape) for _ in range(3)]
+    tasks, sure = np.arange(16), np.zeros(3)
+    repeated = [np.repeat(each, 4, axis=0) for each in said]
+    for careful in (False, True):
+        once = stack(said, losses, tasks, sure, careful)
+        often = stack(repeated, np.repeat(losses, 4, axis=0), np.repeat(tasks, 4), sure, careful)
+        assert often.multiple == once.multiple
+        assert often.shares == pytest.approx(once.shares, abs=1e-6)
 
 
 def test_arm_that_ran_little_is_not_chosen_for_what_may_be_luck():
