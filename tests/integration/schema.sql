@@ -1063,6 +1063,8 @@ CREATE INDEX ix_task_embeddings_search_space_id ON public.task_embeddings USING 
 
 CREATE INDEX ix_task_summaries_search_space_id ON public.task_summaries USING btree (search_space_id);
 
+CREATE INDEX ix_tasks_namespace_id_id ON public.tasks USING btree (namespace_id, id);
+
 CREATE INDEX ix_tokens_namespace_id ON public.tokens USING btree (namespace_id);
 
 ALTER INDEX public.ix_experiments_architecture_id_task_id ATTACH PARTITION public.experiments_00_architecture_id_task_id_idx;

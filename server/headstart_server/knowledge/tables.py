@@ -68,6 +68,8 @@ tasks = Table(
     _created_at(),
     _created_at("updated_at"),
     UniqueConstraint("namespace_id", "name"),
+    # The newest of a namespace.
+    Index("ix_tasks_namespace_id_id", "namespace_id", "id"),
 )
 
 # One row for each task and space: the lock that orders its experiments, and their summary.

@@ -1,4 +1,4 @@
-"""What is known of each arm: rewards on this task, pulls that have no result yet, rewards on all other tasks.
+"""What is known of each arm: rewards on this task, pulls that have no result yet, rewards on the newest other tasks.
 
 An arm whose settings the service may choose is two: one with chosen settings, and one with the arm's own defaults.
 """
@@ -23,7 +23,8 @@ class ArmStatistics:
     """``pulls`` with rewards on this task, ``total_reward`` their sum; in ``weight``, ``reward_sum`` and
     ``reward_square_sum`` late ones count more than early ones.
 
-    ``pending``: decisions that have neither result nor expired; ``other_*``: pulls and rewards on other tasks.
+    ``pending``: decisions that have neither result nor expired; ``other_*``: pulls and rewards on the newest other
+    tasks.
     """
 
     name: str
@@ -42,6 +43,11 @@ class ArmStatistics:
         return self.name, self.tuned
 
 
+# Of other tasks, the newest sums are read: so many for each arm asked for, more than ever weigh (``bandit``), so that a
+# choice costs the same whether a namespace has ten tasks or a hundred thousand. Task by task, as the subquery that
+# stays one sees to: joined, they are looked for among those of all namespaces.
+_NEWEST = 50
+
 # Of each arm: what it earned on the task, its pending decisions there, and what it earned on other tasks.
 _READ = text(
     """
@@ -55,16 +61,26 @@ _READ = text(
     GROUP BY arm, tuned
     UNION ALL
     SELECT arm, tuned, 0, 0, 0, 0, 0, 0, CAST(sum(pulls) AS bigint), sum(total_reward)
-    FROM strategy_arms JOIN tasks ON strategy_arms.task_id = tasks.id
-    WHERE tasks.namespace_id = :namespace AND strategy_arms.task_id <> :task AND arm = ANY (:names)
+    FROM (
+        SELECT of_task.* FROM tasks CROSS JOIN LATERAL (
+            SELECT arm, tuned, pulls, total_reward FROM strategy_arms
+            WHERE task_id = tasks.id AND arm = ANY (:names) OFFSET 0
+        ) AS of_task
+        WHERE tasks.namespace_id = :namespace AND tasks.id <> :task ORDER BY tasks.id DESC LIMIT :newest
+    ) AS newest
     GROUP BY arm, tuned
     """
 )
 
 
 def read_statistics(connection: Connection, task: StoredTask, names: Sequence[str]) -> dict[ArmKey, ArmStatistics]:
-    """Of every arm of these names that was pulled anywhere in the namespace, or is pending here."""
-    asked = {"task": task.id, "namespace": task.namespace_id, "names": list(names)}
+    """Of every arm of these names that was pulled here or on the newest other tasks, or is pending here."""
+    asked = {
+        "task": task.id,
+        "namespace": task.namespace_id,
+        "names": list(names),
+        "newest": _NEWEST * len(names),
+    }
     found: dict[ArmKey, list[Any]] = {}
     for name, tuned, *numbers in connection.execute(_READ, asked):
         # Each number is in one of the rows of its arm, and 0 in the others.
