@@ -84,6 +84,10 @@ def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
             op = str(values[node.op.parameter])
         else:
             op = node.op
+        if not node.attributes:
+            kept[node.name] = len(nodes)
+            nodes.append(_plain_node(op))
+            continue
         attributes: dict[str, Value] = {}
         for name, source in node.attributes.items():
             if not isinstance(source, ValueOf):
@@ -92,12 +96,19 @@ def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
                 attributes[name] = values[source.parameter]
         kept[node.name] = len(nodes)
         nodes.append(Node(op, attributes))
-    edges = tuple(
-        (kept[edge.source], kept[edge.target])
-        for edge in template.edges
-        if edge.source in kept and edge.target in kept and (edge.condition is None or holds(edge.condition, values))
-    )
+    edges = space.fixed_edges
+    if edges is None:
+        edges = tuple(
+            (kept[edge.source], kept[edge.target])
+            for edge in template.edges
+            if edge.source in kept and edge.target in kept and (edge.condition is None or holds(edge.condition, values))
+        )
     return Graph(tuple(nodes), edges)
+
+
+@lru_cache(maxsize=4096)
+def _plain_node(op: str) -> Node:
+    return Node(op)
 
 
 def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGraph:
@@ -105,15 +116,15 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
     roles = [op_roles.get(node.op) for node in graph.nodes]
     successors, predecessors = _adjacency(graph)
     edge_count = len(graph.edges)
-    for node, role in enumerate(roles):
-        if role is OpRole.ZERO:
-            _detach(node, successors, predecessors)
-    for node, role in enumerate(roles):
-        if role is OpRole.IDENTITY:
-            edge_count += _contract(node, successors, predecessors)
-            if edge_count > _MAX_CONTRACTED_EDGES:
-                return canonical_graph(graph, {op: kept for op, kept in op_roles.items() if kept is not role})
-    gone = {node for node, role in enumerate(roles) if role in (OpRole.ZERO, OpRole.IDENTITY)}
+    zeros = [node for node, role in enumerate(roles) if role is OpRole.ZERO]
+    identities = [node for node, role in enumerate(roles) if role is OpRole.IDENTITY]
+    for node in zeros:
+        _detach(node, successors, predecessors)
+    for node in identities:
+        edge_count += _contract(node, successors, predecessors)
+        if edge_count > _MAX_CONTRACTED_EDGES:
+            return canonical_graph(graph, {op: kept for op, kept in op_roles.items() if kept is not OpRole.IDENTITY})
+    gone = {*zeros, *identities}
     alive = _alive(len(roles), roles, gone, successors, predecessors)
     number = {node: index for index, node in enumerate(alive)}
     labels: list[tuple[str, Attributes]] = [
@@ -156,7 +167,10 @@ def _adjacency(graph: Graph) -> tuple[Adjacency, Adjacency]:
     successors: Adjacency = [{} for _ in graph.nodes]
     predecessors: Adjacency = [{} for _ in graph.nodes]
     for source, target in graph.edges:
-        _connect(source, target, 1, successors, predecessors)
+        after = successors[source]
+        after[target] = predecessors[target][source] = (
+            min(after[target] + 1, _MAX_MULTIPLICITY) if target in after else 1
+        )
     return successors, predecessors
 
 

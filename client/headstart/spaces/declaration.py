@@ -139,6 +139,20 @@ class SearchSpace:
         names |= {edge.condition.parameter for edge in template.edges if edge.condition is not None}
         return frozenset(names)
 
+    @cached_property
+    def fixed_edges(self) -> tuple[tuple[int, int], ...] | None:
+        """Pairs of places in the graph template, where each candidate has all of its nodes and edges; else None."""
+        template = self.graph_template
+        if template is None:
+            return None
+        always = {parameter.name for parameter in self.parameters if parameter.condition is None}
+        places = {node.name: place for place, node in enumerate(template.nodes)}
+        asked = {node.op.parameter for node in template.nodes if isinstance(node.op, ValueOf)}
+        ends = {end for edge in template.edges for end in (edge.source, edge.target)}
+        if not (asked <= always and ends <= places.keys() and all(edge.condition is None for edge in template.edges)):
+            return None
+        return tuple((places[edge.source], places[edge.target]) for edge in template.edges)
+
 
 @dataclass(frozen=True)
 class Node:

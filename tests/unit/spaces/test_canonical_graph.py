@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,10 +13,17 @@ from hypothesis import strategies as st
 
 from headstart.spaces import (
     Candidate,
+    Categorical,
+    Condition,
+    EdgeTemplate,
     Graph,
+    GraphTemplate,
     Node,
+    NodeTemplate,
     OpRole,
+    Parameter,
     SearchSpace,
+    ValueOf,
     canonical_graph,
     canonicalize,
     enumerate_space,
@@ -23,6 +31,7 @@ from headstart.spaces import (
     nas_bench_201,
     nas_bench_graph,
 )
+from headstart.spaces.canonical_graph import instantiate
 
 ROLES = {"in": OpRole.INPUT, "out": OpRole.OUTPUT, "zero": OpRole.ZERO, "skip": OpRole.IDENTITY}
 OPS = ("conv", "pool", "dense", "zero", "skip")
@@ -209,3 +218,22 @@ def test_values_outside_the_graph_are_part_of_the_fingerprint() -> None:
     same = dict(reversed(values.items()))
     assert canonicalize(space, Candidate(values)) == canonicalize(space, Candidate({**same, "dropout": 0}))
     assert canonicalize(space, Candidate(values)) != canonicalize(space, Candidate({**values, "depth": 3}))
+
+
+def test_template_has_fixed_edges_only_where_every_candidate_has_all_of_it() -> None:
+    """One that leaves a node or an edge out in some candidates is instantiated edge by edge."""
+    ends = (NodeTemplate("input", "input"), NodeTemplate("middle", ValueOf("op")), NodeTemplate("output", "output"))
+    edges = (EdgeTemplate("input", "middle"), EdgeTemplate("middle", "output"), EdgeTemplate("input", "output"))
+    deep, op = Parameter("deep", Categorical((True, False))), Parameter("op", Categorical(("conv", "pool")))
+    whole = SearchSpace("whole", (deep, op), GraphTemplate(ends, edges))
+    assert whole.fixed_edges == ((0, 1), (1, 2), (0, 2))
+    assert instantiate(whole, Candidate({"deep": True, "op": "conv"})).edges == whole.fixed_edges
+
+    when_deep = Condition("deep", (True,))
+    node = SearchSpace("node", (deep, replace(op, condition=when_deep)), GraphTemplate(ends, edges))
+    edge = SearchSpace(
+        "edge", (deep, op), GraphTemplate(ends, (*edges[:2], EdgeTemplate("input", "output", when_deep)))
+    )
+    assert (node.fixed_edges, edge.fixed_edges) == (None, None)
+    assert instantiate(node, Candidate({"deep": False})).edges == ((0, 1),)
+    assert instantiate(edge, Candidate({"deep": False, "op": "conv"})).edges == ((0, 1), (1, 2))
