@@ -82,6 +82,24 @@ def wait_for_predictor(
         time.sleep(0.5)
 
 
+def _short_directory() -> Path:
+    """Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters."""
+    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    # PostgreSQL may run as another user than who made it.
+    directory.chmod(0o711)
+    return directory
+
+
+@contextmanager
+def short_directory() -> Iterator[Path]:
+    """A directory with a short path, gone at the end."""
+    directory = _short_directory()
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 @contextmanager
 def own_service(say: Callable[[str], None], changes: Mapping[str, str] | None = None) -> Iterator[str]:
     """The address of a new service, stopped and forgotten at the end; ``changes`` are settings (HEADSTART_*) of it.
@@ -89,8 +107,7 @@ def own_service(say: Callable[[str], None], changes: Mapping[str, str] | None = 
     Raises ServiceProblem where it does not start.
     """
     command = _server_command()
-    # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
-    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    directory = _short_directory()
     address = f"127.0.0.1:{free_port()}"
     settings = {
         "HEADSTART_DATA_DIRECTORY": str(directory / "data"),
@@ -122,6 +139,18 @@ def own_service(say: Callable[[str], None], changes: Mapping[str, str] | None = 
             signal.signal(signal.SIGTERM, before)
             if not kept:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables that processes started within have as well."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _server_command() -> list[str]:

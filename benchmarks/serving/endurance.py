@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -30,9 +28,9 @@ import psutil
 from rich.console import Console
 
 import headstart
-from benchmarks.knowledge_base.import_rate import Cluster, serving
+from benchmarks.knowledge_base.import_rate import own_cluster, serving
 from benchmarks.report import RESULTS, write_json
-from benchmarks.service import ServiceProblem
+from benchmarks.service import ServiceProblem, short_directory
 from benchmarks.serving import questions
 from headstart.v1 import meta_learning_service_pb2_grpc as meta_grpc
 
@@ -122,12 +120,10 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS / "service_endurance.json", help="where the figures go")
     options = parser.parse_args()
     console = Console()
-    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    directory.chmod(0o711)
-    cluster = Cluster(directory)
-    cluster.start()
     try:
         with (
+            short_directory() as directory,
+            own_cluster(directory) as cluster,
             serving(cluster.migrated("service"), directory) as address,
             headstart.connect(address) as client,
         ):
@@ -137,9 +133,6 @@ def main() -> int:
     except (ServiceProblem, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
-    finally:
-        cluster.stop()
-        shutil.rmtree(directory, ignore_errors=True)
     doubled, lost = len(found) - len(set(found)), endured.acknowledged - set(found)
     console.print(f"answers {dict(endured.answers)}, failures {dict(endured.failures)}")
     console.print(

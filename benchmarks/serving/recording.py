@@ -20,7 +20,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import headstart
-from benchmarks.knowledge_base.import_rate import Cluster, serving
+from benchmarks.knowledge_base.import_rate import own_cluster, serving
 from benchmarks.service import ServiceProblem, free_port
 from benchmarks.serving import questions
 from benchmarks.serving.load import Timed, at_rate, in_flight
@@ -56,17 +56,13 @@ class Recording:
 
 
 def measure(directory: Path, calls: int, rounds: int, selections: int, trials: int) -> Recording:
-    cluster = Cluster(directory)
-    cluster.start()
-    try:
+    with own_cluster(directory) as cluster:
         with serving(cluster.migrated("service"), directory) as address:
             with headstart.connect(address) as client:
                 tasks = questions.prepare(client, TASKS)
             asked = asyncio.run(_ask(address, tasks, calls, rounds, selections))
         cluster.server.ensure_database("optuna")
         return Recording(*asked, optuna_rate(str(cluster.server.url("optuna")), directory, trials))
-    finally:
-        cluster.stop()
 
 
 async def _ask(

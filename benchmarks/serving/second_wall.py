@@ -11,12 +11,9 @@ writes benchmarks/results/second_wall.json. Some three minutes on an idle machin
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -28,9 +25,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 import headstart
-from benchmarks.knowledge_base.import_rate import Cluster, serving
+from benchmarks.knowledge_base.import_rate import own_cluster, serving
 from benchmarks.report import RESULTS, write_json
-from benchmarks.service import ServiceProblem
+from benchmarks.service import ServiceProblem, environment, short_directory
 from benchmarks.serving import questions
 from headstart.spaces import sample
 
@@ -77,24 +74,17 @@ def kinds(tasks: list[str]) -> Mapping[str, Ask]:
 
 
 def measure(directory: Path, rounds: int) -> list[Figure]:
-    cluster = Cluster(directory)
-    cluster.start()
-    try:
+    with own_cluster(directory) as cluster:
         url = cluster.migrated("service")
         with ExitStack() as running:
             clients = {}
             for name, values in SERVERS.items():
-                before = dict(os.environ)
-                os.environ.update(values)
-                address = running.enter_context(serving(url, directory))
-                for added in values.keys() - before.keys():
-                    del os.environ[added]
+                with environment(values):
+                    address = running.enter_context(serving(url, directory))
                 clients[name] = running.enter_context(headstart.connect(address, timeout=60))
             tasks = questions.prepare(clients["with"], TASKS)
             clients["with"].record_many(questions.records(tasks, RECORDED, random.Random(0)))
             return [figure for call, ask in kinds(tasks).items() for figure in _compare(clients, call, ask, rounds)]
-    finally:
-        cluster.stop()
 
 
 def _compare(clients: Mapping[str, headstart.Client], call: str, ask: Ask, rounds: int) -> list[Figure]:
@@ -144,15 +134,12 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS / "second_wall.json", help="where the figures go")
     options = parser.parse_args()
     console = Console()
-    place = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    place.chmod(0o711)
     try:
-        figures = measure(place, options.rounds)
+        with short_directory() as place:
+            figures = measure(place, options.rounds)
     except (ServiceProblem, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     print_table(console, figures)
     write_json(
         options.results,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.service import ServiceProblem, free_port
+from benchmarks.service import ServiceProblem, free_port, short_directory
 
 _HEAVY = ("numpy", "torch", "sqlalchemy", "chromadb")
 _IMPORT = f"""
@@ -38,12 +36,9 @@ def import_seconds(times: int) -> tuple[float, list[str]]:
 
 def restart_seconds() -> float:
     """From `headstart-server up` on a directory that a service ran in before, until it says SERVING."""
-    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    try:
+    with short_directory() as directory:
         _start_and_stop(directory)
         return _start_and_stop(directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _start_and_stop(directory: Path) -> float:

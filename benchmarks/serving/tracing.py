@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
-import shutil
 import statistics
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -32,9 +29,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 import headstart
-from benchmarks.knowledge_base.import_rate import Cluster, serving
+from benchmarks.knowledge_base.import_rate import own_cluster, serving
 from benchmarks.report import RESULTS, write_json
-from benchmarks.service import ServiceProblem
+from benchmarks.service import ServiceProblem, environment, short_directory
 from benchmarks.serving import questions
 from benchmarks.serving.load import in_flight
 from headstart.v1 import meta_learning_service_pb2_grpc as meta_grpc
@@ -76,21 +73,8 @@ def collector() -> Iterator[str]:
     server.stop(None)
 
 
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
 def measure(directory: Path, calls: int, rounds: int) -> list[Figure]:
-    cluster = Cluster(directory)
-    cluster.start()
-    try:
+    with own_cluster(directory) as cluster:
         url = cluster.migrated("service")
         with ExitStack() as running:
             endpoint = running.enter_context(collector())
@@ -105,8 +89,6 @@ def measure(directory: Path, calls: int, rounds: int) -> list[Figure]:
                 tasks = questions.prepare(client, TASKS)
                 client.record_many(questions.records(tasks, RECORDED, random.Random(0)))
             return asyncio.run(_ask(servers, tasks, calls, rounds))
-    finally:
-        cluster.stop()
 
 
 async def _ask(
@@ -165,15 +147,12 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS / "tracing.json", help="where the figures go")
     options = parser.parse_args()
     console = Console()
-    place = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    place.chmod(0o711)
     try:
-        figures = measure(place, options.calls, options.rounds)
+        with short_directory() as place:
+            figures = measure(place, options.calls, options.rounds)
     except (ServiceProblem, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     print_table(console, figures)
     write_json(
         options.results,

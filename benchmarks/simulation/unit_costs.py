@@ -11,17 +11,16 @@ writes benchmarks/results/unit_costs.json.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.knowledge_base.import_rate import Cluster, import_through_service, records, serving
+from benchmarks.knowledge_base.import_rate import import_through_service, own_cluster, records, serving
 from benchmarks.report import RESULTS, write_json
+from benchmarks.service import short_directory
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.runtime.child import Child, Program
 from headstart_server.runtime.embedded import EmbeddedChroma
@@ -37,9 +36,7 @@ WHERE own.relkind = 'r' AND own.relnamespace = 'public'::regnamespace GROUP BY 1
 
 def table_sizes(directory: Path, count: int) -> dict[str, Any]:
     """Bytes per row of each table that holds a hundred rows or more."""
-    cluster = Cluster(directory)
-    cluster.start()
-    try:
+    with own_cluster(directory) as cluster:
         with serving(cluster.migrated("costs"), directory) as address:
             rate = import_through_service(address, records(count))
         connection = cluster.connect("costs")
@@ -56,8 +53,6 @@ def table_sizes(directory: Path, count: int) -> dict[str, Any]:
                 found[name] = {key: float(value) for key, value in each.items()}
         connection.close()
         return {"experiments_per_second": rate, "bytes_per_row": found}
-    finally:
-        cluster.stop()
 
 
 def vector_size(directory: Path, count: int) -> dict[str, Any]:
@@ -95,12 +90,8 @@ def main() -> int:
     parser.add_argument("--vectors", type=int, default=100_000, help="(%(default)s)")
     parser.add_argument("--results", type=Path, default=RESULTS / "unit_costs.json", help="where the figures go")
     options = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    directory.chmod(0o711)
-    try:
+    with short_directory() as directory:
         found = {**table_sizes(directory, options.rows), "chroma": vector_size(directory, options.vectors)}
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
     command = f"python -m benchmarks.simulation.unit_costs --rows {options.rows} --vectors {options.vectors}"
     write_json(options.results, {"benchmark": "unit_costs", "command": command, **found})
     for name, own in found["bytes_per_row"].items():

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.service import ServiceProblem
+from benchmarks.service import ServiceProblem, short_directory
 
 if TYPE_CHECKING:
     from headstart_server.runtime.embedded import EmbeddedPostgres
@@ -69,11 +66,9 @@ def own_databases() -> Iterator[Databases]:
     from headstart_server.runtime.migration import migrate
     from headstart_server.runtime.settings import load_settings
 
-    # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
-    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    server = EmbeddedPostgres(directory / "postgresql")
-    server.prepare()
-    try:
+    with short_directory() as directory:
+        server = EmbeddedPostgres(directory / "postgresql")
+        server.prepare()
         with running_postgres(server, directory / "postgresql.log"):
             server.ensure_database(Databases.empty)
             engine = create_engine(load_settings(database_url=server.url(Databases.empty)))
@@ -82,8 +77,6 @@ def own_databases() -> Iterator[Databases]:
             databases = Databases(server)
             databases.keep(Databases.empty)
             yield databases
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

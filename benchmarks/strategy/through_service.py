@@ -7,8 +7,6 @@ service never sees a result of a task that it is asked about.
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import headstart
-from benchmarks.service import own_service
+from benchmarks.service import own_service, short_directory
 from benchmarks.strategy.scenarios import Scenario
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
 from headstart.values import Record, completed
@@ -101,16 +99,12 @@ class Selection:
 @contextmanager
 def selection(scenario: Scenario, say: Callable[[str], None]) -> Iterator[Selection]:
     """An empty service, gone at the end. Raises ServiceProblem."""
-    # Not below a long TMPDIR: PostgreSQL's socket must fit into 107 characters.
-    directory = Path(tempfile.mkdtemp(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    try:
-        with (
-            own_service(say, {**_SETTINGS, "HEADSTART_DATA_DIRECTORY": str(directory / "data")}) as address,
-            headstart.connect(address, timeout=60.0) as client,
-        ):
-            yield Selection(scenario, client, _learner(directory / "data"))
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with (
+        short_directory() as directory,
+        own_service(say, {**_SETTINGS, "HEADSTART_DATA_DIRECTORY": str(directory / "data")}) as address,
+        headstart.connect(address, timeout=60.0) as client,
+    ):
+        yield Selection(scenario, client, _learner(directory / "data"))
 
 
 def _learner(directory: Path) -> Callable[[], object]:
