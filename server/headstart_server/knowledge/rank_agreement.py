@@ -27,6 +27,21 @@ def kendall_tau(one: Numbers, other: Numbers) -> float | None:
     return None if math.isnan(tau) else tau
 
 
+def kendall_taus(one: Numbers, others: Numbers) -> Numbers:
+    """Tau-b of a vector [n] with each column of others [n, m], over the entries that both have (not NaN); [m].
+
+    0 where it is not defined.
+    """
+    left, right = np.triu_indices(len(one), 1)
+    first = np.sign(one[left] - one[right]).astype(np.float32)
+    second = np.sign(others[left] - others[right]).astype(np.float32)
+    both = np.isfinite(second) & np.isfinite(first)[:, None]
+    first, second = np.nan_to_num(first), np.where(both, second, np.float32(0.0))
+    norms = np.sqrt((np.abs(first) @ both.astype(np.float32)) * np.abs(second).sum(axis=0, dtype=np.float64))
+    taus: Numbers = np.divide(first @ second, norms, out=np.zeros(len(norms)), where=norms > 0)
+    return taus
+
+
 def pair_signs(values: NDArray[np.floating]) -> NDArray[np.float32]:
     """Which of each pair of entries is greater, at length one: the product of two such vectors is tau-b."""
     left, right = np.triu_indices(len(values), 1)

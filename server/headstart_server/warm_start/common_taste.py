@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from headstart_server.knowledge.rank_agreement import kendall_tau
+from headstart_server.knowledge.rank_agreement import kendall_taus
 from headstart_server.prediction.service import SourceScores
 from headstart_server.warm_start.transfer_ranking import Standings
 
@@ -45,20 +45,17 @@ def common_taste(
     """
     if told is None or len(samples) < 2:
         return _UNKNOWN
-    places = {task_id: place for place, task_id in enumerate(told.task_ids)}
     found = []
     start = 0
     for task_id, sample in samples.items():
-        rows = slice(start, start + len(sample))
+        scores = told.scores[start : start + len(sample)]
         start += len(sample)
         measured = standings[task_id].normal_scores_of(sample)
-        for other, column in places.items():
-            scores = told.scores[rows, column]
-            heard = np.isfinite(scores) & np.isfinite(measured)
-            if other != task_id and heard.sum() >= _LEAST:
-                tau = kendall_tau(scores[heard], measured[heard])
-                found.append(0.0 if tau is None else tau)
-    return max(0.0, float(np.mean(found))) if found else _UNKNOWN
+        heard = (np.isfinite(scores) & np.isfinite(measured)[:, None]).sum(axis=0)
+        others = (np.array(told.task_ids) != task_id) & (heard >= _LEAST)
+        found.append(kendall_taus(measured, scores)[others])
+    taus = np.concatenate(found)
+    return max(0.0, float(taus.mean())) if len(taus) else _UNKNOWN
 
 
 def portfolio_size(agreement: float, first: int) -> int:
