@@ -43,10 +43,10 @@ class ArmStatistics:
         return self.name, self.tuned
 
 
-# Of other tasks, the newest sums are read: so many for each arm asked for, more than ever weigh (``bandit``), so that a
-# choice costs the same whether a namespace has ten tasks or a hundred thousand. Task by task, as the subquery that
-# stays one sees to: joined, they are looked for among those of all namespaces.
-_NEWEST = 50
+# Of so many newest other tasks sums are read, so many for each arm asked for: more than ever weigh (``bandit``), so that
+# a choice costs the same whether a namespace has a hundred tasks or a hundred thousand. Task by task, as the subquery
+# that stays one sees to: joined, they are looked for among those of all namespaces.
+_NEWEST_TASKS, _NEWEST_SUMS = 1_000, 50
 
 # Of each arm: what it earned on the task, its pending decisions there, and what it earned on other tasks.
 _READ = text(
@@ -62,11 +62,13 @@ _READ = text(
     UNION ALL
     SELECT arm, tuned, 0, 0, 0, 0, 0, 0, CAST(sum(pulls) AS bigint), sum(total_reward)
     FROM (
-        SELECT of_task.* FROM tasks CROSS JOIN LATERAL (
+        SELECT of_task.* FROM (
+            SELECT id FROM tasks WHERE namespace_id = :namespace AND id <> :task ORDER BY id DESC LIMIT :tasks
+        ) AS other CROSS JOIN LATERAL (
             SELECT arm, tuned, pulls, total_reward FROM strategy_arms
-            WHERE task_id = tasks.id AND arm = ANY (:names) OFFSET 0
+            WHERE task_id = other.id AND arm = ANY (:names) OFFSET 0
         ) AS of_task
-        WHERE tasks.namespace_id = :namespace AND tasks.id <> :task ORDER BY tasks.id DESC LIMIT :newest
+        ORDER BY other.id DESC LIMIT :sums
     ) AS newest
     GROUP BY arm, tuned
     """
@@ -79,7 +81,8 @@ def read_statistics(connection: Connection, task: StoredTask, names: Sequence[st
         "task": task.id,
         "namespace": task.namespace_id,
         "names": list(names),
-        "newest": _NEWEST * len(names),
+        "tasks": _NEWEST_TASKS,
+        "sums": _NEWEST_SUMS * len(names),
     }
     found: dict[ArmKey, list[Any]] = {}
     for name, tuned, *numbers in connection.execute(_READ, asked):
