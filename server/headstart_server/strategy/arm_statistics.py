@@ -43,7 +43,7 @@ class ArmStatistics:
         return self.name, self.tuned
 
 
-# Of so many newest other tasks sums are read, so many for each arm asked for: more than ever weigh (``bandit``), so that
+# Of the newest other tasks so many sums are read for each arm asked for: more than ever weigh (``bandit``), so that
 # a choice costs the same whether a namespace has a hundred tasks or a hundred thousand. Task by task, as the subquery
 # that stays one sees to: joined, they are looked for among those of all namespaces.
 _NEWEST_TASKS, _NEWEST_SUMS = 1_000, 50
