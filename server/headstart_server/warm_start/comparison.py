@@ -47,11 +47,15 @@ class TaskComparison:
         """With the other tasks that have completed experiments in the space. Raises NotFound."""
         target, observed, lens = self._knowledge.compared(namespace, task_id, space_id)
         sources = [each for each in observed if len(each.means.codes)]
-        heaviest = self._heaviest(target, sources, lens) if sources else []
+        # By what is known without asking any of them.
+        similar = weigh_sources(target, sources, {}, lens)
+        chosen = {task.task_id for task in similar[:_MOST_ASKED]}
+        heaviest = [source for source in sources if source.task.task_id in chosen]
         scores = self._source_scores(namespace, target, heaviest) if sources else {}
+        if scores:
+            similar = weigh_sources(target, sources, scores, lens)
         patternless = self._prediction.without_pattern(namespace, space_id, heaviest)
-        similar = without_weight(weigh_sources(target, sources, scores, lens), patternless)
-        return Compared(target, sources, similar, scores, lens, patternless)
+        return Compared(target, sources, without_weight(similar, patternless), scores, lens, patternless)
 
     def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
         """All other tasks of the namespace, most similar first. Raises NotFound.
@@ -71,15 +75,6 @@ class TaskComparison:
             _keep_best(profiles, lens.profiles.agreements(task_id, name))
         others = [task for number, task in lens.tasks.items() if number != stored.id]
         return compare(stored.task, others, lens.features, lens.word_weights, measured, profiles)
-
-    @staticmethod
-    def _heaviest(target: Observations, sources: Sequence[Observations], lens: Lens) -> list[Observations]:
-        """By what is known without asking any of them."""
-        if len(sources) <= _MOST_ASKED:
-            return list(sources)
-        similar = weigh_sources(target, sources, {}, lens)
-        chosen = {task.task_id for task in similar[:_MOST_ASKED]}
-        return [source for source in sources if source.task.task_id in chosen]
 
     def _source_scores(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> SourceScores:
         """What each source would say of the architectures completed on the target: by the space's model, or else of
