@@ -9,6 +9,7 @@ import time
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy import create_engine, text
 
 import headstart
 from benchmarks.serving import endurance, questions
@@ -33,23 +34,31 @@ def test_mixed_load_is_answered_and_every_acknowledged_result_is_there_once(shar
 
 
 def test_health_answers_while_there_is_no_place_for_another_call(shared_service, tasks):
-    """More calls than the server takes: some are told to come again, all others answered, health at once."""
+    """More calls than the server takes: some are told to come again, all others answered, health at once.
+
+    The results wait for a lock in the database, so that there is no place however fast the server is.
+    """
+    engine = create_engine(shared_service.settings.database_url)
 
     async def flood() -> tuple[list[object], list[float]]:
         sent = questions.record_requests(tasks, 600, random.Random(1))
         async with grpc.aio.insecure_channel(shared_service.address) as channel:
             record = endurance.meta_grpc.MetaLearningServiceStub(channel).RecordExperiment
-            calls = [asyncio.ensure_future(_outcome(record(each, timeout=60))) for each in sent]
             check, waits = health_pb2_grpc.HealthStub(channel).Check, []
-            while not all(call.done() for call in calls):
-                begin = time.perf_counter()
-                answer = await check(health_pb2.HealthCheckRequest(), timeout=10)
-                assert answer.status == health_pb2.HealthCheckResponse.SERVING
-                waits.append(time.perf_counter() - begin)
-                await asyncio.sleep(0.02)
+            with engine.begin() as connection:
+                connection.execute(text("LOCK TABLE experiments"))
+                calls = [asyncio.ensure_future(_outcome(record(each, timeout=60))) for each in sent]
+                until = time.perf_counter() + 1
+                while time.perf_counter() < until or not any(call.done() for call in calls):
+                    begin = time.perf_counter()
+                    answer = await check(health_pb2.HealthCheckRequest(), timeout=10)
+                    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+                    waits.append(time.perf_counter() - begin)
+                    await asyncio.sleep(0.02)
             return await asyncio.gather(*calls), waits
 
     outcomes, waits = asyncio.run(flood())
+    engine.dispose()
     refused = [each for each in outcomes if each == "RESOURCE_EXHAUSTED"]
     answered = [each for each in outcomes if each == "OK"]
     assert len(refused) + len(answered) == 600
