@@ -36,18 +36,19 @@ def test_mixed_load_is_answered_and_every_acknowledged_result_is_there_once(shar
 def test_health_answers_while_there_is_no_place_for_another_call(shared_service, tasks):
     """More calls than the server takes: some are told to come again, all others answered, health at once.
 
-    The results wait for a lock in the database, so that there is no place however fast the server is.
+    Calls wait for a lock in the database, so that there is no place however fast the server is; they are choices of
+    strategies, since the queue of results is full before the places of calls are.
     """
     engine = create_engine(shared_service.settings.database_url)
 
     async def flood() -> tuple[list[object], list[float]]:
-        sent = questions.record_requests(tasks, 600, random.Random(1))
+        sent = questions.strategy_requests(tasks, 600, random.Random(1))
         async with grpc.aio.insecure_channel(shared_service.address) as channel:
-            record = endurance.meta_grpc.MetaLearningServiceStub(channel).RecordExperiment
+            select = endurance.meta_grpc.MetaLearningServiceStub(channel).SelectStrategy
             check, waits = health_pb2_grpc.HealthStub(channel).Check, []
             with engine.begin() as connection:
-                connection.execute(text("LOCK TABLE experiments"))
-                calls = [asyncio.ensure_future(_outcome(record(each, timeout=60))) for each in sent]
+                connection.execute(text("LOCK TABLE strategy_decisions"))
+                calls = [asyncio.ensure_future(_outcome(select(each, timeout=60))) for each in sent]
                 until = time.perf_counter() + 1
                 while time.perf_counter() < until or not any(call.done() for call in calls):
                     begin = time.perf_counter()
