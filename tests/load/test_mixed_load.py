@@ -42,7 +42,7 @@ def test_health_answers_while_there_is_no_place_for_another_call(shared_service,
     engine = create_engine(shared_service.settings.database_url)
 
     async def flood() -> tuple[list[object], list[float]]:
-        sent = questions.strategy_requests(tasks, 600, random.Random(1))
+        sent = questions.strategy_requests(tasks, 600, random.Random("flood"))
         async with grpc.aio.insecure_channel(shared_service.address) as channel:
             select = endurance.meta_grpc.MetaLearningServiceStub(channel).SelectStrategy
             check, waits = health_pb2_grpc.HealthStub(channel).Check, []
