@@ -38,18 +38,24 @@ class RepeatedResults:
         sums = np.bincount(repeats.places, weights=scores, minlength=count)
         self._counts = np.maximum(counts, 1)
         self._assumed = noise
-        self._means = (sums / self._counts)[repeats.places]
+        means = sums / self._counts
         # Of each result from the mean of the others of its architecture, as if it alone were off.
-        self._apart = (scores - self._means) * np.sqrt(counts[repeats.places] / (counts[repeats.places] - 1))
+        apart = (scores - means[repeats.places]) * np.sqrt(counts[repeats.places] / (counts[repeats.places] - 1))
+        # Architectures and not results are held against each other: a task has thousands of results of a thousand.
+        repeated = np.flatnonzero(counts)
+        self._means, self._repeated = means[repeated], counts[repeated]
+        self._squares = np.bincount(repeats.places, weights=np.square(apart), minlength=count)[repeated]
         self._errors: ConformalErrors | None = None
-        if len(scores) - (counts > 1).sum() >= _ENOUGH:
-            self._errors = ConformalErrors(self._apart / self.noise_at(self._means))
+        if len(scores) - len(repeated) >= _ENOUGH:
+            noises = np.zeros(count)
+            noises[repeated] = self.noise_at(self._means)
+            self._errors = ConformalErrors(apart / noises[repeats.places])
 
     def noise_at(self, scores: Numbers) -> Numbers:
         """Standard deviation between results of one architecture [m] that is as good as scores [m]."""
         near = np.exp(-0.5 * np.square((scores[:, None] - self._means) / _REACH))
-        total = near @ np.square(self._apart) + _ASSUMED * self._assumed**2
-        return np.asarray(np.sqrt(total / (near.sum(axis=1) + _ASSUMED)))
+        total = near @ self._squares + _ASSUMED * self._assumed**2
+        return np.asarray(np.sqrt(total / (near @ self._repeated + _ASSUMED)))
 
     def join(
         self, mean: Numbers, deviation: Numbers, seen: Numbers, places: NDArray[np.int64], otherwise: ConformalErrors
