@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
+from headstart_server.runtime.planned_once import PLANNED_ONCE, planned_once
 
 # Columns of a record's row, with the types that JSON is read as.
 _EXPERIMENT = {
@@ -51,46 +51,58 @@ def _from_json(columns: Mapping[str, str]) -> str:
     return f"json_to_recordset(CAST(:rows AS json)) AS sent ({typed})"
 
 
-_INSERT_EXPERIMENTS: TextClause = text(
-    f"INSERT INTO experiments ({', '.join(_EXPERIMENT)}) SELECT {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
+_INSERT_EXPERIMENTS: TextClause = planned_once(
+    text(
+        f"INSERT INTO experiments ({', '.join(_EXPERIMENT)}) "
+        f"SELECT {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
+    )
 )
 # In the order in which a deletion locks them.
-_FIND_ARCHITECTURES: TextClause = text(
-    """
-    SELECT fingerprint, id FROM architectures
-    WHERE search_space_id = :space AND fingerprint = ANY (:fingerprints) ORDER BY id FOR KEY SHARE
-    """
-)
-_INSERT_ARCHITECTURES: TextClause = text(
-    f"""
-    WITH fresh AS (
-        INSERT INTO architectures (search_space_id, {", ".join(_ARCHITECTURE)})
-        SELECT :space, {", ".join(_ARCHITECTURE)} FROM {_from_json(_ARCHITECTURE)}
-        ON CONFLICT DO NOTHING RETURNING id, search_space_id, fingerprint
-    ), told AS (
-        INSERT INTO outbox (architecture_id, search_space_id, fingerprint)
-        SELECT id, search_space_id, fingerprint FROM fresh
+_FIND_ARCHITECTURES: TextClause = planned_once(
+    text(
+        """
+        SELECT fingerprint, id FROM architectures
+        WHERE search_space_id = :space AND fingerprint = ANY (:fingerprints) ORDER BY id FOR KEY SHARE
+        """
     )
-    SELECT fingerprint, id FROM fresh
-    """
 )
-# By one look into the index for each: asked for many at once, the planner would rather read the whole partition. Each
-# task is a query of its own, in which it is a constant: else all partitions are planned for, at five times the price.
-_UNDER = """
-    SELECT found.* FROM unnest(CAST(:asked_{0} AS uuid[])) AS asked (request_id)
+_INSERT_ARCHITECTURES: TextClause = planned_once(
+    text(
+        f"""
+        WITH fresh AS (
+            INSERT INTO architectures (search_space_id, {", ".join(_ARCHITECTURE)})
+            SELECT :space, {", ".join(_ARCHITECTURE)} FROM {_from_json(_ARCHITECTURE)}
+            ON CONFLICT DO NOTHING RETURNING id, search_space_id, fingerprint
+        ), told AS (
+            INSERT INTO outbox (architecture_id, search_space_id, fingerprint)
+            SELECT id, search_space_id, fingerprint FROM fresh
+        )
+        SELECT fingerprint, id FROM fresh
+        """
+    )
+)
+_FEW = 64
+# By one look into the index for each: asked for many at once, the planner would rather read the whole partition.
+# A plan of two seconds ago may know a partition as empty and read all of its task, which matters only to many.
+_UNDER: TextClause = text(
+    """
+    SELECT found.* FROM unnest(CAST(:tasks AS bigint[]), CAST(:asked AS uuid[])) AS asked (task_id, request_id)
     CROSS JOIN LATERAL (
         SELECT task_id, request_id, content_hash, sequence, architecture_id FROM experiments
-        WHERE task_id = :task_{0} AND request_id = asked.request_id OFFSET 0
+        WHERE task_id = asked.task_id AND request_id = asked.request_id OFFSET 0
     ) AS found
-"""
-_COUNT = """
-    SELECT CAST(:task_{0} AS bigint) AS task_id, asked.architecture_id, found.number
-    FROM unnest(CAST(:asked_{0} AS bigint[])) AS asked (architecture_id)
+    """
+)
+_COUNT: TextClause = text(
+    """
+    SELECT asked.task_id, asked.architecture_id, found.number
+    FROM unnest(CAST(:tasks AS bigint[]), CAST(:asked AS bigint[])) AS asked (task_id, architecture_id)
     CROSS JOIN LATERAL (
         SELECT count(*) AS number FROM experiments
-        WHERE task_id = :task_{0} AND architecture_id = asked.architecture_id OFFSET 0
+        WHERE task_id = asked.task_id AND architecture_id = asked.architecture_id OFFSET 0
     ) AS found
-"""
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -110,26 +122,24 @@ def insert_experiments(connection: Connection, rows: Iterable[ExperimentRow]) ->
     connection.execute(_INSERT_EXPERIMENTS, {"rows": sent.decode()})
 
 
-def experiments_under(connection: Connection, asked: Mapping[int, Iterable[UUID]]) -> Sequence[Row[Any]]:
-    """task_id, request_id, content_hash, sequence, architecture_id of those there, asked by task and request id."""
+def experiments_under(connection: Connection, asked: Iterable[tuple[int, UUID]]) -> Sequence[Row[Any]]:
+    """task_id, request_id, content_hash, sequence, architecture_id of those there, by task and request id."""
     return _by_task(connection, _UNDER, asked)
 
 
-def experiment_counts(connection: Connection, asked: Mapping[int, Iterable[int]]) -> dict[tuple[int, int], int]:
+def experiment_counts(connection: Connection, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """How many experiments there are of architectures on tasks, by the numbers of both."""
     return {(row.task_id, row.architecture_id): row.number for row in _by_task(connection, _COUNT, asked)}
 
 
-def _by_task(connection: Connection, query: str, asked: Mapping[int, Iterable[object]]) -> Sequence[Row[Any]]:
-    values: dict[str, object] = {}
-    for index, (task, keys) in enumerate(asked.items()):
-        values |= {f"task_{index}": task, f"asked_{index}": "{" + ",".join(map(str, keys)) + "}"}
-    return connection.execute(_of_tasks(query, len(asked)), values).all() if asked else []
-
-
-@lru_cache(maxsize=256)
-def _of_tasks(query: str, tasks: int) -> TextClause:
-    return text(" UNION ALL ".join(query.format(index) for index in range(tasks)))
+def _by_task(connection: Connection, query: TextClause, asked: Iterable[tuple[int, object]]) -> Sequence[Row[Any]]:
+    tasks, keys = [], []
+    for task, key in asked:
+        tasks.append(str(task))
+        keys.append(str(key))
+    sent = {"tasks": "{" + ",".join(tasks) + "}", "asked": "{" + ",".join(keys) + "}"}
+    options = PLANNED_ONCE if len(keys) <= _FEW else {}
+    return connection.execute(query, sent, execution_options=options).all() if keys else []
 
 
 def architecture_numbers(

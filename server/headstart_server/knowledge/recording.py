@@ -121,10 +121,7 @@ def record_each(
     Without ``wait``, those whose place another transaction holds are left out.
     """
     found = _keep(connection, namespace, records, listeners, wait)
-    asked: dict[int, set[int]] = defaultdict(set)
-    for told in found:
-        if isinstance(told, _Told):
-            asked[told.task].add(told.kept.architecture)
+    asked = {(told.task, told.kept.architecture) for told in found if isinstance(told, _Told)}
     counts = Counter(experiment_counts(connection, asked))
     answers: list[Answer] = []
     for new, told in zip(reversed(records), reversed(found), strict=True):
@@ -206,10 +203,9 @@ def _known(
     connection: Connection, records: Sequence[NewExperiment], standing: Sequence[Place | ServiceError | None]
 ) -> dict[_Key, _Kept]:
     """What stands under the request ids of the records."""
-    asked: dict[int, list[UUID]] = defaultdict(list)
-    for new, place in zip(records, standing, strict=True):
-        if isinstance(place, Place):
-            asked[place.task].append(new.request_id)
+    asked = [
+        (place.task, new.request_id) for new, place in zip(records, standing, strict=True) if isinstance(place, Place)
+    ]
     return {
         (row.task_id, row.request_id): _Kept(bytes(row.content_hash), row.sequence, row.architecture_id)
         for row in experiments_under(connection, asked)

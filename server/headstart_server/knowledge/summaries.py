@@ -19,6 +19,7 @@ from headstart_server.knowledge.outcomes import NewExperiment, Status
 from headstart_server.knowledge.tables import task_summaries
 from headstart_server.knowledge.tasks import Incumbent, not_found
 from headstart_server.runtime.errors import ServiceError
+from headstart_server.runtime.planned_once import planned_once
 
 # Of a place: what its row says, what the task says of values, and what the rows of the task in other spaces say.
 _HOLD = """
@@ -40,8 +41,8 @@ _HOLD = """
     JOIN task_summaries AS summary ON summary.task_id = tasks.id AND summary.search_space_id = search_spaces.id
     ORDER BY summary.task_id, summary.search_space_id FOR UPDATE OF summary
 """
-_HOLD_WAITING: TextClause = text(_HOLD)
-_HOLD_FREE: TextClause = text(_HOLD + " SKIP LOCKED")
+_HOLD_WAITING: TextClause = planned_once(text(_HOLD))
+_HOLD_FREE: TextClause = planned_once(text(_HOLD + " SKIP LOCKED"))
 _FIND: TextClause = text(
     """
     SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space, experiment_count AS kept
@@ -61,13 +62,15 @@ _SUMMARY = {
     "incumbent_value": "float8",
 }
 _TYPED = ", ".join(f"{name} {kind}" for name, kind in _SUMMARY.items())
-_WRITE_SUMMARIES: TextClause = text(
-    f"""
-    UPDATE task_summaries SET experiment_count = sent.experiment_count, completed_count = sent.completed_count,
-        incumbent_sequence = sent.incumbent_sequence, incumbent_value = sent.incumbent_value
-    FROM json_to_recordset(CAST(:rows AS json)) AS sent ({_TYPED})
-    WHERE task_summaries.task_id = sent.task_id AND task_summaries.search_space_id = sent.search_space_id
-    """
+_WRITE_SUMMARIES: TextClause = planned_once(
+    text(
+        f"""
+        UPDATE task_summaries SET experiment_count = sent.experiment_count, completed_count = sent.completed_count,
+            incumbent_sequence = sent.incumbent_sequence, incumbent_value = sent.incumbent_value
+        FROM json_to_recordset(CAST(:rows AS json)) AS sent ({_TYPED})
+        WHERE task_summaries.task_id = sent.task_id AND task_summaries.search_space_id = sent.search_space_id
+        """
+    )
 )
 
 

@@ -25,6 +25,7 @@ from headstart_server.knowledge.tables import (
 )
 from headstart_server.runtime.database import without_timeouts
 from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
+from headstart_server.runtime.planned_once import planned_once
 
 MAX_DESCRIPTOR_WORDS = 64
 MAX_META_FEATURES = 1024
@@ -235,7 +236,7 @@ def _summaries(numbers: Sequence[int]) -> Select[Any]:
 
 
 # A row for each space that the task has a summary in, or one.
-_FIND = (
+_FIND = planned_once(
     select(tasks, task_summaries, search_spaces.c.name.label("search_space"))
     .join_from(tasks, namespaces)
     .outerjoin(task_summaries, task_summaries.c.task_id == tasks.c.id)

@@ -21,6 +21,7 @@ from psycopg2.extensions import STATUS_READY
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
+from headstart_server.runtime import planned_once
 from headstart_server.runtime.errors import StartupError
 
 DEFAULT_ROLE = "headstart_tenant"
@@ -76,10 +77,11 @@ _KEEP_SEARCH_PATH = """
     SELECT set_config('search_path', string_agg(quote_ident(name), ', '), false)
     FROM unnest(current_schemas(false)) AS name
 """
-# One statement: the subquery still reads as the login.
-_ENTER = """
-    SELECT set_config('headstart.namespace', %(namespace)s, true), set_config('headstart.namespace_id',
-        (SELECT id::text FROM namespaces WHERE name = %(namespace)s), true), set_config('role', %(role)s, true);
+# One statement: the subquery still reads as the login. Planned once for a connection.
+_PREPARE_ENTRANCE = """
+    PREPARE headstart_enter (text) AS SELECT set_config('headstart.namespace', $1, true),
+        set_config('headstart.namespace_id', (SELECT id::text FROM namespaces WHERE name = $1), true),
+        set_config('role', '{role}', true)
 """
 
 
@@ -168,8 +170,8 @@ class _Wall:
     """Listens to an engine. Connections are the driver's."""
 
     def __init__(self, role: str) -> None:
-        self._role = role
         self._state = _STATE.format(role=role)
+        self._prepare_entrance = _PREPARE_ENTRANCE.format(role=role)
         # Those whose login may take the role.
         self._ready: WeakSet[Any] = WeakSet()
 
@@ -179,15 +181,15 @@ class _Wall:
             is_there, may_be_taken, has_tables, is_free, _login = cursor.fetchone()
             if is_there and may_be_taken and has_tables and not is_free:
                 cursor.execute(_KEEP_SEARCH_PATH)
+                cursor.execute(self._prepare_entrance)
                 self._ready.add(connection)
         connection.commit()
 
-    def execute(self, cursor: Any, statement: str, parameters: Any, _: object) -> bool:
+    def execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         entrance = self._entrance(cursor)
         if entrance is None:
             return False
-        cursor.execute(entrance.replace("%", "%%") + statement, parameters)
-        return True
+        return planned_once.execute(cursor, statement, parameters, context, entrance.replace("%", "%%"))
 
     def execute_without_parameters(self, cursor: Any, statement: str, _: object) -> bool:
         entrance = self._entrance(cursor)
@@ -207,5 +209,5 @@ class _Wall:
         namespace = tenant.get()
         if namespace is None or cursor.connection.status != STATUS_READY or cursor.connection not in self._ready:
             return None
-        entrance: bytes = cursor.mogrify(_ENTER, {"namespace": namespace, "role": self._role})
+        entrance: bytes = cursor.mogrify("EXECUTE headstart_enter (%s); ", (namespace,))
         return entrance.decode()

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from headstart_server.knowledge.tasks import StoredTask
+from headstart_server.runtime.planned_once import planned_once
 from headstart_server.strategy.tables import strategy_decisions
 
 # Name, and whether with chosen settings.
@@ -49,29 +50,31 @@ class ArmStatistics:
 _NEWEST_TASKS, _NEWEST_SUMS = 1_000, 50
 
 # Of each arm: what it earned on the task, its pending decisions there, and what it earned on other tasks.
-_READ = text(
-    """
-    SELECT arm, tuned, pulls, total_reward, weight, reward_sum, reward_square_sum,
-        0 AS pending, 0 AS other_pulls, 0.0 AS other_reward_sum
-    FROM strategy_arms WHERE task_id = :task AND arm = ANY (:names)
-    UNION ALL
-    SELECT arm, tuned, 0, 0, 0, 0, 0, count(*), 0, 0
-    FROM strategy_decisions
-    WHERE task_id = :task AND experiment_count = 0 AND expires_at > clock_timestamp() AND arm = ANY (:names)
-    GROUP BY arm, tuned
-    UNION ALL
-    SELECT arm, tuned, 0, 0, 0, 0, 0, 0, CAST(sum(pulls) AS bigint), sum(total_reward)
-    FROM (
-        SELECT of_task.* FROM (
-            SELECT id FROM tasks WHERE namespace_id = :namespace AND id <> :task ORDER BY id DESC LIMIT :tasks
-        ) AS other CROSS JOIN LATERAL (
-            SELECT arm, tuned, pulls, total_reward FROM strategy_arms
-            WHERE task_id = other.id AND arm = ANY (:names) OFFSET 0
-        ) AS of_task
-        ORDER BY other.id DESC LIMIT :sums
-    ) AS newest
-    GROUP BY arm, tuned
-    """
+_READ = planned_once(
+    text(
+        """
+        SELECT arm, tuned, pulls, total_reward, weight, reward_sum, reward_square_sum,
+            0 AS pending, 0 AS other_pulls, 0.0 AS other_reward_sum
+        FROM strategy_arms WHERE task_id = :task AND arm = ANY (:names)
+        UNION ALL
+        SELECT arm, tuned, 0, 0, 0, 0, 0, count(*), 0, 0
+        FROM strategy_decisions
+        WHERE task_id = :task AND experiment_count = 0 AND expires_at > clock_timestamp() AND arm = ANY (:names)
+        GROUP BY arm, tuned
+        UNION ALL
+        SELECT arm, tuned, 0, 0, 0, 0, 0, 0, CAST(sum(pulls) AS bigint), sum(total_reward)
+        FROM (
+            SELECT of_task.* FROM (
+                SELECT id FROM tasks WHERE namespace_id = :namespace AND id <> :task ORDER BY id DESC LIMIT :tasks
+            ) AS other CROSS JOIN LATERAL (
+                SELECT arm, tuned, pulls, total_reward FROM strategy_arms
+                WHERE task_id = other.id AND arm = ANY (:names) OFFSET 0
+            ) AS of_task
+            ORDER BY other.id DESC LIMIT :sums
+        ) AS newest
+        GROUP BY arm, tuned
+        """
+    )
 )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tasks import StoredTask, find_task
+from headstart_server.runtime.planned_once import planned_once
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
 from headstart_server.strategy.bandit import (
     Belief,
@@ -44,14 +45,16 @@ MAX_ARMS = 64
 MAX_SLOTS = 1024
 
 # One statement for what has nothing to do with each other: each costs as much as the choice itself.
-_TAKE_TURN = text(
-    """
-    SELECT pg_advisory_xact_lock(hashtextextended(:key, 0)), clock_timestamp() AS now,
-        ARRAY(
-            SELECT json_build_array(kind, number) FROM strategy_models
-            WHERE namespace_id = :namespace AND state = :serving
-        ) AS serving
-    """
+_TAKE_TURN = planned_once(
+    text(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended(:key, 0)), clock_timestamp() AS now,
+            ARRAY(
+                SELECT json_build_array(kind, number) FROM strategy_models
+                WHERE namespace_id = :namespace AND state = :serving
+            ) AS serving
+        """
+    )
 )
 
 
