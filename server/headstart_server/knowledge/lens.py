@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from headstart_server.knowledge import meta_feature_weights
 from headstart_server.knowledge.meta_features import MetaFeatures
@@ -17,6 +17,7 @@ from headstart_server.knowledge.profiles import Profiles, read_profiles
 from headstart_server.knowledge.tables import meta_feature_weights as weights_table
 from headstart_server.knowledge.tables import namespaces, task_embeddings, tasks
 from headstart_server.knowledge.tasks import Task, task_from_row
+from headstart_server.runtime.planned_once import planned_once
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class LensCache:
         self._lock = Lock()
 
     def of(self, connection: Connection, namespace: str) -> Lens:
-        stamp = _stamp(connection, namespace)
+        stamp = tuple(connection.execute(_STAMP, {"namespace": namespace}).one())
         with self._lock:
             kept = self._kept.get(namespace)
         if kept is not None and kept.stamp == stamp:
@@ -55,25 +56,24 @@ class LensCache:
         return kept.lens
 
 
-def _stamp(connection: Connection, namespace: str) -> tuple[Any, ...]:
-    """Differs when tasks, profiles or weights of the namespace have changed."""
-    number = select(namespaces.c.id).where(namespaces.c.name == namespace).scalar_subquery()
+def _stamp_of_namespace() -> Select[Any]:
+    number = select(namespaces.c.id).where(namespaces.c.name == bindparam("namespace")).scalar_subquery()
     own = tasks.c.namespace_id == number
     profiles = task_embeddings.join(tasks, task_embeddings.c.task_id == tasks.c.id)
     weights = weights_table.c.namespace_id == number
-    return tuple(
-        connection.execute(
-            select(
-                select(func.count()).select_from(tasks).where(own).scalar_subquery(),
-                select(func.max(tasks.c.updated_at)).where(own).scalar_subquery(),
-                select(func.max(tasks.c.id)).where(own).scalar_subquery(),
-                select(func.count()).select_from(profiles).where(own).scalar_subquery(),
-                select(func.max(task_embeddings.c.updated_at)).select_from(profiles).where(own).scalar_subquery(),
-                select(func.count()).select_from(weights_table).where(weights).scalar_subquery(),
-                select(func.max(weights_table.c.updated_at)).where(weights).scalar_subquery(),
-            )
-        ).one()
+    return select(
+        select(func.count()).select_from(tasks).where(own).scalar_subquery(),
+        select(func.max(tasks.c.updated_at)).where(own).scalar_subquery(),
+        select(func.max(tasks.c.id)).where(own).scalar_subquery(),
+        select(func.count()).select_from(profiles).where(own).scalar_subquery(),
+        select(func.max(task_embeddings.c.updated_at)).select_from(profiles).where(own).scalar_subquery(),
+        select(func.count()).select_from(weights_table).where(weights).scalar_subquery(),
+        select(func.max(weights_table.c.updated_at)).where(weights).scalar_subquery(),
     )
+
+
+# Differs when tasks, profiles or weights of the namespace have changed.
+_STAMP = planned_once(_stamp_of_namespace())
 
 
 def _read(connection: Connection, namespace: str, stamp: tuple[Any, ...], before: _Kept | None) -> _Kept:

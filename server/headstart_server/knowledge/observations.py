@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, Text, cast, func, select, text
+from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from headstart.spaces.validation import is_slug
@@ -33,6 +33,7 @@ from headstart_server.knowledge.tables import (
     tasks,
 )
 from headstart_server.knowledge.tasks import Task, task_from_row
+from headstart_server.runtime.planned_once import planned_once
 
 # Names beyond these, of a task in a space, are kept in the database alone.
 _MOST_PROXIES = 64
@@ -149,14 +150,13 @@ class ObservationCache:
         """Without experiments too; None where there is no such task or space."""
         if not is_slug(task_id):
             return None
-        query = _in_space(namespace, space_id, or_none=True).where(tasks.c.name == task_id)
-        found = self._current(connection, connection.execute(query).all(), space_id)
+        asked = {"namespace": namespace, "space": space_id, "task": task_id}
+        found = self._current(connection, connection.execute(_OF_TASK, asked).all(), space_id)
         return found[0] if found else None
 
     def of_space(self, connection: Connection, namespace: str, space_id: str) -> list[Observations]:
         """Every task with at least one experiment in the space, by task id."""
-        query = _in_space(namespace, space_id).where(task_summaries.c.experiment_count > 0)
-        rows = connection.execute(query.order_by(tasks.c.name)).all()
+        rows = connection.execute(_OF_SPACE, {"namespace": namespace, "space": space_id}).all()
         found = self._current(connection, rows, space_id)
         if rows:
             present = {row.id for row in rows}
@@ -202,8 +202,8 @@ class ObservationCache:
         return [current[row.id].observations for row in rows if row.id in current]
 
 
-def _in_space(namespace: str, space_id: str, or_none: bool = False) -> Select[Any]:
-    """Tasks with their number of experiments in a space: those that have any, ``or_none`` all."""
+def _in_space(or_none: bool = False) -> Select[Any]:
+    """Tasks with their number of experiments in a space: those that have a summary there, ``or_none`` all."""
     return (
         select(
             tasks.c.id,
@@ -218,8 +218,12 @@ def _in_space(namespace: str, space_id: str, or_none: bool = False) -> Select[An
             (task_summaries.c.task_id == tasks.c.id) & (task_summaries.c.search_space_id == search_spaces.c.id),
             isouter=or_none,
         )
-        .where(namespaces.c.name == namespace, search_spaces.c.name == space_id)
+        .where(namespaces.c.name == bindparam("namespace"), search_spaces.c.name == bindparam("space"))
     )
+
+
+_OF_TASK = planned_once(_in_space(or_none=True).where(tasks.c.name == bindparam("task")))
+_OF_SPACE = planned_once(_in_space().where(task_summaries.c.experiment_count > 0).order_by(tasks.c.name))
 
 
 def _declared(connection: Connection, numbers: Sequence[int]) -> dict[int, Task]:

@@ -24,6 +24,9 @@ from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
 
+# Tasks to ask where no model speaks for the space.
+Sources = Callable[[], Sequence[Observations]]
+
 
 @dataclass(frozen=True)
 class SourceScores:
@@ -69,13 +72,13 @@ class OtherTasks:
         search_space_id: str,
         fingerprints: Sequence[str],
         recorded: Recorded,
-        sources: Sequence[Observations],
+        sources: Sources,
     ) -> SourceScores | None:
         """Of recorded architectures, given by fingerprint: by every head of the model, or else by the sources' own."""
         told = self._model_scores(namespace, search_space_id, fingerprints, recorded)
         if told is not None or not fingerprints:
             return told
-        processes = self._processes.of(namespace, sources)
+        processes = self._processes.of(namespace, sources())
         if not processes:
             return None
         features = self._evidence.features(namespace, search_space_id)
@@ -87,11 +90,11 @@ class OtherTasks:
             return None
         return SourceScores(tuple(process.task_id for process in processes), scores, "")
 
-    def without_pattern(self, namespace: str, search_space_id: str, sources: Sequence[Observations]) -> frozenset[str]:
+    def without_pattern(self, namespace: str, search_space_id: str, sources: Sources) -> frozenset[str]:
         """By task id, the sources whose own results tell nothing of one another; none where a model speaks for them."""
         if self._models.of(namespace, search_space_id) is not None:
             return frozenset()
-        return frozenset(each.task_id for each in self._processes.of(namespace, sources) if not each.patterned)
+        return frozenset(each.task_id for each in self._processes.of(namespace, sources()) if not each.patterned)
 
     def surrogate(self, namespace: str, observations: Observations, sources: Sequence[Observations]) -> Surrogate:
         """For a task of which at least two architectures completed. Raises Unavailable."""

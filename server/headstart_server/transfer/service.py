@@ -115,7 +115,7 @@ class TransferService:
             space_id,
             target.names.names(means.codes[asked].tolist()),
             lambda missing: self._knowledge.architectures(namespace, space_id, missing),
-            [source],
+            lambda: [source],
         )
         if told is None or source.task.task_id not in told.task_ids:
             return shared

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
+from headstart_server.prediction.other_tasks import Sources
 from headstart_server.prediction.service import PredictionService
 from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources, without_weight
 
@@ -47,13 +48,18 @@ class TaskComparison:
         """With the other tasks that have completed experiments in the space. Raises NotFound."""
         target, observed, lens = self._knowledge.compared(namespace, task_id, space_id)
         sources = [each for each in observed if len(each.means.codes)]
-        # By what is known without asking any of them.
-        similar = weigh_sources(target, sources, {}, lens)
-        chosen = {task.task_id for task in similar[:_MOST_ASKED]}
-        heaviest = [source for source in sources if source.task.task_id in chosen]
+
+        @cache
+        def by_what_is_known() -> list[SimilarTask]:
+            """Without asking any of them."""
+            return weigh_sources(target, sources, {}, lens)
+
+        def heaviest() -> list[Observations]:
+            chosen = {task.task_id for task in by_what_is_known()[:_MOST_ASKED]}
+            return [source for source in sources if source.task.task_id in chosen]
+
         scores = self._source_scores(namespace, target, heaviest) if sources else {}
-        if scores:
-            similar = weigh_sources(target, sources, scores, lens)
+        similar = weigh_sources(target, sources, scores, lens) if scores else by_what_is_known()
         patternless = self._prediction.without_pattern(namespace, space_id, heaviest)
         return Compared(target, sources, without_weight(similar, patternless), scores, lens, patternless)
 
@@ -71,12 +77,12 @@ class TaskComparison:
             target, observed, _ = self._knowledge.compared(namespace, task_id, name)
             if len(target.means.codes):
                 sources = [each for each in observed if len(each.means.codes)]
-                _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target, ())))
+                _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target, list)))
             _keep_best(profiles, lens.profiles.agreements(task_id, name))
         others = [task for number, task in lens.tasks.items() if number != stored.id]
         return compare(stored.task, others, lens.features, lens.word_weights, measured, profiles)
 
-    def _source_scores(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> SourceScores:
+    def _source_scores(self, namespace: str, target: Observations, sources: Sources) -> SourceScores:
         """What each source would say of the architectures completed on the target: by the space's model, or else of
         these sources by what they recorded."""
         codes = target.means.codes

@@ -120,7 +120,7 @@ def first_proposals(
         return {**recorded([name for name in fingerprints if name not in own]), **found}
 
     taking_part = [source for source in sources if source.task.task_id in leading]
-    told = prediction.source_scores(namespace, space_id, names, known, taking_part)
+    told = prediction.source_scores(namespace, space_id, names, known, lambda: taking_part)
     scores = said_of(told, leading, standings, names)
     candidates = {name: member.candidate for name, member in own.items()}
     return FirstProposals(

@@ -5,13 +5,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, text
 
 from headstart_server.knowledge.search_spaces import find_search_space
-from headstart_server.knowledge.tables import namespaces, search_spaces, tasks
 from headstart_server.knowledge.tasks import not_found
-from headstart_server.warm_start.tables import recent_suggestions
+from headstart_server.runtime.planned_once import planned_once
+
+_NUMBERS = planned_once(
+    text(
+        """
+        SELECT tasks.id, search_spaces.id FROM namespaces
+        JOIN tasks ON tasks.namespace_id = namespaces.id
+        JOIN search_spaces ON search_spaces.namespace_id = namespaces.id
+        WHERE namespaces.name = :namespace AND tasks.name = :task AND search_spaces.name = :space
+        """
+    )
+)
+_TAKE_TURN = planned_once(
+    text("SELECT current_setting('transaction_read_only'), pg_advisory_xact_lock(hashtextextended(:key, 0))")
+)
+_FORGET = planned_once(
+    text(
+        """
+        DELETE FROM recent_suggestions
+        WHERE task_id = :task AND search_space_id = :space AND expires_at <= clock_timestamp()
+        """
+    )
+)
+_FIND = planned_once(
+    text(
+        """
+        SELECT fingerprint FROM recent_suggestions
+        WHERE task_id = :task AND search_space_id = :space AND expires_at > clock_timestamp()
+        """
+    )
+)
+_REMEMBER = planned_once(
+    text(
+        """
+        INSERT INTO recent_suggestions (task_id, search_space_id, fingerprint, expires_at)
+        SELECT :task, :space, fingerprint, clock_timestamp() + :ttl
+        FROM unnest(CAST(:fingerprints AS text[])) AS fingerprint ON CONFLICT DO NOTHING
+        """
+    )
+)
 
 
 class RecentSuggestions:
@@ -21,42 +58,26 @@ class RecentSuggestions:
         """Raises NotFound."""
         self._connection = connection
         self._task, self._space = _numbers(connection, namespace, task_id, space_id)
-        read_only: str = connection.execute(
-            text("SELECT current_setting('transaction_read_only'), pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-            {"key": f"suggestions/{self._task}/{self._space}"},
-        ).scalar_one()
+        asked = {"key": f"suggestions/{self._task}/{self._space}"}
+        read_only: str = connection.execute(_TAKE_TURN, asked).scalar_one()
         self.kept = read_only == "off"
         """Whether anything is remembered: not while the database is read-only, when suggestions may be made twice."""
 
     def fingerprints(self) -> set[str]:
-        columns = recent_suggestions.c
-        mine = (columns.task_id == self._task) & (columns.search_space_id == self._space)
-        expired = columns.expires_at <= func.clock_timestamp()
+        place = {"task": self._task, "space": self._space}
         if self.kept:
-            self._connection.execute(delete(recent_suggestions).where(mine, expired))
-        return set(self._connection.execute(select(columns.fingerprint).where(mine, ~expired)).scalars())
+            self._connection.execute(_FORGET, place)
+        return set(self._connection.execute(_FIND, place).scalars())
 
     def remember(self, fingerprints: Sequence[str], ttl: timedelta) -> None:
         if fingerprints and self.kept:
-            row = {
-                "task_id": self._task,
-                "search_space_id": self._space,
-                "expires_at": func.clock_timestamp() + ttl,
-            }
-            # One statement for all of them: the driver would send many rows one by one.
-            rows = [{**row, "fingerprint": fingerprint} for fingerprint in sorted(fingerprints)]
-            self._connection.execute(insert(recent_suggestions).values(rows).on_conflict_do_nothing())
+            row = {"task": self._task, "space": self._space, "ttl": ttl, "fingerprints": sorted(fingerprints)}
+            self._connection.execute(_REMEMBER, row)
 
 
 def _numbers(connection: Connection, namespace: str, task_id: str, space_id: str) -> tuple[int, int]:
     """Of the rows of task and space. Raises NotFound."""
-    query = (
-        select(tasks.c.id, search_spaces.c.id)
-        .join(namespaces, tasks.c.namespace_id == namespaces.c.id)
-        .join(search_spaces, search_spaces.c.namespace_id == namespaces.c.id)
-        .where(namespaces.c.name == namespace, tasks.c.name == task_id, search_spaces.c.name == space_id)
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_NUMBERS, {"namespace": namespace, "task": task_id, "space": space_id}).first()
     if row is None:
         # Which of the two is it?
         find_search_space(connection, namespace, space_id)

@@ -211,7 +211,7 @@ class WarmStartService:
         samples = taste_samples(standings, list(standings))
         names = [name for sample in samples.values() for name in sample]
         told = self._prediction.source_scores(
-            namespace, space_id, names, self._recorded(namespace, space_id), sources[:MOST_SOURCES]
+            namespace, space_id, names, self._recorded(namespace, space_id), lambda: sources[:MOST_SOURCES]
         )
         return portfolio_size(common_taste(told, samples, standings), _ENOUGH_RESULTS)
 

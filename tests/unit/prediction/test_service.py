@@ -273,6 +273,7 @@ def test_a_task_the_model_has_never_seen_is_predicted_from_its_sources_then_from
         SPACE_ID,
         [canonical.fingerprint for _, canonical in pairs[:120]],
         lambda missing: room.knowledge.architectures("default", SPACE_ID, missing),
+        list,
     )
     assert scores is not None
     assert scores.task_ids == ("one", "two")
