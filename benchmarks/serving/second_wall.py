@@ -133,6 +133,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--results", type=Path, default=RESULTS / "second_wall.json", help="where the figures go")
     options = parser.parse_args()
+    if options.rounds < 2:
+        parser.error("--rounds: at least 2, for quartiles")
     console = Console()
     try:
         with short_directory() as place:
