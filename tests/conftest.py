@@ -23,6 +23,7 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine
 
+from headstart_server.runtime import tenancy
 from headstart_server.runtime.child import Child, Program, running_postgres
 from headstart_server.runtime.database import create_engine
 from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
@@ -145,6 +146,7 @@ def settings(database_url: str, chroma_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
     engine = create_engine(settings)
+    tenancy.watch(engine, settings.tenant_role)
     yield engine
     engine.dispose()
 

@@ -12,7 +12,7 @@ from headstart_server.knowledge.task_map import TaskMap
 from headstart_server.prediction.scorer import LocalScorer, open_scorer
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.task_profiles import TaskProfiler
-from headstart_server.runtime import planned_once, tenancy
+from headstart_server.runtime import tenancy
 from headstart_server.runtime.database import create_engine, watch_pool
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
@@ -54,7 +54,6 @@ def open_rooms(settings: Settings) -> Rooms:
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     watch_pool(engine)
     tenancy.watch(engine, settings.tenant_role)
-    planned_once.watch(engine)
     knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
     knowledge.listeners.append(credit_decisions)
     prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)

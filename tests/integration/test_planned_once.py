@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.runtime import planned_once, tenancy
 from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.errors import Unavailable
 from headstart_server.runtime.settings import load_settings
 
 _INSERT = planned_once.planned_once(text("INSERT INTO pairs (id, name) VALUES (:id, :name)"))
 _FIND = planned_once.planned_once(text("SELECT name, '100 %' AS share FROM pairs WHERE id = :id OR name = :name"))
+_AFTER = planned_once.planned_once(text("SELECT name FROM pairs WHERE id > :id"))
+
+
+@pytest.fixture(autouse=True)
+def long_lived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planned_once, "_LIFETIME_SECONDS", 600.0)
 
 
 @pytest.fixture
@@ -25,6 +33,13 @@ def pairs(empty_database_url: str) -> Iterator[Engine]:
         connection.execute(text("CREATE TABLE pairs (id int PRIMARY KEY, name text NOT NULL)"))
     yield engine
     engine.dispose()
+
+
+def rows_expected(connection: Connection) -> int:
+    """What the plan of the only prepared statement takes its answer to be."""
+    (name,) = connection.execute(text("SELECT name FROM pg_prepared_statements")).scalars()
+    (plan,) = connection.execute(text(f"EXPLAIN (FORMAT JSON) EXECUTE {name} (1)")).scalars()
+    return int(plan[0]["Plan"]["Plan Rows"])
 
 
 def plans(connection: Connection) -> list[tuple[str, int]]:
@@ -47,31 +62,52 @@ def test_a_statement_is_planned_once_and_answers_as_ever(pairs: Engine) -> None:
         assert connection.execute(generic).scalar_one() == 8
 
 
-def test_a_plan_is_made_anew_when_it_is_old_and_the_old_one_goes(
+def test_a_plan_for_an_empty_table_is_given_up_for_one_of_a_full_one(
+    pairs: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planned_once, "_LIFETIME_SECONDS", 0.3)
+    with pairs.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(_AFTER, {"id": 1})
+        assert rows_expected(connection) < 1_000
+        connection.execute(text("INSERT INTO pairs SELECT i, 'x' FROM generate_series(1, 30000) AS i"))
+        connection.execute(_AFTER, {"id": 1})
+        assert rows_expected(connection) < 1_000
+        time.sleep(0.4)
+        connection.execute(_AFTER, {"id": 1})
+        assert rows_expected(connection) > 5_000
+        assert len(plans(connection)) == 1
+
+
+def test_what_failed_at_first_can_be_sent_again_and_leaves_nothing_behind(
     pairs: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planned_once, "_LIFETIME_SECONDS", 0.0)
     with pairs.begin() as connection:
-        connection.execute(_FIND, {"id": 1, "name": ""})
-        ((first, _),) = plans(connection)
-        connection.execute(_FIND, {"id": 1, "name": ""})
-        ((second, used),) = plans(connection)
-    assert first != second
-    assert used == 1
-
-
-def test_what_failed_at_first_can_be_sent_again(pairs: Engine) -> None:
-    with pairs.begin() as connection:
         connection.execute(text("INSERT INTO pairs VALUES (1, 'one')"))
-    with pytest.raises(IntegrityError), pairs.begin() as connection:
-        connection.execute(_INSERT, {"id": 1, "name": "one"})
+    for number in (2, 3):
+        for _ in range(3):
+            with pytest.raises(IntegrityError), pairs.begin() as connection:
+                connection.execute(_INSERT, {"id": 1, "name": "one"})
+        with pytest.raises(DBAPIError, match="aborted"), pairs.begin() as connection:
+            with pytest.raises(DBAPIError):
+                connection.execute(text("SELECT 1 / 0"))
+            connection.execute(_FIND, {"id": 1, "name": ""})
+        with pairs.begin() as connection:
+            connection.execute(_INSERT, {"id": number, "name": "new"})
+            assert connection.execute(_FIND, {"id": number, "name": ""}).one().name == "new"
     with pairs.begin() as connection:
-        connection.execute(_INSERT, {"id": 2, "name": "two"})
-    with pytest.raises(IntegrityError), pairs.begin() as connection:
-        connection.execute(_INSERT, {"id": 2, "name": "two"})
-    with pairs.begin() as connection:
-        connection.execute(_INSERT, {"id": 3, "name": "three"})
         assert connection.execute(text("SELECT count(*) FROM pairs")).scalar_one() == 3
+        assert len(plans(connection)) == 2
+
+
+def test_a_statement_whose_columns_became_others_is_prepared_anew_on_a_new_connection(pairs: Engine) -> None:
+    with pairs.begin() as connection:
+        connection.execute(_FIND, {"id": 1, "name": ""})
+        connection.execute(text("ALTER TABLE pairs ALTER COLUMN name TYPE varchar(80)"))
+    with pytest.raises(Unavailable), pairs.begin() as connection:
+        connection.execute(_FIND, {"id": 1, "name": ""})
+    with pairs.begin() as connection:
+        assert connection.execute(_FIND, {"id": 1, "name": ""}).first() is None
 
 
 def test_one_plan_serves_several_namespaces_and_shows_each_its_own(database_url: str) -> None:
@@ -79,7 +115,6 @@ def test_one_plan_serves_several_namespaces_and_shows_each_its_own(database_url:
     settings = load_settings(database_url=database_url)
     engine = create_engine(settings, connections=1)
     tenancy.watch(engine, settings.tenant_role)
-    planned_once.watch(engine)
     assert tenancy.problem(engine, settings.tenant_role) is None
     count = planned_once.planned_once(text("SELECT count(*) FROM search_spaces"))
     add = text("INSERT INTO search_spaces (namespace_id, name, declaration) VALUES (:namespace, :name, '{}')")
@@ -89,11 +124,12 @@ def test_one_plan_serves_several_namespaces_and_shows_each_its_own(database_url:
             for index in range(spaces):
                 connection.execute(add, {"namespace": number, "name": f"{name}-{index}"})
     seen = []
-    for namespace in ("one", "two", None, "one", "unknown"):
+    # What is the login's is prepared apart from what is the role's.
+    for namespace in ("one", "two", None, "one", "unknown", None):
         with tenancy.acting_for(namespace), engine.connect() as connection:
             seen.append(connection.execute(count).scalar_one())
-    assert seen == [1, 2, 3, 1, 0]
+    assert seen == [1, 2, 3, 1, 0, 3]
     with engine.connect() as connection:
         used = [number for name, number in plans(connection) if name != "headstart_enter"]
-    assert used == [5]
+    assert sorted(used) == [2, 4]
     engine.dispose()

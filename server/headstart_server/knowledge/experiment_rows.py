@@ -81,9 +81,10 @@ _INSERT_ARCHITECTURES: TextClause = planned_once(
         """
     )
 )
+# More than so many are planned for at each call: a plan of some seconds ago may know a partition as empty, and read all
+# of a task to find one row, which matters where many are looked for.
 _FEW = 64
 # By one look into the index for each: asked for many at once, the planner would rather read the whole partition.
-# A plan of two seconds ago may know a partition as empty and read all of its task, which matters only to many.
 _UNDER: TextClause = text(
     """
     SELECT found.* FROM unnest(CAST(:tasks AS bigint[]), CAST(:asked AS uuid[])) AS asked (task_id, request_id)
@@ -124,15 +125,15 @@ def insert_experiments(connection: Connection, rows: Iterable[ExperimentRow]) ->
 
 def experiments_under(connection: Connection, asked: Iterable[tuple[int, UUID]]) -> Sequence[Row[Any]]:
     """task_id, request_id, content_hash, sequence, architecture_id of those there, by task and request id."""
-    return _by_task(connection, _UNDER, asked)
+    return _looked_up(connection, _UNDER, asked)
 
 
 def experiment_counts(connection: Connection, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """How many experiments there are of architectures on tasks, by the numbers of both."""
-    return {(row.task_id, row.architecture_id): row.number for row in _by_task(connection, _COUNT, asked)}
+    return {(row.task_id, row.architecture_id): row.number for row in _looked_up(connection, _COUNT, asked)}
 
 
-def _by_task(connection: Connection, query: TextClause, asked: Iterable[tuple[int, object]]) -> Sequence[Row[Any]]:
+def _looked_up(connection: Connection, query: TextClause, asked: Iterable[tuple[int, object]]) -> Sequence[Row[Any]]:
     tasks, keys = [], []
     for task, key in asked:
         tasks.append(str(task))

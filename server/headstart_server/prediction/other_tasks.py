@@ -25,7 +25,7 @@ from headstart_server.runtime.errors import NotFound, Unavailable
 _log = logging.getLogger(__name__)
 
 # Tasks to ask where no model speaks for the space.
-Sources = Callable[[], Sequence[Observations]]
+LazySources = Callable[[], Sequence[Observations]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class OtherTasks:
         search_space_id: str,
         fingerprints: Sequence[str],
         recorded: Recorded,
-        sources: Sources,
+        sources: LazySources,
     ) -> SourceScores | None:
         """Of recorded architectures, given by fingerprint: by every head of the model, or else by the sources' own."""
         told = self._model_scores(namespace, search_space_id, fingerprints, recorded)
@@ -90,7 +90,7 @@ class OtherTasks:
             return None
         return SourceScores(tuple(process.task_id for process in processes), scores, "")
 
-    def without_pattern(self, namespace: str, search_space_id: str, sources: Sources) -> frozenset[str]:
+    def without_pattern(self, namespace: str, search_space_id: str, sources: LazySources) -> frozenset[str]:
         """By task id, the sources whose own results tell nothing of one another; none where a model speaks for them."""
         if self._models.of(namespace, search_space_id) is not None:
             return frozenset()

@@ -35,7 +35,7 @@ from headstart_server.prediction.kept_scores import Recorded
 from headstart_server.prediction.live_figures import LiveFigures
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
-from headstart_server.prediction.other_tasks import OtherTasks, Sources, SourceScores
+from headstart_server.prediction.other_tasks import LazySources, OtherTasks, SourceScores
 from headstart_server.prediction.recent_architectures import RecentArchitectures
 from headstart_server.prediction.record_answers import LEAST_OWN, RecordAnswers
 from headstart_server.prediction.registry import ModelVersion, newest_version
@@ -163,7 +163,7 @@ class PredictionService:
         search_space_id: str,
         fingerprints: Sequence[str],
         recorded: Recorded,
-        sources: Sources,
+        sources: LazySources,
     ) -> SourceScores | None:
         """What other tasks say of recorded architectures, given by fingerprint.
 
@@ -172,7 +172,7 @@ class PredictionService:
         """
         return self._other_tasks.scores(namespace, search_space_id, fingerprints, recorded, sources)
 
-    def without_pattern(self, namespace: str, search_space_id: str, sources: Sources) -> frozenset[str]:
+    def without_pattern(self, namespace: str, search_space_id: str, sources: LazySources) -> frozenset[str]:
         """By task id, those of the sources whose results are as good as random: there is nothing to learn from them."""
         return self._other_tasks.without_pattern(namespace, search_space_id, sources)
 

@@ -75,6 +75,9 @@ _LOCK_TIMEOUT = "55P03"
 _STATEMENT_TIMEOUT = "57014"
 _FOREIGN_KEY_VIOLATION = "23503"
 _UNIQUE_VIOLATION = "23505"
+# Of prepared statements: that their columns have other types by now, and that they are not there.
+_OUTDATED = "0A000"
+_NOT_PREPARED = "26000"
 
 
 class _Pool(QueuePool):
@@ -247,6 +250,12 @@ def _translate(context: ExceptionContext) -> None:
         raise Unavailable("the database is too busy to answer in time", "DATABASE_BUSY") from error
     if state == _DISK_FULL:
         raise Unavailable("the database has no room left", "DATABASE_FULL", _NO_CHANGES_SECONDS) from error
+    if state in (_OUTDATED, _NOT_PREPARED):
+        context.is_disconnect = True
+        raise Unavailable(
+            "the schema has changed, or a pooler deals out connections to PostgreSQL by transactions",
+            "DATABASE_UNAVAILABLE",
+        ) from error
     if state == _READ_ONLY:
         # Another server may be the one that takes changes by now, at the same address.
         context.is_disconnect = True

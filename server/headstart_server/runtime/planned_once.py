@@ -1,17 +1,18 @@
-"""Statements that PostgreSQL plans once for a connection, and again after some seconds, instead of at each call.
+"""Statements that PostgreSQL plans once for a connection, and again every few seconds, instead of at each call.
 
 To plan a short statement takes longer than to run it, over the partitions of experiments several times as long. The
-driver knows no prepared statements, so they are sent as PREPARE and EXECUTE. Their plans do not look at what is asked
-for (``plan_cache_mode`` of the connection). They are made anew soon, since a plan for an empty table is none for a
-full one, and PostgreSQL itself gives plans up only when it has analysed a table.
+driver knows no prepared statements: they are sent as PREPARE, once for a connection, and EXECUTE. On such a connection
+plans are made without looking at the values that are asked for (``plan_cache_mode``, which holds for triggers of
+foreign keys too). Every few seconds they are discarded, since a plan for an empty table is none for a full one, and
+PostgreSQL itself gives plans up only when it has analysed a table.
 """
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -20,63 +21,70 @@ from sqlalchemy.sql.base import Executable
 
 E = TypeVar("E", bound=Executable)
 
-# Of a statement, or of one execution of it.
+# Of one execution of a statement; ``planned_once`` says it of all.
 PLANNED_ONCE = {"planned_once": True}
-_LIFETIME_SECONDS = 2.0
-_PARAMETER = re.compile(r"%\((\w+)\)s")
+_LIFETIME_SECONDS = 5.0
+_PARAMETER = re.compile(r"(?<!%)%\((\w+)\)s")
 
 
-@dataclass(frozen=True)
-class _Plan:
-    name: str
-    call: str
-    until: float
+@dataclass
+class _Prepared:
+    """``names``: of the statements that stand on a connection."""
+
+    names: set[str] = field(default_factory=set)
+    until: float = field(default_factory=lambda: time.monotonic() + _LIFETIME_SECONDS)
 
 
-_numbers = itertools.count()
-# By driver connection and the statement's text.
-_plans: WeakKeyDictionary[Any, dict[str, _Plan]] = WeakKeyDictionary()
+# By connection of the driver.
+_prepared: WeakKeyDictionary[Any, _Prepared] = WeakKeyDictionary()
 
 
 def planned_once(statement: E) -> E:
-    """Let a statement with one text, whatever it is asked, be planned once. Its parameters need types of their own."""
+    """Let a statement be planned once that has the same text whatever is asked.
+
+    PostgreSQL has to know the types of its parameters from where they stand, and brings what is sent to these: 2.7
+    for a bigint is 3.
+    """
     return statement.execution_options(**PLANNED_ONCE)
 
 
 def watch(engine: Engine) -> None:
-    """Send such statements of an engine as what they are; after ``tenancy.watch``, which is to be asked first."""
+    """Send such statements of an engine as what they are. Whoever has something to send before, listens before."""
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "do_execute", execute)
+    event.listen(engine, "do_execute", _execute)
 
 
-def execute(cursor: Any, statement: str, parameters: Any, context: Any, before: str = "") -> bool:
-    """Send a statement, in one message with what comes ``before`` it; False where there is nothing to do else."""
+def send(cursor: Any, statement: str, parameters: Any, context: Any, before: str = "", role: str = "") -> None:
+    """Send any statement; ``before`` goes first, in one message with what follows.
+
+    Each ``role`` that a connection acts as has statements of its own: PostgreSQL before 14.14, 15.9, 16.5 and 17.1
+    may keep the row-level security of the role that a plan was made for (CVE-2024-10976).
+    """
     if not context.execution_options.get("planned_once"):
-        if before:
-            cursor.execute(before + statement, parameters)
-        return bool(before)
-    plans = _plans.setdefault(cursor.connection, {})
-    plan = plans.get(statement)
-    if plan is None or plan.until < time.monotonic():
-        if plan is not None:
-            before += f"DEALLOCATE {plan.name}; "
-        # If this fails it may stand or not: the next is another.
-        plans.pop(statement, None)
-        prepare, plan = _planned(statement)
-        before += prepare
-    cursor.execute(before + plan.call, parameters)
-    plans[statement] = plan
-    return True
+        cursor.execute(before + statement, parameters)
+        return
+    prepared = _prepared.setdefault(cursor.connection, _Prepared())
+    name = f"headstart_{hashlib.sha256(f'{role}/{statement}'.encode()).hexdigest()[:16]}"
+    asked = list(dict.fromkeys(_PARAMETER.findall(statement)))
+    if name not in prepared.names:
+        body = _PARAMETER.sub(lambda found: f"${asked.index(found[1]) + 1}", statement)
+        # By itself: whatever becomes of the execution, it is known to stand.
+        cursor.execute(f"{before}PREPARE {name} AS {body}", {})
+        prepared.names.add(name)
+        before = ""
+    if prepared.until < time.monotonic():
+        prepared.until = time.monotonic() + _LIFETIME_SECONDS
+        before += "DISCARD PLANS; "
+    values = ", ".join(f"%({each})s" for each in asked)
+    cursor.execute(f"{before}EXECUTE {name} ({values})" if values else f"{before}EXECUTE {name}", parameters)
 
 
-def _planned(statement: str) -> tuple[str, _Plan]:
-    """How to prepare a statement, and the plan that is there then."""
-    names = list(dict.fromkeys(_PARAMETER.findall(statement)))
-    body = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement)
-    name = f"headstart_{next(_numbers)}"
-    sent = ", ".join(f"%({each})s" for each in names)
-    call = f"EXECUTE {name} ({sent})" if names else f"EXECUTE {name}"
-    return f"PREPARE {name} AS {body}; ", _Plan(name, call, time.monotonic() + _LIFETIME_SECONDS)
+def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Whether it was sent here."""
+    planned: bool = context.execution_options.get("planned_once", False)
+    if planned:
+        send(cursor, statement, parameters, context)
+    return planned
 
 
 def _set_up(driver_connection: Any, _: object) -> None:

@@ -96,13 +96,17 @@ def acting_for(namespace: str | None) -> Iterator[None]:
 
 
 def watch(engine: Engine, role: str) -> None:
-    """Run what is done for a tenant as this role from now on; an empty name: as the login."""
+    """Run what is done for a tenant as this role from now on; an empty name: as the login.
+
+    Statements that are planned once are from then on, too: the role has to be taken before.
+    """
     if role:
         wall = _Wall(role)
         event.listen(engine, "connect", wall.look)
         event.listen(engine, "do_execute", wall.execute)
         event.listen(engine, "do_execute_no_params", wall.execute_without_parameters)
         event.listen(engine, "do_executemany", wall.precede)
+    planned_once.watch(engine)
 
 
 def problem(engine: Engine, role: str) -> str | None:
@@ -170,6 +174,7 @@ class _Wall:
     """Listens to an engine. Connections are the driver's."""
 
     def __init__(self, role: str) -> None:
+        self._role = role
         self._state = _STATE.format(role=role)
         self._prepare_entrance = _PREPARE_ENTRANCE.format(role=role)
         # Those whose login may take the role.
@@ -186,10 +191,12 @@ class _Wall:
         connection.commit()
 
     def execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        entrance = self._entrance(cursor)
-        if entrance is None:
+        """Whether it was sent here: what is done for a tenant is."""
+        if tenant.get() is None or cursor.connection not in self._ready:
             return False
-        return planned_once.execute(cursor, statement, parameters, context, entrance.replace("%", "%%"))
+        entrance = (self._entrance(cursor) or "").replace("%", "%%")
+        planned_once.send(cursor, statement, parameters, context, before=entrance, role=self._role)
+        return True
 
     def execute_without_parameters(self, cursor: Any, statement: str, _: object) -> bool:
         entrance = self._entrance(cursor)

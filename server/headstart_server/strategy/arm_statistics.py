@@ -44,10 +44,10 @@ class ArmStatistics:
         return self.name, self.tuned
 
 
-# Of the newest other tasks so many sums are read for each arm asked for: more than ever weigh (``bandit``), so that
-# a choice costs the same whether a namespace has a hundred tasks or a hundred thousand. Task by task, as the subquery
-# that stays one sees to: joined, they are looked for among those of all namespaces.
-_NEWEST_TASKS, _NEWEST_SUMS = 1_000, 50
+# Of the newest thousand of the other tasks so many sums are read for each arm asked for: more than ever weigh
+# (``bandit``), so that a choice costs the same whether a namespace has a hundred tasks or a hundred thousand. Task by
+# task, as the subquery that stays one sees to: joined, they are looked for among those of all namespaces.
+_NEWEST_SUMS = 50
 
 # Of each arm: what it earned on the task, its pending decisions there, and what it earned on other tasks.
 _READ = planned_once(
@@ -65,7 +65,7 @@ _READ = planned_once(
         SELECT arm, tuned, 0, 0, 0, 0, 0, 0, CAST(sum(pulls) AS bigint), sum(total_reward)
         FROM (
             SELECT of_task.* FROM (
-                SELECT id FROM tasks WHERE namespace_id = :namespace AND id <> :task ORDER BY id DESC LIMIT :tasks
+                SELECT id FROM tasks WHERE namespace_id = :namespace AND id <> :task ORDER BY id DESC LIMIT 1000
             ) AS other CROSS JOIN LATERAL (
                 SELECT arm, tuned, pulls, total_reward FROM strategy_arms
                 WHERE task_id = other.id AND arm = ANY (:names) OFFSET 0
@@ -84,7 +84,6 @@ def read_statistics(connection: Connection, task: StoredTask, names: Sequence[st
         "task": task.id,
         "namespace": task.namespace_id,
         "names": list(names),
-        "tasks": _NEWEST_TASKS,
         "sums": _NEWEST_SUMS * len(names),
     }
     found: dict[ArmKey, list[Any]] = {}

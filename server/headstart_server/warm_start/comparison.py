@@ -11,7 +11,7 @@ from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
-from headstart_server.prediction.other_tasks import Sources
+from headstart_server.prediction.other_tasks import LazySources
 from headstart_server.prediction.service import PredictionService
 from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources, without_weight
 
@@ -82,7 +82,7 @@ class TaskComparison:
         others = [task for number, task in lens.tasks.items() if number != stored.id]
         return compare(stored.task, others, lens.features, lens.word_weights, measured, profiles)
 
-    def _source_scores(self, namespace: str, target: Observations, sources: Sources) -> SourceScores:
+    def _source_scores(self, namespace: str, target: Observations, sources: LazySources) -> SourceScores:
         """What each source would say of the architectures completed on the target: by the space's model, or else of
         these sources by what they recorded."""
         codes = target.means.codes
