@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -62,17 +61,15 @@ def test_a_statement_is_planned_once_and_answers_as_ever(pairs: Engine) -> None:
         assert connection.execute(generic).scalar_one() == 8
 
 
-def test_a_plan_for_an_empty_table_is_given_up_for_one_of_a_full_one(
-    pairs: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(planned_once, "_LIFETIME_SECONDS", 0.3)
+def test_a_plan_for_an_empty_table_is_given_up_for_one_of_a_full_one(pairs: Engine) -> None:
     with pairs.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(_AFTER, {"id": 1})
         assert rows_expected(connection) < 1_000
         connection.execute(text("INSERT INTO pairs SELECT i, 'x' FROM generate_series(1, 30000) AS i"))
         connection.execute(_AFTER, {"id": 1})
         assert rows_expected(connection) < 1_000
-        time.sleep(0.4)
+        for prepared in planned_once._prepared.values():
+            prepared.until = 0.0
         connection.execute(_AFTER, {"id": 1})
         assert rows_expected(connection) > 5_000
         assert len(plans(connection)) == 1
