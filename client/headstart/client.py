@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -106,11 +107,14 @@ class Client:
         token: str | None,
         timeout: float,
         patience: float = math.inf,
+        closed: threading.Event | None = None,
     ) -> None:
         self.address = address
         self._token = token
         self._patience = patience
         self._channel = channel
+        # Of the connection: calls that end because of it are not made again.
+        self._closed = closed or threading.Event()
         self._timeout = timeout
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._meta = meta_grpc.MetaLearningServiceStub(channel)
@@ -126,6 +130,7 @@ class Client:
 
     def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""
+        self._closed.set()
         self._channel.close()
 
     def with_patience(self, seconds: float) -> Client:
@@ -133,7 +138,14 @@ class Client:
 
         An answer that is under way may still take the call's whole timeout.
         """
-        return Client(self._channel, address=self.address, token=self._token, timeout=self._timeout, patience=seconds)
+        return Client(
+            self._channel,
+            address=self.address,
+            token=self._token,
+            timeout=self._timeout,
+            patience=seconds,
+            closed=self._closed,
+        )
 
     def wait_until_reachable(self, timeout: float | None = None) -> None:
         """Returns when a connection stands. Raises DeadlineExceeded."""
@@ -428,7 +440,8 @@ class Client:
             except grpc.RpcError as error:
                 failure = errors.translate(error)
             wait = (failure.retry_seconds or 0.0) + pause * random.uniform(0.5, 1.0)
-            if not _may_pass(failure) or time.monotonic() + wait >= begin + min(seconds, self._patience):
+            late = time.monotonic() + wait >= begin + min(seconds, self._patience)
+            if late or not _may_pass(failure) or self._closed.is_set():
                 raise failure
             time.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

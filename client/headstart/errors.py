@@ -68,7 +68,10 @@ class FailedPrecondition(HeadstartError):
 
 
 class Unavailable(HeadstartError):
-    """The service, or something it depends on, is out of reach; the call was retried and may be retried again."""
+    """The service, or something it depends on, is out of reach; the call was retried and may be retried again.
+
+    ``code`` CANCELLED: a server that was told to end had not begun with the call, or the client was closed.
+    """
 
 
 class ResourceExhausted(HeadstartError):
@@ -98,6 +101,7 @@ _TYPES: dict[grpc.StatusCode, type[HeadstartError]] = {
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.CANCELLED: Unavailable,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
     grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,

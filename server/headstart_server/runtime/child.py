@@ -77,19 +77,15 @@ class Child:
         if self.program.tied:
             # Without site-packages and environment: it lasts 20 ms.
             command = [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), *command]
-        account = self.program.account
         with _opened_log(self.program.log) as log:
             self._popen = subprocess.Popen(
-                command,
+                self.program.account.command(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.program.log.parent,
                 env={**os.environ, **self.program.environment},
                 start_new_session=True,
-                user=account.uid,
-                group=account.gid,
-                extra_groups=None if account.uid is None else [],
             )
         self._process = psutil.Process(self._popen.pid)
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import time
 from collections.abc import Iterator
 from concurrent import futures
@@ -34,6 +35,7 @@ class Failing(knowledge_grpc.KnowledgeBaseServiceServicer):
 
     def __init__(self) -> None:
         self.calls = 0
+        self.entered, self.released = threading.Event(), threading.Event()
 
     def GetTask(
         self, request: knowledge_pb2.GetTaskRequest, context: grpc.ServicerContext
@@ -72,6 +74,11 @@ class Failing(knowledge_grpc.KnowledgeBaseServiceServicer):
             )
         if request.task_id == "slow":
             time.sleep(0.5)
+        if request.task_id == "endless":
+            self.entered.set()
+            self.released.wait(20)
+        if request.task_id == "thrown-away" and self.calls == 1:
+            context.abort(grpc.StatusCode.CANCELLED, "the server ends")
         if request.task_id == "flaky" and self.calls < 7:
             context.abort(grpc.StatusCode.UNAVAILABLE, "just now")
         if request.task_id == "garbled":
@@ -127,6 +134,27 @@ def test_unavailable_is_retried(failing: tuple[Failing, str]) -> None:
     with headstart.connect(address) as client:
         assert client.get_task("flaky").task_id == "flaky"
     assert servicer.calls == 7
+
+
+def test_call_that_a_server_threw_away_is_made_again(failing: tuple[Failing, str]) -> None:
+    servicer, address = failing
+    with headstart.connect(address) as client:
+        assert client.get_task("thrown-away").task_id == "thrown-away"
+    assert servicer.calls == 2
+
+
+def test_call_that_the_caller_ends_by_closing_the_client_is_not_made_again(failing: tuple[Failing, str]) -> None:
+    servicer, address = failing
+    client = headstart.connect(address)
+    with futures.ThreadPoolExecutor() as threads:
+        call = threads.submit(client.with_patience(15).get_task, "endless")
+        assert servicer.entered.wait(10)
+        client.close()
+        with pytest.raises(headstart.Unavailable) as caught:
+            call.result(10)
+        servicer.released.set()
+    assert caught.value.code is grpc.StatusCode.CANCELLED
+    assert servicer.calls == 1
 
 
 def test_unavailable_is_not_retried_past_the_deadline(failing: tuple[Failing, str]) -> None:
