@@ -194,8 +194,12 @@ class Service:
 
     def stop(self) -> int:
         """As an operator ends it; the exit code."""
+        self.send(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        """The exit code, once it has ended."""
         assert self._process is not None
-        self._process.terminate()
         self._process.communicate(timeout=30)
         return self._process.returncode
 

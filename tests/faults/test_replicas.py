@@ -100,27 +100,20 @@ def test_callers_see_nothing_of_replicas_that_are_restarted_one_by_one_or_killed
 
 
 @pytest.mark.timeout(240)
-def test_calls_that_a_server_had_not_begun_when_it_was_told_to_end_are_made_again(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_calls_that_a_server_had_not_begun_when_it_was_told_to_end_are_made_again(service: Service) -> None:
     """gRPC throws them away as CANCELLED."""
-    replicas = [Service(settings, tmp_path / f"serve-{number}.log") for number in range(2)]
-    with ThreadPoolExecutor() as starters:
-        list(starters.map(Service.start, replicas))
-    target = "ipv4:" + ",".join(replica.address for replica in replicas)
-    with headstart.connect(target, timeout=60) as client, ThreadPoolExecutor(16) as threads:
+    with headstart.connect(service.address, timeout=120) as client, ThreadPoolExecutor(16) as threads:
         client.create_search_space(SPACE)
         client.create_task(TASK)
-        for _ in range(2):
-            client.get_task("first")
-        replicas[0].send(signal.SIGSTOP)
+        service.send(signal.SIGSTOP)
         calls = [threads.submit(client.get_task, "first") for _ in range(16)]
-        wait_until(lambda: sum(call.done() for call in calls) == 8, 20, what="the other server's answers")
-        replicas[0].send(signal.SIGTERM)
-        replicas[0].send(signal.SIGCONT)
-        assert [call.result(60).task_id for call in calls] == ["first"] * 16
-    assert replicas[0].stop() == 0
-    replicas[1].kill()
+        # They are on their way.
+        time.sleep(1)
+        service.send(signal.SIGTERM)
+        service.send(signal.SIGCONT)
+        assert service.ended() == 0
+        service.start()
+        assert [call.result(120).task_id for call in calls] == ["first"] * 16
 
 
 def test_server_that_is_told_to_end_finishes_what_is_under_way_and_takes_nothing_new(service: Service) -> None:

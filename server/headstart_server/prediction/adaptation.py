@@ -133,7 +133,13 @@ class AdaptedPredictor:
         self._noises: dict[str, float] = {}
         self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
         placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
-        self._known = Columns(features, self._left_out_prior(len(features)), np.nan_to_num(placed))
+        own = self._nearest.leave_one_out()
+        self._known = Columns(
+            features,
+            self._left_out_prior(len(features)),
+            np.nan_to_num(placed),
+            np.column_stack([own.means, own.deviations]),
+        )
         self._base = MemberStack(self._base_members(), self._targets)
         self._stacks: dict[tuple[bool, ...], MemberStack] = {}
         self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
@@ -161,7 +167,10 @@ class AdaptedPredictor:
             measured = self._proxies.place(asked.proxies)
         elif self._proxies.count:
             measured[:] = np.nan
-        columns = Columns(features, self._prior(asked.scores, count), np.nan_to_num(measured))
+        near, unsure, strange = self._nearest.judge(features)
+        columns = Columns(
+            features, self._prior(asked.scores, count), np.nan_to_num(measured), np.column_stack([near, unsure])
+        )
         answer = _Answer(count)
         for stack, rows in self._stacks_of(measured):
             again = rows & (places >= 0)
@@ -173,7 +182,7 @@ class AdaptedPredictor:
                         answer.put(chosen, level, *self._joined(stack, told, places[chosen]))
                     else:
                         answer.put(chosen, level, told.mean, told.deviation, stack.errors)
-        return self._in_unit(answer, self._nearest.unlike_known(features))
+        return self._in_unit(answer, strange)
 
     def _joined(
         self, stack: MemberStack, told: Told, places: NDArray[np.int64]
@@ -232,10 +241,10 @@ class AdaptedPredictor:
         for place, (name, _, _) in enumerate(self._heads):
             members += self._attempt(name, partial(self._line, place))
         members += self._attempt(GAUSSIAN_PROCESS, lambda: self._process(GAUSSIAN_PROCESS, _features))
+        nearest = self._nearest.leave_one_out()
         # What is kept of a member must not refer to the predictor: a circle is freed late, with megabytes of matrices.
-        nearest = self._nearest
         members += self._attempt(
-            K_NEAREST, lambda: (nearest.leave_one_out(), lambda columns: nearest.predict(columns.features))
+            K_NEAREST, lambda: (nearest, lambda columns: (columns.nearest[:, 0], columns.nearest[:, 1]))
         )
         if not members:
             raise FailedPrecondition(

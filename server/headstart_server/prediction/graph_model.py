@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,11 @@ class ModelKnowledge:
         """Whether each of structural features [n, s] is unlike all that the model was trained on."""
         if len(self.reference) < 2:
             return np.zeros(len(features), bool)
-        known = NearestNeighbours(self.reference.astype(np.float64), np.zeros(len(self.reference)))
-        return known.unlike_known(features.astype(np.float64))
+        return self._like.unlike_known(features.astype(np.float64))
+
+    @cached_property
+    def _like(self) -> NearestNeighbours:
+        return NearestNeighbours(self.reference.astype(np.float64), np.zeros(len(self.reference)))
 
 
 class GraphModel:

@@ -1,56 +1,55 @@
-"""Keeps what a model version says of recorded architectures, so that each is scored once: versions never change."""
+"""Keeps what a model version says of a candidate, so that each is scored once: versions never change.
+
+A candidate is asked about again and again: when it is grown, when it is suggested, when it has been tried, and while
+others are compared with it.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.knowledge.architectures import Architecture
 
 _KEPT = 20_000
 
 Numbers = NDArray[np.float64]
-# Recorded architectures by fingerprint, as far as they are known.
-Recorded = Callable[[Sequence[str]], Mapping[str, Architecture]]
+Score = Callable[[Sequence[CanonicalCandidate]], Numbers]
 
 
 class KeptScores:
-    """Scores [heads] by model version and fingerprint. Thread-safe."""
+    """Scores [heads] by model version and fingerprint, those asked for last. Thread-safe."""
 
     def __init__(self) -> None:
         self._rows: OrderedDict[tuple[str, str], Numbers] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(
-        self,
-        version: str,
-        fingerprints: Sequence[str],
-        recorded: Recorded,
-        score: Callable[[Sequence[CanonicalCandidate]], Numbers],
-    ) -> Numbers:
-        """float [n, heads], NaN for an architecture that is not recorded any more; empty where none is."""
+    def of(self, version: str, candidates: Sequence[CanonicalCandidate], score: Score) -> Numbers:
+        """float [n, heads]; ``score`` is asked about those that are missing, of none at all too: it knows the heads."""
+        rows: dict[str, Numbers] = {}
         with self._lock:
-            rows = {name: self._rows.get((version, name)) for name in fingerprints}
-        missing = [name for name, row in rows.items() if row is None]
-        if missing:
-            found = recorded(missing)
-            known = [name for name in missing if name in found]
-            if known:
-                rows.update(zip(known, score([found[name].canonical for name in known]), strict=True))
-                with self._lock:
-                    for name in known:
-                        row = rows[name]
-                        assert row is not None
-                        self._rows[version, name] = row
-                    while len(self._rows) > _KEPT:
-                        self._rows.popitem(last=False)
-        one = next((row for row in rows.values() if row is not None), None)
-        if one is None:
-            return np.empty((0, 0))
-        nothing = np.full(len(one), np.nan)
-        return np.stack([nothing if (row := rows[name]) is None else row for name in fingerprints])
+            for candidate in candidates:
+                key = version, candidate.fingerprint
+                if (row := self._rows.get(key)) is not None:
+                    self._rows.move_to_end(key)
+                    rows[candidate.fingerprint] = row
+        missing = list({each.fingerprint: each for each in candidates if each.fingerprint not in rows}.values())
+        if missing or not candidates:
+            scores = score(missing)
+            self._keep(version, missing, scores)
+            if len(missing) == len(candidates):
+                return scores
+            rows.update((each.fingerprint, row) for each, row in zip(missing, scores, strict=True))
+        return np.stack([rows[candidate.fingerprint] for candidate in candidates])
+
+    def _keep(self, version: str, candidates: Sequence[CanonicalCandidate], scores: Numbers) -> None:
+        with self._lock:
+            for candidate, row in zip(candidates, scores, strict=True):
+                # A copy: a row would hold all that it was scored with.
+                self._rows[version, candidate.fingerprint] = row.copy()
+            while len(self._rows) > _KEPT:
+                self._rows.popitem(last=False)

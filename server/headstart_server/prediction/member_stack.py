@@ -15,7 +15,8 @@ from headstart_server.prediction.stacking import for_each_row, mixture, ranking_
 
 @dataclass(frozen=True)
 class Columns:
-    """What members look at: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p].
+    """What members look at: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p], and what
+    nearest neighbours say, means and standard deviations [m, 2].
 
     A prior mean is NaN where a learner failed on a candidate.
     """
@@ -23,9 +24,10 @@ class Columns:
     features: Numbers
     prior: Numbers
     proxies: Numbers
+    nearest: Numbers
 
     def rows(self, chosen: NDArray[np.bool_]) -> Columns:
-        return Columns(self.features[chosen], self.prior[chosen], self.proxies[chosen])
+        return Columns(self.features[chosen], self.prior[chosen], self.proxies[chosen], self.nearest[chosen])
 
 
 @dataclass(frozen=True)

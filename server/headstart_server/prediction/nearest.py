@@ -47,17 +47,12 @@ class NearestNeighbours:
         """How far repeated observations may lie apart: taken as a quarter of the usual error, for want of better."""
         return 0.25 * self._error
 
-    def predict(self, features: Numbers) -> tuple[Numbers, Numbers]:
-        """Means and standard deviations [m]."""
-        means, deviations, _ = self.judge(features)
-        return means, deviations
-
     def unlike_known(self, features: Numbers) -> NDArray[np.bool_]:
         """Whether each of [m] is much farther from what is known than that is from its like."""
         return self._strange(self._distances(features))
 
     def judge(self, features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
-        """Both at once, for half the work: means, standard deviations, and what is unlike the known [m]."""
+        """Means and standard deviations, and what is unlike the known [m], at the price of one of both."""
         distances = self._distances(features)
         means, spreads = self._from_neighbours(distances)
         return means, self._deviations(spreads), self._strange(distances)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations import Observations
 from headstart_server.prediction.evidence import Evidence
 from headstart_server.prediction.gaussian_process import Numbers
-from headstart_server.prediction.kept_scores import KeptScores, Recorded
+from headstart_server.prediction.kept_scores import KeptScores, Score
 from headstart_server.prediction.search_processes import Fitted, SearchProcesses
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.source_processes import SourceProcess, SourceProcesses
@@ -24,6 +25,8 @@ from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
 
+# Recorded architectures by fingerprint, as far as they are known.
+Recorded = Callable[[Sequence[str]], Mapping[str, Architecture]]
 # Tasks to ask where no model speaks for the space.
 LazySources = Callable[[], Sequence[Observations]]
 
@@ -81,12 +84,9 @@ class OtherTasks:
         processes = self._processes.of(namespace, sources())
         if not processes:
             return None
-        features = self._evidence.features(namespace, search_space_id)
-        name = _name(processes)
-        scores = self._kept_scores.of(
-            name, fingerprints, recorded, lambda canonicals: _ask(processes, features, canonicals)
-        )
-        if not len(scores):
+        ask = self._asking(processes, self._evidence.features(namespace, search_space_id))
+        scores = _of_recorded(fingerprints, recorded, ask)
+        if scores is None:
             return None
         return SourceScores(tuple(process.task_id for process in processes), scores, "")
 
@@ -118,12 +118,7 @@ class OtherTasks:
 
         def told() -> Numbers:
             assert teachers is not None
-            return self._kept_scores.of(
-                f"{teachers.name}/all",
-                labels.fingerprints,
-                lambda missing: self._evidence.architectures(namespace, space_id, missing),
-                teachers.scores,
-            )
+            return teachers.scores(canonicals())
 
         def fitted_with(asked: str, told: Callable[[], Numbers]) -> Fitted:
             space = self._evidence.knowledge.search_space(namespace, space_id)
@@ -166,7 +161,7 @@ class OtherTasks:
         return _Teachers(
             _name(processes),
             tuple(process.task_id for process in processes),
-            lambda candidates: _ask(processes, features, candidates),
+            self._asking(processes, features),
         )
 
     def _model_scores(
@@ -177,18 +172,33 @@ class OtherTasks:
             return None
         try:
             heads = self._models.knowledge(version).tasks
-            scores = self._kept_scores.of(
-                version.name,
-                fingerprints,
-                recorded,
-                lambda canonicals: self._models.unseen_scores(version, canonicals)[:, : len(heads)],
+            scores = _of_recorded(
+                fingerprints, recorded, lambda canonicals: self._models.unseen_scores(version, canonicals)
             )
         except (Unavailable, NotFound) as error:
             _log.warning("no source scores from model %s: %s", version.name, error)
             return None
-        if not len(scores):
+        if scores is None:
             return None
-        return SourceScores(tuple(head.task_id for head in heads), scores, version.name)
+        return SourceScores(tuple(head.task_id for head in heads), scores[:, : len(heads)], version.name)
+
+    def _asking(self, processes: Sequence[SourceProcess], features: StructuralFeatures) -> Score:
+        name = _name(processes)
+        return lambda candidates: self._kept_scores.of(
+            name, candidates, lambda missing: _ask(processes, features, missing)
+        )
+
+
+def _of_recorded(fingerprints: Sequence[str], recorded: Recorded, score: Score) -> Numbers | None:
+    """Scores [n, heads], NaN for an architecture that is not recorded any more; None where none is."""
+    found = recorded(fingerprints)
+    known = np.array([name in found for name in fingerprints], bool)
+    if not known.any():
+        return None
+    scores = score([found[name].canonical for name in fingerprints if name in found])
+    rows = np.full((len(fingerprints), scores.shape[1]), np.nan)
+    rows[known] = scores
+    return rows
 
 
 def _ask(

@@ -31,11 +31,10 @@ from headstart_server.prediction.answers import (
 )
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.evidence import Evidence, Told, incumbent
-from headstart_server.prediction.kept_scores import Recorded
 from headstart_server.prediction.live_figures import LiveFigures
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
-from headstart_server.prediction.other_tasks import LazySources, OtherTasks, SourceScores
+from headstart_server.prediction.other_tasks import LazySources, OtherTasks, Recorded, SourceScores
 from headstart_server.prediction.recent_architectures import RecentArchitectures
 from headstart_server.prediction.record_answers import LEAST_OWN, RecordAnswers
 from headstart_server.prediction.registry import ModelVersion, newest_version

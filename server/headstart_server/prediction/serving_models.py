@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.graph_model import ModelKnowledge, read_knowledge
+from headstart_server.prediction.kept_scores import KeptScores
 from headstart_server.prediction.model_reading import ModelUnreadable, reading
 from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, version_before
 from headstart_server.prediction.scorer import Scorer
@@ -45,6 +46,7 @@ class ServingModels:
         self._loading: set[str] = set()
         self._unreadable: set[str] = set()
         self._known: OrderedDict[str, ModelKnowledge] = OrderedDict()
+        self._scores = KeptScores()
 
     def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """The version that answers; the database is asked at most once in _LOOK_UP_SECONDS."""
@@ -90,7 +92,12 @@ class ServingModels:
 
     def unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
         """Scores [n, heads] by learners that have not seen the architecture. Raises Unavailable, NotFound."""
-        return self._scorer.score(version.name, candidates).unseen(candidates, self.knowledge(version).seen)
+        seen = self.knowledge(version).seen
+        return self._scores.of(
+            version.name,
+            candidates,
+            lambda missing: self._scorer.score(version.name, missing).unseen(missing, seen),
+        )
 
     def _change_to(self, key: _Key, version: ModelVersion) -> None:
         try:

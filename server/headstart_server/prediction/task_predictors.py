@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.architectures import Architecture
@@ -80,7 +79,6 @@ class _Kept:
     values: Numbers
     fitted: TaskPredictor
     candidates: dict[str, CanonicalCandidate]
-    rows: dict[str, NDArray[np.float64]]
     chosen_at: int
 
 
@@ -154,13 +152,7 @@ def _fit(
         recorded = architectures(labels.fingerprints)
         canonicals = {fingerprint: recorded[fingerprint].canonical for fingerprint in labels.fingerprints}
     candidates = [canonicals[fingerprint] for fingerprint in labels.fingerprints]
-    rows = {} if before is None else dict(before.rows)
-    if unseen_scores is not None:
-        missing = [candidate for candidate in candidates if candidate.fingerprint not in rows]
-        if missing:
-            scored = unseen_scores.of(missing)
-            rows.update((each.fingerprint, row) for each, row in zip(missing, scored, strict=True))
-    scores = np.stack([rows[each.fingerprint] for each in candidates]) if unseen_scores is not None else None
+    scores = None if unseen_scores is None else unseen_scores.of(candidates)
     hyperparameters: Mapping[str, Hyperparameters] = {}
     chosen_at = len(candidates)
     if before is not None and len(candidates) <= _GROWTH_BEFORE_REFIT * before.chosen_at:
@@ -180,6 +172,5 @@ def _fit(
         observations.values,
         TaskPredictor(predictor, labels, places),
         canonicals,
-        {fingerprint: rows[fingerprint] for fingerprint in labels.fingerprints if fingerprint in rows},
         chosen_at,
     )
