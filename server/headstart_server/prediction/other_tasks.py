@@ -120,20 +120,23 @@ class OtherTasks:
             assert teachers is not None
             return teachers.scores(canonicals())
 
+        task_ids = () if teachers is None else teachers.task_ids
+
         def fitted_with(asked: str, told: Callable[[], Numbers]) -> Fitted:
             space = self._evidence.knowledge.search_space(namespace, space_id)
-            return self._searches.fitted(namespace, asked, observations, labels, space, features, canonicals, told)
+            return self._searches.fitted(
+                namespace, asked, observations, labels, space, features, canonicals, told, len(task_ids)
+            )
 
         # Its shape is that of the task alone: one found beside what leads the mean is that of the rest.
         alone = fitted_with("", lambda: np.zeros((len(labels.fingerprints), 0)))
         fitted = alone if teachers is None else fitted_with(teachers.name, told)
-        task_ids = () if teachers is None else teachers.task_ids
         return Surrogate(
             fitted.process,
             alone.process,
             len(labels.fingerprints),
             fitted.incumbent,
-            dict(zip(task_ids, fitted.agreement.tolist(), strict=False)),
+            dict(zip(task_ids, fitted.agreement.tolist(), strict=True)),
             lambda candidates: fitted.scale.place(features.vectors(candidates)),
             None if teachers is None else teachers.scores,
         )

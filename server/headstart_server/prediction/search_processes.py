@@ -30,7 +30,7 @@ _GROWTH_BEFORE_NEW_SHAPE = 1.1
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """``agreement`` [k] of each of those who were asked with the results, 0 to 1; ``incumbent``: the best result."""
+    """``agreement`` of each of the tasks that were asked with the results, 0 to 1; ``incumbent``: the best result."""
 
     values: Numbers
     process: SearchProcess
@@ -58,8 +58,10 @@ class SearchProcesses:
         features: StructuralFeatures,
         canonicals: Callable[[], Sequence[CanonicalCandidate]],
         told: Callable[[], Numbers],
+        tasks: int,
     ) -> Fitted:
-        """For the labels [n] of these observations; ``told`` [n, k]: what those who are ``asked`` say of them."""
+        """For the labels [n] of these observations; ``told`` [n, k]: what those who are ``asked`` say of them, one
+        number for each of the ``tasks`` first."""
         key = (namespace, observations.task.task_id, observations.search_space_id, asked)
         with self._lock:
             kept = self._kept.get(key)
@@ -75,7 +77,7 @@ class SearchProcesses:
             shape, chosen_at = kept.process.shape, kept.chosen_at
         process = SearchProcess(scale.place(vectors), np.nan_to_num(scores), targets, shape)
         fitted = Fitted(
-            observations.values, process, scale, agreement(scores, targets), float(targets.max()), chosen_at
+            observations.values, process, scale, agreement(scores[:, :tasks], targets), float(targets.max()), chosen_at
         )
         with self._lock:
             self._kept[key] = fitted
