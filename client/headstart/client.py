@@ -244,7 +244,7 @@ class Client:
             return self._meta.RecordExperiments(requests, timeout=stream_seconds, metadata=self._metadata)
 
         chunks = in_chunks(map(_record_to_proto, records), chunk_size)
-        return RecordStream(open_stream, chunks, progress).run()
+        return RecordStream(open_stream, chunks, progress, self._closed).run()
 
     def get_experiment(self, experiment_id: str, *, timeout: float | None = None) -> Experiment:
         request = knowledge_pb2.GetExperimentRequest(experiment_id=experiment_id)
@@ -441,9 +441,8 @@ class Client:
                 failure = errors.translate(error)
             wait = (failure.retry_seconds or 0.0) + pause * random.uniform(0.5, 1.0)
             late = time.monotonic() + wait >= begin + min(seconds, self._patience)
-            if late or not _may_pass(failure) or self._closed.is_set():
+            if late or not _may_pass(failure) or self._closed.wait(wait):
                 raise failure
-            time.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _pages(self, method: Any, request: Any, timeout: float | None) -> Iterator[Any]:

@@ -7,7 +7,7 @@ is sent again on the next stream; request ids make that safe.
 from __future__ import annotations
 
 import random
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -72,11 +72,17 @@ class RecordStream:
     """One import, over as many streams as it takes."""
 
     def __init__(
-        self, open_stream: OpenStream, chunks: Iterator[Chunk], progress: Callable[[int], None] | None
+        self,
+        open_stream: OpenStream,
+        chunks: Iterator[Chunk],
+        progress: Callable[[int], None] | None,
+        closed: threading.Event,
     ) -> None:
+        """``closed`` is set when no stream can be opened any more."""
         self._open_stream = open_stream
         self._chunks = chunks
         self._progress = progress
+        self._closed = closed
         self._unacknowledged: deque[Chunk] = deque()
         self._recorded = 0
         self._already_known = 0
@@ -91,11 +97,12 @@ class RecordStream:
             except grpc.RpcError as error:
                 translated = errors.translate(error)
                 self._failures += 1
-                if translated.code not in _RESUMABLE or self._failures > _MAX_FAILURES:
+                pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
+                wait = max(translated.retry_seconds or 0.0, pause * random.uniform(0.5, 1.0))
+                lost = translated.code not in _RESUMABLE or self._failures > _MAX_FAILURES
+                if lost or self._closed.wait(wait):
                     translated.add_note(f"{self._recorded + self._already_known} records had been acknowledged")
                     raise translated from None
-                pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
-                time.sleep(max(translated.retry_seconds or 0.0, pause * random.uniform(0.5, 1.0)))
 
     def _run_stream(self) -> None:
         """Until everything is acknowledged; raises grpc.RpcError when the stream breaks before."""

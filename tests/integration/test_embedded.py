@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -63,6 +64,30 @@ def test_nothing_that_keeps_acknowledged_records_is_switched_off(directory: Path
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
             assert setting(server, name) == "on"
         assert setting(server, "listen_addresses") == ""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="PostgreSQL runs as whoever runs this")
+def test_program_of_another_account_keeps_nothing_of_roots(directory: Path) -> None:
+    account = EmbeddedPostgres(directory / "pg").account()
+    shown = directory / "shown.log"
+    child = Child(Program("id", lambda: ["/bin/cat", "/proc/self/status"], shown, account=account, tied=False))
+    child.start()
+    wait_until(lambda: child.exit_code() is not None)
+    status = dict(line.split(":", 1) for line in shown.read_text().splitlines())
+    assert status["Uid"].split() == [str(account.uid)] * 4
+    assert status["Gid"].split() == [str(account.gid)] * 4
+    assert status["Groups"].split() == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="PostgreSQL runs as whoever runs this")
+def test_program_that_another_account_cannot_run_is_named(directory: Path) -> None:
+    account = EmbeddedPostgres(directory / "pg").account()
+    log = directory / "missing.log"
+    child = Child(Program("missing", lambda: ["/no/such/program"], log, account=account, tied=False))
+    child.start()
+    wait_until(lambda: child.exit_code() is not None)
+    assert child.exit_code() == 1
+    assert log.read_text() == "/no/such/program: No such file or directory\n"
 
 
 def test_directory_whose_path_is_too_long_for_a_socket(directory: Path) -> None:

@@ -42,7 +42,9 @@ def test_remote_scores_equal_local_ones_and_their_loss_is_survived(service, tmp_
                 assert theirs.estimate.mean == pytest.approx(ours.estimate.mean, abs=1e-4)
             host.kill()
             # What it has said already holds without it.
-            assert client.predict("cifar", SPACE.search_space_id, drawn[:50]).predictions == remote.predictions
+            kept = client.predict("cifar", SPACE.search_space_id, drawn[:50])
+            assert kept.predictions == remote.predictions
+            assert not kept.degraded
             alone = client.predict("cifar", SPACE.search_space_id, others)
             assert alone.degraded
             assert alone.model_version == local.model_version
@@ -54,11 +56,12 @@ def test_remote_scores_equal_local_ones_and_their_loss_is_survived(service, tmp_
                 tmp_path / "again.log",
                 role="predictor",
             ).start()
-            back = [client.predict("cifar", SPACE.search_space_id, [sample(SPACE, generator)])]
+            # Whoever asks, of known candidates too, finds out.
+            back = [client.predict("cifar", SPACE.search_space_id, others)]
             end = time.monotonic() + 20
             while back[-1].degraded and time.monotonic() < end:
                 time.sleep(0.2)
-                back.append(client.predict("cifar", SPACE.search_space_id, [sample(SPACE, generator)]))
+                back.append(client.predict("cifar", SPACE.search_space_id, others))
             assert not back[-1].degraded
             again.kill()
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import Connection, Text, any_, bindparam, select
+from sqlalchemy import Connection, Engine, Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from headstart.spaces import Candidate, CanonicalCandidate
@@ -70,16 +70,17 @@ class ArchitectureCache:
         self._lock = Lock()
 
     def of(
-        self, connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
+        self, engine: Engine, namespace: str, space_id: str, fingerprints: Iterable[str]
     ) -> Mapping[str, Architecture]:
-        """The asked ones, as far as they are recorded."""
+        """The asked ones, as far as they are recorded. The database is asked for those that are not held."""
         asked = list(fingerprints)
         with self._lock:
             held = self._held.setdefault((namespace, space_id), {})
             found = {fingerprint: held[fingerprint] for fingerprint in asked if fingerprint in held}
         missing = {fingerprint for fingerprint in asked if fingerprint not in found}
         if missing:
-            read = read_architectures(connection, namespace, space_id, missing)
+            with engine.connect() as connection:
+                read = read_architectures(connection, namespace, space_id, missing)
             found.update(read)
             with self._lock:
                 held.update(read)

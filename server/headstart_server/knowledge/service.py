@@ -239,11 +239,10 @@ class KnowledgeService:
 
         Who holds observations asks by their fingerprints: their task may be deleted meanwhile.
         """
-        with self._engine.connect() as connection:
-            if fingerprints is None:
-                observed = self._observations.of_space(connection, namespace, search_space_id)
-                fingerprints = set().union(*(observations.fingerprints for observations in observed))
-            return self._architectures.of(connection, namespace, search_space_id, fingerprints)
+        if fingerprints is None:
+            observed = self.tasks_observed(namespace, search_space_id)
+            fingerprints = set().union(*(observations.fingerprints for observations in observed))
+        return self._architectures.of(self._engine, namespace, search_space_id, fingerprints)
 
     def search_spaces_by_growth(self) -> list[tuple[str, str, int]]:
         """Namespace, search space id and number of experiments, of every space that has any."""

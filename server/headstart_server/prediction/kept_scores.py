@@ -1,7 +1,7 @@
-"""Keeps what a model version says of a candidate, so that each is scored once: versions never change.
+"""Keeps what a model version says of candidates, so that few are scored again: versions never change.
 
-A candidate is asked about again and again: when it is grown, when it is suggested, when it has been tried, and while
-others are compared with it.
+A candidate is asked about when it is grown, when it is suggested, when it has been tried, and while others are compared
+with it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class KeptScores:
     def _keep(self, version: str, candidates: Sequence[CanonicalCandidate], scores: Numbers) -> None:
         with self._lock:
             for candidate, row in zip(candidates, scores, strict=True):
-                # A copy: a row would hold all that it was scored with.
-                self._rows[version, candidate.fingerprint] = row.copy()
+                # What went wrong may go well the next time.
+                if np.isfinite(row).all():
+                    # A copy: a row would hold all that it was scored with.
+                    self._rows[version, candidate.fingerprint] = row.copy()
             while len(self._rows) > _KEPT:
                 self._rows.popitem(last=False)

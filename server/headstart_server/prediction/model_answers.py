@@ -47,7 +47,9 @@ class ModelAnswers:
                 observations,
                 lambda wanted: self._evidence.architectures(namespace, space_id, wanted),
                 features,
-                UnseenScores(lambda missing: self._models.unseen_scores(version, missing), len(known.tree_tasks)),
+                UnseenScores(
+                    lambda results: self._models.unseen_scores_of_results(version, results), len(known.tree_tasks)
+                ),
             )
             proxies = [query.proxies for query in queries]
             estimates = fitted.predict(candidates, features.vectors(candidates), scores, level, proxies)

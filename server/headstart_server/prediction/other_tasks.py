@@ -49,11 +49,13 @@ class _Teachers:
     """Who has a say of a task beside its own results: ``name`` tells them from all others.
 
     ``scores`` [m, heads] of candidates, by learners that have not seen their results; the first are of ``task_ids``.
+    ``scores_of_results``: the same of candidates that have a result.
     """
 
     name: str
     task_ids: tuple[str, ...]
-    scores: Callable[[Sequence[CanonicalCandidate]], Numbers]
+    scores: Score
+    scores_of_results: Score
 
 
 class OtherTasks:
@@ -118,7 +120,7 @@ class OtherTasks:
 
         def told() -> Numbers:
             assert teachers is not None
-            return teachers.scores(canonicals())
+            return teachers.scores_of_results(canonicals())
 
         task_ids = () if teachers is None else teachers.task_ids
 
@@ -157,14 +159,17 @@ class OtherTasks:
                     version.name,
                     tuple(head.task_id for head in known.tasks),
                     lambda candidates: self._models.unseen_scores(version, candidates),
+                    lambda candidates: self._models.unseen_scores_of_results(version, candidates),
                 )
         processes = self._processes.of(namespace, sources)
         if not processes:
             return None
+        ask = self._asking(processes, features)
         return _Teachers(
             _name(processes),
             tuple(process.task_id for process in processes),
-            self._asking(processes, features),
+            ask,
+            ask,
         )
 
     def _model_scores(
@@ -176,7 +181,7 @@ class OtherTasks:
         try:
             heads = self._models.knowledge(version).tasks
             scores = _of_recorded(
-                fingerprints, recorded, lambda canonicals: self._models.unseen_scores(version, canonicals)
+                fingerprints, recorded, lambda canonicals: self._models.unseen_scores_of_results(version, canonicals)
             )
         except (Unavailable, NotFound) as error:
             _log.warning("no source scores from model %s: %s", version.name, error)

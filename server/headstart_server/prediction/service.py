@@ -166,7 +166,7 @@ class PredictionService:
     ) -> SourceScores | None:
         """What other tasks say of recorded architectures, given by fingerprint.
 
-        ``recorded`` looks up those that were not scored before. By the heads of the space's model, or else by what the
+        ``recorded`` looks them up. By the heads of the space's model, or else by what the
         ``sources`` recorded; None where neither tells anything.
         """
         return self._other_tasks.scores(namespace, search_space_id, fingerprints, recorded, sources)

@@ -47,6 +47,7 @@ class ServingModels:
         self._unreadable: set[str] = set()
         self._known: OrderedDict[str, ModelKnowledge] = OrderedDict()
         self._scores = KeptScores()
+        self._scores_of_results = KeptScores()
 
     def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """The version that answers; the database is asked at most once in _LOOK_UP_SECONDS."""
@@ -93,10 +94,19 @@ class ServingModels:
     def unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
         """Scores [n, heads] by learners that have not seen the architecture. Raises Unavailable, NotFound."""
         seen = self.knowledge(version).seen
-        return self._scores.of(
-            version.name,
-            candidates,
-            lambda missing: self._scorer.score(version.name, missing).unseen(missing, seen),
+
+        def score(missing: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+            return self._scorer.score(version.name, missing).unseen(missing, seen)
+
+        # A host that was away has to be asked, for its return to be noticed.
+        return score(candidates) if self._scorer.away else self._scores.of(version.name, candidates, score)
+
+    def unseen_scores_of_results(
+        self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]
+    ) -> NDArray[np.float64]:
+        """The same of candidates that have a result. They are kept apart: more is asked of others, and only once."""
+        return self._scores_of_results.of(
+            version.name, candidates, lambda missing: self.unseen_scores(version, missing)
         )
 
     def _change_to(self, key: _Key, version: ModelVersion) -> None:

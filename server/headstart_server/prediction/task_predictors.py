@@ -1,7 +1,6 @@
 """Keeps every task's adapted predictor, and adapts it again when the task has new results or the space a new model.
 
-What is costly is kept longer: scores of an architecture as long as the model version, hyperparameters until the task
-has a tenth more results.
+Hyperparameters, which are costly, are kept until the task has a tenth more results.
 """
 
 from __future__ import annotations

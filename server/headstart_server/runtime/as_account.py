@@ -14,7 +14,10 @@ def main() -> None:
     os.setgroups([])
     os.setgid(group)
     os.setuid(user)
-    os.execv(program[0], program)
+    try:
+        os.execv(program[0], program)
+    except OSError as error:
+        sys.exit(f"{program[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class TransferService:
             namespace,
             space_id,
             target.names.names(means.codes[asked].tolist()),
-            lambda missing: self._knowledge.architectures(namespace, space_id, missing),
+            lambda wanted: self._knowledge.architectures(namespace, space_id, wanted),
             lambda: [source],
         )
         if told is None or source.task.task_id not in told.task_ids:

@@ -95,7 +95,7 @@ class TaskComparison:
             namespace,
             space_id,
             names,
-            lambda missing: self._knowledge.architectures(namespace, space_id, missing),
+            lambda wanted: self._knowledge.architectures(namespace, space_id, wanted),
             sources,
         )
         if scores is None:

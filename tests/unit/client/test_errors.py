@@ -157,6 +157,18 @@ def test_call_that_the_caller_ends_by_closing_the_client_is_not_made_again(faili
     assert servicer.calls == 1
 
 
+def test_who_waits_to_call_again_is_told_when_the_client_is_closed() -> None:
+    client = headstart.connect("127.0.0.1:1")
+    with futures.ThreadPoolExecutor() as threads:
+        call = threads.submit(client.get_task, "any", timeout=600)
+        time.sleep(3)
+        begin = time.monotonic()
+        client.close()
+        with pytest.raises(headstart.Unavailable):
+            call.result(10)
+        assert time.monotonic() - begin < 1
+
+
 def test_unavailable_is_not_retried_past_the_deadline(failing: tuple[Failing, str]) -> None:
     servicer, address = failing
     with headstart.connect(address) as client:

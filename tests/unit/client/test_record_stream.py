@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
@@ -15,6 +16,7 @@ from headstart.spaces import Candidate
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart.v1 import meta_learning_service_pb2_grpc as meta_grpc
 from headstart.values import Record, completed
+from tests.waiting import wait_until
 
 
 class Recorder(meta_grpc.MetaLearningServiceServicer):
@@ -117,12 +119,30 @@ def test_service_that_stays_away_ends_the_import(monkeypatch: pytest.MonkeyPatch
         client.record_many(records(3))
 
 
+def test_import_ends_when_the_client_is_closed_and_says_how_far_it_came(
+    recorder: tuple[Recorder, headstart.Client],
+) -> None:
+    client = recorder[1]
+
+    def some() -> Iterator[Record]:
+        yield from records(20)
+        while True:
+            time.sleep(0.05)
+            yield from records(1)
+
+    with futures.ThreadPoolExecutor() as threads:
+        importing = threads.submit(client.record_many, some(), chunk_size=10)
+        wait_until(lambda: len(recorder[0].kept) >= 20, what="records")
+        client.close()
+        with pytest.raises(headstart.Unavailable) as caught:
+            importing.result(10)
+    assert "records had been acknowledged" in caught.value.__notes__[0]
+
+
 def test_streams_are_renewed_when_they_are_old(recorder: tuple[Recorder, headstart.Client]) -> None:
     servicer, client = recorder
 
     def slow() -> Iterator[Record]:
-        import time
-
         for record in records(12):
             time.sleep(0.1)
             yield record
