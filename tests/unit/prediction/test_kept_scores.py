@@ -65,6 +65,14 @@ def test_those_asked_for_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.asked[2:] == [[2]]
 
 
+def test_what_went_wrong_is_asked_again() -> None:
+    kept, model = KeptScores(), Model()
+    broken = kept.of("one", [candidate(1), candidate(2)], lambda asked: np.array([[np.nan, 10.0], [2.0, 20.0]]))
+    assert np.isnan(broken[0, 0])
+    assert ask(kept, model, [1, 2]) == [1, 2]
+    assert model.asked == [[1]]
+
+
 def test_what_a_caller_does_to_an_answer_is_its_own() -> None:
     kept, model = KeptScores(), Model()
     first = kept.of("one", [candidate(1)], model.score)
