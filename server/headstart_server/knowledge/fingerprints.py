@@ -38,6 +38,10 @@ class Fingerprints:
         found = (self._codes.get(name) for name in names)
         return np.array([code for code in found if code is not None], dtype=np.int64)
 
+    def numbers(self, names: Iterable[str]) -> Codes:
+        """The number of each name, -1 for those that have none."""
+        return np.array([self._codes.get(name, -1) for name in names], dtype=np.int64)
+
     def codes(self, names: Iterable[str]) -> Codes:
         """A number for each name, a new one for those not met before."""
         with self._lock:

@@ -52,7 +52,9 @@ class CurveCache:
         self._lock = Lock()
 
     def held(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
-        """Those of these very observations, where they were read before."""
+        """Those of these very observations, where they were read before or where there are none."""
+        if not observations.count:
+            return ()
         with self._lock:
             held = self._held.get((namespace, observations.task.task_id, observations.search_space_id))
         return held.curves if held is not None and held.values is observations.values else None

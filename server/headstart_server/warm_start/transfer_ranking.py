@@ -47,19 +47,26 @@ class Standings:
 
     def evidence(self, asked: Codes) -> Iterator[tuple[int, SourceEvidence]]:
         """Of those of the asked architectures [m] that stand here, each with its place among them."""
-        codes, places = self._by_code
-        if not len(codes):
-            return
-        nearest = np.minimum(np.searchsorted(codes, asked), len(codes) - 1)
-        for place in np.flatnonzero(codes[nearest] == asked).tolist():
-            found = places[nearest[place]]
+        here, places = self._found(asked)
+        for place in np.flatnonzero(here).tolist():
+            found = places[place]
             sequence, value, quantile = self.sequences[found], self.values[found], self.quantiles[found]
             yield place, SourceEvidence(self.task_id, int(sequence), float(value), float(quantile))
 
     def normal_scores_of(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Of architectures by fingerprint [m]; 0, as for an average one, where they do not stand here."""
-        place = {name: index for index, name in enumerate(self.names.names(self.codes.tolist()))}
-        return np.array([self.normal_scores[place[name]] if name in place else 0.0 for name in names], np.float64)
+        here, places = self._found(self.names.numbers(names))
+        scores = np.zeros(len(here))
+        scores[here] = self.normal_scores[places[here]]
+        return scores
+
+    def _found(self, asked: Codes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which of the asked architectures [m] stand here, and where [m], of no meaning for the others."""
+        codes, places = self._by_code
+        if not len(codes):
+            return np.zeros(len(asked), bool), np.zeros(len(asked), np.int64)
+        nearest = np.minimum(np.searchsorted(codes, asked), len(codes) - 1)
+        return codes[nearest] == asked, places[nearest]
 
     @cached_property
     def _by_code(self) -> tuple[Codes, NDArray[np.int64]]:
@@ -99,35 +106,40 @@ class Ranking:
     def __init__(self, taking_part: Sequence[tuple[Standings, float]], among: Codes | None = None) -> None:
         """Sources with their weights; ``among``: rank these architectures only."""
         self._sources = [source for source, _ in taking_part]
-        self._codes: Codes = np.empty(0, dtype=np.int64)
-        self._scores: NDArray[np.float64] = np.empty(0)
-        if not taking_part:
-            return
-        self._names = self._sources[0].names
-        met = np.concatenate([source.codes for source in self._sources])
-        added = np.concatenate([weight * source.normal_scores for source, weight in taking_part])
-        if len(met):
-            codes: Codes = np.flatnonzero(np.bincount(met)).astype(np.int64)
-            self._codes = codes if among is None else np.intersect1d(codes, among)
-            self._scores = np.bincount(met, weights=added).astype(np.float64)[self._codes]
+        self._weights = [weight for _, weight in taking_part]
+        self._among = among
 
     def __len__(self) -> int:
-        return len(self._codes)
+        return len(self._scored[0])
+
+    @cached_property
+    def _scored(self) -> tuple[Codes, NDArray[np.float64]]:
+        """Codes and scores. Made when the first is asked for, which is seldom: a portfolio comes before."""
+        met = np.concatenate([np.empty(0, np.int64), *(source.codes for source in self._sources)])
+        scores = [weight * source.normal_scores for source, weight in zip(self._sources, self._weights, strict=True)]
+        added = np.concatenate([np.empty(0), *scores])
+        if not len(met):
+            return met, added
+        codes: Codes = np.flatnonzero(np.bincount(met)).astype(np.int64)
+        if self._among is not None:
+            codes = np.intersect1d(codes, self._among)
+        return codes, np.bincount(met, weights=added).astype(np.float64)[codes]
 
     def best_first(self) -> Iterator[tuple[int, float]]:
         """Codes and scores, equal scores by fingerprint; sorted as far as they are asked for."""
+        codes, scores = self._scored
         done, size = 0, _FIRST_SORTED
-        while done < len(self._codes):
-            size = min(size, len(self._codes))
-            least = np.partition(self._scores, len(self._codes) - size)[len(self._codes) - size]
-            chosen = np.flatnonzero(self._scores >= least).tolist()
-            chosen.sort(key=lambda place: (-self._scores[place], self._names.name(int(self._codes[place]))))
+        while done < len(codes):
+            size = min(size, len(codes))
+            least = np.partition(scores, len(codes) - size)[len(codes) - size]
+            chosen = np.flatnonzero(scores >= least).tolist()
+            chosen.sort(key=lambda place: (-scores[place], self.fingerprint(int(codes[place]))))
             for place in chosen[done:]:
-                yield int(self._codes[place]), float(self._scores[place])
+                yield int(codes[place]), float(scores[place])
             done, size = len(chosen), 4 * len(chosen)
 
     def fingerprint(self, code: int) -> str:
-        return self._names.name(code)
+        return self._sources[0].names.name(code)
 
     def evidence(self, codes: Sequence[int]) -> list[tuple[SourceEvidence, ...]]:
         """What the sources saw of each of them, the heaviest source first."""
@@ -142,9 +154,4 @@ class Ranking:
         """The same by fingerprint; nothing of what no source has met."""
         if not self._sources:
             return [() for _ in fingerprints]
-        known = [self._sources[0].names.known([name]) for name in fingerprints]
-        places = [place for place, codes in enumerate(known) if len(codes)]
-        found: list[tuple[SourceEvidence, ...]] = [() for _ in fingerprints]
-        for place, evidence in zip(places, self.evidence([int(known[place][0]) for place in places]), strict=True):
-            found[place] = evidence
-        return found
+        return self.evidence(self._sources[0].names.numbers(fingerprints).tolist())
