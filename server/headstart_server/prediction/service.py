@@ -231,6 +231,11 @@ class PredictionService:
         """Where models run, as far as this process knows."""
         return self._scorer.device
 
+    def version_name(self, namespace: str, search_space_id: str) -> str:
+        """Of the model that answers for a space; empty where none does."""
+        version = self._models.of(namespace, search_space_id)
+        return "" if version is None else version.name
+
     def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
         """The version that serves. Raises NotFound where there is none yet."""
         with self._engine.connect() as connection:

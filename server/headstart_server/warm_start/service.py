@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
@@ -43,6 +44,7 @@ _ENOUGH_RESULTS = 8
 _TRANSFERRED = 16
 # Judged for each suggestion asked for, at least, and in all at most.
 _JUDGED_EACH, _MOST_JUDGED = 4, 1024
+_KEPT_TASTES = 8
 
 INTERVAL_LEVEL = 0.9
 EXPLAINED_SUGGESTIONS = 5
@@ -96,6 +98,9 @@ class WarmStartService:
         self.live_comparison = LiveComparison()
         # Observations are replaced, never changed: the same object has the same standings, and goes with its task.
         self._standings: WeakKeyDictionary[Observations, Standings] = WeakKeyDictionary()
+        # By model and sources, those measured first go first.
+        self._tastes: dict[tuple[str, tuple[Observations, ...]], float] = {}
+        self._lock = Lock()
 
     def propose(
         self,
@@ -207,13 +212,25 @@ class WarmStartService:
     def _portfolio_size(self, namespace: str, space_id: str, judgement: _Judgement) -> int:
         """Of the first proposals, how many are what other tasks found good: as many as these agree on that."""
         sources = [each for each in judgement.compared.sources if each.task.task_id in judgement.gate.weights]
-        standings = {source.task.task_id: self._standings_of(source) for source in sources[:MOST_SOURCES]}
-        samples = taste_samples(standings, list(standings))
-        names = [name for sample in samples.values() for name in sample]
-        told = self._prediction.source_scores(
-            namespace, space_id, names, self._recorded(namespace, space_id), lambda: sources[:MOST_SOURCES]
-        )
-        return portfolio_size(common_taste(told, samples, standings), _ENOUGH_RESULTS)
+        sources = sources[:MOST_SOURCES]
+        version = self._prediction.version_name(namespace, space_id)
+        key = (version, tuple(sources))
+        with self._lock:
+            taste = self._tastes.get(key)
+        if taste is None:
+            standings = {source.task.task_id: self._standings_of(source) for source in sources}
+            samples = taste_samples(standings, list(standings))
+            names = [name for sample in samples.values() for name in sample]
+            recorded = self._recorded(namespace, space_id)
+            told = self._prediction.source_scores(namespace, space_id, names, recorded, lambda: sources)
+            taste = common_taste(told, samples, standings)
+            # Not what was said while the model was out of reach.
+            if told is not None and told.model_version == version:
+                with self._lock:
+                    self._tastes[key] = taste
+                    if len(self._tastes) > _KEPT_TASTES:
+                        del self._tastes[next(iter(self._tastes))]
+        return portfolio_size(taste, _ENOUGH_RESULTS)
 
     def _next(
         self,
