@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 
-_KEPT = 20_000
-
 Numbers = NDArray[np.float64]
 Score = Callable[[Sequence[CanonicalCandidate]], Numbers]
 
 
 class KeptScores:
-    """Scores [heads] by model version and fingerprint, those asked for last. Thread-safe."""
+    """Scores [heads] by model version and fingerprint, of the ``most`` asked for last. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._rows: OrderedDict[tuple[str, str], Numbers] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -53,5 +52,5 @@ class KeptScores:
                 if np.isfinite(row).all():
                     # A copy: a row would hold all that it was scored with.
                     self._rows[version, candidate.fingerprint] = row.copy()
-            while len(self._rows) > _KEPT:
+            while len(self._rows) > self._most:
                 self._rows.popitem(last=False)

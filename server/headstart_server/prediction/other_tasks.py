@@ -25,6 +25,9 @@ from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
 
+# By what processes say, of candidates and results.
+_KEPT_SCORES = 20_000
+
 # Recorded architectures by fingerprint, as far as they are known.
 Recorded = Callable[[Sequence[str]], Mapping[str, Architecture]]
 # Tasks to ask where no model speaks for the space.
@@ -69,7 +72,7 @@ class OtherTasks:
         self._processes = processes
         self._predictors = predictors
         self._searches = SearchProcesses()
-        self._kept_scores = KeptScores()
+        self._kept_scores = KeptScores(_KEPT_SCORES)
 
     def scores(
         self,

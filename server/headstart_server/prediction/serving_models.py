@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 # How long a server may go on with a version before it looks for a newer one.
 _LOOK_UP_SECONDS = 1.0
 _KEPT_DESCRIPTIONS = 256
+# Scored candidates, and those of them that have a result: a thousand of a task at most are looked at.
+_KEPT_SCORES, _KEPT_SCORES_OF_RESULTS = 5_000, 20_000
 
 _Key = tuple[str, str]
 
@@ -46,8 +48,8 @@ class ServingModels:
         self._loading: set[str] = set()
         self._unreadable: set[str] = set()
         self._known: OrderedDict[str, ModelKnowledge] = OrderedDict()
-        self._scores = KeptScores()
-        self._scores_of_results = KeptScores()
+        self._scores = KeptScores(_KEPT_SCORES)
+        self._scores_of_results = KeptScores(_KEPT_SCORES_OF_RESULTS)
 
     def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """The version that answers; the database is asked at most once in _LOOK_UP_SECONDS."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.prediction import kept_scores
 from headstart_server.prediction.kept_scores import KeptScores, Numbers
 
 
@@ -36,7 +34,7 @@ def ask(kept: KeptScores, model: Model, numbers: Sequence[int], version: str = "
 
 
 def test_only_what_is_missing_is_scored_and_answers_keep_their_order() -> None:
-    kept, model = KeptScores(), Model()
+    kept, model = KeptScores(100), Model()
     assert ask(kept, model, [3, 1, 2]) == [3, 1, 2]
     assert ask(kept, model, [2, 5, 3, 5]) == [2, 5, 3, 5]
     assert ask(kept, model, [5, 1]) == [5, 1]
@@ -44,19 +42,18 @@ def test_only_what_is_missing_is_scored_and_answers_keep_their_order() -> None:
 
 
 def test_versions_are_told_apart() -> None:
-    kept, model = KeptScores(), Model()
+    kept, model = KeptScores(100), Model()
     ask(kept, model, [1])
     ask(kept, model, [1], "another")
     assert model.asked == [[1], [1]]
 
 
 def test_no_candidates_have_no_rows_but_the_heads_of_the_model() -> None:
-    assert ask(KeptScores(), Model(), []) == []
+    assert ask(KeptScores(100), Model(), []) == []
 
 
-def test_those_asked_for_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_scores, "_KEPT", 3)
-    kept, model = KeptScores(), Model()
+def test_those_asked_for_last_are_kept() -> None:
+    kept, model = KeptScores(3), Model()
     ask(kept, model, [1, 2, 3])
     ask(kept, model, [1])
     ask(kept, model, [4, 1, 3])
@@ -66,7 +63,7 @@ def test_those_asked_for_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_went_wrong_is_asked_again() -> None:
-    kept, model = KeptScores(), Model()
+    kept, model = KeptScores(100), Model()
     broken = kept.of("one", [candidate(1), candidate(2)], lambda asked: np.array([[np.nan, 10.0], [2.0, 20.0]]))
     assert np.isnan(broken[0, 0])
     assert ask(kept, model, [1, 2]) == [1, 2]
@@ -74,7 +71,7 @@ def test_what_went_wrong_is_asked_again() -> None:
 
 
 def test_what_a_caller_does_to_an_answer_is_its_own() -> None:
-    kept, model = KeptScores(), Model()
+    kept, model = KeptScores(100), Model()
     first = kept.of("one", [candidate(1)], model.score)
     first[:] = 0.0
     kept.of("one", [candidate(1)], model.score)[:] = 0.0
