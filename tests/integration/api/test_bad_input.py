@@ -345,13 +345,6 @@ def test_no_evidence_is_said_and_no_number_invented(stubs, task):
     assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NO_EVIDENCE")
 
 
-def test_call_whose_deadline_has_passed_changes_nothing(client, stubs, task):
-    with pytest.raises(grpc.RpcError) as caught:
-        stubs.meta.RecordExperiment(record(task.task_id), timeout=0.0)
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert client.get_task(task.task_id).summaries == ()
-
-
 def test_sampled_candidates_are_never_refused(client, task):
     import random
 

@@ -22,6 +22,7 @@ from headstart_server.api.record_queue import RecordQueue
 from headstart_server.assembly import open_rooms
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import create_engine, run_transaction
+from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted
 from tests.conftest import Service
 from tests.waiting import wait_until
@@ -111,7 +112,7 @@ def test_a_task_that_another_holds_keeps_no_other_and_a_full_queue_is_told(narro
             wait_until(lambda: _waiting_for_a_lock(engine), what="a batch of the held task")
             # The other task does not wait, nor do questions.
             assert record(request("free"), timeout=10).experiment_id.startswith("free/")
-            impatient = record.future(request("held"), timeout=0.5)
+            impatient = record.future(request("held"), timeout=3)
             queued = record.future(request("held"))
             time.sleep(0.3)
             with pytest.raises(grpc.RpcError) as refused:
@@ -136,8 +137,36 @@ def _waiting_for_a_lock(engine) -> bool:
 class _Caller:
     """What the queue asks of a call."""
 
-    def time_remaining(self) -> None:
-        return None
+    def __init__(self, remaining: float | None = None) -> None:
+        self._remaining = remaining
+
+    def time_remaining(self) -> float | None:
+        return self._remaining
+
+
+def test_a_record_whose_deadline_has_passed_changes_nothing(settings):
+    rooms = open_rooms(settings)
+    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
+
+    async def record():
+        queue = RecordQueue(rooms, 3)
+        calls = [queue.record(_Caller(remaining), "default", request("task")) for remaining in (0.0, 60.0, None)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        queue.close()
+        return answers
+
+    late, in_time, without = asyncio.run(record())
+    with rooms.engine.connect() as connection:
+        kept = connection.execute(text("SELECT count(*) FROM experiments")).scalar_one()
+    rooms.close()
+    assert isinstance(late, DeadlinePassed)
+    assert {in_time.experiment_id, without.experiment_id} == {f"task/nas-bench-201/{n}" for n in (1, 2)}
+    assert kept == 2
+
+
+def _create_task(rooms, connection):
+    rooms.knowledge.create_search_space(connection, "default", SPACE)
+    rooms.knowledge.create_task(connection, "default", Task("task", "", "accuracy", True, {}, {}, "", 0.0))
 
 
 def test_a_record_that_breaks_the_transaction_does_not_break_the_others(settings):
@@ -148,11 +177,7 @@ def test_a_record_that_breaks_the_transaction_does_not_break_the_others(settings
         if any(str(arrival.new.request_id) == sent[2].request_id for arrival in arrivals):
             connection.execute(text("SELECT 1 / 0"))
 
-    def create(connection):
-        rooms.knowledge.create_search_space(connection, "default", SPACE)
-        rooms.knowledge.create_task(connection, "default", Task("task", "", "accuracy", True, {}, {}, "", 0.0))
-
-    run_transaction(rooms.engine, create)
+    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
     rooms.knowledge.listeners.append(break_at_the_third)
 
     async def record():

@@ -1,0 +1,56 @@
+"""Work that waited in vain: nobody is served by doing it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from headstart_server.api.blocking import BlockingWork
+from headstart_server.runtime.deadline import DeadlinePassed, remaining_seconds
+
+
+def _caller(seconds: float | None) -> Any:
+    return SimpleNamespace(time_remaining=lambda: seconds)
+
+
+def test_work_whose_deadline_passed_while_it_waited_is_dropped() -> None:
+    enough = threading.Event()
+    done: list[str] = []
+
+    async def calls() -> list[Any]:
+        work = BlockingWork(1, "one")
+        first = asyncio.create_task(work.run(_caller(None), lambda: enough.wait(20)))
+        waiting = [
+            asyncio.create_task(work.run(_caller(seconds), lambda name=name: done.append(name)))
+            for name, seconds in (("late", 0.01), ("in time", 60.0), ("without a deadline", None))
+        ]
+        await asyncio.sleep(0.05)
+        enough.set()
+        await first
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        work.close()
+        return answers
+
+    late, *others = asyncio.run(calls())
+    assert isinstance(late, DeadlinePassed)
+    assert others == [None, None]
+    assert done == ["in time", "without a deadline"]
+
+
+@pytest.mark.parametrize("seconds", [None, 60.0])
+def test_work_knows_how_long_its_caller_waits(seconds: float | None) -> None:
+    async def call() -> float | None:
+        work = BlockingWork(1, "one")
+        remaining = await work.run(_caller(seconds), remaining_seconds)
+        work.close()
+        return remaining
+
+    remaining = asyncio.run(call())
+    if seconds is None:
+        assert remaining is None
+    else:
+        assert remaining is not None and 30 < remaining <= seconds
