@@ -242,31 +242,6 @@ def warm_start_from_proto(message: meta_pb2.WarmStartResponse) -> WarmStart:
     )
 
 
-def prediction_to_proto(prediction: Prediction) -> meta_pb2.Prediction:
-    forecast = prediction.curve_forecast
-    return meta_pb2.Prediction(
-        estimate=estimate_to_proto(prediction.estimate),
-        probability_of_improvement=prediction.probability_of_improvement,
-        members=[
-            meta_pb2.MemberPrediction(
-                member=member.member,
-                mean=member.mean,
-                standard_deviation=member.standard_deviation,
-                weight=member.weight,
-            )
-            for member in prediction.members
-        ],
-        out_of_distribution=prediction.out_of_distribution,
-        curve_forecast=None
-        if forecast is None
-        else meta_pb2.CurveForecast(
-            curve=curve_to_proto(forecast.curve),
-            advice=cast("meta_pb2.StopAdvice", forecast.advice.value),
-            reason=forecast.reason,
-        ),
-    )
-
-
 def prediction_from_proto(message: meta_pb2.Prediction, field: str = "prediction") -> Prediction:
     forecast = None
     if message.HasField("curve_forecast"):
@@ -283,15 +258,6 @@ def prediction_from_proto(message: meta_pb2.Prediction, field: str = "prediction
         ),
         out_of_distribution=message.out_of_distribution,
         curve_forecast=forecast,
-    )
-
-
-def predictions_to_proto(answer: Predictions) -> meta_pb2.PredictPerformanceResponse:
-    return meta_pb2.PredictPerformanceResponse(
-        predictions=[prediction_to_proto(prediction) for prediction in answer.predictions],
-        model_version=answer.model_version,
-        basis=answer.basis,
-        degraded=answer.degraded,
     )
 
 

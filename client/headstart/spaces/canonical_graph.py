@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,13 +60,17 @@ def canonicalize(space: SearchSpace, candidate: Candidate) -> CanonicalCandidate
     graph = candidate.graph if space.explicit_graphs else instantiate(space, candidate)
     canonical = None if graph is None else canonical_graph(graph, space.op_roles)
     expressed = space.parameters_in_template
-    values = tuple(sorted((name, value) for name, value in candidate.values.items() if name not in expressed))
+    values = () if candidate.values.keys() <= expressed else _unexpressed(candidate, expressed)
     content = [
         None if canonical is None else [canonical.ops, canonical.attributes, canonical.edges],
         [(name, _number(value)) for name, value in values],
     ]
     digest = hashlib.sha256(_to_json(content).encode()).hexdigest()[:32]
     return CanonicalCandidate(canonical, values, digest)
+
+
+def _unexpressed(candidate: Candidate, expressed: Set[str]) -> tuple[tuple[str, Value], ...]:
+    return tuple(sorted((name, value) for name, value in candidate.values.items() if name not in expressed))
 
 
 def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
@@ -114,26 +118,21 @@ def _plain_node(op: str) -> Node:
 def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGraph:
     """Prune, contract and order a valid graph."""
     roles = [op_roles.get(node.op) for node in graph.nodes]
+    zeros, identities = _places(roles, OpRole.ZERO), _places(roles, OpRole.IDENTITY)
     successors, predecessors = _adjacency(graph)
     edge_count = len(graph.edges)
-    zeros = [node for node, role in enumerate(roles) if role is OpRole.ZERO]
-    identities = [node for node, role in enumerate(roles) if role is OpRole.IDENTITY]
-    for node in zeros:
-        _detach(node, successors, predecessors)
-    for node in identities:
-        edge_count += _contract(node, successors, predecessors)
+    for place in zeros:
+        _detach(place, successors, predecessors)
+    for place in identities:
+        edge_count += _contract(place, successors, predecessors)
         if edge_count > _MAX_CONTRACTED_EDGES:
             return canonical_graph(graph, {op: kept for op, kept in op_roles.items() if kept is not OpRole.IDENTITY})
-    gone = {*zeros, *identities}
-    alive = _alive(len(roles), roles, gone, successors, predecessors)
+    rest = set(range(len(roles))).difference(zeros, identities)
+    inputs, outputs = _places(roles, OpRole.INPUT), _places(roles, OpRole.OUTPUT)
+    alive = _alive(rest, inputs, outputs, successors, predecessors)
     number = {node: index for index, node in enumerate(alive)}
-    labels: list[tuple[str, Attributes]] = [
-        (
-            graph.nodes[node].op,
-            _sorted_attributes(graph.nodes[node].attributes),
-        )
-        for node in alive
-    ]
+    kept = [graph.nodes[node] for node in alive]
+    labels = [(node.op, _sorted_attributes(node.attributes)) for node in kept]
     edges = [
         (number[source], number[target], count)
         for source in alive
@@ -147,6 +146,10 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
         attributes=tuple(labels[node][1] for node in order),
         edges=tuple(sorted((position[source], position[target], count) for source, target, count in edges)),
     )
+
+
+def _places(roles: list[OpRole | None], wanted: OpRole) -> list[int]:
+    return [place for place, role in enumerate(roles) if role is wanted] if wanted in roles else []
 
 
 def _sorted_attributes(attributes: Mapping[str, Value]) -> Attributes:
@@ -199,26 +202,22 @@ def _contract(node: int, successors: Adjacency, predecessors: Adjacency) -> int:
 
 
 def _alive(
-    node_count: int, roles: list[OpRole | None], gone: set[int], successors: Adjacency, predecessors: Adjacency
+    rest: set[int], inputs: list[int], outputs: list[int], successors: Adjacency, predecessors: Adjacency
 ) -> list[int]:
-    """Nodes on a path from an input to an output, and the inputs and outputs themselves."""
-    inputs = [node for node in range(node_count) if roles[node] is OpRole.INPUT]
-    outputs = [node for node in range(node_count) if roles[node] is OpRole.OUTPUT]
-    rest = [node for node in range(node_count) if node not in gone]
-    forward = _reached(inputs, successors) if inputs else set(rest)
-    backward = _reached(outputs, predecessors) if outputs else set(rest)
-    ends = {*inputs, *outputs}
-    return [node for node in rest if node in ends or (node in forward and node in backward)]
+    """Nodes on a path from an input to an output, and the inputs and outputs themselves; in their order."""
+    forward = _reached(inputs, successors) if inputs else rest
+    backward = _reached(outputs, predecessors) if outputs else rest
+    return sorted((forward & backward).union(inputs, outputs))
 
 
 def _reached(start: list[int], neighbours: Adjacency) -> set[int]:
     seen = set(start)
     waiting = list(start)
-    while waiting:
-        for node in neighbours[waiting.pop()]:
-            if node not in seen:
-                seen.add(node)
-                waiting.append(node)
+    for node in waiting:
+        for neighbour in neighbours[node]:
+            if neighbour not in seen:
+                seen.add(neighbour)
+                waiting.append(neighbour)
     return seen
 
 
@@ -233,7 +232,8 @@ def _op_text(op: str) -> str:
 
 def _canonical_order(labels: list[str], edges: list[tuple[int, int, int]]) -> list[int]:
     """Node indices in an order that every isomorphic graph would give the same labels and edges in."""
-    return sorted(range(len(labels)), key=_Ordering(labels, edges).colours().__getitem__)
+    different = len(set(labels)) == len(labels)
+    return sorted(range(len(labels)), key=(labels if different else _Ordering(labels, edges).colours()).__getitem__)
 
 
 class _Ordering:
@@ -294,25 +294,37 @@ class _Ordering:
     def _refine(self, colours: list[int]) -> list[int]:
         """Split colours by the colours of neighbours until nothing splits; colours become ranks 0, 1, ..."""
         count = 0
-        if len(set(colours)) == len(colours):
-            self._work += len(self._labels) + 2 * len(self._edges)
-            return _ranks(colours)
         while True:
-            colours = _ranks(
-                [
-                    (
-                        colour,
-                        tuple(sorted([(colours[source], times) for source, times in before])),
-                        tuple(sorted([(colours[target], times) for target, times in after])),
-                    )
-                    for colour, before, after in zip(colours, self._incoming, self._outgoing, strict=True)
-                ]
-            )
+            cells = _cells(colours)
+            split: list[list[int]] = []
+            for colour in sorted(cells):
+                cell = cells[colour]
+                split += [cell] if len(cell) == 1 else self._split(cell, colours)
+            colours = colours.copy()
+            for rank, cell in enumerate(split):
+                for node in cell:
+                    colours[node] = rank
             self._work += len(self._labels) + 2 * len(self._edges)
-            split = max(colours, default=-1) + 1
-            if split in (count, len(colours)) or self._work > 2 * _ENOUGH_WORK:
+            if len(split) in (count, len(colours)) or self._work > 2 * _ENOUGH_WORK:
                 return colours
-            count = split
+            count = len(split)
+
+    def _split(self, cell: list[int], colours: list[int]) -> list[list[int]]:
+        """Nodes of a colour by what is before and after them."""
+        parts: dict[Any, list[int]] = {}
+        for node in cell:
+            before = sorted([(colours[source], times) for source, times in self._incoming[node]])
+            after = sorted([(colours[target], times) for target, times in self._outgoing[node]])
+            parts.setdefault((tuple(before), tuple(after)), []).append(node)
+        return [parts[key] for key in sorted(parts)] if len(parts) > 1 else [cell]
+
+
+def _cells(colours: list[int]) -> dict[int, list[int]]:
+    """The nodes of each colour, in their order."""
+    cells: dict[int, list[int]] = {}
+    for node, colour in enumerate(colours):
+        cells.setdefault(colour, []).append(node)
+    return cells
 
 
 def _ranks(keys: list[Any]) -> list[int]:
@@ -333,11 +345,11 @@ def _topological(incoming: list[list[tuple[int, int]]], outgoing: list[list[tupl
 
 def _first_shared_cell(colours: list[int]) -> list[int] | None:
     """The nodes of the smallest colour that more than one node has."""
-    cells: dict[int, list[int]] = {}
-    for node, colour in enumerate(colours):
-        cells.setdefault(colour, []).append(node)
+    if len(set(colours)) == len(colours):
+        return None
+    cells = _cells(colours)
     shared = [colour for colour, cell in cells.items() if len(cell) > 1]
-    return cells[min(shared)] if shared else None
+    return cells[min(shared)]
 
 
 def _singled_out(colours: list[int], node: int) -> list[int]:

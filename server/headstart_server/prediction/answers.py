@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.prediction.adaptation import Estimates
@@ -20,8 +21,7 @@ class Query:
     fidelity: float | None = None
 
 
-@dataclass(frozen=True)
-class MemberPrediction:
+class MemberPrediction(NamedTuple):
     member: str
     mean: float
     standard_deviation: float

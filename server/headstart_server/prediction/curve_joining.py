@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr
@@ -66,7 +66,7 @@ def joined(
     mean = prior.mean + share * (told.mean - prior.mean)
     variance = share * deviation**2 + share * (1 - share) * (told.mean - prior.mean) ** 2
     change = float(np.sqrt(variance)) / deviation
-    members = [replace(member, weight=member.weight * (1 - share)) for member in prior.members]
+    members = [member._replace(weight=member.weight * (1 - share)) for member in prior.members]
     members.append(MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, share))
     return Prediction(
         mean,

@@ -59,7 +59,7 @@ class GaussianProcess:
         covariance = self._covariance(self._features, prior, self._features, prior)
         # The jitter keeps nearly equal rows apart in floating point, whatever the noise.
         covariance[np.diag_indices_from(covariance)] += hyperparameters.noise + 1e-8 * (1.0 + hyperparameters.prior)
-        self._factor = cholesky(covariance, lower=True)
+        self._factor = cholesky(covariance, lower=True, overwrite_a=True)
         self._weights = cho_solve((self._factor, True), residuals)
         # The variance of the whole is the maximum-likelihood one; a weak prior keeps it sane for few observations.
         self._scale = float((residuals @ self._weights + 1.0) / (len(targets) + 1.0))
@@ -70,7 +70,8 @@ class GaussianProcess:
         standardised = self._standardised(features)
         cross = self._covariance(standardised, prior, self._features, self._prior)
         means = self._offset + cross @ self._weights
-        explained = np.square(solve_triangular(self._factor, cross.T, lower=True)).sum(axis=0)
+        whitened = solve_triangular(self._factor, cross.T, lower=True, overwrite_b=True)
+        explained = np.einsum("nm,nm->m", whitened, whitened)
         own = 1.0 + self.hyperparameters.prior * np.square(prior).sum(axis=1) + self.hyperparameters.noise
         return means, np.sqrt(self._scale * np.maximum(own - explained, 1e-9))
 
@@ -90,7 +91,8 @@ class GaussianProcess:
 
     def _covariance(self, left: Numbers, left_prior: Numbers, right: Numbers, right_prior: Numbers) -> Numbers:
         length = self.hyperparameters.length * self._distance
-        covariance = matern(np.sqrt(squared_distances(left, right)) / length)
+        squares = squared_distances(left, right)
+        covariance = matern(np.divide(np.sqrt(squares, out=squares), length, out=squares))
         if self.hyperparameters.prior:
             covariance += self.hyperparameters.prior * (left_prior @ right_prior.T)
         return covariance
@@ -127,14 +129,22 @@ def median_distance(features: Numbers) -> float:
 
 
 def squared_distances(left: Numbers, right: Numbers) -> Numbers:
-    squares = np.square(left).sum(axis=1)[:, None] + np.square(right).sum(axis=1)[None, :]
-    distances: Numbers = np.maximum(squares - 2.0 * (left @ right.T), 0.0)
-    return distances
+    """float [m, n]; in place, since fresh memory of this size costs more than the arithmetic."""
+    distances: Numbers = left @ (-2.0 * right.T)
+    distances += np.square(left).sum(axis=1)[:, None]
+    distances += np.square(right).sum(axis=1)
+    return np.maximum(distances, 0.0, out=distances)
 
 
 def matern(scaled: Numbers) -> Numbers:
+    """(1 + r + r^2 / 3) exp(-r) for r = sqrt(5) x the scaled distances, in place too."""
     root = np.sqrt(5.0) * scaled
-    return np.asarray((1.0 + root + root * root / 3.0) * np.exp(-root))
+    values: Numbers = root * root
+    values /= 3.0
+    values += root
+    values += 1.0
+    values *= np.exp(np.negative(root, out=root), out=root)
+    return values
 
 
 def evenly(count: int, most: int) -> NDArray[np.int64]:

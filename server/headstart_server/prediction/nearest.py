@@ -7,6 +7,7 @@ How far off it is, it learns by leaving each observation out.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from headstart_server.prediction.gaussian_process import (
@@ -26,11 +27,10 @@ class NearestNeighbours:
     def __init__(self, features: Numbers, targets: Numbers) -> None:
         self._centre, self._spread, self._used = standardisation(features)
         self._features = self._standardised(features)
-        self._squares: Numbers = np.square(self._features).sum(axis=1)
         self._targets = targets
         # Equals are not infinitely near: they share what they say with the next ones.
         self._softening = 0.05 * median_distance(self._features)
-        distances = np.sqrt(squared_distances(self._features, self._features))
+        distances = self._distances_of(self._features)
         np.fill_diagonal(distances, np.inf)
         self._usual = float(np.quantile(distances.min(axis=1), 0.99))
         means, spreads = self._from_neighbours(distances)
@@ -49,11 +49,11 @@ class NearestNeighbours:
 
     def unlike_known(self, features: Numbers) -> NDArray[np.bool_]:
         """Whether each of [m] is much farther from what is known than that is from its like."""
-        return self._strange(self._distances(features))
+        return self._strange(self._distances_of(self._standardised(features)))
 
     def judge(self, features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
         """Means and standard deviations, and what is unlike the known [m], at the price of one of both."""
-        distances = self._distances(features)
+        distances = self._distances_of(self._standardised(features))
         means, spreads = self._from_neighbours(distances)
         return means, self._deviations(spreads), self._strange(distances)
 
@@ -66,16 +66,15 @@ class NearestNeighbours:
         scaled = (features[:, self._used] - self._centre) / self._spread
         return np.concatenate([scaled, features[:, ~self._used]], axis=1)
 
-    def _distances(self, features: Numbers) -> Numbers:
-        asked = self._standardised(features)
-        squares = np.square(asked).sum(axis=1)[:, None] + self._squares
-        squares -= 2.0 * (asked @ self._features.T)
-        return np.asarray(np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares))
+    def _distances_of(self, standardised: Numbers) -> Numbers:
+        squares = squared_distances(standardised, self._features)
+        return np.sqrt(squares, out=squares)
 
     def _from_neighbours(self, distances: Numbers) -> tuple[Numbers, Numbers]:
         """Weighted means and spreads of the nearest targets, for distances [m, n] (infinite: not a neighbour)."""
         count = min(NEIGHBOURS, distances.shape[1] - bool(np.isinf(distances).any()))
-        nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
+        # A sixth of the time of numpy's argpartition.
+        nearest = torch.from_numpy(distances).topk(count, largest=False, sorted=False).indices.numpy()
         weights = 1.0 / (np.take_along_axis(distances, nearest, axis=1) + self._softening)
         weights /= weights.sum(axis=1, keepdims=True)
         targets = self._targets[nearest]

@@ -62,7 +62,6 @@ from headstart.v1 import (
 )
 from headstart.values import (
     Arm,
-    CurveForecast,
     CurvePoint,
     Decision,
     DecisionCredit,
@@ -74,11 +73,8 @@ from headstart.values import (
     GateState,
     Incumbent,
     Interval,
-    MemberPrediction,
     Objective,
     Outcome,
-    Prediction,
-    Predictions,
     Predictor,
     Query,
     Record,
@@ -87,7 +83,6 @@ from headstart.values import (
     SimilarityKind,
     SimilarTask,
     SourceEvidence,
-    StopAdvice,
     Suggestion,
     SuggestionOrigin,
     Task,
@@ -242,25 +237,6 @@ TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
             codec_answers.warm_start_from_proto,
         ),
         (WarmStart(()), codec_answers.warm_start_to_proto, codec_answers.warm_start_from_proto),
-        (
-            Predictions(
-                (
-                    Prediction(ESTIMATE),
-                    Prediction(
-                        ESTIMATE,
-                        0.0,
-                        (MemberPrediction("graph_network", 0.5, 0.2, 1.0),),
-                        True,
-                        CurveForecast(CURVE, StopAdvice.STOP, "flat"),
-                    ),
-                ),
-                "v",
-                "basis",
-                True,
-            ),
-            codec_answers.predictions_to_proto,
-            codec_answers.predictions_from_proto,
-        ),
         (
             Recorded("t/s/1", True, "f", Incumbent("t/s/1", 0.0), 2),
             codec_answers.recorded_to_proto,
