@@ -85,7 +85,13 @@ def value_from_proto(message: search_space_pb2.ParameterValue, field: str = "val
 
 
 def values_to_proto(values: Mapping[str, Value], field: str = "values") -> dict[str, search_space_pb2.ParameterValue]:
-    return {name: value_to_proto(value, entry(field, name)) for name, value in values.items()}
+    # The path of an entry takes longer to write than a text, which is never wrong.
+    return {
+        name: search_space_pb2.ParameterValue(string_value=value)
+        if type(value) is str
+        else value_to_proto(value, entry(field, name))
+        for name, value in values.items()
+    }
 
 
 def values_from_proto(
