@@ -39,6 +39,9 @@ for _name in [name for name in os.environ if name.startswith("HEADSTART_")]:
 # As the roles do it (runtime/startup.py): DGL reads this when it is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A shell's background job ignores interrupts, and so would every program that a test starts to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 TEMPLATE = "headstart_template"
 
 
