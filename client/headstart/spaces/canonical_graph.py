@@ -232,8 +232,10 @@ def _op_text(op: str) -> str:
 
 def _canonical_order(labels: list[str], edges: list[tuple[int, int, int]]) -> list[int]:
     """Node indices in an order that every isomorphic graph would give the same labels and edges in."""
-    different = len(set(labels)) == len(labels)
-    return sorted(range(len(labels)), key=(labels if different else _Ordering(labels, edges).colours()).__getitem__)
+    nodes = range(len(labels))
+    if len(set(labels)) == len(labels):
+        return sorted(nodes, key=labels.__getitem__)
+    return sorted(nodes, key=_Ordering(labels, edges).colours().__getitem__)
 
 
 class _Ordering:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 from dataclasses import replace
@@ -30,6 +31,7 @@ from headstart.spaces import (
     mlp_classifier,
     nas_bench_201,
     nas_bench_graph,
+    sample,
 )
 from headstart.spaces.canonical_graph import instantiate
 
@@ -51,6 +53,23 @@ def graphs(draw: st.DrawFn) -> Graph:
     pairs = [(source, target) for target in range(len(nodes)) for source in range(target)]
     edges = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=len(pairs)))
     return Graph(nodes, tuple(edges))
+
+
+def test_fingerprints_stay_what_databases_hold() -> None:
+    """What is computed faster must still be the same: else a recorded architecture would be taken for a new one."""
+    generator = random.Random(0)
+    digest = hashlib.sha256()
+    for space in (nas_bench_201(), nas_bench_graph(), mlp_classifier()):
+        for _ in range(300):
+            digest.update(canonicalize(space, sample(space, generator)).fingerprint.encode())
+    explicit = SearchSpace("any", explicit_graphs=True, op_roles=ROLES)
+    for count in [*range(2, 12), 20, 40, 60] * 10:
+        nodes = [Node(OPS[generator.randrange(5)], {"width": generator.randrange(2)}) for _ in range(count)]
+        pairs = [(source, target) for target in range(count) for source in range(target)]
+        edges = [pair for pair in pairs if generator.random() < 4 / count]
+        graph = Graph((*nodes[:-1], Node("out")), (*edges, *edges[:2]))
+        digest.update(canonicalize(explicit, Candidate(graph=graph)).fingerprint.encode())
+    assert digest.hexdigest()[:16] == "12e5e7731920bb36"
 
 
 def renumbered(graph: Graph, generator: random.Random) -> Graph:
