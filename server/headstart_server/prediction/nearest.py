@@ -73,7 +73,7 @@ class NearestNeighbours:
     def _from_neighbours(self, distances: Numbers) -> tuple[Numbers, Numbers]:
         """Weighted means and spreads of the nearest targets, for distances [m, n] (infinite: not a neighbour)."""
         count = min(NEIGHBOURS, distances.shape[1] - bool(np.isinf(distances).any()))
-        # A sixth of the time of numpy's argpartition.
+        # Of a thousand and more it takes a fifth of the time of numpy's argpartition.
         nearest = torch.from_numpy(distances).topk(count, largest=False, sorted=False).indices.numpy()
         weights = 1.0 / (np.take_along_axis(distances, nearest, axis=1) + self._softening)
         weights /= weights.sum(axis=1, keepdims=True)

@@ -28,6 +28,8 @@ def test_work_whose_deadline_passed_while_it_waited_is_dropped() -> None:
             asyncio.create_task(work.run(_caller(seconds), lambda name=name: done.append(name)))
             for name, seconds in (("late", 0.01), ("in time", 60.0), ("without a deadline", None))
         ]
+        # All have begun to wait before the time runs in which the deadline passes.
+        await asyncio.sleep(0)
         await asyncio.sleep(0.05)
         enough.set()
         await first
