@@ -346,7 +346,7 @@ def _topological(incoming: list[list[tuple[int, int]]], outgoing: list[list[tupl
 
 
 def _first_shared_cell(colours: list[int]) -> list[int] | None:
-    """The nodes of the smallest colour that more than one node has."""
+    """The nodes of the smallest colour that more than one node has; None where all colours differ."""
     if len(set(colours)) == len(colours):
         return None
     cells = _cells(colours)
