@@ -20,8 +20,8 @@ from headstart_server.knowledge.tasks import Task
 _PRIOR_STRENGTH = 10.0
 _PROFILE_STRENGTH = 15.0
 
-# Weight of a task of which nothing is known.
-_UNKNOWN = 0.5
+# Weight of a task of which nothing is known: it comes after those of which anything is.
+_UNKNOWN = 0.01
 _TOLD_DETAILS = 3
 
 
@@ -74,6 +74,22 @@ def compare(
         evidence = tuple(each for each in found if each is not None)
         similar.append(SimilarTask(source.task_id, weight_of(evidence), evidence))
     return sorted(similar, key=lambda task: (-task.weight, task.task_id))
+
+
+def likeness(target: Task, sources: Sequence[Task], space_id: str, lens: Lens) -> Numbers:
+    """How alike each source [k] is to the target by all that is known without their results: 0 to 1, NaN for nothing.
+
+    Profiles of the space are of results, but of probes that are the same for all tasks.
+    """
+    profiles = lens.profiles.agreements(target.task_id, space_id)
+    numbers = by_meta_features(target, sources, lens.features)
+    weights = np.full(len(sources), np.nan)
+    for place, (source, closeness) in enumerate(zip(sources, numbers, strict=True)):
+        words = by_descriptor(target, source, lens.word_weights)
+        evidence = [each for each in (words, closeness, profiles.get(source.task_id)) if each is not None]
+        if evidence:
+            weights[place] = weight_of(evidence)
+    return weights
 
 
 def weight_of(evidence: Sequence[Evidence]) -> float:

@@ -9,7 +9,7 @@ refuses; a number is never made up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from headstart.spaces import CanonicalCandidate
 from headstart.spaces.validation import InvalidInput, Violation
+from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.prediction import model_training
@@ -34,15 +35,15 @@ from headstart_server.prediction.evidence import Evidence, Told, incumbent
 from headstart_server.prediction.live_figures import LiveFigures
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
-from headstart_server.prediction.other_tasks import LazySources, OtherTasks, Recorded, SourceScores
 from headstart_server.prediction.recent_architectures import RecentArchitectures
-from headstart_server.prediction.record_answers import LEAST_OWN, RecordAnswers
+from headstart_server.prediction.record_answers import RecordAnswers
 from headstart_server.prediction.registry import ModelVersion, newest_version
 from headstart_server.prediction.scorer import HostOrLocal, LocalScorer, Scorer, open_scorer
 from headstart_server.prediction.serving_models import ServingModels
-from headstart_server.prediction.source_processes import SourceProcesses
+from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
+from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
+from headstart_server.prediction.sources.surrogate import Judged, Surrogate
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
-from headstart_server.prediction.surrogate import Expected, Judged, Surrogate
 from headstart_server.prediction.task_curves import TaskCurves
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
@@ -51,7 +52,6 @@ from headstart_server.runtime.settings import Settings
 __all__ = [
     "Answer",
     "CurveForecast",
-    "Expected",
     "Judged",
     "MemberPrediction",
     "ModelVersion",
@@ -85,8 +85,8 @@ class PredictionService:
         self._models = ServingModels(engine, scorer)
         self._from_model = ModelAnswers(self._evidence, self._models, predictors)
         self._from_records = RecordAnswers(self._evidence, predictors)
-        self._other_tasks = OtherTasks(
-            self._evidence, self._models, SourceProcesses(self._evidence, predictors), predictors
+        self._sources = Sources(
+            self._evidence, self._models, SourceSurrogates(self._evidence, predictors), predictors
         )
         self._curves = TaskCurves(knowledge)
         self._recent = RecentArchitectures()
@@ -169,19 +169,19 @@ class PredictionService:
         ``recorded`` looks them up. By the heads of the space's model, or else by what the
         ``sources`` recorded; None where neither tells anything.
         """
-        return self._other_tasks.scores(namespace, search_space_id, fingerprints, recorded, sources)
-
-    def without_pattern(self, namespace: str, search_space_id: str, sources: LazySources) -> frozenset[str]:
-        """By task id, those of the sources whose results are as good as random: there is nothing to learn from them."""
-        return self._other_tasks.without_pattern(namespace, search_space_id, sources)
+        return self._sources.scores(namespace, search_space_id, fingerprints, recorded, sources)
 
     def surrogate(
-        self, namespace: str, observations: Observations, sources: Sequence[Observations]
-    ) -> Surrogate | None:
-        """What a search of the task of these observations goes by; None below two architectures that completed."""
-        if self._predictors.telling_labels(namespace, observations).completed_count < LEAST_OWN:
-            return None
-        return self._other_tasks.surrogate(namespace, observations, sources)
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+    ) -> Surrogate:
+        """What a search of the task of these observations goes by, with any number of results."""
+        return self._sources.surrogate(namespace, observations, sources, lens)
+
+    def source_weights(
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+    ) -> Mapping[str, float]:
+        """How much each of the sources counts by these observations, 0 to 1, by task id."""
+        return self._sources.source_weights(namespace, observations, sources, lens)
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """Of a space. Raises NotFound."""

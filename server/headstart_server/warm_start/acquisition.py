@@ -1,4 +1,9 @@
-"""Which of many judged candidates to try next: those that promise most, apart from one another."""
+"""Which of many judged candidates to try next: those that promise most, apart from one another.
+
+What a candidate promises is its expected improvement, averaged over the processes of the surrogate: each source may
+lead to the candidate that it finds best, by its weight. A chosen or pending candidate counts as tried: each process
+takes its own prediction of it for the incumbent, so the next choice covers what other sources find good.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from headstart_server.prediction.service import Judged
+
 Numbers = NDArray[np.float64]
 
 # Within about this distance, in root mean square standardised features, candidates are taken for much the same.
 _NEAR = 0.35
+# Choices after which incumbents stay, since the cost of a choice grows with the candidates.
+_MOST_BELIEVED = 64
 
 
-def expected_improvement(means: Numbers, deviations: Numbers, incumbent: float) -> Numbers:
-    """By how much each of [m] is expected to beat the incumbent, never negative (Jones et al., J. Glob. Opt. 1998)."""
+def expected_improvement(means: Numbers, deviations: Numbers, incumbent: float | Numbers) -> Numbers:
+    """By how much each is expected to beat the incumbent, never negative (Jones et al., J. Glob. Opt. 1998)."""
     ahead = means - incumbent
     certain = np.maximum(deviations, 1e-9)
     z = ahead / certain
@@ -23,25 +32,64 @@ def expected_improvement(means: Numbers, deviations: Numbers, incumbent: float) 
     return np.asarray(np.maximum(ahead * ndtr(z) + certain * density, 0.0))
 
 
-def apart(promise: Numbers, features: NDArray[np.floating], pending: NDArray[np.bool_]) -> Iterator[int]:
-    """Places of candidates, the most promising first, each held back by how near it is to one before it.
+class Acquisition:
+    """The promise of candidates [m] as they are chosen one after the other."""
 
-    promise [m] is not negative, features [m, d]. ``pending``: being tried by others, so they hold back too and are not
-    proposed. A simplified local penalisation (Gonzalez et al., AISTATS 2016).
-    """
+    def __init__(self, judged: Judged) -> None:
+        self._judged = judged
+        self._incumbents = np.full((len(judged.weights), 1), judged.incumbent)
+        self._believed = 0
+        self._points = _standardised(judged.features)
+        self._held = np.ones(len(judged.features))
+        self._by_process = self._improvement()
+
+    @property
+    def by_process(self) -> Numbers:
+        """Expected improvement [1 + k, m] by each process times its weight."""
+        return self._by_process
+
+    @property
+    def promise(self) -> Numbers:
+        """[m]"""
+        return np.asarray(self._by_process.sum(axis=0) * self._held)
+
+    def believe(self, place: int) -> None:
+        """The candidate at a place is being tried."""
+        self._held *= _farness(self._points, place)
+        if self._believed < _MOST_BELIEVED:
+            self._believed += 1
+            self._incumbents = np.maximum(self._incumbents, self._judged.predictions.means[:, [place]])
+            self._by_process = self._improvement()
+
+    def best_first(self, pending: NDArray[np.bool_], preferred: NDArray[np.bool_] | None = None) -> Iterator[int]:
+        """Places of candidates that are not ``pending`` [m]; the first is of the ``preferred`` [m] where there are any.
+
+        A simplified local penalization (Gonzalez et al., AISTATS 2016).
+        """
+        left = ~pending
+        for place in np.flatnonzero(pending).tolist():
+            self.believe(place)
+        among = left & preferred if preferred is not None and (left & preferred).any() else left
+        while left.any():
+            place = int(np.argmax(np.where(among, self.promise, -1.0)))
+            yield place
+            left[place] = False
+            among = left
+            self.believe(place)
+
+    def _improvement(self) -> Numbers:
+        predictions = self._judged.predictions
+        each = expected_improvement(predictions.means, predictions.deviations, self._incumbents)
+        return np.asarray(each * self._judged.weights[:, None])
+
+
+def _standardised(features: NDArray[np.floating]) -> Numbers:
     points = np.asarray(features, np.float64)
-    spread = points.std(axis=0)
+    spread = points.std(axis=0) if len(points) else np.zeros(points.shape[1])
     varied = spread > 1e-6
-    points = (points[:, varied] - points[:, varied].mean(axis=0)) / spread[varied]
-    held = np.asarray(promise, np.float64).copy()
-    left = ~pending
-    for place in np.flatnonzero(pending).tolist():
-        held *= _farness(points, place)
-    while left.any():
-        place = int(np.argmax(np.where(left, held, -1.0)))
-        yield place
-        left[place] = False
-        held *= _farness(points, place)
+    if not varied.any():
+        return np.zeros((len(points), 0))
+    return np.asarray((points[:, varied] - points[:, varied].mean(axis=0)) / spread[varied])
 
 
 def _farness(points: Numbers, place: int) -> Numbers:

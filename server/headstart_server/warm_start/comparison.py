@@ -11,9 +11,9 @@ from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
-from headstart_server.prediction.other_tasks import LazySources
+from headstart_server.prediction.sources.sources import LazySources
 from headstart_server.prediction.service import PredictionService
-from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources, without_weight
+from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources
 
 # What models of other tasks say is asked of so many of a task's architectures at most: beyond that it is known anyhow.
 _MOST_JUDGED = 256
@@ -23,18 +23,12 @@ _MOST_ASKED = 16
 
 @dataclass(frozen=True)
 class Compared:
-    """A task and its sources in a space, the sources by task id, and ``similar``: the same, most similar first.
-
-    ``scores``: what other tasks say of the architectures completed on the target; ``patternless``: those whose own
-    results are as good as random, which have no weight.
-    """
+    """A task and its sources in a space, the sources by task id, and ``similar``: the same, most similar first."""
 
     target: Observations
     sources: list[Observations]
     similar: list[SimilarTask]
-    scores: SourceScores
     lens: Lens
-    patternless: frozenset[str]
 
 
 class TaskComparison:
@@ -60,8 +54,7 @@ class TaskComparison:
 
         scores = self._source_scores(namespace, target, heaviest) if sources else {}
         similar = weigh_sources(target, sources, scores, lens) if scores else by_what_is_known()
-        patternless = self._prediction.without_pattern(namespace, space_id, heaviest)
-        return Compared(target, sources, without_weight(similar, patternless), scores, lens, patternless)
+        return Compared(target, sources, similar, lens)
 
     def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
         """All other tasks of the namespace, most similar first. Raises NotFound.

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
 from headstart_server.warm_start.gate import Gate
-from headstart_server.warm_start.transfer_ranking import SourceEvidence
+from headstart_server.warm_start.ranked_results import SourceEvidence
+from headstart_server.warm_start.suggestions import Origin, Suggestion
 
 _NAMED_TASKS = 3
 
@@ -17,15 +18,13 @@ def explain(
     sources: Sequence[Observations],
     similar: Sequence[SimilarTask],
     gate: Gate,
-    first: Sequence[SourceEvidence],
-    expected: float | None,
+    first: Suggestion | None,
 ) -> str:
-    """``first``: what was seen elsewhere of the suggestion to try first; ``expected``: what is predicted for it."""
+    """``first``: what a warm start would suggest now, None where it would draw at random."""
     sentences = [_own_results(target), _others(target, sources)]
     sentences += [_likeness(task) for task in similar[:_NAMED_TASKS] if task.weight > 0]
     sentences.append(_transfer(gate, len(similar)))
-    if first:
-        sentences.append(_first(first, target.task.metric, expected))
+    sentences.append(_first(first, target.task.metric))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -75,17 +74,29 @@ def _transfer(gate: Gate, count: int) -> str:
     return f"The past takes no part: {gate.reason}."
 
 
-def _first(evidence: Sequence[SourceEvidence], metric: str, expected: float | None) -> str:
+def _first(first: Suggestion | None, metric: str) -> str:
+    if first is None:
+        return "Candidates are drawn at random."
+    if first.origin is Origin.DEFAULT:
+        sentence = "To be tried first: the default configuration of the search space"
+    elif first.evidence:
+        sentence = f"To be tried first: {_where_it_was_seen(first.evidence)}"
+    else:
+        sentence = f"To be tried first: a new candidate, {first.reason}"
+    if first.prediction is not None:
+        sentence += f"; here it is expected to reach a {metric} of {first.prediction.mean:.6g}"
+    return sentence + "."
+
+
+def _where_it_was_seen(evidence: Sequence[SourceEvidence]) -> str:
     best = max(evidence, key=lambda each: each.quantile)
     sentence = (
-        f"To be tried first: the architecture that reached {best.objective_value:.6g} on {best.task_id}, "
+        f"the architecture that reached {best.objective_value:.6g} on {best.task_id}, "
         f"better than {best.quantile:.0%} of what was tried there"
     )
     if len(evidence) > 1:
         sentence += f", and that stands above the median of {_number(len(evidence) - 1, 'more task')}"
-    if expected is not None:
-        sentence += f"; here it is expected to reach a {metric} of {expected:.6g}"
-    return sentence + "."
+    return sentence
 
 
 def _number(count: int, noun: str) -> str:

@@ -1,9 +1,8 @@
-"""Whether the past takes part in an answer at all.
+"""Whether past tasks take part in an answer at all.
 
-Before the task has results of its own, whatever resembles it and shows a pattern takes part. From then on transfer must
-earn its place: what a process that other tasks lead said of each result before it was seen is held against what the
-same process said without them. That is the bar, and not a weak one: it is the search as it would be without any
-transfer.
+Before the task has results, every source takes part as far as it is expected to agree. From then on transfer must earn
+its place: the processes that sources lead are held against the process of the task alone by what each said of every
+result before it was seen. That is the bar, and not a weak one: it is the search as it would be without any transfer.
 """
 
 from __future__ import annotations
@@ -15,18 +14,8 @@ from headstart_server.knowledge.similarity import Basis, SimilarTask
 
 # Before this many architectures are measured on the target and known of a source, disagreement proves nothing.
 _ENOUGH = 10
-
-
-# The share of others below which they are not worth following.
+# The share of sources below which they are not worth following.
 _LEAST_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class Validated:
-    """What other tasks are worth by the evidence of the task's ``count`` results, 0 to 1."""
-
-    count: int
-    share: float
 
 
 @dataclass(frozen=True)
@@ -38,27 +27,32 @@ class Gate:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def judge(similar: Sequence[SimilarTask], validated: Validated | None = None, patternless: int = 0) -> Gate:
-    """Closed where there is no source, where measurements speak against every one that resembles the target, or where
-    the task's results were told better without them. ``patternless``: how many sources show no pattern of their own."""
+def judge(similar: Sequence[SimilarTask], count: int, share: float) -> Gate:
+    """``share``: what the sources are worth by the evidence of the task's ``count`` results, 0 to 1.
+
+    Closed where there is no source, where measurements speak against every one, or where the results were told better
+    without them.
+    """
     if not similar:
         return Gate(False, "no other task has completed experiments in this search space")
     taking_part = [task for task in similar if task.weight > 0 and not _disagrees(task)]
     if not taking_part:
         contradicted = sum(_disagrees(task) for task in similar)
-        return Gate(
-            False,
-            f"none of {len(similar)} other tasks resembles this one"
-            + (f"; the results measured here contradict {contradicted} of them" if contradicted else "")
-            + (f"; the results of {patternless} of them show no pattern" if patternless else ""),
-        )
-    told = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {taking_part[0].task_id}"
-    if validated is not None:
-        compared = f"by the evidence of the {validated.count} results here they are worth {validated.share:.0%}"
-        if validated.share < _LEAST_SHARE:
-            return Gate(False, compared)
-        told = f"{told}; {compared}"
-    return Gate(True, told, {task.task_id: task.weight for task in taking_part})
+        reason = f"none of {len(similar)} other tasks agrees with this one"
+        return Gate(False, reason + (f"; the results here contradict {contradicted} of them" if contradicted else ""))
+    worth = f"by the evidence of {_results(count)} here they are worth {share:.0%}"
+    if count and share < _LEAST_SHARE:
+        return Gate(False, f"the results here are told better without the {len(similar)} other tasks; {worth}")
+    first = taking_part[0]
+    followed = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {first.task_id}"
+    if count:
+        return Gate(True, f"{followed}; {worth}", {task.task_id: task.weight for task in taking_part})
+    expected = f"which is expected to rank candidates as this one will by a Kendall tau of {first.weight:.2f}"
+    return Gate(True, f"{followed}, {expected}", {task.task_id: task.weight for task in taking_part})
+
+
+def _results(count: int) -> str:
+    return "the one result" if count == 1 else f"the {count} results"
 
 
 def _disagrees(task: SimilarTask) -> bool:

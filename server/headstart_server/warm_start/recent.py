@@ -51,6 +51,12 @@ _REMEMBER = planned_once(
 )
 
 
+def pending_suggestions(connection: Connection, namespace: str, task_id: str, space_id: str) -> set[str]:
+    """The unexpired suggestions of one task and space, as they stand. Raises NotFound."""
+    task, space = _numbers(connection, namespace, task_id, space_id)
+    return set(connection.execute(_FIND, {"task": task, "space": space}).scalars())
+
+
 class RecentSuggestions:
     """The unexpired suggestions of one task and space, locked against other callers until the transaction ends."""
 

@@ -1,7 +1,7 @@
-"""The warm start room: what to try first, and next, on a task.
+"""The warm start domain: what to try first, and next, on a task.
 
-Without results of its own a task is proposed what other tasks found good; from a few results on, new candidates grown
-around the best, as far as these promise to be better still. A share is drawn at random.
+One surrogate answers from the first proposal on: before a task has results it is what past tasks promise, and each
+result moves its weight to those that told it in advance.
 """
 
 from __future__ import annotations
@@ -10,41 +10,40 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from threading import Lock
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
-from headstart.spaces import SearchSpace, sample
+from headstart.spaces import SearchSpace, default_candidate, sample
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import SimilarTask
 from headstart_server.prediction.service import PredictionService, Query, Surrogate
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import FailedPrecondition
-from headstart_server.warm_start.common_taste import common_taste, portfolio_size, taste_samples
+from headstart_server.warm_start.candidate_generation import PARENTS, Generated, generate
 from headstart_server.warm_start.comparison import Compared, TaskComparison
 from headstart_server.warm_start.explanation import explain
-from headstart_server.warm_start.first_proposals import MOST_SOURCES, FirstProposals, first_proposals
-from headstart_server.warm_start.gate import Gate, Validated, judge
-from headstart_server.warm_start.growing import PARENTS, Grown, grow
+from headstart_server.warm_start.gate import Gate, judge
 from headstart_server.warm_start.live_comparison import LiveComparison
-from headstart_server.warm_start.next_proposals import NextProposals, seedlings_of
-from headstart_server.warm_start.recent import RecentSuggestions
-from headstart_server.warm_start.sources import earned_weights
+from headstart_server.warm_start.proposals import Proposals, new_candidates
+from headstart_server.warm_start.ranked_results import RankedResults, Ranking, ranked_results_of
+from headstart_server.warm_start.recent import RecentSuggestions, pending_suggestions
+from headstart_server.warm_start.recorded_proposals import RecordedProposals
+from headstart_server.warm_start.sources import expected_weights
 from headstart_server.warm_start.suggestions import Choice, LookUp, Origin, PoolMember, Suggestion
-from headstart_server.warm_start.transfer_ranking import Standings, standings_of
 from headstart_server.warm_start.weight_history import WeightPoint, weight_history
 
 # Draws in a row that bring nothing new, after which the space counts as exhausted.
 _FRUITLESS_DRAWS = 300
-# Architectures with a result, failed ones too, from which on a search goes by them rather than by a portfolio.
+# Architectures with a result, failed ones too, from which on a task without sources is searched by its own results.
 _ENOUGH_RESULTS = 8
-# Candidates that other tasks would try, to grow new ones from.
-_TRANSFERRED = 16
+# Of so many sources, the heaviest, the results lead a search.
+_MOST_SOURCES = 16
+# Results of sources among the candidates while a task has few of its own, and from then on; how many of them are changed.
+_FIRST_TRANSFERRED, _TRANSFERRED, _CHANGED = 192, 16, 48
 # Judged for each suggestion asked for, at least, and in all at most.
 _JUDGED_EACH, _MOST_JUDGED = 4, 1024
-_KEPT_TASTES = 8
 
 INTERVAL_LEVEL = 0.9
 EXPLAINED_SUGGESTIONS = 5
@@ -61,7 +60,7 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What would be transferred to a task, and why, in sentences; ``history``: how much each source counted when."""
+    """What would be suggested first, and why, in sentences; ``history``: how much each source counted when."""
 
     suggestions: list[Suggestion]
     similar_tasks: list[SimilarTask]
@@ -72,12 +71,18 @@ class Explanation:
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What the past means for a task as it stands; without a ``surrogate`` it has too few results to go by."""
+    """What the past means for a task as it stands; ``sources``: the heaviest, which the surrogate rests on."""
 
     compared: Compared
+    sources: list[Observations]
     similar: list[SimilarTask]
     gate: Gate
-    surrogate: Surrogate | None
+    surrogate: Surrogate
+
+    @property
+    def informed(self) -> bool:
+        """Whether there is anything to go by."""
+        return self.gate.open or self.surrogate.count >= _ENOUGH_RESULTS
 
 
 class WarmStartService:
@@ -96,11 +101,8 @@ class WarmStartService:
         self._ttl = timedelta(seconds=suggestion_ttl_seconds)
         self.comparison = TaskComparison(knowledge, prediction)
         self.live_comparison = LiveComparison()
-        # Observations are replaced, never changed: the same object has the same standings, and goes with its task.
-        self._standings: WeakKeyDictionary[Observations, Standings] = WeakKeyDictionary()
-        # By model and sources, those measured first go first.
-        self._tastes: dict[tuple[str, tuple[Observations, ...]], float] = {}
-        self._lock = Lock()
+        # Observations are replaced, never changed: the same object has the same ranks, and goes with its task.
+        self._ranked: WeakKeyDictionary[Observations, RankedResults] = WeakKeyDictionary()
 
     def propose(
         self,
@@ -119,25 +121,17 @@ class WarmStartService:
         space = self._knowledge.search_space(namespace, space_id)
         judgement = self._judge(namespace, task_id, space_id)
         generator = random.Random(seed) if seed is not None else random.Random()
-        share = self._exploration_share if exploration_share is None else exploration_share
-        explorations = _in_whole_numbers(count, share, generator)
-        first = self._first(namespace, space_id, judgement, pool)
-        starting = judgement.surrogate is None and exploration_share is None and judgement.gate.open
-        portfolio = self._portfolio_size(namespace, space_id, judgement) if starting else 0
-        following = self._next(namespace, space, judgement, first, pool, count, generator)
+        explorations = self._explorations(judgement, count, exploration_share, generator)
+        recorded = self._recorded_proposals(namespace, space_id, judgement, pool)
+        proposals = self._proposals(namespace, space, judgement, recorded, pool, count, seed)
 
         def choose(connection: Connection) -> tuple[list[Suggestion], bool]:
             recent = RecentSuggestions(connection, namespace, task_id, space_id)
             # Read again under the lock: what came in meanwhile must not be suggested either.
             evaluated = self._knowledge.observations(namespace, task_id, space_id, connection).fingerprints
             choice = Choice({*evaluated, *recent.fingerprints()})
-            drawn = explorations
-            if starting:
-                drawn = _first_explorations(len(choice.excluded), count, portfolio)
-            wanted = count - drawn
-            if following is not None:
-                following.take(choice, wanted)
-            first.take(choice, wanted)
+            proposals.take(choice, count - explorations)
+            recorded.take(choice, count - explorations)
             if pool:
                 choice.explore_pool(pool, count, generator)
             elif not space.explicit_graphs:
@@ -152,119 +146,122 @@ class WarmStartService:
         return WarmStart(suggestions, judgement.similar, judgement.gate, model_version, degraded or not kept)
 
     def explain(self, namespace: str, task_id: str, space_id: str) -> Explanation:
-        """What ``propose`` would transfer first, and why; nothing is remembered of it. Raises NotFound."""
+        """What ``propose`` would suggest first, and why, without what it would draw at random; nothing is remembered.
+
+        Raises NotFound.
+        """
+        space = self._knowledge.search_space(namespace, space_id)
         judgement = self._judge(namespace, task_id, space_id)
         target, similar, gate = judgement.compared.target, judgement.similar, judgement.gate
-        choice = Choice(set(target.fingerprints))
-        self._first(namespace, space_id, judgement, ()).take(choice, EXPLAINED_SUGGESTIONS)
+        with self._engine.connect() as connection:
+            choice = Choice({*target.fingerprints, *pending_suggestions(connection, namespace, task_id, space_id)})
+        recorded = self._recorded_proposals(namespace, space_id, judgement, ())
+        proposals = self._proposals(namespace, space, judgement, recorded, (), EXPLAINED_SUGGESTIONS, None)
+        proposals.take(choice, EXPLAINED_SUGGESTIONS)
+        recorded.take(choice, EXPLAINED_SUGGESTIONS)
         suggestions, _, _ = self._predicted(namespace, target, choice.suggestions)
-        first = suggestions[0] if suggestions else None
-        text = explain(
-            target,
-            judgement.compared.sources,
+        text = explain(target, judgement.compared.sources, similar, gate, suggestions[0] if suggestions else None)
+        history = weight_history(
+            judgement.compared.target,
             similar,
-            gate,
-            first.evidence if first else (),
-            first.prediction.mean if first and first.prediction else None,
+            lambda until: self._prediction.source_weights(namespace, until, judgement.sources, judgement.compared.lens),
         )
-        history = weight_history(judgement.compared, _ENOUGH_RESULTS)
         return Explanation(suggestions, similar, gate, text, history)
 
     # What the past means
 
     def _judge(self, namespace: str, task_id: str, space_id: str) -> _Judgement:
         compared = self.comparison.in_space(namespace, task_id, space_id)
-        heaviest = {task.task_id for task in compared.similar[:MOST_SOURCES] if task.weight > 0}
+        heaviest = {task.task_id for task in compared.similar[:_MOST_SOURCES]}
         sources = [source for source in compared.sources if source.task.task_id in heaviest]
-        surrogate = self._surrogate(namespace, compared.target, sources)
-        if surrogate is None:
-            return _Judgement(
-                compared, compared.similar, judge(compared.similar, None, len(compared.patternless)), None
-            )
-        similar = earned_weights(compared.similar, surrogate.source_weights)
-        validated = None
-        if surrogate.share_of_others is not None:
-            validated = Validated(surrogate.count, surrogate.share_of_others)
-        return _Judgement(compared, similar, judge(similar, validated, len(compared.patternless)), surrogate)
-
-    def _surrogate(self, namespace: str, target: Observations, sources: Sequence[Observations]) -> Surrogate | None:
-        if len(target.best_indices) < 2:
-            return None
-        try:
-            surrogate = self._prediction.surrogate(namespace, target, sources)
-        except FailedPrecondition:
-            return None
-        return surrogate if surrogate is not None and surrogate.count >= _ENOUGH_RESULTS else None
+        surrogate = self._prediction.surrogate(namespace, compared.target, sources, compared.lens)
+        similar = expected_weights(compared.similar, surrogate.source_weights)
+        return _Judgement(compared, sources, similar, judge(similar, surrogate.count, surrogate.share_of_sources), surrogate)
 
     # Proposals
 
-    def _first(
+    def _explorations(
+        self, judgement: _Judgement, count: int, share: float | None, generator: random.Random
+    ) -> int:
+        """How many are drawn at random: unless the caller says so, none before the task has some results."""
+        if share is None:
+            share = self._exploration_share if judgement.surrogate.count >= _ENOUGH_RESULTS else 0.0
+        return _in_whole_numbers(count, share, generator)
+
+    def _recorded_proposals(
         self, namespace: str, space_id: str, judgement: _Judgement, pool: Sequence[PoolMember]
-    ) -> FirstProposals:
+    ) -> RecordedProposals:
         weights = judgement.gate.weights
-        sources = judgement.compared.sources
-        standings = {
-            source.task.task_id: self._standings_of(source) for source in sources if source.task.task_id in weights
-        }
-        recorded = self._recorded(namespace, space_id)
-        return first_proposals(self._prediction, namespace, space_id, sources, standings, weights, recorded, pool)
+        taking_part = [source for source in judgement.compared.sources if source.task.task_id in weights]
+        taking_part.sort(key=lambda source: (-weights[source.task.task_id], source.task.task_id))
+        own = {member.canonical.fingerprint: member for member in pool}
+        among = taking_part[0].names.known(own) if pool and taking_part else None
+        ranked = [(self._ranked_results(source), weights[source.task.task_id]) for source in taking_part]
+        return RecordedProposals(Ranking(ranked, among), [each for each, _ in ranked[:_MOST_SOURCES]], own, self._recorded(namespace, space_id))
 
-    def _portfolio_size(self, namespace: str, space_id: str, judgement: _Judgement) -> int:
-        """Of the first proposals, how many are what other tasks found good: as many as these agree on that."""
-        sources = [each for each in judgement.compared.sources if each.task.task_id in judgement.gate.weights]
-        sources = sources[:MOST_SOURCES]
-        version = self._prediction.version_name(namespace, space_id)
-        key = (version, tuple(sources))
-        with self._lock:
-            taste = self._tastes.get(key)
-        if taste is None:
-            standings = {source.task.task_id: self._standings_of(source) for source in sources}
-            samples = taste_samples(standings, list(standings))
-            names = [name for sample in samples.values() for name in sample]
-            recorded = self._recorded(namespace, space_id)
-            told = self._prediction.source_scores(namespace, space_id, names, recorded, lambda: sources)
-            taste = common_taste(told, samples, standings)
-            # Not what was said while the model was out of reach.
-            if told is not None and told.model_version == version:
-                with self._lock:
-                    self._tastes[key] = taste
-                    if len(self._tastes) > _KEPT_TASTES:
-                        del self._tastes[next(iter(self._tastes))]
-        return portfolio_size(taste, _ENOUGH_RESULTS)
-
-    def _next(
+    def _proposals(
         self,
         namespace: str,
         space: SearchSpace,
         judgement: _Judgement,
-        first: FirstProposals,
+        recorded: RecordedProposals,
         pool: Sequence[PoolMember],
         count: int,
-        generator: random.Random,
-    ) -> NextProposals | None:
-        """None where the task has too few results to go by."""
+        seed: int | None,
+    ) -> Proposals:
+        """The same for the same results, so that an explanation tells what a suggestion will be."""
         surrogate, target = judgement.surrogate, judgement.compared.target
-        if surrogate is None:
-            return None
         known = set(target.fingerprints)
-        if pool:
-            grown = [Grown(member.candidate, "of the pool") for member in pool]
-        else:
-            recorded = self._recorded(namespace, space.search_space_id)
-            best = _best_names(target, PARENTS)
-            found = recorded(best)
-            transferred = [each.candidate for each in first.best(known, _TRANSFERRED)]
-            least = min(_JUDGED_EACH * count, _MOST_JUDGED)
-            parents = [found[name].candidate for name in best if name in found]
-            grown = list(grow(space, parents, transferred, least, generator))
-        seedlings = seedlings_of(grown, lambda each: self._knowledge.canonical(namespace, space, each), known)
-        judged = surrogate.judge([seedling.canonical for seedling in seedlings])
-        return NextProposals(seedlings, judged, surrogate.incumbent, judgement.gate.open, first.evidence)
+        generated: list[Generated] = []
+        if judgement.informed and pool:
+            seen = recorded.evidence([member.canonical.fingerprint for member in pool])
+            generated = [
+                Generated(member.candidate, "of the pool", recorded=bool(evidence))
+                for member, evidence in zip(pool, seen, strict=True)
+            ]
+        elif judgement.informed:
+            generator = random.Random(f"{target.task.task_id}/{surrogate.count}" if seed is None else seed)
+            generated = self._generated(namespace, space, judgement, recorded, count, generator)
+        candidates = new_candidates(generated, lambda each: self._knowledge.canonical(namespace, space, each), known)
+        judged = surrogate.judge([each.canonical for each in candidates], judgement.gate.open)
+        default = None if pool else self._default(namespace, space, known)
+        return Proposals(candidates, judged, surrogate.sources, recorded.evidence, default, surrogate.count)
 
-    def _standings_of(self, source: Observations) -> Standings:
-        held = self._standings.get(source)
+    def _generated(
+        self,
+        namespace: str,
+        space: SearchSpace,
+        judgement: _Judgement,
+        recorded: RecordedProposals,
+        count: int,
+        generator: random.Random,
+    ) -> list[Generated]:
+        surrogate, target = judgement.surrogate, judgement.compared.target
+        known = set(target.fingerprints)
+        transferred = recorded.best(known, _FIRST_TRANSFERRED)
+        worth = surrogate.judge([each.canonical for each in transferred], judgement.gate.open).mean
+        order = (-worth).argsort(kind="stable")[: _FIRST_TRANSFERRED if surrogate.count < _ENOUGH_RESULTS else _TRANSFERRED]
+        best = _best_names(target, PARENTS)
+        found = self._recorded(namespace, space.search_space_id)(best)
+        parents = [found[name].candidate for name in best if name in found]
+        least = min(_JUDGED_EACH * count, _MOST_JUDGED)
+        return list(
+            generate(space, parents, [transferred[place].candidate for place in order.tolist()], _CHANGED, least, generator)
+        )
+
+    def _default(self, namespace: str, space: SearchSpace, known: set[str]) -> Suggestion | None:
+        candidate = default_candidate(space)
+        if candidate is None:
+            return None
+        canonical = self._knowledge.canonical(namespace, space, candidate)
+        if canonical.fingerprint in known:
+            return None
+        return Suggestion(candidate, canonical, Origin.DEFAULT, "the default configuration of the search space")
+
+    def _ranked_results(self, source: Observations) -> RankedResults:
+        held = self._ranked.get(source)
         if held is None:
-            held = self._standings[source] = standings_of(source)
+            held = self._ranked[source] = ranked_results_of(source)
         return held
 
     def _recorded(self, namespace: str, space_id: str) -> LookUp:
@@ -306,12 +303,6 @@ def _best_names(target: Observations, count: int) -> list[str]:
     values = target.values[best] if target.task.maximize else -target.values[best]
     order = (-values).argsort(kind="stable")[:count]
     return list(target.names.names(target.codes[best[order]].tolist()))
-
-
-def _first_explorations(tried: int, count: int, portfolio: int) -> int:
-    """Of the next ``count`` proposals after ``tried``, how many are drawn at random: of the first eight, those after
-    the portfolio."""
-    return max(0, min(tried + count, _ENOUGH_RESULTS) - max(tried, portfolio))
 
 
 def _in_whole_numbers(count: int, share: float, generator: random.Random) -> int:

@@ -1,14 +1,14 @@
-"""How much each past task counts for a new one.
+"""How alike past tasks are to a new one by all that is known, and how much each of them counts.
 
 Words, numbers and profiles of the tasks come first. Once the target has results of its own, the ranking that a source
 gives to the same architectures is held against them: the source's own measurements where it has them, and what the
-graph network, or a process over its results, says of the source's taste elsewhere. As soon as a search goes by the
-task's results, only those count that rank them right beyond chance.
+graph network, or a surrogate of its results, says of the others. How much a source counts is told by the surrogate of
+the search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,15 +37,9 @@ def weigh_sources(
     )
 
 
-def without_weight(similar: Sequence[SimilarTask], excluded: Collection[str]) -> list[SimilarTask]:
-    """The same with no weight for the excluded ones, by task id."""
-    weighed = [replace(task, weight=0.0) if task.task_id in excluded else task for task in similar]
-    return sorted(weighed, key=lambda task: (-task.weight, task.task_id))
-
-
-def earned_weights(similar: Sequence[SimilarTask], earned: Mapping[str, float]) -> list[SimilarTask]:
-    """With the weights that sources have by the results of the task alone, 0 where it was not asked for any."""
-    weighed = [replace(task, weight=earned.get(task.task_id, 0.0)) for task in similar]
+def expected_weights(similar: Sequence[SimilarTask], weights: Mapping[str, float]) -> list[SimilarTask]:
+    """With the weights by task id that the surrogate gives, 0 for those that it was not asked for; heaviest first."""
+    weighed = [replace(task, weight=weights.get(task.task_id, 0.0)) for task in similar]
     return sorted(weighed, key=lambda task: (-task.weight, task.task_id))
 
 

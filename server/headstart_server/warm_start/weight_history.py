@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from headstart_server.knowledge.observations import Observations
-from headstart_server.prediction.source_heads import agreement
-from headstart_server.prediction.surrogate import own_share
-from headstart_server.warm_start.comparison import Compared
-from headstart_server.warm_start.sources import weigh_sources
+from headstart_server.knowledge.similarity import SimilarTask
+from headstart_server.prediction.sources.surrogate import target_weight
 
 _POINTS = 12
 
@@ -25,30 +23,25 @@ class WeightPoint:
     weights: Mapping[str, float]
 
 
-def weight_history(compared: Compared, enough: int) -> list[WeightPoint]:
-    """From the first result to now; from ``enough`` results on weights are earned by them (see ``sources``)."""
-    target = compared.target
+def weight_history(
+    target: Observations,
+    similar: Sequence[SimilarTask],
+    weights_of: Callable[[Observations], Mapping[str, float]],
+) -> list[WeightPoint]:
+    """From before the first result to now, when the weights are those of ``similar``.
+
+    ``weights_of`` tells the weights that the first results of the target gave, by task id.
+    """
     ends = np.flatnonzero(target.completed) + 1
     chosen = sorted({0, *(int(place) for place in np.linspace(0, len(ends), _POINTS))})
-    return [_point(compared, _until(target, int(ends[place - 1]) if place else 0), enough) for place in chosen]
-
-
-def _point(compared: Compared, target: Observations, enough: int) -> WeightPoint:
-    means = target.means
-    places = np.searchsorted(compared.target.means.codes, means.codes)
-    told = {task_id: scores[places] for task_id, scores in compared.scores.items()}
-    count = len(means.codes)
-    if count < enough:
-        similar = weigh_sources(target, compared.sources, told, compared.lens)
-        weights = {task.task_id: task.weight for task in similar}
-    else:
-        weights = {task.task_id: 0.0 for task in compared.similar}
-        for task_id, scores in told.items():
-            heard = np.isfinite(scores)
-            if task_id in weights and heard.any():
-                weights[task_id] = float(agreement(scores[heard, None], means.values[heard])[0])
-    weights.update(dict.fromkeys(compared.patternless & weights.keys(), 0.0))
-    return WeightPoint(count, own_share(count) if count else 0.0, weights)
+    points = []
+    for place in chosen:
+        until = _until(target, int(ends[place - 1]) if place else 0)
+        count = len(until.means.codes)
+        earned = weights_of(until) if place < len(ends) else {task.task_id: task.weight for task in similar}
+        weights = {task.task_id: earned.get(task.task_id, 0.0) for task in similar}
+        points.append(WeightPoint(count, target_weight(count), weights))
+    return points
 
 
 def _until(target: Observations, end: int) -> Observations:

@@ -1,11 +1,12 @@
-"""The Gaussian process that a search goes by, and how much of what other tasks say goes into it.
+"""Bayesian model averaging: a Gaussian process of the task alone, and one led by each source.
 
-One process over the features of the task's own results, and beside it, for each other task that says something and for
-the mean of them all, the same process with its mean led by that. They are averaged by the evidence of the results
-(Bayesian model averaging: Hoeting et al., Statistical Science 1999; closed form for a linear mean: Rasmussen and
-Williams, "Gaussian Processes for Machine Learning", 2006, section 2.7). The evidence is the product of what each
-process says of every next result before it has seen it: another task counts as far as it told results in advance, and
-one that has told none of them soon counts for nothing.
+Every process has the same covariance over the features of the task's own results. The mean of the first is constant;
+the mean of each other follows one column: the scores that a source task gives to candidates, or the mean of all
+sources. They are averaged by the evidence of the results (Hoeting et al., Statistical Science 1999; closed form for a
+linear mean and an unknown scale: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section 2.7,
+and Gelman et al., "Bayesian Data Analysis", 2013, chapter 14). The evidence is the product of the predictions for every
+next result before it was seen, so a source counts as far as it told results in advance. Without any result the average
+is the prior, which ``expected_agreement`` learns from the past tasks.
 """
 
 from __future__ import annotations
@@ -14,160 +15,169 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
+from scipy.special import log_ndtr
 
-from headstart_server.prediction.gaussian_process import Numbers, evenly, matern, median_distance, squared_distances
+from headstart_server.prediction.gaussian_process import Numbers, evenly, matern, squared_distances
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
 _NOISES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-# How strongly another task may lead the mean: variances of its slope, relative to the process.
-_SLOPES = (0.3, 3.0)
-# What the process without any other task is worth before there is evidence.
-_ALONE = 0.5
-# A process of less weight is not asked.
-_LEAST_WEIGHT = 0.01
-# The grid is searched on this many results at most.
+# Variance of a source's slope around its expectation, relative to the scale of the process.
+_SLOPE_VARIANCE = 0.3
+# The expected scales count for so many results.
+_SCALE_STRENGTH = 4.0
+# The grid of hyperparameters is searched on this many results at most.
 _GRID_RESULTS = 256
+# Serves while there is no result to choose by.
+_FIRST_LENGTH, _FIRST_NOISE = 2.0, 0.1
 
 
 @dataclass(frozen=True)
-class Shape:
-    """``length`` in units of the median distance; ``noise`` variance relative to that of the process."""
+class Hyperparameters:
+    """``length`` in units of the distance given; ``noise`` variance relative to that of the process."""
 
     length: float
     noise: float
 
 
-@dataclass(frozen=True)
-class _Led:
-    """A process led by one column: mean and variance of its slope; ``scale`` is the variance of the whole."""
+@dataclass(frozen=True, eq=False)
+class SourcePrior:
+    """What is expected of each source column [k] before any result.
 
-    column: int
-    slope: float
-    unsure: float
-    scale: float
-    weight: float
+    ``alone``: probability that no source leads; ``weights`` [k] that each does, 1 in all. ``slopes`` [k]: by how much
+    the task rises with a column, never negative; ``residuals`` [k]: the variance that a column leaves unexplained.
+    """
+
+    alone: float
+    weights: Numbers
+    slopes: Numbers
+    residuals: Numbers
+
+    @classmethod
+    def of_none(cls) -> SourcePrior:
+        return cls(1.0, np.zeros(0), np.zeros(0), np.zeros(0))
 
 
-@dataclass(frozen=True)
-class _Solved:
-    """One shape on some results: Cholesky factor, whitened targets [n] and columns [n, k], and the evidence for each.
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Means and standard deviations [1 + k, m] of a new result by each process, that of the task alone first."""
 
-    ``evidence``: log evidence without any column; ``evidences`` [slopes, k] of each, -inf where it would lead astray.
+    means: Numbers
+    deviations: Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class _Posterior:
+    """One choice of hyperparameters: Cholesky factor, whitened targets [n] and columns [n, k], log evidences [1 + k].
+
+    ``slopes`` [k] with ``slope_variances`` [k] relative to ``scales`` [1 + k].
     """
 
     factor: Numbers
     targets: Numbers
     columns: Numbers
-    evidence: float
     evidences: Numbers
+    scales: Numbers
+    slopes: Numbers
+    slope_variances: Numbers
 
     @property
-    def total(self) -> float:
-        return float(np.logaddexp.reduce([self.evidence, *self.evidences.ravel()]))
+    def evidence(self) -> float:
+        return float(np.logaddexp.reduce(self.evidences))
 
 
-class SearchProcess:
-    """Fitted to features [n, d] of one common scale, what others say of them [n, k], and targets [n].
+class ModelAverage:
+    """Fitted to features [n, d] on a common scale, columns [n, k] and targets [n], normal scores; n may be 0.
 
-    ``shape`` is searched where none is given.
+    ``distance``: the unit of lengths. Hyperparameters are searched where none are given.
     """
 
-    def __init__(self, features: Numbers, told: Numbers, targets: Numbers, shape: Shape | None = None) -> None:
-        self._others = told.shape[1]
-        told = _with_mean(told)
-        self._features = features
-        self._distance = median_distance(features)
-        self._offset = float(targets.mean())
-        self._centres: Numbers = told.mean(axis=0)
-        if shape is None:
-            chosen = evenly(len(targets), _GRID_RESULTS)
-            grid = [Shape(length, noise) for length in _LENGTHS for noise in _NOISES]
-            shape = max(grid, key=lambda each: self._solve(features[chosen], told[chosen], targets[chosen], each).total)
-        self.shape = shape
-        self._solved = solved = self._solve(features, told, targets, shape)
-        self._scale = _scale(float(solved.targets @ solved.targets), len(targets))
-        weights = np.exp(solved.evidences - solved.total)
-        self.shares: Numbers = weights.sum(axis=0)[: self._others] + (
-            weights.sum(axis=0)[self._others :].sum() / max(self._others, 1)
-        )
-        self._led = list(self._worth_asking(weights))
+    def __init__(
+        self,
+        features: Numbers,
+        columns: Numbers,
+        targets: Numbers,
+        prior: SourcePrior,
+        distance: float,
+        hyperparameters: Hyperparameters | None = None,
+    ) -> None:
+        self._features, self._distance, self._prior = features, distance, prior
+        self._count = len(targets)
+        self._offset = float(targets.mean()) if self._count else 0.0
+        self._centres: Numbers = columns.mean(axis=0) if self._count else np.zeros(columns.shape[1])
+        if not self._count:
+            self.hyperparameters = Hyperparameters(_FIRST_LENGTH, _FIRST_NOISE)
+            self.weights: Numbers = np.array([prior.alone, *prior.weights])
+            return
+        if hyperparameters is None:
+            chosen = evenly(self._count, _GRID_RESULTS)
+            hyperparameters = self._most_likely(features[chosen], columns[chosen], targets[chosen])
+        self.hyperparameters = hyperparameters
+        distances = np.sqrt(squared_distances(features, features))
+        self._posterior = self._condition(distances, columns, targets, hyperparameters)
+        self.weights = np.exp(self._posterior.evidences - self._posterior.evidence)
 
     @property
-    def share_of_others(self) -> float:
-        """What all columns together are worth against the process without any, 0 to 1."""
-        return float(self.shares.sum())
+    def share_of_sources(self) -> float:
+        """Probability that some source leads, 0 to 1."""
+        return float(1.0 - self.weights[0])
 
-    def predict(self, features: Numbers, told: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-        """For features [m, d] and what others say [m, k]: means and standard deviations [m] of a new result without
-        any of the others, and the same with them."""
-        known = self._covariance(self._features, features, self.shape.length)
-        white = solve_triangular(self._solved.factor, known, lower=True, check_finite=False)
-        alone = self._offset + white.T @ self._solved.targets
-        variance = np.maximum(1.0 + self.shape.noise - np.square(white).sum(axis=0), 1e-9)
-        if not self._led:
-            deviation = np.sqrt(self._scale * variance)
-            return alone, deviation, alone, deviation
-        rest = _with_mean(told) - self._centres - white.T @ self._solved.columns
-        weights = np.array([1.0 - sum(each.weight for each in self._led), *(each.weight for each in self._led)])
-        means = np.stack([alone, *(alone + rest[:, each.column] * each.slope for each in self._led)])
-        variances = np.stack(
-            [
-                self._scale * variance,
-                *(each.scale * (variance + each.unsure * np.square(rest[:, each.column])) for each in self._led),
-            ]
+    def predict(self, features: Numbers, columns: Numbers) -> Predictions:
+        """For features [m, d] and columns [m, k]."""
+        noise, prior = self.hyperparameters.noise, self._prior
+        if not self._count:
+            means = np.vstack([np.zeros(len(columns)), (columns * prior.slopes).T])
+            spread = 1.0 + noise + _SLOPE_VARIANCE * np.square(columns)
+            variances = np.vstack([np.full(len(columns), 1.0 + noise), (spread * prior.residuals).T])
+            return Predictions(means, np.sqrt(variances))
+        found = self._posterior
+        known = self._covariance(np.sqrt(squared_distances(self._features, features)), self.hyperparameters.length)
+        white = solve_triangular(found.factor, known, lower=True, overwrite_b=True, check_finite=False)
+        alone = self._offset + white.T @ found.targets
+        own = np.maximum(1.0 + noise - np.square(white).sum(axis=0), 1e-9)
+        rest = columns - self._centres - white.T @ found.columns
+        means = np.vstack([alone, (alone[:, None] + rest * found.slopes).T])
+        led = own[:, None] + found.slope_variances * np.square(rest)
+        return Predictions(means, np.sqrt(np.vstack([found.scales[0] * own, (found.scales[1:] * led).T])))
+
+    def _covariance(self, distances: Numbers, length: float) -> Numbers:
+        return matern(distances / (length * self._distance))
+
+    def _most_likely(self, features: Numbers, columns: Numbers, targets: Numbers) -> Hyperparameters:
+        distances = np.sqrt(squared_distances(features, features))
+        grid = [Hyperparameters(length, noise) for length in _LENGTHS for noise in _NOISES]
+        return max(grid, key=lambda each: self._condition(distances, columns, targets, each).evidence)
+
+    def _condition(
+        self, distances: Numbers, columns: Numbers, targets: Numbers, hyperparameters: Hyperparameters
+    ) -> _Posterior:
+        covariance = self._covariance(distances, hyperparameters.length)
+        covariance[np.diag_indices_from(covariance)] += hyperparameters.noise + 1e-8
+        factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        sides = np.column_stack([targets - self._offset, columns - self._centres])
+        white = solve_triangular(factor, sides, lower=True, overwrite_b=True, check_finite=False)
+        own, led = white[:, 0], white[:, 1:]
+        prior, size = self._prior, float(np.log(np.diag(factor)).sum())
+        # The slope of a column is normal around what is expected of it, and is not negative.
+        remaining = own[:, None] - led * prior.slopes
+        precisions = 1.0 / _SLOPE_VARIANCE + np.square(led).sum(axis=0)
+        along = (led * remaining).sum(axis=0)
+        squares = np.append(own @ own, np.square(remaining).sum(axis=0) - np.square(along) / precisions)
+        expected = _SCALE_STRENGTH * np.append(1.0, prior.residuals)
+        scales = (squares + expected) / (len(targets) + _SCALE_STRENGTH)
+        evidences = -0.5 * (len(targets) + _SCALE_STRENGTH) * np.log(squares + expected)
+        evidences += 0.5 * _SCALE_STRENGTH * np.log(expected) - size
+        evidences[0] += np.log(prior.alone)
+        means, variances = prior.slopes + along / precisions, scales[1:] / precisions
+        ahead = means / np.sqrt(variances)
+        evidences[1:] += np.log(np.maximum(prior.weights, 1e-300)) - 0.5 * np.log1p(
+            _SLOPE_VARIANCE * (precisions - 1.0 / _SLOPE_VARIANCE)
         )
-        mean = weights @ means
-        spread = weights @ (variances + np.square(means - mean))
-        return alone, np.sqrt(self._scale * variance), mean, np.sqrt(spread)
-
-    def _covariance(self, left: Numbers, right: Numbers, length: float) -> Numbers:
-        return matern(np.sqrt(squared_distances(left, right)) / (length * self._distance))
-
-    def _solve(self, features: Numbers, told: Numbers, targets: Numbers, shape: Shape) -> _Solved:
-        covariance = self._covariance(features, features, shape.length)
-        covariance[np.diag_indices_from(covariance)] += shape.noise + 1e-8
-        factor = cholesky(covariance, lower=True, check_finite=False)
-        sides = np.column_stack([targets - self._offset, told - self._centres])
-        white = solve_triangular(factor, sides, lower=True, check_finite=False)
-        own, columns = white[:, 0], white[:, 1:]
-        count, size = len(targets), float(np.log(np.diag(factor)).sum())
-        square = float(own @ own)
-        alone = -0.5 * count * np.log(_scale(square, count)) - size
-        if not columns.shape[1]:
-            return _Solved(factor, own, columns, float(alone), np.zeros((0, 0)))
-        along, length = columns.T @ own, np.square(columns).sum(axis=0)
-        slopes = np.array(_SLOPES)[:, None]
-        scale = _scale(square - np.square(along) / (1.0 / slopes + length), count)
-        led = -0.5 * (count * np.log(scale) + np.log1p(slopes * length)) - size
-        led += np.log((1.0 - _ALONE) * _worth(columns.shape[1]) / len(slopes))
-        return _Solved(factor, own, columns, float(alone + np.log(_ALONE)), np.where(along > 0.0, led, -np.inf))
-
-    def _worth_asking(self, weights: Numbers) -> list[_Led]:
-        """Of each slope and column with some weight [slopes, k], the process that it leads."""
-        own, columns = self._solved.targets, self._solved.columns
-        asked = []
-        for row, column in np.argwhere(weights > _LEAST_WEIGHT).tolist():
-            along, length = float(columns[:, column] @ own), float(np.square(columns[:, column]).sum())
-            unsure = 1.0 / (1.0 / _SLOPES[row] + length)
-            scale = float(_scale(float(own @ own) - along**2 * unsure, len(own)))
-            asked.append(_Led(column, unsure * along, unsure, scale, float(weights[row, column])))
-        return asked
+        evidences[1:] += log_ndtr(ahead) - log_ndtr(prior.slopes / np.sqrt(_SLOPE_VARIANCE * scales[1:]))
+        slopes, shrunk = _positive(means, np.sqrt(variances), ahead)
+        return _Posterior(factor, own, led, evidences, scales, slopes, shrunk / precisions)
 
 
-def _with_mean(told: Numbers) -> Numbers:
-    """What others say [m, k], and where there are several, their mean as one more column."""
-    if told.shape[1] < 2:
-        return told
-    return np.column_stack([told, told.mean(axis=1)])
-
-
-def _worth(columns: int) -> Numbers:
-    """Of so many columns, before there is evidence; of sum 1. The mean of all is worth as much as they are together."""
-    if columns < 2:
-        return np.ones(columns)
-    return np.append(np.full(columns - 1, 0.5 / (columns - 1)), 0.5)
-
-
-def _scale(squares: Numbers | float, count: int) -> Numbers:
-    """Likeliest variance of the whole; a weak prior keeps it sane for few results."""
-    return np.asarray((squares + 1.0) / (count + 1.0))
+def _positive(means: Numbers, deviations: Numbers, ahead: Numbers) -> tuple[Numbers, Numbers]:
+    """Mean of normal distributions cut off at 0, and the share of their variance that is left."""
+    hazard = np.exp(-0.5 * np.square(ahead) - log_ndtr(ahead)) / np.sqrt(2.0 * np.pi)
+    return means + deviations * hazard, np.clip(1.0 - hazard * (hazard + ahead), 0.02, 1.0)

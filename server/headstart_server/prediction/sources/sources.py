@@ -1,4 +1,4 @@
-"""What other tasks teach of candidates: the heads of the space's model, or where there is none a process of each."""
+"""What past tasks teach of candidates, of the results of a task, and of what to try next."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.architectures import Architecture
+from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.prediction.evidence import Evidence
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.kept_scores import KeptScores, Score
-from headstart_server.prediction.search_processes import Fitted, SearchProcesses
+from headstart_server.prediction.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.normal_scores import normal_scores
 from headstart_server.prediction.serving_models import ServingModels
-from headstart_server.prediction.source_processes import SourceProcess, SourceProcesses
+from headstart_server.prediction.source_heads import agreement
+from headstart_server.prediction.sources.columns import Columns, Learners
+from headstart_server.prediction.sources.leave_one_task_out import LeaveOneTaskOut
+from headstart_server.prediction.sources.source_surrogates import SourceSurrogate, SourceSurrogates
+from headstart_server.prediction.sources.surrogate import Surrogate
+from headstart_server.prediction.sources.surrogate_cache import Fitted, SurrogateCache
 from headstart_server.prediction.structural_features import StructuralFeatures
-from headstart_server.prediction.surrogate import Surrogate
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
 
-# By what processes say, of candidates and results.
+# Scores by source surrogates, of candidates and results.
 _KEPT_SCORES = 20_000
+# From so many results on a source counts as far as it ranks them right, before as far as it is expected to.
+ENOUGH_RESULTS = 8
 
 # Recorded architectures by fingerprint, as far as they are known.
 Recorded = Callable[[Sequence[str]], Mapping[str, Architecture]]
@@ -39,7 +47,7 @@ class SourceScores:
     """Scores float [n, tasks], higher is better, NaN for an architecture that is not recorded any more.
 
     ``model_version`` whose heads gave them, for recorded architectures by networks that had not seen them; empty where
-    processes of the tasks did.
+    surrogates of the tasks did.
     """
 
     task_ids: tuple[str, ...]
@@ -47,31 +55,18 @@ class SourceScores:
     model_version: str
 
 
-@dataclass(frozen=True)
-class _Teachers:
-    """Who has a say of a task beside its own results: ``name`` tells them from all others.
-
-    ``scores`` [m, heads] of candidates, by learners that have not seen their results; the first are of ``task_ids``.
-    ``scores_of_results``: the same of candidates that have a result.
-    """
-
-    name: str
-    task_ids: tuple[str, ...]
-    scores: Score
-    scores_of_results: Score
-
-
-class OtherTasks:
+class Sources:
     """Thread-safe."""
 
     def __init__(
-        self, evidence: Evidence, models: ServingModels, processes: SourceProcesses, predictors: TaskPredictors
+        self, evidence: Evidence, models: ServingModels, surrogates: SourceSurrogates, predictors: TaskPredictors
     ) -> None:
         self._evidence = evidence
         self._models = models
-        self._processes = processes
+        self._surrogates = surrogates
         self._predictors = predictors
-        self._searches = SearchProcesses()
+        self._searches = SurrogateCache()
+        self._held_out = LeaveOneTaskOut()
         self._kept_scores = KeptScores(_KEPT_SCORES)
 
     def scores(
@@ -86,93 +81,112 @@ class OtherTasks:
         told = self._model_scores(namespace, search_space_id, fingerprints, recorded)
         if told is not None or not fingerprints:
             return told
-        processes = self._processes.of(namespace, sources())
-        if not processes:
+        surrogates = self._surrogates.of(namespace, sources())
+        if not surrogates:
             return None
-        ask = self._asking(processes, self._evidence.features(namespace, search_space_id))
+        ask = self._asking(surrogates, self._evidence.features(namespace, search_space_id))
         scores = _of_recorded(fingerprints, recorded, ask)
         if scores is None:
             return None
-        return SourceScores(tuple(process.task_id for process in processes), scores, "")
+        return SourceScores(tuple(each.task_id for each in surrogates), scores, "")
 
-    def without_pattern(self, namespace: str, search_space_id: str, sources: LazySources) -> frozenset[str]:
-        """By task id, the sources whose own results tell nothing of one another; none where a model speaks for them."""
-        if self._models.of(namespace, search_space_id) is not None:
-            return frozenset()
-        return frozenset(each.task_id for each in self._processes.of(namespace, sources()) if not each.patterned)
+    def surrogate(
+        self,
+        namespace: str,
+        observations: Observations,
+        sources: Sequence[Observations],
+        lens: Lens,
+    ) -> Surrogate:
+        """For a task with any number of results."""
+        columns = self._columns(namespace, observations, sources, lens)
+        try:
+            return self._surrogate(namespace, observations, columns)
+        except (Unavailable, NotFound) as error:
+            _log.warning("the model of %s has no say: %s", observations.search_space_id, error)
+            return self._surrogate(namespace, observations, Columns(columns.kinds[:1], columns.expected[:1]))
 
-    def surrogate(self, namespace: str, observations: Observations, sources: Sequence[Observations]) -> Surrogate:
-        """For a task of which at least two architectures completed. Raises Unavailable."""
-        space_id = observations.search_space_id
-        teachers = self._teachers(namespace, space_id, self._evidence.features(namespace, space_id), sources)
-        if teachers is not None:
-            try:
-                return self._surrogate(namespace, observations, teachers)
-            except (Unavailable, NotFound) as error:
-                _log.warning("other tasks have no say: %s", error)
-        return self._surrogate(namespace, observations, None)
+    def source_weights(
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+    ) -> Mapping[str, float]:
+        """Those of the surrogate, by task id, also for the results that a task had at an earlier time."""
+        columns = self._columns(namespace, observations, sources, lens)
+        labels = most_telling(labels_of(observations), observations.task.maximize)
+        if len(labels.fingerprints) < ENOUGH_RESULTS:
+            fitted = self._fitted(namespace, observations, labels, columns, SurrogateCache())
+            return _expected_weights(columns, fitted)
+        scores = columns.scores_of_results(self._canonicals(namespace, observations, labels))
+        return _measured_weights(columns, scores, normal_scores(labels.values, observations.task.maximize))
 
-    def _surrogate(self, namespace: str, observations: Observations, teachers: _Teachers | None) -> Surrogate:
-        space_id = observations.search_space_id
-        features = self._evidence.features(namespace, space_id)
+    def _surrogate(self, namespace: str, observations: Observations, columns: Columns) -> Surrogate:
         labels = self._predictors.telling_labels(namespace, observations)
-
-        def canonicals() -> list[CanonicalCandidate]:
-            recorded = self._evidence.architectures(namespace, space_id, labels.fingerprints)
-            return [recorded[fingerprint].canonical for fingerprint in labels.fingerprints]
-
-        def told() -> Numbers:
-            assert teachers is not None
-            return teachers.scores_of_results(canonicals())
-
-        task_ids = () if teachers is None else teachers.task_ids
-
-        def fitted_with(asked: str, told: Callable[[], Numbers]) -> Fitted:
-            space = self._evidence.knowledge.search_space(namespace, space_id)
-            return self._searches.fitted(
-                namespace, asked, observations, labels, space, features, canonicals, told, len(task_ids)
-            )
-
-        # Its shape is that of the task alone: one found beside what leads the mean is that of the rest.
-        alone = fitted_with("", lambda: np.zeros((len(labels.fingerprints), 0)))
-        fitted = alone if teachers is None else fitted_with(teachers.name, told)
+        fitted = self._fitted(namespace, observations, labels, columns, self._searches)
+        features = self._evidence.features(namespace, observations.search_space_id)
+        few = len(labels.fingerprints) < ENOUGH_RESULTS
         return Surrogate(
-            fitted.process,
-            alone.process,
+            fitted.average,
             len(labels.fingerprints),
             fitted.incumbent,
-            dict(zip(task_ids, fitted.agreement.tolist(), strict=True)),
-            lambda candidates: fitted.scale.place(features.vectors(candidates)),
-            None if teachers is None else teachers.scores,
+            _expected_weights(columns, fitted) if few else _measured_weights(columns, fitted.columns, fitted.targets),
+            columns.task_ids,
+            lambda candidates: fitted.scale.features.place(features.vectors(candidates)),
+            columns.scores,
         )
 
-    def _teachers(
-        self, namespace: str, space_id: str, features: StructuralFeatures, sources: Sequence[Observations]
-    ) -> _Teachers | None:
-        if not sources:
-            return None
+    def _fitted(
+        self, namespace: str, observations: Observations, labels: Labels, columns: Columns, searches: SurrogateCache
+    ) -> Fitted:
+        space_id = observations.search_space_id
+        return searches.fitted(
+            namespace,
+            columns.name,
+            observations,
+            labels,
+            self._evidence.knowledge.search_space(namespace, space_id),
+            self._evidence.features(namespace, space_id),
+            lambda: self._canonicals(namespace, observations, labels),
+            columns.scores_of_results,
+            columns.prior(),
+        )
+
+    def _canonicals(self, namespace: str, observations: Observations, labels: Labels) -> list[CanonicalCandidate]:
+        """Raises Unavailable where a task that was deleted took an architecture along."""
+        recorded = self._evidence.architectures(namespace, observations.search_space_id, labels.fingerprints)
+        return [recorded[fingerprint].canonical for fingerprint in labels.fingerprints]
+
+    def _columns(
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+    ) -> Columns:
+        """Of the surrogates of these sources, and of the space's model where there is one."""
+        space_id = observations.search_space_id
+        features = self._evidence.features(namespace, space_id)
+        by_task = {source.task.task_id: source.task for source in sources}
+        surrogates = self._surrogates.of(namespace, sources)
+        if not surrogates:
+            return Columns((), ())
+        ask = self._asking(surrogates, features)
+        own = Learners(_name(surrogates), tuple(each.task_id for each in surrogates), ask, ask)
+        tasks = [by_task[each.task_id] for each in surrogates]
+        expected = self._held_out.expected(observations.task, tasks, space_id, surrogates, features, lens)
+        heads = self._heads(namespace, space_id)
+        if heads is None:
+            return Columns((own,), (expected,))
+        return Columns((own, heads), (expected, expected.of(own.task_ids, heads.task_ids)))
+
+    def _heads(self, namespace: str, space_id: str) -> Learners | None:
         version = self._models.of(namespace, space_id)
-        if version is not None:
-            try:
-                known = self._models.knowledge(version)
-            except (Unavailable, NotFound) as error:
-                _log.warning("no heads of model %s: %s", version.name, error)
-            else:
-                return _Teachers(
-                    version.name,
-                    tuple(head.task_id for head in known.tasks),
-                    lambda candidates: self._models.unseen_scores(version, candidates),
-                    lambda candidates: self._models.unseen_scores_of_results(version, candidates),
-                )
-        processes = self._processes.of(namespace, sources)
-        if not processes:
+        if version is None:
             return None
-        ask = self._asking(processes, features)
-        return _Teachers(
-            _name(processes),
-            tuple(process.task_id for process in processes),
-            ask,
-            ask,
+        try:
+            known = self._models.knowledge(version)
+        except (Unavailable, NotFound) as error:
+            _log.warning("no heads of model %s: %s", version.name, error)
+            return None
+        task_ids = tuple(head.task_id for head in known.tasks)
+        return Learners(
+            version.name,
+            task_ids,
+            lambda candidates: self._models.unseen_scores(version, candidates)[:, : len(task_ids)],
+            lambda candidates: self._models.unseen_scores_of_results(version, candidates)[:, : len(task_ids)],
         )
 
     def _model_scores(
@@ -193,11 +207,31 @@ class OtherTasks:
             return None
         return SourceScores(tuple(head.task_id for head in heads), scores[:, : len(heads)], version.name)
 
-    def _asking(self, processes: Sequence[SourceProcess], features: StructuralFeatures) -> Score:
-        name = _name(processes)
+    def _asking(self, surrogates: Sequence[SourceSurrogate], features: StructuralFeatures) -> Score:
+        name = _name(surrogates)
         return lambda candidates: self._kept_scores.of(
-            name, candidates, lambda missing: _ask(processes, features, missing)
+            name, candidates, lambda missing: _ask(surrogates, features, missing)
         )
+
+
+def _expected_weights(columns: Columns, fitted: Fitted) -> dict[str, float]:
+    """By task id: the agreement expected of each source, less what the few results say against it."""
+    prior, posterior = columns.prior().weights, fitted.average.weights[1:]
+    told = np.minimum(1.0, posterior / np.maximum(prior, 1e-300))
+    return _best_of_each(columns.task_ids, columns.expected_taus * told)
+
+
+def _measured_weights(columns: Columns, scores: Numbers, targets: Numbers) -> dict[str, float]:
+    """By task id: how far each source ranks the results [n] right, beyond chance."""
+    return _best_of_each(columns.task_ids, agreement(np.nan_to_num(scores), targets))
+
+
+def _best_of_each(task_ids: Sequence[str], values: Numbers) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for task_id, value in zip(task_ids, values.tolist(), strict=True):
+        if task_id:
+            weights[task_id] = max(weights.get(task_id, 0.0), value)
+    return weights
 
 
 def _of_recorded(fingerprints: Sequence[str], recorded: Recorded, score: Score) -> Numbers | None:
@@ -213,11 +247,11 @@ def _of_recorded(fingerprints: Sequence[str], recorded: Recorded, score: Score) 
 
 
 def _ask(
-    processes: Sequence[SourceProcess], features: StructuralFeatures, candidates: Sequence[CanonicalCandidate]
+    surrogates: Sequence[SourceSurrogate], features: StructuralFeatures, candidates: Sequence[CanonicalCandidate]
 ) -> Numbers:
     vectors: Numbers = features.vectors(candidates).astype(np.float64)
-    return np.stack([process.scores(vectors) for process in processes], axis=1)
+    return np.stack([each.scores(candidates, vectors) for each in surrogates], axis=1)
 
 
-def _name(processes: Sequence[SourceProcess]) -> str:
-    return "processes/" + ",".join(str(process.serial) for process in processes)
+def _name(surrogates: Sequence[SourceSurrogate]) -> str:
+    return "surrogates/" + ",".join(str(each.serial) for each in surrogates)

@@ -1,8 +1,8 @@
-"""What a search goes by: how good candidates are for its task, by its own results and by what other tasks teach.
+"""The surrogate that a search goes by: how good candidates are for its task, by its own results and by past tasks.
 
-All of it on normal scores of the task's own results. It is said twice: by the task alone, and with other tasks as far
-as the evidence of the results speaks for them (see ``search_process``). The share of the second only falls as results
-come, so the task's own say never decreases.
+On normal scores of the task's own results. Each process of the model average predicts on its own, so that what one
+source finds good is not evened out by the others. The weight of the task's own process is never below a share that only
+rises as results come.
 """
 
 from __future__ import annotations
@@ -15,68 +15,69 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.gaussian_process import Numbers
-from headstart_server.prediction.search_process import SearchProcess
+from headstart_server.prediction.sources.model_averaging import ModelAverage, Predictions
 
-# With so many results of its own a task weighs them as much as what it is told by others.
-_STRENGTH_OF_OTHERS = 10.0
-
-
-def own_share(count: int) -> float:
-    """The weight of a task's own ``count`` results against all other tasks, 0 to 1; it never falls as they grow."""
-    return count / (count + _STRENGTH_OF_OTHERS)
+# With so many results of its own a task weighs them as much as the sources.
+_STRENGTH_OF_SOURCES = 10.0
 
 
-@dataclass(frozen=True)
-class Expected:
-    """Means and standard deviations [m] on normal scores."""
-
-    means: Numbers
-    deviations: Numbers
+def target_weight(count: int) -> float:
+    """The least weight of a task's own ``count`` results against all sources, 0 to 1; it never falls as they grow."""
+    return count / (count + _STRENGTH_OF_SOURCES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
-    """Candidates with features [m, d]; ``informed`` is None where no other task has a say."""
+    """Candidates with features [m, d] on the scale of the space, as each of 1 + k processes predicts them.
 
-    features: Numbers
-    alone: Expected
-    informed: Expected | None
-
-
-@dataclass(frozen=True)
-class Surrogate:
-    """``scores`` asks those who lead ``process`` about candidates: [m, heads]; ``features`` are on its common scale.
-
-    ``source_weights``: by task id, 0 to 1: how far each other task's ranking of the results agrees with them, beyond
-    chance. ``count``: architectures of the task that it rests on, failed ones too; ``incumbent``: the score to beat.
+    ``weights`` [1 + k] of sum 1; the first process is that of the task alone. ``incumbent``: the score to beat.
     """
 
-    process: SearchProcess
-    alone: SearchProcess
+    features: Numbers
+    predictions: Predictions
+    weights: Numbers
+    incumbent: float
+
+    @property
+    def mean(self) -> Numbers:
+        """Of all processes [m]."""
+        return np.asarray(self.weights @ self.predictions.means)
+
+
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """``count``: architectures of the task that it rests on, failed ones too; ``incumbent``: the score to beat.
+
+    ``source_weights``: by task id, 0 to 1: how far its ranking agrees with the task's, as expected while there are few
+    results and as measured from then on. ``sources``: the task behind each column, empty for a mean. ``columns`` [m, k] of candidates, NaN where a source fails; ``features``
+    [m, d] of candidates on the scale of the space.
+    """
+
+    average: ModelAverage
     count: int
     incumbent: float
     source_weights: Mapping[str, float]
+    sources: Sequence[str]
     features: Callable[[Sequence[CanonicalCandidate]], Numbers]
-    scores: Callable[[Sequence[CanonicalCandidate]], Numbers] | None
+    columns: Callable[[Sequence[CanonicalCandidate]], Numbers]
 
     @property
-    def share_of_others(self) -> float | None:
-        """What other tasks are worth by the evidence of the task's results, 0 to 1; None where none has a say."""
-        return None if self.scores is None else self.process.share_of_others
+    def share_of_sources(self) -> float:
+        """What all sources are worth by the evidence of the task's results, 0 to 1."""
+        return self.average.share_of_sources
 
-    def judge(self, candidates: Sequence[CanonicalCandidate]) -> Judged:
-        """Of candidates that the task has no result of."""
-        features = self.features(candidates)
-        if self.scores is None:
-            return Judged(features, self._alone(features), None)
-        told = self.scores(candidates)
-        # A learner that fails on a candidate is not heard of it.
-        heard: NDArray[np.bool_] = np.asarray(np.isfinite(told).all(axis=1))
-        _, _, led, unsure = self.process.predict(features, np.where(heard[:, None], told, 0.0))
-        alone = self._alone(features)
-        own = np.where(heard, own_share(self.count), 1.0)
-        informed = Expected(own * alone.means + (1.0 - own) * led, own * alone.deviations + (1.0 - own) * unsure)
-        return Judged(features, alone, informed)
+    def judge(self, candidates: Sequence[CanonicalCandidate], with_sources: bool = True) -> Judged:
+        """Candidates that the task has no result of; ``with_sources`` False: by the task alone."""
+        features, columns = self.features(candidates), self.columns(candidates)
+        heard: NDArray[np.bool_] = np.isfinite(columns).all(axis=1)
+        predictions = self.average.predict(features, np.where(heard[:, None], columns, 0.0))
+        for values in (predictions.means, predictions.deviations):
+            values[1:, ~heard] = values[0, ~heard]
+        return Judged(features, predictions, self._weights(with_sources), self.incumbent)
 
-    def _alone(self, features: Numbers) -> Expected:
-        return Expected(*self.alone.predict(features, np.zeros((len(features), 0)))[:2])
+    def _weights(self, with_sources: bool) -> Numbers:
+        weights = self.average.weights.copy()
+        own = max(target_weight(self.count), float(weights[0])) if with_sources else 1.0
+        weights[1:] *= (1.0 - own) / max(float(weights[1:].sum()), 1e-300)
+        weights[0] = own
+        return weights

@@ -1,6 +1,6 @@
-"""Keeps the process that each search goes by, and fits it again when the task has new results.
+"""Keeps the model average of each search, and fits it again when the task has new results.
 
-Its shape is searched for again when the task has a tenth more results.
+Hyperparameters are searched for again when the task has a tenth more results.
 """
 
 from __future__ import annotations
@@ -16,69 +16,82 @@ import numpy as np
 from headstart.spaces import CanonicalCandidate, SearchSpace
 from headstart_server.knowledge.observations import Observations
 from headstart_server.prediction.feature_scale import FeatureScale, scale_of_space
-from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.gaussian_process import Numbers, median_distance
 from headstart_server.prediction.labels import Labels
 from headstart_server.prediction.normal_scores import normal_scores
-from headstart_server.prediction.search_process import SearchProcess
-from headstart_server.prediction.source_heads import agreement
+from headstart_server.prediction.sources.model_averaging import ModelAverage, SourcePrior
 from headstart_server.prediction.structural_features import StructuralFeatures
 
 # Of a thousand results each holds ten megabytes or so.
 _KEPT = 96
-_GROWTH_BEFORE_NEW_SHAPE = 1.1
+_GROWTH_BEFORE_NEW_HYPERPARAMETERS = 1.1
+
+
+@dataclass(frozen=True, eq=False)
+class SpaceScale:
+    """The common scale of a space's features, and the median ``distance`` of its candidates on it."""
+
+    features: FeatureScale
+    distance: float
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """``agreement`` of each of the tasks that were asked with the results, 0 to 1; ``incumbent``: the best result."""
+    """``columns`` [n, k]: what sources say of the results; ``targets`` [n]: their normal scores."""
 
     values: Numbers
-    process: SearchProcess
-    scale: FeatureScale
-    agreement: Numbers
-    incumbent: float
-    chosen_at: int
+    average: ModelAverage
+    scale: SpaceScale
+    columns: Numbers
+    targets: Numbers
+    searched_at: int
+
+    @property
+    def incumbent(self) -> float:
+        """The best result; without any, that of an average candidate."""
+        return float(self.targets.max()) if len(self.targets) else 0.0
 
 
-class SearchProcesses:
-    """By namespace, task, space and who is asked beside the task. Thread-safe."""
+class SurrogateCache:
+    """By namespace, task, space and the name of the sources. Thread-safe."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str, str], Fitted] = OrderedDict()
-        self._scales: WeakKeyDictionary[StructuralFeatures, FeatureScale] = WeakKeyDictionary()
+        self._scales: WeakKeyDictionary[StructuralFeatures, SpaceScale] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def fitted(
         self,
         namespace: str,
-        asked: str,
+        sources: str,
         observations: Observations,
         labels: Labels,
         space: SearchSpace,
         features: StructuralFeatures,
         canonicals: Callable[[], Sequence[CanonicalCandidate]],
-        told: Callable[[], Numbers],
-        tasks: int,
+        columns: Callable[[Sequence[CanonicalCandidate]], Numbers],
+        prior: SourcePrior,
     ) -> Fitted:
-        """For the labels [n] of these observations; ``told`` [n, k]: what those who are ``asked`` say of them, one
-        number for each of the ``tasks`` first."""
-        key = (namespace, observations.task.task_id, observations.search_space_id, asked)
+        """For the labels [n] of these observations, which may be none; ``columns`` [m, k] of candidates."""
+        key = (namespace, observations.task.task_id, observations.search_space_id, sources)
         with self._lock:
             kept = self._kept.get(key)
-        # Observations are replaced, never changed.
-        if kept is not None and kept.values is observations.values:
-            return kept
-        vectors = features.vectors(canonicals())
-        scale = FeatureScale.of(vectors) if space.explicit_graphs else self._scale(space, features)
-        scores, targets = told(), normal_scores(labels.values, observations.task.maximize)
+            # Observations are replaced, never changed.
+            if kept is not None and kept.values is observations.values:
+                self._kept.move_to_end(key)
+                return kept
+        known = canonicals()
+        vectors = features.vectors(known)
+        scale = self._scale(space, features, vectors)
+        told, targets = columns(known), normal_scores(labels.values, observations.task.maximize)
         count = len(targets)
-        shape, chosen_at = None, count
-        if kept is not None and kept.chosen_at <= count <= _GROWTH_BEFORE_NEW_SHAPE * kept.chosen_at:
-            shape, chosen_at = kept.process.shape, kept.chosen_at
-        process = SearchProcess(scale.place(vectors), np.nan_to_num(scores), targets, shape)
-        fitted = Fitted(
-            observations.values, process, scale, agreement(scores[:, :tasks], targets), float(targets.max()), chosen_at
+        hyperparameters, searched_at = None, count
+        if kept is not None and 0 < kept.searched_at <= count <= _GROWTH_BEFORE_NEW_HYPERPARAMETERS * kept.searched_at:
+            hyperparameters, searched_at = kept.average.hyperparameters, kept.searched_at
+        average = ModelAverage(
+            scale.features.place(vectors), np.nan_to_num(told), targets, prior, scale.distance, hyperparameters
         )
+        fitted = Fitted(observations.values, average, scale, told, targets, searched_at)
         with self._lock:
             self._kept[key] = fitted
             self._kept.move_to_end(key)
@@ -86,11 +99,16 @@ class SearchProcesses:
                 self._kept.popitem(last=False)
         return fitted
 
-    def _scale(self, space: SearchSpace, features: StructuralFeatures) -> FeatureScale:
+    def _scale(self, space: SearchSpace, features: StructuralFeatures, vectors: Numbers) -> SpaceScale:
+        """Of a space that can be drawn from; in one of explicit graphs that of what was tried."""
+        if space.explicit_graphs:
+            scale = FeatureScale.of(vectors)
+            return SpaceScale(scale, median_distance(scale.place(vectors)) if len(vectors) else 1.0)
         with self._lock:
-            scale = self._scales.get(features)
-        if scale is None:
-            scale = scale_of_space(space, features)
+            known = self._scales.get(features)
+        if known is None:
+            scale, drawn = scale_of_space(space, features)
+            known = SpaceScale(scale, median_distance(scale.place(drawn)))
             with self._lock:
-                self._scales[features] = scale
-        return scale
+                self._scales[features] = known
+        return known

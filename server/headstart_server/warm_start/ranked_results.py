@@ -31,7 +31,7 @@ class SourceEvidence:
 
 
 @dataclass(frozen=True, eq=False)
-class Standings:
+class RankedResults:
     """The architectures above the median of a source, best first (k of them): normal scores, and where they were seen.
 
     ``quantiles`` [k]: the share of the source's architectures that each beats; ``values`` [k] in the task's unit.
@@ -74,7 +74,7 @@ class Standings:
         return self.codes[order], order
 
 
-def standings_of(source: Observations, most: int = MOST_OF_SOURCE) -> Standings:
+def ranked_results_of(source: Observations, most: int = MOST_OF_SOURCE) -> RankedResults:
     """The best of a source's architectures, by their best results: those above its median, so many at most.
 
     Normal scores by Blom, "Statistical estimates and transformed beta-variables", 1958.
@@ -85,7 +85,7 @@ def standings_of(source: Observations, most: int = MOST_OF_SOURCE) -> Standings:
     order = np.argsort(-ranks, kind="stable")[:most]
     order = order[normal_scores[order] > 0]
     chosen = best[order]
-    return Standings(
+    return RankedResults(
         source.task.task_id,
         source.names,
         source.codes[chosen],
@@ -103,7 +103,7 @@ class Ranking:
     median. What a source has not seen, or found mediocre, adds none.
     """
 
-    def __init__(self, taking_part: Sequence[tuple[Standings, float]], among: Codes | None = None) -> None:
+    def __init__(self, taking_part: Sequence[tuple[RankedResults, float]], among: Codes | None = None) -> None:
         """Sources with their weights; ``among``: rank these architectures only."""
         self._sources = [source for source, _ in taking_part]
         self._weights = [weight for _, weight in taking_part]

@@ -1,0 +1,90 @@
+"""What past tasks say of candidates, as columns of scores: their surrogates, and the heads of the space's model.
+
+Both are asked where both are there. Which of them tells more is left to the evidence of the task's results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.kept_scores import Score
+from headstart_server.prediction.sources.expected_agreement import ExpectedAgreement
+from headstart_server.prediction.sources.model_averaging import SourcePrior
+
+
+@dataclass(frozen=True, eq=False)
+class Learners:
+    """One kind of learner, one for each of ``task_ids`` [k]; ``name`` tells these from all others of the service.
+
+    ``scores`` [m, k] of candidates by learners that have not seen their results; ``scores_of_results`` the same of
+    candidates that have one.
+    """
+
+    name: str
+    task_ids: tuple[str, ...]
+    scores: Score
+    scores_of_results: Score
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Every learner of every kind, each kind followed by the weighted mean of its learners where there are several."""
+
+    kinds: tuple[Learners, ...]
+    expected: tuple[ExpectedAgreement, ...]
+
+    @property
+    def name(self) -> str:
+        return ";".join(kind.name for kind in self.kinds)
+
+    @property
+    def task_ids(self) -> tuple[str, ...]:
+        """Of the task behind each column; empty for a mean."""
+        return tuple(
+            task_id for kind in self.kinds for task_id in (*kind.task_ids, *([""] if len(kind.task_ids) > 1 else []))
+        )
+
+    @property
+    def expected_taus(self) -> Numbers:
+        """Agreement expected of each column [columns]."""
+        parts = [np.zeros(0)]
+        for kind in self.expected:
+            parts.append(kind.sources)
+            if len(kind.sources) > 1:
+                parts.append(np.array([kind.of_mean]))
+        return np.concatenate(parts)
+
+    def scores(self, candidates: Sequence[CanonicalCandidate]) -> Numbers:
+        """[m, columns], NaN where a learner fails."""
+        return self._joined([kind.scores(candidates) for kind in self.kinds], len(candidates))
+
+    def scores_of_results(self, candidates: Sequence[CanonicalCandidate]) -> Numbers:
+        """The same of candidates that have a result."""
+        return self._joined([kind.scores_of_results(candidates) for kind in self.kinds], len(candidates))
+
+    def prior(self) -> SourcePrior:
+        """Kinds count the same before there is evidence."""
+        priors = [expected.prior() for expected in self.expected]
+        if not priors:
+            return SourcePrior.of_none()
+        alone, weights = min(prior.alone for prior in priors), np.concatenate([prior.weights for prior in priors])
+        return SourcePrior(
+            alone,
+            weights * ((1.0 - alone) / float(weights.sum())),
+            np.concatenate([prior.slopes for prior in priors]),
+            np.concatenate([prior.residuals for prior in priors]),
+        )
+
+    def _joined(self, scores: Sequence[NDArray[np.float64]], count: int) -> Numbers:
+        parts: list[Numbers] = [np.zeros((count, 0))]
+        for own, expected in zip(scores, self.expected, strict=True):
+            parts.append(own)
+            if own.shape[1] > 1:
+                parts.append((own @ expected.weights)[:, None])
+        return np.concatenate(parts, axis=1)

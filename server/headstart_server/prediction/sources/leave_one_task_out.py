@@ -1,0 +1,81 @@
+"""Holds each source out as if it were the new task, and keeps what all others would have said of its results.
+
+A source that has grown and was fitted again is asked anew; what the others said of one another stays.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from headstart_server.knowledge.lens import Lens
+from headstart_server.knowledge.similarity import likeness
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.sources.expected_agreement import ExpectedAgreement, HeldOut, expect_agreement
+from headstart_server.prediction.sources.source_surrogates import SourceSurrogate
+from headstart_server.prediction.structural_features import StructuralFeatures
+
+_KEPT_PAIRS = 16_384
+_KEPT_LIKENESS = 256
+
+
+class LeaveOneTaskOut:
+    """Thread-safe."""
+
+    def __init__(self) -> None:
+        # By serial of the surrogate that speaks, and of the one whose results are held out.
+        self._scores: OrderedDict[tuple[int, int], Numbers] = OrderedDict()
+        self._between: OrderedDict[tuple[Lens, str, tuple[str, ...]], Numbers] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def expected(
+        self,
+        target: Task,
+        tasks: Sequence[Task],
+        space_id: str,
+        surrogates: Sequence[SourceSurrogate],
+        features: StructuralFeatures,
+        lens: Lens,
+    ) -> ExpectedAgreement:
+        """Of the sources [k] with the target, before any of its results; ``tasks`` [k] are those of the surrogates."""
+        held_out = [HeldOut(each.held_out[1], self._scores_of(each, surrogates, features)) for each in surrogates]
+        similarity = likeness(target, tasks, space_id, lens)
+        return expect_agreement(held_out, self._likeness_between(tasks, space_id, lens), similarity)
+
+    def _scores_of(
+        self, held_out: SourceSurrogate, surrogates: Sequence[SourceSurrogate], features: StructuralFeatures
+    ) -> Numbers:
+        """[n, k]"""
+        candidates = held_out.held_out[0]
+        with self._lock:
+            known = {each.serial: self._scores.get((each.serial, held_out.serial)) for each in surrogates}
+        missing = [each for each in surrogates if known[each.serial] is None]
+        if missing:
+            vectors: Numbers = features.vectors(candidates).astype(np.float64)
+            for each in missing:
+                known[each.serial] = each.modelled(vectors)
+            with self._lock:
+                for each in missing:
+                    scores = known[each.serial]
+                    assert scores is not None
+                    self._scores[each.serial, held_out.serial] = scores
+                while len(self._scores) > _KEPT_PAIRS:
+                    self._scores.popitem(last=False)
+        return np.stack([known[each.serial] for each in surrogates], axis=1)  # type: ignore[misc]
+
+    def _likeness_between(self, tasks: Sequence[Task], space_id: str, lens: Lens) -> Numbers:
+        """[k, k]; the same for all targets as long as what is known of the tasks stays."""
+        key = (lens, space_id, tuple(task.task_id for task in tasks))
+        with self._lock:
+            kept = self._between.get(key)
+        if kept is None:
+            kept = np.stack([likeness(task, tasks, space_id, lens) for task in tasks])
+            with self._lock:
+                self._between[key] = kept
+                while len(self._between) > _KEPT_LIKENESS:
+                    self._between.popitem(last=False)
+        return kept

@@ -1,0 +1,107 @@
+"""What to try next: candidates judged by the surrogate, in the order of what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.prediction.service import Judged
+from headstart_server.warm_start.acquisition import Acquisition
+from headstart_server.warm_start.candidate_generation import Generated
+from headstart_server.warm_start.ranked_results import SourceEvidence
+from headstart_server.warm_start.suggestions import Choice, Origin, Suggestion
+
+# A default that nobody has tried comes at this place, after the first of what other tasks found good.
+_PLACE_OF_DEFAULT = 1
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A generated candidate that is new to the task."""
+
+    generated: Generated
+    canonical: CanonicalCandidate
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """``sources``: of the task behind each column of the surrogate, empty for a mean; ``default``: the space's default
+    configuration, where it has one that the task has not tried. ``tried``: how many results the task has."""
+
+    candidates: Sequence[Proposed]
+    judged: Judged
+    sources: Sequence[str]
+    evidence: Callable[[Sequence[str]], list[tuple[SourceEvidence, ...]]]
+    default: Suggestion | None
+    tried: int
+
+    def take(self, choice: Choice, count: int) -> None:
+        """Until there are ``count`` suggestions, or no candidate is left."""
+        begun = len(choice.excluded)
+        for suggestion in self._best_first(choice):
+            if len(choice) >= count:
+                return
+            if self.default is not None and begun + len(choice) >= _PLACE_OF_DEFAULT:
+                choice.add(self.default)
+            if len(choice) < count:
+                choice.add(suggestion)
+        if self.default is not None and len(choice) < count:
+            choice.add(self.default)
+
+    def _best_first(self, choice: Choice) -> Iterator[Suggestion]:
+        if not self.candidates:
+            return
+        names = [each.canonical.fingerprint for each in self.candidates]
+        pending: NDArray[np.bool_] = np.array([name in choice.excluded for name in names], bool)
+        # The very first proposal is one that was measured.
+        recorded = np.array([each.generated.recorded for each in self.candidates], bool)
+        acquisition = Acquisition(self.judged)
+        for place in acquisition.best_first(pending, None if choice.excluded else recorded):
+            [seen] = self.evidence([names[place]])
+            yield self._suggestion(place, seen, acquisition.by_process[:, place])
+
+    def _suggestion(self, place: int, evidence: tuple[SourceEvidence, ...], promise: NDArray[np.float64]) -> Suggestion:
+        proposed = self.candidates[place]
+        candidate, canonical = proposed.generated.candidate, proposed.canonical
+        chance = f"; {self._chance(place)}" if self.tried else ""
+        if evidence:
+            return Suggestion(
+                candidate, canonical, Origin.TRANSFERRED, f"{where_it_was_good(evidence)}{chance}", evidence
+            )
+        origin = proposed.generated.origin
+        led = promise[1:]
+        if led.sum() <= promise[0]:
+            return Suggestion(candidate, canonical, Origin.GENERATED, f"{origin}{chance}")
+        leading = self.sources[int(np.argmax(led))]
+        expected = f"the results of {leading or 'other tasks'} promise it to be good here"
+        return Suggestion(candidate, canonical, Origin.TRANSFERRED, f"{origin}: {expected}{chance}")
+
+    def _chance(self, place: int) -> str:
+        predictions, weights = self.judged.predictions, self.judged.weights
+        ahead = (predictions.means[:, place] - self.judged.incumbent) / predictions.deviations[:, place]
+        return f"chance {float(weights @ ndtr(ahead)):.0%} to beat the best here"
+
+
+def where_it_was_good(evidence: Sequence[SourceEvidence]) -> str:
+    best = max(evidence, key=lambda each: each.quantile)
+    text = f"beats {best.quantile:.0%} of what was tried on {best.task_id}"
+    return text + (f" and is known from {len(evidence) - 1} more tasks" if len(evidence) > 1 else "")
+
+
+def new_candidates(
+    generated: Sequence[Generated],
+    canonical: Callable[[Candidate], CanonicalCandidate],
+    known: Mapping[str, object] | set[str],
+) -> list[Proposed]:
+    """Those of the generated ones that are not known, each equivalence class once."""
+    found: dict[str, Proposed] = {}
+    for each in generated:
+        form = canonical(each.candidate)
+        if form.fingerprint not in known:
+            found.setdefault(form.fingerprint, Proposed(each, form))
+    return list(found.values())
