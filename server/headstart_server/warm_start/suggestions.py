@@ -20,6 +20,7 @@ class Origin(IntEnum):
     TRANSFERRED = 1
     GENERATED = 2
     EXPLORATION = 3
+    DEFAULT = 4
 
 
 @dataclass(frozen=True)
