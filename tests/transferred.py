@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headstart_server.knowledge.observations import Observations
-from headstart_server.warm_start.transfer_ranking import Ranking, SourceEvidence, standings_of
+from headstart_server.warm_start.ranked_results import Ranking, SourceEvidence, ranked_results_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Transferred:
 
 def ranked(sources: Sequence[Observations], weights: Mapping[str, float]) -> list[Transferred]:
     """``weights`` by task id; tasks without one take no part."""
-    standings = {source.task.task_id: standings_of(source) for source in sources}
+    standings = {source.task.task_id: ranked_results_of(source) for source in sources}
     ranking = Ranking([(standings[task_id], weight) for task_id, weight in weights.items()])
     return [
         Transferred(ranking.fingerprint(code), score, ranking.evidence([code])[0])

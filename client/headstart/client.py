@@ -12,6 +12,7 @@ import random
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -159,11 +160,17 @@ class Client:
     # Search spaces
 
     def create_search_space(self, space: SearchSpace, *, timeout: float | None = None) -> SearchSpace:
-        """Idempotent for the same content. Raises AlreadyExists for other content under the same id."""
+        """Idempotent for the same content. Raises AlreadyExists for other content under the same id.
+
+        Warns (DeclarationWarning) of what the service assumes, such as choices that it takes as ordered.
+        """
         request = knowledge_pb2.CreateSearchSpaceRequest(
             request_id=_request_id(), search_space=codec.space_to_proto(space)
         )
-        return codec.space_from_proto(self._call(self._knowledge.CreateSearchSpace, request, timeout).search_space)
+        answer = self._call(self._knowledge.CreateSearchSpace, request, timeout)
+        for assumed in answer.warnings:
+            warnings.warn(assumed, errors.DeclarationWarning, stacklevel=2)
+        return codec.space_from_proto(answer.search_space)
 
     def get_search_space(self, search_space_id: str, *, timeout: float | None = None) -> SearchSpace:
         request = knowledge_pb2.GetSearchSpaceRequest(search_space_id=search_space_id)

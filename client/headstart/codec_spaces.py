@@ -25,6 +25,7 @@ from headstart.spaces.declaration import (
     Node,
     NodeTemplate,
     OpRole,
+    Ordering,
     Parameter,
     ParameterRole,
     SearchSpace,
@@ -163,6 +164,7 @@ def parameter_to_proto(parameter: Parameter, field: str = "parameter") -> search
         # An empty message must be set too: its choices are then found to be missing, not its domain.
         message.categorical.SetInParent()
         message.categorical.choices.extend(_list_to_proto(domain.choices, f"{field}.categorical.choices"))
+        message.categorical.ordering = cast("search_space_pb2.Ordering", domain.ordering.value)
     elif isinstance(domain, Integer):
         for bound, name in ((domain.lower, "lower"), (domain.upper, "upper")):
             if not _SMALLEST_INTEGER <= bound <= _LARGEST_INTEGER:
@@ -176,19 +178,27 @@ def parameter_to_proto(parameter: Parameter, field: str = "parameter") -> search
         )
     if parameter.role is not None:
         message.role = cast("search_space_pb2.ParameterRole", parameter.role.value)
+    if parameter.default is not None:
+        message.default_value.CopyFrom(value_to_proto(parameter.default, f"{field}.default_value"))
     return message
 
 
 def parameter_from_proto(message: search_space_pb2.Parameter, field: str = "parameter") -> Parameter:
     condition = condition_from_proto(message.condition, f"{field}.condition") if message.HasField("condition") else None
     role = enum_from_proto(ParameterRole, message.role, f"{field}.role") if message.role else None
-    return Parameter(message.name, _domain_from_proto(message, field), condition, role)
+    default = None
+    if message.HasField("default_value"):
+        default = value_from_proto(message.default_value, f"{field}.default_value")
+    return Parameter(message.name, _domain_from_proto(message, field), condition, role, default)
 
 
 def _domain_from_proto(message: search_space_pb2.Parameter, field: str) -> Domain:
     kind = message.WhichOneof("domain")
     if kind == "categorical":
-        return Categorical(_list_from_proto(message.categorical.choices, f"{field}.categorical.choices"))
+        return Categorical(
+            _list_from_proto(message.categorical.choices, f"{field}.categorical.choices"),
+            enum_from_proto(Ordering, message.categorical.ordering, f"{field}.categorical.ordering"),
+        )
     if kind == "integer":
         return Integer(message.integer.lower, message.integer.upper, message.integer.logarithmic)
     if kind == "float":

@@ -18,6 +18,10 @@ from headstart.spaces.validation import Violation
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
+class DeclarationWarning(UserWarning):
+    """What the service assumes of a declaration that does not say it."""
+
+
 class HeadstartError(Exception):
     """A call that failed.
 

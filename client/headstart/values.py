@@ -29,6 +29,7 @@ class SuggestionOrigin(Enum):
     TRANSFERRED = 1
     GENERATED = 2
     EXPLORATION = 3
+    DEFAULT = 4
 
 
 class SimilarityKind(Enum):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from headstart.spaces import Categorical, Graph, Integer, NodeTemplate, Parameter, ValueOf
+from headstart.spaces import Categorical, Graph, Integer, NodeTemplate, Ordering, Parameter, ValueOf
 
 
 def print_json(value: Any) -> None:
@@ -73,7 +73,13 @@ def _parameter(parameter: Parameter) -> Any:
         kind: document(parameter.domain),
         "condition": document(parameter.condition),
         "role": document(parameter.role),
+        "default_value": document(parameter.default),
     }
+
+
+def _categorical(domain: Categorical) -> Any:
+    ordering = None if domain.ordering is Ordering.AUTO else domain.ordering.name
+    return {"choices": document(domain.choices), "ordering": ordering}
 
 
 def _graph(graph: Graph) -> Any:
@@ -90,4 +96,9 @@ def _node_template(node: NodeTemplate) -> Any:
     return {"name": node.name, **operation, "attributes": attributes}
 
 
-_SPECIAL: dict[type, Any] = {Parameter: _parameter, Graph: _graph, NodeTemplate: _node_template}
+_SPECIAL: dict[type, Any] = {
+    Parameter: _parameter,
+    Categorical: _categorical,
+    Graph: _graph,
+    NodeTemplate: _node_template,
+}

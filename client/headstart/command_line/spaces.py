@@ -18,7 +18,13 @@ _COLUMNS = (
     Column("DESCRIPTION", wide=True),
     Column("DOMAINS", wide=True),
 )
-_PARAMETER_COLUMNS = (Column("PARAMETER"), Column("KIND"), Column("DOMAIN", wide=True), Column("ACTIVE", wide=True))
+_PARAMETER_COLUMNS = (
+    Column("PARAMETER"),
+    Column("KIND"),
+    Column("DOMAIN", wide=True),
+    Column("DEFAULT"),
+    Column("ACTIVE", wide=True),
+)
 _FIGURE_COLUMNS = (
     Column("TASK"),
     Column("HELD OUT", number=True),
@@ -63,6 +69,7 @@ def space(context: typer.Context, search_space_id: SpaceId, json: AsJson = False
                     parameter.name,
                     type(parameter.domain).__name__.lower(),
                     words.domain(parameter),
+                    "" if parameter.default is None else str(parameter.default),
                     words.condition(parameter) or "always",
                 )
                 for parameter in found.parameters

@@ -66,7 +66,8 @@ def parameter(declared: Parameter) -> str:
 def domain(declared: Parameter) -> str:
     within = declared.domain
     if isinstance(within, Categorical):
-        return ", ".join(map(str, within.choices))
+        ordered = within.ordered_choices
+        return ", ".join(map(str, within.choices)) if ordered is None else " < ".join(map(str, ordered))
     return f"{within.lower:g}..{within.upper:g}{' logarithmic' if within.logarithmic else ''}"
 
 

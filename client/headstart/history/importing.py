@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -16,6 +17,7 @@ from headstart.client import Client
 from headstart.errors import (
     AlreadyExists,
     DeadlineExceeded,
+    DeclarationWarning,
     InvalidArgument,
     NotFound,
     ResourceExhausted,
@@ -223,8 +225,10 @@ def _told(parameter: Parameter) -> str:
     """A parameter in a line: what a person checks before an import."""
     domain = parameter.domain
     if isinstance(domain, Categorical):
-        choices = ", ".join(map(repr, domain.choices[:12]))
+        ordered = domain.ordered_choices
+        choices = ", ".join(map(repr, (ordered or domain.choices)[:12]))
         told = f"one of {choices}" + (f" and {len(domain.choices) - 12} more" if len(domain.choices) > 12 else "")
+        told += "" if ordered is None else ", ordered"
     else:
         kind = "integer" if isinstance(domain, Integer) else "float"
         told = f"{kind} {domain.lower:g} to {domain.upper:g}" + (", logarithmic" if domain.logarithmic else "")
@@ -257,7 +261,10 @@ class Service:
         if self._dry_run:
             return space
         try:
-            return self._client.create_search_space(space)
+            with warnings.catch_warnings():
+                # The orders that it takes are told with the space.
+                warnings.simplefilter("ignore", DeclarationWarning)
+                return self._client.create_search_space(space)
         except AlreadyExists:
             raise UsageProblem(otherwise) from None
         except (InvalidArgument, InvalidInput) as error:

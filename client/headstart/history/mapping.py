@@ -15,7 +15,7 @@ from typing import Any
 
 from headstart.history.cells import KINDS, Conversion
 from headstart.history.model import UsageProblem
-from headstart.spaces.declaration import Categorical, Condition, Domain, Float, Integer, Value
+from headstart.spaces.declaration import Categorical, Condition, Domain, Float, Integer, Ordering, Value
 from headstart.values import Direction, Objective, Task
 
 _SECTIONS = {"task", "space", "columns", "constants", "convert"}
@@ -137,7 +137,7 @@ def _conversion(content: Any, where: str) -> Conversion:
 
 
 def _parameter(content: Any, where: str) -> tuple[Domain, Condition | None]:
-    fields = _table(content, where, {"type", "lower", "upper", "log", "choices", "when"})
+    fields = _table(content, where, {"type", "lower", "upper", "log", "choices", "ordering", "when"})
     condition = None
     if "when" in fields:
         when = _table(fields["when"], f"{where}.when", {"parameter", "values"})
@@ -149,7 +149,7 @@ def _parameter(content: Any, where: str) -> tuple[Domain, Condition | None]:
         choices = fields.get("choices")
         if not isinstance(choices, list) or not all(isinstance(choice, Value) for choice in choices):
             raise UsageProblem(f"{where} needs choices: a list of words, numbers or truth values")
-        return Categorical(tuple(choices)), condition
+        return Categorical(tuple(choices), _ordering(fields.get("ordering", "auto"), f"{where}.ordering")), condition
     if kind not in ("integer", "float"):
         raise UsageProblem(f"{where}.type must be categorical, integer or float, got {kind!r}")
     lower, upper, logarithmic = fields.get("lower"), fields.get("upper"), fields.get("log", False)
@@ -159,6 +159,13 @@ def _parameter(content: Any, where: str) -> tuple[Domain, Condition | None]:
     if kind == "integer":
         return Integer(int(lower), int(upper), logarithmic), condition
     return Float(float(lower), float(upper), logarithmic), condition
+
+
+def _ordering(content: Any, where: str) -> Ordering:
+    known = {ordering.name.lower(): ordering for ordering in Ordering}
+    if not isinstance(content, str) or content not in known:
+        raise UsageProblem(f"{where} must be one of {', '.join(known)}, got {content!r}")
+    return known[content]
 
 
 def _table(content: Any, where: str, known: set[str] | None = None) -> dict[str, Any]:

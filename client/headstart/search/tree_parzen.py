@@ -17,7 +17,6 @@ from headstart.spaces import (
     Integer,
     SearchSpace,
     Value,
-    numeric_choices,
 )
 from headstart.spaces.declaration import Domain, holds, same_value
 
@@ -32,7 +31,7 @@ def tree_parzen(initial: int = 10, candidates: int = 24, multivariate: bool = Tr
 
 
 class TreeParzen:
-    """Parameters are Optuna's distributions; choices go by their index, and choices of numbers are ordered ranks.
+    """Parameters are Optuna's distributions; choices go by their index, ordered ones by their rank.
 
     Raises ValueError for a space of explicit graphs, which are no parameters.
     """
@@ -101,8 +100,8 @@ class _Axis:
         elif isinstance(domain, Float):
             self.distribution = FloatDistribution(domain.lower, domain.upper, log=domain.logarithmic)
         else:
-            self._ordered = numeric_choices(domain) is not None
-            self._choices = numeric_choices(domain) or list(domain.choices)
+            self._ordered = domain.ordered_choices is not None
+            self._choices = list(domain.ordered_choices or domain.choices)
             last = len(self._choices) - 1
             self.distribution = IntDistribution(0, last) if self._ordered else CategoricalDistribution(range(last + 1))
 

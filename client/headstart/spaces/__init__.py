@@ -13,13 +13,14 @@ from headstart.spaces.declaration import (
     Node,
     NodeTemplate,
     OpRole,
+    Ordering,
     Parameter,
     ParameterRole,
     SearchSpace,
     Value,
     ValueOf,
-    numeric_choices,
 )
+from headstart.spaces.defaults import default_candidate
 from headstart.spaces.ready_made import mlp_classifier, nas_bench_201, nas_bench_graph, nas_bench_graph_proteins
 from headstart.spaces.sampling import (
     NotEnumerable,
@@ -30,7 +31,13 @@ from headstart.spaces.sampling import (
     space_size,
     unit_position,
 )
-from headstart.spaces.validation import InvalidInput, Violation, candidate_violations, space_violations
+from headstart.spaces.validation import (
+    InvalidInput,
+    Violation,
+    candidate_violations,
+    detected_orders,
+    space_violations,
+)
 
 __all__ = [
     "Candidate",
@@ -48,6 +55,7 @@ __all__ = [
     "NodeTemplate",
     "NotEnumerable",
     "OpRole",
+    "Ordering",
     "Parameter",
     "ParameterRole",
     "SearchSpace",
@@ -57,13 +65,14 @@ __all__ = [
     "candidate_violations",
     "canonical_graph",
     "canonicalize",
+    "default_candidate",
+    "detected_orders",
     "enumerate_space",
     "mlp_classifier",
     "mutate",
     "nas_bench_201",
     "nas_bench_graph",
     "nas_bench_graph_proteins",
-    "numeric_choices",
     "recombine",
     "sample",
     "space_size",

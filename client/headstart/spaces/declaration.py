@@ -13,10 +13,36 @@ from functools import cached_property
 
 Value = str | int | float | bool
 
+# So many choices, all of them numbers, are taken as ordered; of two, an order tells nothing.
+_LEAST_DETECTED = 3
+
+
+class Ordering(Enum):
+    """Whether neighbouring choices are alike.
+
+    AUTO: three or more choices, all of them numbers, are ordered by value; other choices are not ordered. ORDERED: as
+    they are listed, whatever they are. UNORDERED: not at all, numbers are names.
+    """
+
+    AUTO = 0
+    ORDERED = 1
+    UNORDERED = 2
+
 
 @dataclass(frozen=True)
 class Categorical:
     choices: tuple[Value, ...]
+    ordering: Ordering = Ordering.AUTO
+
+    @cached_property
+    def ordered_choices(self) -> tuple[Value, ...] | None:
+        """The choices in their order, so that neighbours are alike; None where they have none."""
+        if self.ordering is Ordering.ORDERED:
+            return self.choices
+        numbers = [each for each in self.choices if isinstance(each, int | float) and not isinstance(each, bool)]
+        if self.ordering is Ordering.UNORDERED or not len(numbers) == len(self.choices) >= _LEAST_DETECTED:
+            return None
+        return tuple(sorted(numbers))
 
 
 @dataclass(frozen=True)
@@ -68,10 +94,13 @@ class ParameterRole(Enum):
 
 @dataclass(frozen=True)
 class Parameter:
+    """``default``: a value of the domain, to try where nothing is known."""
+
     name: str
     domain: Domain
     condition: Condition | None = None
     role: ParameterRole | None = None
+    default: Value | None = None
 
 
 class OpRole(Enum):
@@ -174,13 +203,6 @@ class Candidate:
 
     values: Mapping[str, Value] = field(default_factory=dict)
     graph: Graph | None = None
-
-
-def numeric_choices(domain: Categorical) -> list[Value] | None:
-    """The choices in ascending order where all are numbers, so that neighbours are alike; None where some are not."""
-    if any(isinstance(choice, str | bool) for choice in domain.choices):
-        return None
-    return sorted(domain.choices, key=float)
 
 
 def same_value(left: Value, right: Value) -> bool:

@@ -111,9 +111,13 @@ def _can_change(domain: Domain) -> bool:
 
 
 def _neighbour(domain: Domain, value: Value, generator: random.Random) -> Value:
-    """Another value: any other category, or a number a normal step away."""
+    """Another value: any other category, or an ordered choice or a number a normal step away."""
     if isinstance(domain, Categorical):
-        return generator.choice([choice for choice in domain.choices if not same_value(choice, value)])
+        ordered = domain.ordered_choices
+        if ordered is None:
+            return generator.choice([choice for choice in domain.choices if not same_value(choice, value)])
+        rank = _neighbour(Integer(0, len(ordered) - 1), _rank(ordered, value), generator)
+        return ordered[int(rank)]
     for _ in range(16):
         position = unit_position(domain, value) + generator.gauss(0.0, _STEP)
         moved = _from_unit(domain, min(1.0, max(0.0, position)))
@@ -144,8 +148,14 @@ def _between(lower: float, upper: float, position: float) -> float:
     return min(upper, max(lower, lower * (1.0 - position) + upper * position))
 
 
-def unit_position(domain: Integer | Float, value: Value) -> float:
-    """Where a number lies between the bounds of its domain: 0 to 1, on the logarithm where the domain is."""
+def unit_position(domain: Domain, value: Value) -> float:
+    """Where a value lies in a domain that has an order, 0 to 1: on the logarithm where the domain is, by rank among
+    ordered choices.
+    """
+    if isinstance(domain, Categorical):
+        ordered = domain.ordered_choices
+        assert ordered is not None
+        return _rank(ordered, value) / max(1, len(ordered) - 1)
     assert isinstance(value, int | float)
     if domain.lower == domain.upper:
         return 0.0
@@ -156,6 +166,10 @@ def unit_position(domain: Integer | Float, value: Value) -> float:
     if math.isinf(domain.upper - domain.lower):
         return (value / 2 - domain.lower / 2) / (domain.upper / 2 - domain.lower / 2)
     return (value - domain.lower) / (domain.upper - domain.lower)
+
+
+def _rank(ordered: Sequence[Value], value: Value) -> int:
+    return next(rank for rank, choice in enumerate(ordered) if same_value(choice, value))
 
 
 def _assignments(

@@ -16,6 +16,7 @@ from headstart.spaces.declaration import (
     Graph,
     GraphTemplate,
     Integer,
+    Ordering,
     Parameter,
     SearchSpace,
     Value,
@@ -106,7 +107,21 @@ def parameter_violations(parameters: tuple[Parameter, ...], field: str) -> Itera
         yield from _condition_violations(parameter.condition, earlier, f"{path}.condition")
         if parameter.role is not None and not _of_numbers(parameter.domain):
             yield Violation(f"{path}.role", f"{parameter.role.name} needs a domain of numbers")
+        if parameter.default is not None and (problem := value_problem(parameter.default, parameter.domain)):
+            yield Violation(f"{path}.default_value", problem)
         earlier[parameter.name] = parameter.domain
+
+
+def detected_orders(space: SearchSpace, field: str = "search_space") -> Iterator[str]:
+    """A sentence for each parameter whose choices are taken as ordered though nothing was declared."""
+    for index, parameter in enumerate(space.parameters):
+        domain = parameter.domain
+        if isinstance(domain, Categorical) and domain.ordering is Ordering.AUTO and domain.ordered_choices is not None:
+            yield (
+                f"{field}.parameters[{index}].categorical.ordering: the choices of {parameter.name!r} are numbers and "
+                "are taken as ordered by value; declare them UNORDERED where they are names, or ORDERED, listed in "
+                "their order, to confirm it"
+            )
 
 
 def _of_numbers(domain: Domain) -> bool:

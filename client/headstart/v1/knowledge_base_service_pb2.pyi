@@ -43,10 +43,12 @@ class CreateSearchSpaceRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., search_space: _Optional[_Union[_search_space_pb2.SearchSpace, _Mapping]] = ...) -> None: ...
 
 class CreateSearchSpaceResponse(_message.Message):
-    __slots__ = ("search_space",)
+    __slots__ = ("search_space", "warnings")
     SEARCH_SPACE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     search_space: _search_space_pb2.SearchSpace
-    def __init__(self, search_space: _Optional[_Union[_search_space_pb2.SearchSpace, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, search_space: _Optional[_Union[_search_space_pb2.SearchSpace, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetSearchSpaceRequest(_message.Message):
     __slots__ = ("search_space_id",)

@@ -17,6 +17,7 @@ class SuggestionOrigin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SUGGESTION_ORIGIN_TRANSFERRED: _ClassVar[SuggestionOrigin]
     SUGGESTION_ORIGIN_GENERATED: _ClassVar[SuggestionOrigin]
     SUGGESTION_ORIGIN_EXPLORATION: _ClassVar[SuggestionOrigin]
+    SUGGESTION_ORIGIN_DEFAULT: _ClassVar[SuggestionOrigin]
 
 class SimilarityKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -55,6 +56,7 @@ SUGGESTION_ORIGIN_UNSPECIFIED: SuggestionOrigin
 SUGGESTION_ORIGIN_TRANSFERRED: SuggestionOrigin
 SUGGESTION_ORIGIN_GENERATED: SuggestionOrigin
 SUGGESTION_ORIGIN_EXPLORATION: SuggestionOrigin
+SUGGESTION_ORIGIN_DEFAULT: SuggestionOrigin
 SIMILARITY_KIND_UNSPECIFIED: SimilarityKind
 SIMILARITY_KIND_DESCRIPTOR: SimilarityKind
 SIMILARITY_KIND_META_FEATURES: SimilarityKind

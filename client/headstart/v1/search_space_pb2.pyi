@@ -20,6 +20,12 @@ class ParameterRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PARAMETER_ROLE_STRIDE: _ClassVar[ParameterRole]
     PARAMETER_ROLE_BATCH_SIZE: _ClassVar[ParameterRole]
 
+class Ordering(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ORDERING_UNSPECIFIED: _ClassVar[Ordering]
+    ORDERING_ORDERED: _ClassVar[Ordering]
+    ORDERING_UNORDERED: _ClassVar[Ordering]
+
 class OpRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OP_ROLE_UNSPECIFIED: _ClassVar[OpRole]
@@ -36,6 +42,9 @@ PARAMETER_ROLE_DEPTH: ParameterRole
 PARAMETER_ROLE_DOWNSAMPLING: ParameterRole
 PARAMETER_ROLE_STRIDE: ParameterRole
 PARAMETER_ROLE_BATCH_SIZE: ParameterRole
+ORDERING_UNSPECIFIED: Ordering
+ORDERING_ORDERED: Ordering
+ORDERING_UNORDERED: Ordering
 OP_ROLE_UNSPECIFIED: OpRole
 OP_ROLE_INPUT: OpRole
 OP_ROLE_OUTPUT: OpRole
@@ -68,26 +77,30 @@ class SearchSpace(_message.Message):
     def __init__(self, search_space_id: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., graph_template: _Optional[_Union[GraphTemplate, _Mapping]] = ..., op_roles: _Optional[_Mapping[str, OpRole]] = ..., explicit_graphs: bool = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Parameter(_message.Message):
-    __slots__ = ("name", "categorical", "integer", "float", "condition", "role")
+    __slots__ = ("name", "categorical", "integer", "float", "condition", "role", "default_value")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CATEGORICAL_FIELD_NUMBER: _ClassVar[int]
     INTEGER_FIELD_NUMBER: _ClassVar[int]
     FLOAT_FIELD_NUMBER: _ClassVar[int]
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_VALUE_FIELD_NUMBER: _ClassVar[int]
     name: str
     categorical: CategoricalDomain
     integer: IntegerDomain
     float: FloatDomain
     condition: Condition
     role: ParameterRole
-    def __init__(self, name: _Optional[str] = ..., categorical: _Optional[_Union[CategoricalDomain, _Mapping]] = ..., integer: _Optional[_Union[IntegerDomain, _Mapping]] = ..., float: _Optional[_Union[FloatDomain, _Mapping]] = ..., condition: _Optional[_Union[Condition, _Mapping]] = ..., role: _Optional[_Union[ParameterRole, str]] = ...) -> None: ...
+    default_value: ParameterValue
+    def __init__(self, name: _Optional[str] = ..., categorical: _Optional[_Union[CategoricalDomain, _Mapping]] = ..., integer: _Optional[_Union[IntegerDomain, _Mapping]] = ..., float: _Optional[_Union[FloatDomain, _Mapping]] = ..., condition: _Optional[_Union[Condition, _Mapping]] = ..., role: _Optional[_Union[ParameterRole, str]] = ..., default_value: _Optional[_Union[ParameterValue, _Mapping]] = ...) -> None: ...
 
 class CategoricalDomain(_message.Message):
-    __slots__ = ("choices",)
+    __slots__ = ("choices", "ordering")
     CHOICES_FIELD_NUMBER: _ClassVar[int]
+    ORDERING_FIELD_NUMBER: _ClassVar[int]
     choices: _containers.RepeatedCompositeFieldContainer[ParameterValue]
-    def __init__(self, choices: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ...) -> None: ...
+    ordering: Ordering
+    def __init__(self, choices: _Optional[_Iterable[_Union[ParameterValue, _Mapping]]] = ..., ordering: _Optional[_Union[Ordering, str]] = ...) -> None: ...
 
 class IntegerDomain(_message.Message):
     __slots__ = ("lower", "upper", "logarithmic")

@@ -22,7 +22,6 @@ from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.architecture_similarity import Edits, edit_distances, op_distance
 from headstart_server.knowledge.service import Match
 from headstart_server.prediction.embeddings import embedding_name
-from headstart_server.prediction.structural_features import EMBEDDING_VERSION
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import NotFound, Unavailable
 
@@ -114,7 +113,7 @@ def _nearest(
                 logger.warning("nearest architectures without the vector index: %s", error)
     nearest = prediction.nearest_recorded(namespace, space_id, canonical, count)
     # Of a space without architectures the index holds all there are.
-    return nearest, EMBEDDING_VERSION, expected or bool(nearest)
+    return nearest, prediction.features(namespace, space_id).embedding, expected or bool(nearest)
 
 
 def _measured(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from headstart.spaces import detected_orders
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
 from headstart_server.access.audit import audit
@@ -36,7 +37,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         def work() -> pb2.CreateSearchSpaceResponse:
             namespace = namespace_of_caller()
             space = decode.search_space(request.search_space)
-            return mutate(
+            answer = mutate(
                 self._rooms.engine,
                 namespace,
                 request,
@@ -47,6 +48,9 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
                     )
                 ),
             )
+            # Not kept with the answer: they follow from the declaration.
+            answer.warnings.extend(detected_orders(space))
+            return answer
 
         return await self._database.run(context, work)
 

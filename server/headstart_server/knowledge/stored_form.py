@@ -23,6 +23,7 @@ from headstart.spaces import (
     Node,
     NodeTemplate,
     OpRole,
+    Ordering,
     Parameter,
     ParameterRole,
     SearchSpace,
@@ -137,26 +138,34 @@ def _parameter_to_json(parameter: Parameter) -> Json:
             "kind": "categorical",
             "choices": [_value_to_json(choice) for choice in domain.choices],
         }
+        if domain.ordering is not Ordering.AUTO:
+            stored["ordering"] = domain.ordering.name
     else:
         kind = "integer" if isinstance(domain, Integer) else "float"
         bounds = {"lower": _value_to_json(domain.lower), "upper": _value_to_json(domain.upper)}
         stored = {"kind": kind, **bounds, "logarithmic": domain.logarithmic}
-    # A parameter without a role is stored as before there were any, so that its space keeps its content hash.
-    role = {} if parameter.role is None else {"role": parameter.role.name}
-    return {"name": parameter.name, "domain": stored, "condition": _condition_to_json(parameter.condition), **role}
+    content = {"name": parameter.name, "domain": stored, "condition": _condition_to_json(parameter.condition)}
+    # What is not declared is left out, as it was before it could be: an older space declared again has its content.
+    if parameter.role is not None:
+        content["role"] = parameter.role.name
+    if parameter.default is not None:
+        content["default_value"] = _value_to_json(parameter.default)
+    return content
 
 
 def _parameter_from_json(stored: Json) -> Parameter:
     domain = stored["domain"]
     if domain["kind"] == "categorical":
-        made: Categorical | Integer | Float = Categorical(tuple(map(_value_from_json, domain["choices"])))
+        choices = tuple(map(_value_from_json, domain["choices"]))
+        made: Categorical | Integer | Float = Categorical(choices, Ordering[domain.get("ordering", "AUTO")])
     elif domain["kind"] == "integer":
         made = Integer(domain["lower"], domain["upper"], domain["logarithmic"])
     else:
         lower, upper = (float(_value_from_json(domain[bound])) for bound in ("lower", "upper"))
         made = Float(lower, upper, domain["logarithmic"])
     role = ParameterRole[stored["role"]] if "role" in stored else None
-    return Parameter(stored["name"], made, _condition_from_json(stored["condition"]), role)
+    default = _value_from_json(stored["default_value"]) if "default_value" in stored else None
+    return Parameter(stored["name"], made, _condition_from_json(stored["condition"]), role, default)
 
 
 def _condition_to_json(condition: Condition | None) -> Json:

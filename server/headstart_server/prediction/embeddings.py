@@ -12,17 +12,18 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from headstart_server.prediction.registry import EMBEDDING_PREFIX, newest_version, version_numbered
-from headstart_server.prediction.structural_features import EMBEDDING_VERSION
 
 # Experiments behind a newer model over those behind the one that the index was made by.
 _GROWTH = 2.0
 
 
-def choose_embedding(connection: Connection, namespace: str, search_space_id: str, held: str | None) -> str:
-    """ "structural-N" or "graph-NUMBER"; ``held`` is the embedding that the index has, if any."""
+def choose_embedding(
+    connection: Connection, namespace: str, search_space_id: str, held: str | None, structural: str
+) -> str:
+    """ "graph-NUMBER", or ``structural`` before any model; ``held`` is the embedding that the index has, if any."""
     newest = newest_version(connection, namespace, search_space_id)
     if newest is None:
-        return EMBEDDING_VERSION
+        return structural
     number = _number(held)
     current = version_numbered(connection, namespace, search_space_id, number) if number is not None else None
     if current is None or newest.trained_through >= _GROWTH * current.trained_through:

@@ -22,7 +22,10 @@ _HASHED_ATTRIBUTES = 16
 
 @dataclass(frozen=True)
 class ParameterPlaces:
-    """How one parameter outside the graph is laid out: one place for each choice, or one for a number on its range."""
+    """How one parameter outside the graph is laid out: one place for each choice, or one for a number on its range.
+
+    ``ordered`` choices have one place for their rank. Versions trained before there were any have a place for each.
+    """
 
     name: str
     choices: tuple[Value, ...] = ()
@@ -30,15 +33,18 @@ class ParameterPlaces:
     upper: float = 0.0
     logarithmic: bool = False
     conditional: bool = False
+    ordered: bool = False
 
     @property
     def width(self) -> int:
-        return (len(self.choices) or 1) + self.conditional
+        return (1 if self.ordered else len(self.choices) or 1) + self.conditional
 
     def place(self, value: Value | None) -> list[float]:
         """The numbers in this parameter's places; an inactive parameter has no choice, or the middle of its range."""
         places: list[float]
-        if self.choices:
+        if self.ordered:
+            places = [0.5 if value is None else self._share_of_ranks[isinstance(value, bool), value]]
+        elif self.choices:
             places = [
                 float(value is not None and isinstance(value, bool) == isinstance(choice, bool) and value == choice)
                 for choice in self.choices
@@ -46,6 +52,13 @@ class ParameterPlaces:
         else:
             places = [0.5 if value is None else self._share_of_range(float(value))]
         return [*places, float(value is not None)] if self.conditional else places
+
+    @cached_property
+    def _share_of_ranks(self) -> dict[tuple[bool, Value], float]:
+        last = len(self.choices) - 1
+        return {
+            (isinstance(choice, bool), choice): rank / last if last else 0.5 for rank, choice in enumerate(self.choices)
+        }
 
     def _share_of_range(self, value: float) -> float:
         if self.upper <= self.lower:
@@ -133,6 +146,8 @@ def layout_to_json(layout: FeatureLayout) -> dict[str, object]:
                 "upper": parameter.upper,
                 "logarithmic": parameter.logarithmic,
                 "conditional": parameter.conditional,
+                # Left out where it is not so: then the version before reads the layout, too.
+                **({"ordered": True} if parameter.ordered else {}),
             }
             for parameter in layout.parameters
         ],
@@ -182,7 +197,10 @@ def _with_role(space: SearchSpace, role: OpRole) -> tuple[str, ...]:
 def _places(parameter: Parameter) -> ParameterPlaces:
     domain, conditional = parameter.domain, parameter.condition is not None
     if isinstance(domain, Categorical):
-        return ParameterPlaces(parameter.name, choices=domain.choices, conditional=conditional)
+        ordered = domain.ordered_choices
+        return ParameterPlaces(
+            parameter.name, choices=ordered or domain.choices, conditional=conditional, ordered=ordered is not None
+        )
     return ParameterPlaces(
         parameter.name,
         lower=float(domain.lower),

@@ -32,6 +32,7 @@ from headstart_server.prediction.answers import (
 )
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.evidence import Evidence, Told, incumbent
+from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.live_figures import LiveFigures
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
@@ -43,7 +44,7 @@ from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
 from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
 from headstart_server.prediction.sources.surrogate import Judged, Surrogate
-from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures
+from headstart_server.prediction.structural_features import StructuralFeatures, structural_embedding
 from headstart_server.prediction.task_curves import TaskCurves
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
@@ -191,19 +192,21 @@ class PredictionService:
 
     def choose_embedding(self, namespace: str, search_space_id: str, held: str | None) -> str:
         """The embedding that the vector index of a space should have, which has ``held``."""
+        structural = structural_embedding(feature_layout(self._knowledge.search_space(namespace, search_space_id)))
         with self._engine.connect() as connection:
-            return choose_embedding(connection, namespace, search_space_id, held)
+            return choose_embedding(connection, namespace, search_space_id, held, structural)
 
     def embed(
         self, namespace: str, search_space_id: str, embedding: str, canonicals: Sequence[CanonicalCandidate]
     ) -> NDArray[np.float32]:
         """Embeddings float32 [n, d]. Raises NotFound for an unknown space or embedding, Unavailable."""
-        if embedding == EMBEDDING_VERSION:
-            return self.features(namespace, search_space_id).vectors(canonicals)
         model = model_of_embedding(namespace, search_space_id, embedding)
-        if model is None:
+        if model is not None:
+            return self._scorer.score(model, canonicals).embeddings
+        features = self.features(namespace, search_space_id)
+        if embedding != features.embedding:
             raise NotFound(f"embedding {embedding!r} is not known to this version", "EMBEDDING_NOT_FOUND")
-        return self._scorer.score(model, canonicals).embeddings
+        return features.vectors(canonicals)
 
     def nearest_recorded(
         self, namespace: str, search_space_id: str, canonical: CanonicalCandidate, count: int

@@ -21,8 +21,9 @@ from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.feature_layout import FeatureLayout
 from headstart_server.prediction.graph_batch import BatchAssembler, Floats, GraphBatch, Integers
 
-# Changes with the meaning of the vectors: vectors of different versions are not comparable.
-EMBEDDING_VERSION = "structural-1"
+# Change with the meaning of the vectors: vectors of different versions are not comparable. The second is of layouts in
+# which ordered choices have one place; others are what they were.
+_EMBEDDING, _EMBEDDING_WITH_ORDER = "structural-1", "structural-2"
 
 # All subsets of so many ordinary ops, or else single ops and pairs of so many, or else single ops only.
 _OPS_FOR_ALL_SUBSETS = 4
@@ -60,6 +61,11 @@ class StructuralFeatures:
         return np.stack([known[candidate.fingerprint] for candidate in candidates])  # type: ignore[misc]
 
     @property
+    def embedding(self) -> str:
+        """What the vectors are called in the vector index."""
+        return structural_embedding(self.layout)
+
+    @property
     def width(self) -> int:
         return int(batch_features(self.layout, self._subsets, self.assembler.assemble([])).shape[1])
 
@@ -70,6 +76,11 @@ class StructuralFeatures:
                 self._cache[fingerprint] = row
             while len(self._cache) > _CACHED_CANDIDATES:
                 self._cache.popitem(last=False)
+
+
+def structural_embedding(layout: FeatureLayout) -> str:
+    """What the vectors of a layout are called in the vector index."""
+    return _EMBEDDING_WITH_ORDER if any(parameter.ordered for parameter in layout.parameters) else _EMBEDDING
 
 
 def batch_features(layout: FeatureLayout, subsets: Floats, batch: GraphBatch) -> Floats:

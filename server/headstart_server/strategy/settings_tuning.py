@@ -87,11 +87,13 @@ def _beliefs(
 
 
 def _scaled(parameters: Sequence[Parameter], settings: Mapping[str, Value]) -> list[float]:
-    """Settings as numbers: a range runs from 0 to 1, a choice has a column for each value; absent ones are 0."""
+    """Settings as numbers: a range or ordered choices run from 0 to 1, other choices have a column each; absent ones
+    are 0.
+    """
     row: list[float] = []
     for parameter in parameters:
         domain, value = parameter.domain, settings.get(parameter.name)
-        if isinstance(domain, Categorical):
+        if isinstance(domain, Categorical) and domain.ordered_choices is None:
             # Two different choices are as far apart as the ends of a range.
             row += [math.sqrt(0.5) * (value == choice) for choice in domain.choices]
         else:

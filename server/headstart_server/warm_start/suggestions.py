@@ -10,7 +10,7 @@ from enum import IntEnum
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.prediction.service import Prediction
-from headstart_server.warm_start.transfer_ranking import SourceEvidence
+from headstart_server.warm_start.ranked_results import SourceEvidence
 
 # Recorded architectures by fingerprint, as far as they are known.
 LookUp = Callable[[Sequence[str]], Mapping[str, Architecture]]
@@ -20,6 +20,7 @@ class Origin(IntEnum):
     TRANSFERRED = 1
     GENERATED = 2
     EXPLORATION = 3
+    DEFAULT = 4
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ import pytest
 from sqlalchemy import delete, event, func, select
 
 from headstart.codec_spaces import candidate_to_proto
-from headstart.spaces import Candidate, Float, Parameter, SearchSpace, nas_bench_201, sample
+from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpace, nas_bench_201, sample
 from headstart.spaces.validation import InvalidInput
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.assembly import Rooms, open_rooms
-from headstart_server.knowledge import vector_keeping
+from headstart_server.knowledge import vector_keeping, vector_versions
 from headstart_server.knowledge.architecture_index import ArchitectureIndex, CollectionMissing, IndexUnavailable
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import architectures, outbox, vector_indexes
@@ -612,6 +612,38 @@ def test_measure_of_graphs_is_refused_where_there_are_none(rooms: Rooms, measure
     with pytest.raises(InvalidInput) as raised:
         search_architectures(rooms, request)
     assert [violation.field for violation in raised.value.violations] == ["measure"]
+
+
+def test_index_made_before_choices_had_an_order_is_built_anew_beside_it(rooms: Rooms) -> None:
+    """Of a space with such choices; that of another stays what it was."""
+    space = SearchSpace("sizes", parameters=(Parameter("size", Categorical((8, 16, 32, 64))),))
+    candidates = [Candidate({"size": size}) for size in (8, 16, 32, 64)]
+    canonicals = [rooms.knowledge.canonical("default", space, candidate) for candidate in candidates]
+    records = [
+        NewExperiment(uuid4(), "cifar", "sizes", candidate, canonical, Outcome(Status.COMPLETED, 0.5))
+        for candidate, canonical in zip(candidates, canonicals, strict=True)
+    ]
+
+    def past(connection):
+        rooms.knowledge.create_search_space(connection, "default", space)
+        rooms.knowledge.record(connection, "default", records)
+
+    run_transaction(rooms.engine, past)
+    # A place for each choice.
+    drain(rooms.knowledge.vector_keeper(lambda *asked: np.eye(4, dtype=np.float32), lambda *_: "structural-1"))
+    record(rooms, 5)
+    request = pb2.SearchArchitecturesRequest(
+        search_space_id="sizes", candidate=candidate_to_proto(candidates[0]), count=4
+    )
+    before = search_architectures(rooms, request)
+    assert (before.embedding_version, before.degraded) == ("structural-2", True)
+    drain(keeper_of(rooms))
+    with rooms.engine.connect() as connection:
+        serving = [index.collection for index in vector_versions.serving_versions(connection)]
+    assert sorted(serving) == [f"default.{SPACE_ID}.structural-1.1", "default.sizes.structural-2.2"]
+    after = search_architectures(rooms, request)
+    assert (after.embedding_version, after.degraded) == ("structural-2", False)
+    assert [match.distance for match in after.matches] == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-6)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 10.5, float("nan"), float("inf")])

@@ -35,6 +35,7 @@ from headstart.spaces import (
     Node,
     NodeTemplate,
     OpRole,
+    Ordering,
     Parameter,
     ParameterRole,
     SearchSpace,
@@ -100,11 +101,13 @@ NUMBERS = st.dictionaries(TEXT, FINITE, max_size=4)
 TIMES = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))
 CONDITIONS = st.builds(Condition, TEXT, st.lists(VALUES, max_size=3).map(tuple))
 DOMAINS = st.one_of(
-    st.builds(Categorical, st.lists(VALUES, max_size=4).map(tuple)),
+    st.builds(Categorical, st.lists(VALUES, max_size=4).map(tuple), st.sampled_from(Ordering)),
     st.builds(Integer, INTEGERS, INTEGERS, st.booleans()),
     st.builds(Float, FINITE, FINITE, st.booleans()),
 )
-PARAMETERS = st.builds(Parameter, TEXT, DOMAINS, st.none() | CONDITIONS, st.none() | st.sampled_from(ParameterRole))
+PARAMETERS = st.builds(
+    Parameter, TEXT, DOMAINS, st.none() | CONDITIONS, st.none() | st.sampled_from(ParameterRole), st.none() | VALUES
+)
 OPERATIONS = st.one_of(TEXT, st.builds(ValueOf, TEXT))
 TEMPLATES = st.builds(
     GraphTemplate,

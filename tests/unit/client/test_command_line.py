@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from headstart.command_line import cluster_map, options
+from headstart.command_line import cluster_map, options, words
 from headstart.command_line.documents import document
 from headstart.command_line.history import _usage_told
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
@@ -30,6 +30,7 @@ from headstart.spaces import (
     Node,
     NodeTemplate,
     OpRole,
+    Ordering,
     Parameter,
     ParameterRole,
     SearchSpace,
@@ -107,7 +108,7 @@ VALUES: dict[Any, Any] = {
     search_space_pb2.SearchSpace: SearchSpace(
         "mlp",
         (
-            Parameter("op", Categorical(("relu", 1, 0.5, False))),
+            Parameter("op", Categorical(("relu", 1, 0.5, False), Ordering.ORDERED), default=False),
             Parameter("layers", Integer(1, 4, logarithmic=True), Condition("op", ("relu",)), ParameterRole.DEPTH),
             Parameter("rate", Float(0.1, 1.0)),
         ),
@@ -183,6 +184,15 @@ def test_fields_of_documents_are_those_of_the_contract(message: Any) -> None:
 def test_roles_of_parameters_are_told() -> None:
     told = document(VALUES[search_space_pb2.SearchSpace])["parameters"]
     assert [each["role"] for each in told] == [None, "DEPTH", None]
+
+
+def test_orders_and_defaults_of_parameters_are_told() -> None:
+    told = document(VALUES[search_space_pb2.SearchSpace])["parameters"]
+    assert told[0]["categorical"] == {"choices": ["relu", 1, 0.5, False], "ordering": "ORDERED"}
+    assert document(Categorical((1, 2)))["ordering"] is None
+    assert [each["default_value"] for each in told] == [False, None, None]
+    assert words.domain(Parameter("a", Categorical((64, 8, 32)))) == "8 < 32 < 64"
+    assert words.domain(Parameter("a", Categorical((64, 8, 32), Ordering.UNORDERED))) == "64, 8, 32"
 
 
 def test_words_of_others_give_a_terminal_no_orders(capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,8 +306,8 @@ def test_map_files(tmp_path: Path) -> None:
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     cluster_map.draw(crowded(3), tmp_path / "map.svg")
     told = (tmp_path / "map.svg").read_text()
-    for words in ("9 tasks in 3 clusters", "group 1 of $tasks$ (3)", "task-2-1"):
-        assert re.search(re.escape(words), told)
+    for text in ("9 tasks in 3 clusters", "group 1 of $tasks$ (3)", "task-2-1"):
+        assert re.search(re.escape(text), told)
     with pytest.raises(OSError):
         cluster_map.draw(crowded(3), tmp_path / "nowhere" / "map.png")
 

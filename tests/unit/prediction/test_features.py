@@ -11,10 +11,15 @@ import pytest
 
 from headstart.spaces import (
     Candidate,
+    Categorical,
+    Condition,
     Graph,
     Node,
     OpRole,
+    Ordering,
+    Parameter,
     SearchSpace,
+    Value,
     canonicalize,
     mlp_classifier,
     nas_bench_201,
@@ -23,7 +28,7 @@ from headstart.spaces import (
 )
 from headstart_server.prediction.feature_layout import feature_layout, layout_from_json, layout_to_json
 from headstart_server.prediction.graph_batch import BatchAssembler
-from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.prediction.structural_features import StructuralFeatures, structural_embedding
 from tests.unit.prediction.toys import SPACE, toy_canonicals
 
 
@@ -71,10 +76,10 @@ def test_inactive_parameters_and_logarithmic_ranges_have_their_places() -> None:
     np.testing.assert_allclose(vector, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("space", [nas_bench_201(), mlp_classifier()])
-def test_layout_survives_json(space: SearchSpace) -> None:
-    layout = feature_layout(space)
-    assert layout_from_json(json.loads(json.dumps(layout_to_json(layout)))) == layout
+def test_layout_survives_json() -> None:
+    for space in (nas_bench_201(), mlp_classifier(), ORDERED):
+        layout = feature_layout(space)
+        assert layout_from_json(json.loads(json.dumps(layout_to_json(layout)))) == layout
 
 
 def test_a_thousand_known_candidates_assemble_in_milliseconds() -> None:
@@ -90,3 +95,43 @@ def test_a_thousand_known_candidates_assemble_in_milliseconds() -> None:
         times.append(time.perf_counter() - started)
     # Measured 2 ms; the machine may be busy.
     assert min(times) < 0.05
+
+
+ORDERED = SearchSpace(
+    "ordered",
+    (
+        Parameter("kind", Categorical(("a", "b"))),
+        Parameter("size", Categorical((64, 8, 512))),
+        Parameter("grade", Categorical(("low", "middle", "high", "top"), Ordering.ORDERED), Condition("kind", ("b",))),
+        Parameter("code", Categorical((3, 1, 2), Ordering.UNORDERED)),
+        Parameter("pair", Categorical((1, 2))),
+        Parameter("only", Categorical(("x",), Ordering.ORDERED)),
+    ),
+)
+
+
+def test_ordered_choices_have_one_place_for_their_rank() -> None:
+    layout = feature_layout(ORDERED)
+
+    def places(**values: Value) -> list[float]:
+        candidate = canonicalize(ORDERED, Candidate({"code": 1, "pair": 2, "only": "x", **values}))
+        return layout.place_values(candidate.values)
+
+    assert places(kind="a", size=64.0) == [1, 0, 0.5, 0.5, 0, 0, 1, 0, 0, 1, 0.5]
+    assert places(kind="b", size=512, grade="low") == [0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0.5]
+    assert places(kind="b", size=8, grade="high") == [0, 1, 0, pytest.approx(2 / 3), 1, 0, 1, 0, 0, 1, 0.5]
+    assert layout.value_width == 11
+
+
+def test_a_layout_stored_before_there_were_orders_has_a_place_for_each_choice() -> None:
+    stored = {"ops": [], "input_ops": [], "output_ops": [], "hashed_ops": 0, "attribute_width": 0}
+    size = {"choices": [64, 8, 512], "lower": 0.0, "upper": 0.0, "logarithmic": False, "conditional": True}
+    layout = layout_from_json({**stored, "parameters": [{"name": "size", **size}]})
+    assert layout.place_values((("size", 8),)) == [0, 1, 0, 1]
+    # And one without orders is stored so that the version before reads it.
+    assert layout_to_json(layout) == {**stored, "parameters": [{"name": "size", **size}]}
+
+
+def test_vectors_with_ordered_places_are_not_taken_for_those_without() -> None:
+    names = {space.search_space_id: structural_embedding(feature_layout(space)) for space in (SPACE, ORDERED)}
+    assert names == {SPACE.search_space_id: "structural-1", "ordered": "structural-2"}

@@ -14,6 +14,7 @@ from headstart.spaces import (
     Condition,
     Float,
     Integer,
+    Ordering,
     Parameter,
     SearchSpace,
     candidate_violations,
@@ -128,6 +129,8 @@ def test_choices_of_numbers_are_ordered_and_others_are_not() -> None:
         "only": "CategoricalDistribution",
     }
     assert [optimizer._axes["size"].coordinate(value) for value in (0.5, 8, 64, 512)] == [0, 1, 2, 3]
+    names = TreeParzen(SearchSpace("s", (Parameter("a", Categorical((3, 1, 2), Ordering.UNORDERED)),)), 0, 5, 24, True)
+    assert type(names._axes["a"].distribution).__name__ == "CategoricalDistribution"
     assert [optimizer._axes["kind"].coordinate(value) for value in ("flat", "deep", True, 1)] == [0, 1, 2, 3]
 
 

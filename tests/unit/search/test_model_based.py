@@ -22,6 +22,7 @@ from headstart.spaces import (
     Condition,
     Float,
     Integer,
+    Ordering,
     Parameter,
     SearchSpace,
     mlp_classifier,
@@ -40,6 +41,13 @@ MIXED = SearchSpace(
         Parameter("layers", Integer(1, 5), Condition("kind", ("b",))),
     ),
 )
+ORDERS = SearchSpace(
+    "orders",
+    (
+        Parameter("grade", Categorical(("low", "middle", "high"), Ordering.ORDERED)),
+        Parameter("code", Categorical((1, 2, 3), Ordering.UNORDERED)),
+    ),
+)
 
 
 def columns_of(candidate: Candidate) -> list[float]:
@@ -51,6 +59,11 @@ def test_parameters_are_scaled_ranked_or_told_apart() -> None:
     assert columns_of(Candidate({"rate": 1e-2, "kind": "a", "size": 64})) == [0.5, half, 0, 0, 0.5, 0, 0]
     assert columns_of(Candidate({"rate": 1.0, "kind": True, "size": 512})) == [1, 0, 0, half, 1, 0, 0]
     assert columns_of(Candidate({"rate": 1e-4, "kind": "b", "size": 8, "layers": 3})) == [0, 0, half, 0, 0, 0.5, 1]
+
+
+def test_declared_orders_are_ranks_and_numbers_that_are_names_are_told_apart() -> None:
+    columns = Encoder(ORDERS).encode(Candidate({"grade": "middle", "code": 3})).columns
+    assert columns.tolist() == pytest.approx([0.5, 0, 0, math.sqrt(0.5)])
 
 
 def test_groups_are_one_for_each_parameter_and_kind_of_counts() -> None:

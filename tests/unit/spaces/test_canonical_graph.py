@@ -22,6 +22,7 @@ from headstart.spaces import (
     Node,
     NodeTemplate,
     OpRole,
+    Ordering,
     Parameter,
     SearchSpace,
     ValueOf,
@@ -256,3 +257,20 @@ def test_template_has_fixed_edges_only_where_every_candidate_has_all_of_it() -> 
     assert (node.fixed_edges, edge.fixed_edges) == (None, None)
     assert instantiate(node, Candidate({"deep": False})).edges == ((0, 1),)
     assert instantiate(edge, Candidate({"deep": False, "op": "conv"})).edges == ((0, 1), (1, 2))
+
+
+def test_the_numbers_3_and_3_0_are_one_candidate_and_the_order_of_choices_has_no_part_in_it() -> None:
+    def fingerprint(domain: Categorical, value: float) -> str:
+        space = SearchSpace("s", (Parameter("width", domain), Parameter("other", Categorical(("a", "b")))))
+        return canonicalize(space, Candidate({"width": value, "other": "a"})).fingerprint
+
+    def fingerprint_of_graph(value: float) -> str:
+        template = GraphTemplate((NodeTemplate("a", "conv", {"width": ValueOf("width")}),), ())
+        space = SearchSpace("s", (Parameter("width", Categorical((1, 3, 9))),), template)
+        return canonicalize(space, Candidate({"width": value})).fingerprint
+
+    domains = [Categorical(choices, ordering) for choices in ((1, 3, 9), (9, 1, 3.0)) for ordering in Ordering]
+    found = {fingerprint(domain, value) for domain in domains for value in (3, 3.0)}
+    # As it was before choices had an order.
+    assert found == {"4cab03a0f45038bcf24dd6d88eb54e05"}
+    assert fingerprint_of_graph(3) == fingerprint_of_graph(3.0) != fingerprint_of_graph(9)

@@ -19,6 +19,7 @@ from headstart.spaces import (
     Float,
     Integer,
     NotEnumerable,
+    Ordering,
     Parameter,
     SearchSpace,
     candidate_violations,
@@ -33,6 +34,7 @@ from headstart.spaces import (
     space_size,
     space_violations,
 )
+from headstart.spaces.sampling import draw as draw_value
 
 READY_MADE = [nas_bench_201(), nas_bench_graph(), nas_bench_graph_proteins(), mlp_classifier()]
 
@@ -55,7 +57,9 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
         kind = draw(st.sampled_from(("categorical", "integer", "float")))
         domain: Categorical | Integer | Float
         if kind == "categorical":
-            domain = Categorical(tuple(draw(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True))))
+            listed = st.sampled_from("abcdef") if draw(st.booleans()) else st.sampled_from((0, 1, 2.5, 8, -3, 100))
+            choices = tuple(draw(st.lists(listed, min_size=1, max_size=5, unique=True)))
+            domain = Categorical(choices, draw(st.sampled_from(Ordering)))
         else:
             logarithmic = draw(st.booleans())
             lower = draw(st.integers(1 if logarithmic else -50, 60))
@@ -70,7 +74,8 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
             assert isinstance(on.domain, Categorical)
             chosen = draw(st.lists(st.sampled_from(on.domain.choices), min_size=1, unique=True))
             condition = Condition(on.name, tuple(chosen))
-        parameters.append(Parameter(f"p{index}", domain, condition))
+        default = draw_value(domain, random.Random(index)) if draw(st.booleans()) else None
+        parameters.append(Parameter(f"p{index}", domain, condition, default=default))
     return SearchSpace("drawn", tuple(parameters))
 
 
@@ -111,13 +116,48 @@ def test_a_mutation_changes_exactly_one_parameter_that_was_active(space: SearchS
         assert len(changed) == 1
 
 
-def test_sampling_is_uniform_over_categories_and_ends_of_integers() -> None:
-    space = SearchSpace("s", (Parameter("c", Categorical(("a", "b", "c"))), Parameter("i", Integer(1, 4))))
+def test_sampling_is_uniform_over_categories_ordered_ones_too_and_ends_of_integers() -> None:
+    space = SearchSpace(
+        "s",
+        (
+            Parameter("c", Categorical(("a", "b", "c"))),
+            Parameter("i", Integer(1, 4)),
+            Parameter("n", Categorical((1, 10, 100, 1000, 10_000))),
+        ),
+    )
     generator = random.Random(2)
     drawn = [sample(space, generator).values for _ in range(6000)]
-    for name, share in (("c", 1 / 3), ("i", 1 / 4)):
+    for name, share in (("c", 1 / 3), ("i", 1 / 4), ("n", 1 / 5)):
         for count in Counter(values[name] for values in drawn).values():
             assert abs(count / 6000 - share) < 0.03
+
+
+def test_mutations_of_ordered_choices_go_to_near_ones_and_of_names_to_any() -> None:
+    numbers = (256, 1, 2, 4, 8, 16, 32, 64, 128, 512, 1024)
+    sizes = tuple("abcdefghijk")
+    space = SearchSpace(
+        "s",
+        (
+            Parameter("detected", Categorical(numbers)),
+            Parameter("declared", Categorical(sizes, Ordering.ORDERED)),
+            Parameter("names", Categorical(numbers, Ordering.UNORDERED)),
+            Parameter("words", Categorical(sizes)),
+        ),
+    )
+    parent = Candidate({"detected": 32, "declared": "f", "names": 32, "words": "f"})
+    generator = random.Random(8)
+    distances: dict[str, list[int]] = {name: [] for name in parent.values}
+    for _ in range(4000):
+        child = mutate(space, parent, generator)
+        [name] = [name for name in parent.values if child.values[name] != parent.values[name]]
+        order = sorted(numbers) if name in ("detected", "names") else list(sizes)
+        distances[name].append(abs(order.index(child.values[name]) - 5))  # type: ignore[arg-type]
+    for name, found in distances.items():
+        assert set(found) == {1, 2, 3, 4, 5}, name
+        share_of_next = sum(distance == 1 for distance in found) / len(found)
+        # A step of a fifth of the range is two of these places; of ten others two are next to it.
+        assert (share_of_next > 0.3) == (name in ("detected", "declared")), name
+        assert name in ("detected", "declared") or abs(share_of_next - 0.2) < 0.05
 
 
 def test_logarithmic_domains_are_uniform_on_the_logarithm() -> None:

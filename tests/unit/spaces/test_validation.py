@@ -51,6 +51,10 @@ def fields_of(space: SearchSpace) -> list[str]:
         (Parameter("b", Float(0.0, math.inf)), "float"),
         (Parameter("b", Float(math.nan, 1.0)), "float"),
         (Parameter("b", Float(-1.0, 1.0, logarithmic=True)), "float.lower"),
+        (Parameter("b", Integer(0, 1), default=2), "default_value"),
+        (Parameter("b", Integer(0, 1), default=1.0), "default_value"),
+        (Parameter("b", Float(0.0, 1.0), default=math.nan), "default_value"),
+        (Parameter("b", Categorical((0, 1)), default=False), "default_value"),
         (Parameter("b", Integer(0, 1), Condition("later", ("x",))), "condition.parameter"),
         (Parameter("b", Integer(0, 1), Condition("b", (1,))), "condition.parameter"),
         (Parameter("b", Integer(0, 1), Condition("a", ())), "condition.values"),
@@ -66,6 +70,17 @@ def test_a_role_needs_numbers(choices: tuple[Value, ...]) -> None:
     wrong = Parameter("a", Categorical(choices), role=ParameterRole.WIDTH)
     assert fields_of(SearchSpace("s", (wrong,))) == ["search_space.parameters[0].role"]
     assert fields_of(SearchSpace("s", (replace(wrong, domain=Categorical((8, 16.5))),))) == []
+
+
+def test_a_default_lies_in_the_domain() -> None:
+    defaults: list[tuple[Categorical | Integer | Float, Value]] = [
+        (Integer(0, 1), 0),
+        (Float(0.0, 1.0), 1),
+        (Categorical((False, True)), False),
+        (Categorical((8, 16.0)), 16),
+    ]
+    space = SearchSpace("s", tuple(Parameter(f"p{i}", domain, default=v) for i, (domain, v) in enumerate(defaults)))
+    assert fields_of(space) == []
 
 
 def test_true_and_one_are_two_choices() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from headstart.spaces import Categorical, Float, Integer, Parameter
+from dataclasses import replace
+
+from headstart.spaces import Categorical, Float, Integer, Ordering, Parameter
 from headstart_server.strategy.settings_tuning import TriedSettings, choose_settings
 
 RANGES = (
@@ -64,3 +66,15 @@ def test_settings_outside_the_ranges_teach_nothing():
 def test_equal_seeds_choose_equal_settings():
     tried = search(10, 3)
     assert choose_settings(RANGES, tried, 7) == choose_settings(RANGES, tried, 7)
+
+
+def test_ordered_choices_gather_as_numbers_do():
+    sizes = Parameter("size", Categorical((16, 32, 64, 128, 256, 512, 1024, 2048, 4096)))
+    tried = [TriedSettings({"size": size}, reward, 20, True) for size, reward in ((16, 0.1), (1024, 0.9))]
+    names = Parameter("size", replace(sizes.domain, ordering=Ordering.UNORDERED))
+    far, far_as_names = (
+        sum(float(str(choose_settings((each,), tried, seed)[0]["size"])) < 256 for seed in range(100))
+        for each in (sizes, names)
+    )
+    assert far < 5
+    assert far_as_names > 15

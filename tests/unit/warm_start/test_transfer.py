@@ -12,7 +12,7 @@ from headstart_server.prediction.service import SourceScores
 from headstart_server.warm_start.first_proposals import said_of
 from headstart_server.warm_start.gate import judge
 from headstart_server.warm_start.sources import weigh_sources
-from headstart_server.warm_start.transfer_ranking import standings_of
+from headstart_server.warm_start.ranked_results import ranked_results_of
 from tests.transferred import Transferred
 from tests.transferred import ranked as ranked_list
 
@@ -95,7 +95,7 @@ def test_contradicted_task_takes_no_part_beside_one_that_agrees():
 
 
 def test_what_a_source_measured_to_be_good_counts_before_what_is_predicted_for_it():
-    source = standings_of(observed("one", {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.2}))
+    source = ranked_results_of(observed("one", {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.2}))
     measured = source.normal_scores_of(["a", "e"])
     told = SourceScores(("one",), np.array([[0.4], [0.3]]), "")
     found = said_of(told, ["one"], {"one": source}, ["a", "e"])

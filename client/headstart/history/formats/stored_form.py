@@ -25,6 +25,7 @@ from headstart.spaces.declaration import (
     Node,
     NodeTemplate,
     OpRole,
+    Ordering,
     Parameter,
     ParameterRole,
     SearchSpace,
@@ -81,22 +82,26 @@ def space_from_json(stored: Json) -> SearchSpace:
 
 def _parameter_to_json(parameter: Parameter) -> Json:
     role = {} if parameter.role is None else {"role": parameter.role.name}
+    default = {} if parameter.default is None else {"default_value": parameter.default}
     return {
         "name": parameter.name,
         **_domain_to_json(parameter.domain),
         **_condition_to_json(parameter.condition),
         **role,
+        **default,
     }
 
 
 def _parameter_from_json(stored: Json) -> Parameter:
     role = ParameterRole[stored["role"]] if "role" in stored else None
-    return Parameter(stored["name"], _domain_from_json(stored), _condition_from_json(stored.get("condition")), role)
+    condition = _condition_from_json(stored.get("condition"))
+    return Parameter(stored["name"], _domain_from_json(stored), condition, role, stored.get("default_value"))
 
 
 def _domain_to_json(domain: Domain) -> Json:
     if isinstance(domain, Categorical):
-        return {"type": "categorical", "choices": list(domain.choices)}
+        ordering = {} if domain.ordering is Ordering.AUTO else {"ordering": domain.ordering.name}
+        return {"type": "categorical", "choices": list(domain.choices), **ordering}
     kind, number = ("integer", int) if isinstance(domain, Integer) else ("float", float)
     bounds = {"lower": number(domain.lower), "upper": number(domain.upper)}
     return {"type": kind, **bounds, "logarithmic": domain.logarithmic}
@@ -104,7 +109,7 @@ def _domain_to_json(domain: Domain) -> Json:
 
 def _domain_from_json(stored: Json) -> Domain:
     if stored["type"] == "categorical":
-        return Categorical(tuple(stored["choices"]))
+        return Categorical(tuple(stored["choices"]), Ordering[stored.get("ordering", "AUTO")])
     kind = Integer if stored["type"] == "integer" else Float
     return kind(stored["lower"], stored["upper"], stored["logarithmic"])
 

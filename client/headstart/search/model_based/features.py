@@ -1,7 +1,7 @@
 """What a model of this process sees of a candidate: its parameters, and counts of its canonical graph.
 
-A number is one column from 0 to 1, on the logarithm where its domain is; choices that are all numbers are one column of
-ranks; other choices have a column each. A graph gives the counts of its operations, of the operations that are joined,
+A number is one column from 0 to 1, on the logarithm where its domain is; ordered choices are one column of ranks; other
+choices have a column each. A graph gives the counts of its operations, of the operations that are joined,
 and its depth and size. Columns belong to groups, a parameter or a kind of counts, which a model may weigh apart.
 """
 
@@ -26,7 +26,6 @@ from headstart.spaces import (
     Value,
     ValueOf,
     canonicalize,
-    numeric_choices,
     unit_position,
 )
 
@@ -101,17 +100,11 @@ class _ParameterColumns:
     def __init__(self, parameter: Parameter) -> None:
         self._parameter = parameter
         self._index: dict[tuple[bool, Value], int] | None = None
-        self._ranks: dict[tuple[bool, Value], float] | None = None
         self.width = 1
         domain = parameter.domain
-        if isinstance(domain, Categorical):
-            ordered = numeric_choices(domain)
-            if ordered is not None:
-                last = max(1, len(ordered) - 1)
-                self._ranks = {(False, choice): rank / last for rank, choice in enumerate(ordered)}
-            else:
-                self._index = {(isinstance(each, bool), each): index for index, each in enumerate(domain.choices)}
-                self.width = len(domain.choices)
+        if isinstance(domain, Categorical) and domain.ordered_choices is None:
+            self._index = {(isinstance(each, bool), each): index for index, each in enumerate(domain.choices)}
+            self.width = len(domain.choices)
         self._conditional = parameter.condition is not None
         self.width += self._conditional
 
@@ -121,14 +114,10 @@ class _ParameterColumns:
             return
         if self._conditional:
             columns[-1] = 1.0
-        key = (isinstance(value, bool), value)
         if self._index is not None:
             # Two different choices are then 1 apart.
-            columns[self._index[key]] = math.sqrt(0.5)
-        elif self._ranks is not None:
-            columns[0] = self._ranks[key]
+            columns[self._index[isinstance(value, bool), value]] = math.sqrt(0.5)
         else:
-            assert not isinstance(self._parameter.domain, Categorical)
             columns[0] = unit_position(self._parameter.domain, value)
 
 

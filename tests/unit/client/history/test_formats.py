@@ -24,6 +24,7 @@ from headstart.spaces import (
     Graph,
     Integer,
     Node,
+    Ordering,
     Parameter,
     ParameterRole,
     SearchSpace,
@@ -46,6 +47,9 @@ SPACES = (
             Parameter("c", Categorical(("1", 1, True, 1.5, ""))),
             Parameter("i", Integer(-(2**63), 2**63 - 1), Condition("c", ("1", True))),
             Parameter("f", Float(1e-300, 1.0, True), role=ParameterRole.WIDTH),
+            Parameter("o", Categorical(("small", "large"), Ordering.ORDERED), default="large"),
+            Parameter("n", Categorical((1, 2, 3), Ordering.UNORDERED), default=2),
+            Parameter("b", Categorical((False, True)), default=False),
         ),
     ),
 )

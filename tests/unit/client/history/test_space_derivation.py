@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from headstart.history.checking import Unfit, to_record
+from headstart.history.mapping import mapping_of
 from headstart.history.model import Run, UsageProblem
 from headstart.history.space_derivation import SpaceDerivation, fitted, merged
-from headstart.spaces import Categorical, Condition, Float, Integer, SearchSpace, space_violations
+from headstart.spaces import Categorical, Condition, Float, Integer, Ordering, SearchSpace, space_violations
 from headstart.values import CurvePoint, ExperimentStatus
 
 
@@ -203,3 +204,13 @@ def test_the_same_entry_has_the_same_request_id_in_its_task_only() -> None:
         for v, task in ((1, "a"), (2, "a"), (1, "b"))
     ]
     assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_mapping_file_says_that_numbers_are_names() -> None:
+    def declared(**fields: Any) -> Any:
+        return mapping_of({"space": {"parameters": {"code": {"type": "categorical", "choices": [3, 1, 2], **fields}}}})
+
+    assert declared(ordering="unordered").domains == {"code": Categorical((3, 1, 2), Ordering.UNORDERED)}
+    assert declared().domains["code"].ordered_choices == (1, 2, 3)
+    with pytest.raises(UsageProblem, match=r"code\.ordering must be one of auto, ordered, unordered, got 'sorted'"):
+        declared(ordering="sorted")
