@@ -16,6 +16,7 @@ from headstart import Direction, Objective, Task
 from headstart.spaces import (
     Candidate,
     Categorical,
+    Condition,
     Float,
     Integer,
     Parameter,
@@ -116,10 +117,8 @@ def conditional() -> Problem:
         "two-learners",
         parameters=(
             Parameter("learner", Categorical(("forest", "kernel"))),
-            Parameter(
-                "trees", Integer(10, 1_000, logarithmic=True), headstart.spaces.Condition("learner", ("forest",))
-            ),
-            Parameter("cost", Float(1e-3, 1e3, logarithmic=True), headstart.spaces.Condition("learner", ("kernel",))),
+            Parameter("trees", Integer(10, 1_000, logarithmic=True), Condition("learner", ("forest",))),
+            Parameter("cost", Float(1e-3, 1e3, logarithmic=True), Condition("learner", ("kernel",))),
             Parameter("features", Float(0.1, 1.0)),
         ),
     )
