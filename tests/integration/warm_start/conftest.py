@@ -22,7 +22,7 @@ from tests.integration.warm_start.cases import Memory
 NewMemory = Callable[..., Memory]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def new_memory(postgres: EmbeddedPostgres, chroma_server: str, session_directory: Path) -> Iterator[NewMemory]:
     """Makes an empty memory for a problem, in which nothing of another test is known."""
     with ExitStack() as stack:
@@ -45,7 +45,7 @@ def new_memory(postgres: EmbeddedPostgres, chroma_server: str, session_directory
         def make(problem) -> Memory:
             namespace = f"user-{uuid.uuid4().hex[:8]}"
             with engine.begin() as connection:
-                _, token = create_token(connection, namespace, "", Role.WRITER, None, "test")
+                _, token = create_token(connection, namespace, "", Role.ADMIN, None, "test")
             client = stack.enter_context(headstart.connect(service.address, token=token))
             client.create_search_space(problem.space)
             return Memory(client, problem, token)

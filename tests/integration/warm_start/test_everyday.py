@@ -42,6 +42,9 @@ from tests.integration.warm_start.cases import (
     to_follow,
 )
 
+# The first test of a file waits for a database and a service; a busy machine takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 optuna.logging.set_verbosity(optuna.logging.CRITICAL)
 
 

@@ -32,6 +32,9 @@ from tests.integration.warm_start.cases import (
     third_best,
 )
 
+# The first test of a file waits for a database and a service; a busy machine takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 PROBLEM = mixed()
 # Of the accuracies that are possible: the best, and the worst.
 BEST, SPAN = 0.92, 0.92 - 0.7475

@@ -19,6 +19,9 @@ from benchmarks.warm_start.everyday_problems import (
 from headstart.values import Suggestion
 from tests.integration.warm_start.cases import FOLLOWED, Memory
 
+# The first test of a file waits for a database and a service; a busy machine takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 PROBLEM = mixed()
 
 _TRIED_FIRST = re.compile(r"tried first: the architecture that reached (\S+) on ([^\s,]+)", re.IGNORECASE)

@@ -13,6 +13,9 @@ from benchmarks.warm_start.everyday_problems import mixed
 from headstart.values import Suggestion
 from tests.integration.warm_start.cases import Memory, followed_count
 
+# The first test of a file waits for a database and a service; a busy machine takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 PROBLEM = mixed()
 
 
