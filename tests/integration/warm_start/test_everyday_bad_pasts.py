@@ -185,16 +185,6 @@ def test_a_past_of_failures_alone_is_not_followed(new_memory) -> None:
     assert "TRANSFERRED" not in origins(answer.suggestions)
 
 
-def test_a_past_of_one_result_is_tried_early_and_once(new_memory) -> None:
-    """It is all that is known of the same data, so it is among the first eight."""
-    memory = new_memory(PROBLEM)
-    past = memory.past("past", 1, 0)
-    memory.record(past)
-    suggestions, _ = memory.one_by_one(memory.new_task("new"), 8, 0)
-    assert len({each.fingerprint for each in suggestions}) == 8
-    assert best_names(PROBLEM, [past], 1) <= {each.fingerprint for each in suggestions}
-
-
 # A thousand sources
 
 
