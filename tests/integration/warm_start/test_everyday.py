@@ -237,10 +237,10 @@ def study_of(storage: str, name: str, draw: int, trials: int) -> None:
         trial.suggest_int("leaves", 8, 512, log=True)
         return measured(problem.quality, Candidate(trial.params), generator)
 
-    sampler = optuna.samplers.RandomSampler(seed=draw)
-    optuna.create_study(storage=storage, study_name=name, direction="maximize", sampler=sampler).optimize(
-        objective, n_trials=trials
-    )
+    # Copied as a whole, since a file is slow to write trial by trial.
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=draw))
+    study.optimize(objective, n_trials=trials)
+    optuna.create_study(storage=storage, study_name=name, direction="maximize").add_trials(study.trials)
 
 
 def imported(memory: Memory, storage: str, task_id: str) -> Past:
@@ -253,7 +253,7 @@ def imported(memory: Memory, storage: str, task_id: str) -> Past:
 @pytest.mark.parametrize("names", [("study",), ("study", "again")], ids=["once", "twice under two names"])
 def test_an_imported_optuna_study_is_followed(new_memory, tmp_path, names: tuple[str, ...]) -> None:
     drawn = []
-    for draw in range(5):
+    for draw in range(3):
         storage = f"sqlite:///{tmp_path / f'{draw}.db'}"
         study_of(storage, "boosting", draw, 40)
         memory = new_memory(numeric())
@@ -263,5 +263,5 @@ def test_an_imported_optuna_study_is_followed(new_memory, tmp_path, names: tuple
         assert len({each.fingerprint for each in trial.batch}) == 8
         drawn.append(trial)
     right = [first_is_right(numeric(), trial) for trial in drawn]
-    assert holds(right, 0.8), f"first right: {right}; {told(drawn)}"
-    assert holds([is_followed(trial) for trial in drawn], 0.8), told(drawn)
+    assert all(right), f"first right: {right}; {told(drawn)}"
+    assert all(is_followed(trial) for trial in drawn), told(drawn)
