@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint audit format schema settings prometheus dashboards monitoring-picture proto proto-check buf \
 	deployment-check bench-prediction bench-similarity bench-scale \
-	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start \
+	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start bench-everyday \
 	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests bench-simulation bench-unit-costs clean
 
 VENV := .venv
@@ -137,6 +137,9 @@ bench-import: install ## how quickly a history comes in
 bench-warm-start: install ## evaluations that a warm start saves, and what eight workers repeat (half an hour)
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.warm_start.workers
+
+bench-everyday: install ## whether a warm start copies what is known of the same data (a minute)
+	$(BIN)/python -m benchmarks.warm_start.everyday
 
 bench-strategies: install ## strategies alone and selected, on 23 tasks; arms that drift (some hours)
 	$(BIN)/python -m benchmarks.strategy

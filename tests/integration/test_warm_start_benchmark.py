@@ -50,6 +50,27 @@ def test_shifts_are_measured(tmp_path: Path) -> None:
     assert all(set(own) == {"ranks", "values", "ranks, by importance", "importance_gain"} for own in pasts.values())
 
 
+@pytest.mark.timeout(400)
+def test_everyday_pasts_are_measured(tmp_path: Path) -> None:
+    results = tmp_path / "everyday.json"
+    done = run("benchmarks.warm_start.everyday", "--quick", "--results", str(results))
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "transferred of 8" in done.stdout
+    told = json.loads(results.read_text())
+    assert set(told["draws"]) == {
+        "one alike",
+        "one alike, 20 results",
+        "three alike",
+        "two alike, one unlike",
+        "one alike, eight unlike",
+    }
+    assert all(len(draws) == 2 for draws in told["draws"].values())
+    assert len(told["rows"]) == 20
+    for row in told["rows"]:
+        assert set(row) == {"what", "figure", "unit", "target", "at_most", "met"}
+        assert row["met"] == (row["figure"] >= row["target"])
+
+
 def test_unknown_tables_are_refused() -> None:
     done = run("benchmarks.warm_start", "nas-bench-none")
     assert done.returncode == 2

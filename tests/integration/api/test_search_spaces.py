@@ -82,7 +82,7 @@ def test_another_order_or_default_is_another_declaration(client, unique_id, othe
     [
         (lambda m: setattr(m.default_value, "integer_value", 9), "search_space.parameters[0].default_value"),
         (lambda m: setattr(m.default_value, "string_value", "8"), "search_space.parameters[0].default_value"),
-        (lambda m: m.default_value.SetInParent(), "search_space.parameters[0].default_value"),
+        (lambda m: m.default_value.ClearField("integer_value"), "search_space.parameters[0].default_value"),
         (lambda m: setattr(m.categorical, "ordering", 7), "search_space.parameters[0].categorical.ordering"),
     ],
 )
