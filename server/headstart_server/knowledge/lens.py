@@ -4,16 +4,19 @@ and profiles. Kept in memory, and read again when the database says that somethi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from headstart_server.knowledge import meta_feature_weights
 from headstart_server.knowledge.meta_features import MetaFeatures
 from headstart_server.knowledge.profiles import Profiles, read_profiles
+from headstart_server.knowledge.similarity import by_descriptor, by_meta_features, weight_of
 from headstart_server.knowledge.tables import meta_feature_weights as weights_table
 from headstart_server.knowledge.tables import namespaces, task_embeddings, tasks
 from headstart_server.knowledge.tasks import Task, task_from_row
@@ -28,6 +31,21 @@ class Lens:
     word_weights: Mapping[str, float] = field(default_factory=dict)
     profiles: Profiles = field(default_factory=Profiles)
     tasks: Mapping[int, Task] = field(default_factory=dict)
+
+    def likeness(self, target: Task, sources: Sequence[Task], space_id: str) -> NDArray[np.float64]:
+        """How alike each source [k] is to the target by all that is known: 0 to 1, NaN where nothing is.
+
+        Without what was measured on both. Profiles rest on results, but are of probes that are the same for all tasks.
+        """
+        profiles = self.profiles.agreements(target.task_id, space_id)
+        numbers = by_meta_features(target, sources, self.features)
+        weights = np.full(len(sources), np.nan)
+        for place, (source, closeness) in enumerate(zip(sources, numbers, strict=True)):
+            words = by_descriptor(target, source, self.word_weights)
+            evidence = [each for each in (words, closeness, profiles.get(source.task_id)) if each is not None]
+            if evidence:
+                weights[place] = weight_of(evidence)
+        return weights
 
 
 @dataclass(frozen=True)

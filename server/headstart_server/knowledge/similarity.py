@@ -76,22 +76,6 @@ def compare(
     return sorted(similar, key=lambda task: (-task.weight, task.task_id))
 
 
-def likeness(target: Task, sources: Sequence[Task], space_id: str, lens: Lens) -> Numbers:
-    """How alike each source [k] is to the target by all that is known without their results: 0 to 1, NaN for nothing.
-
-    Profiles of the space are of results, but of probes that are the same for all tasks.
-    """
-    profiles = lens.profiles.agreements(target.task_id, space_id)
-    numbers = by_meta_features(target, sources, lens.features)
-    weights = np.full(len(sources), np.nan)
-    for place, (source, closeness) in enumerate(zip(sources, numbers, strict=True)):
-        words = by_descriptor(target, source, lens.word_weights)
-        evidence = [each for each in (words, closeness, profiles.get(source.task_id)) if each is not None]
-        if evidence:
-            weights[place] = weight_of(evidence)
-    return weights
-
-
 def weight_of(evidence: Sequence[Evidence]) -> float:
     """The mean of the prior and what speaks for or against it, each by the architectures that it counts for."""
     priors = [each.value for each in evidence if each.basis in (Basis.DESCRIPTOR, Basis.META_FEATURES)]

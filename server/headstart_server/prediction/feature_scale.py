@@ -39,9 +39,7 @@ class FeatureScale:
         return np.asarray(np.clip(placed, -_FARTHEST, _FARTHEST))
 
 
-def scale_of_space(
-    space: SearchSpace, features: StructuralFeatures
-) -> tuple[FeatureScale, NDArray[np.floating]]:
+def scale_of_space(space: SearchSpace, features: StructuralFeatures) -> tuple[FeatureScale, NDArray[np.floating]]:
     """With the features [n, d] that it was made from; always the same for a space, which has no explicit graphs."""
     generator = random.Random(0)
     drawn = [canonicalize(space, sample(space, generator)) for _ in range(_DRAWN)]

@@ -86,9 +86,7 @@ class PredictionService:
         self._models = ServingModels(engine, scorer)
         self._from_model = ModelAnswers(self._evidence, self._models, predictors)
         self._from_records = RecordAnswers(self._evidence, predictors)
-        self._sources = Sources(
-            self._evidence, self._models, SourceSurrogates(self._evidence, predictors), predictors
-        )
+        self._sources = Sources(self._evidence, self._models, SourceSurrogates(self._evidence, predictors), predictors)
         self._curves = TaskCurves(knowledge)
         self._recent = RecentArchitectures()
         self.live_figures = LiveFigures()

@@ -11,8 +11,8 @@ from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
-from headstart_server.prediction.sources.sources import LazySources
 from headstart_server.prediction.service import PredictionService
+from headstart_server.prediction.sources.sources import LazySources
 from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources
 
 # What models of other tasks say is asked of so many of a task's architectures at most: beyond that it is known anyhow.

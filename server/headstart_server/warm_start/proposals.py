@@ -16,6 +16,8 @@ from headstart_server.warm_start.candidate_generation import Generated
 from headstart_server.warm_start.ranked_results import SourceEvidence
 from headstart_server.warm_start.suggestions import Choice, Origin, Suggestion
 
+# A candidate that nobody has tried counts as transferred where sources, by their weights, give it this normal score.
+_GOOD = 0.33
 # A default that nobody has tried comes at this place, after the first of what other tasks found good.
 _PLACE_OF_DEFAULT = 1
 
@@ -74,12 +76,11 @@ class Proposals:
                 candidate, canonical, Origin.TRANSFERRED, f"{where_it_was_good(evidence)}{chance}", evidence
             )
         origin = proposed.generated.origin
-        led = promise[1:]
-        if led.sum() <= promise[0]:
+        if self.judged.source_scores[place] < _GOOD:
             return Suggestion(candidate, canonical, Origin.GENERATED, f"{origin}{chance}")
-        leading = self.sources[int(np.argmax(led))]
-        expected = f"the results of {leading or 'other tasks'} promise it to be good here"
-        return Suggestion(candidate, canonical, Origin.TRANSFERRED, f"{origin}: {expected}{chance}")
+        leading = self.sources[int(np.argmax(promise[1:]))]
+        expected = f"good by the results of {leading or 'other tasks'}"
+        return Suggestion(candidate, canonical, Origin.TRANSFERRED, f"{origin}; {expected}{chance}")
 
     def _chance(self, place: int) -> str:
         predictions, weights = self.judged.predictions, self.judged.weights

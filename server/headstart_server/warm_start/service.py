@@ -40,7 +40,7 @@ _FRUITLESS_DRAWS = 300
 _ENOUGH_RESULTS = 8
 # Of so many sources, the heaviest, the results lead a search.
 _MOST_SOURCES = 16
-# Results of sources among the candidates while a task has few of its own, and from then on; how many of them are changed.
+# Results of sources among the candidates while a task has few of its own, and later; how many of them are changed.
 _FIRST_TRANSFERRED, _TRANSFERRED, _CHANGED = 192, 16, 48
 # Judged for each suggestion asked for, at least, and in all at most.
 _JUDGED_EACH, _MOST_JUDGED = 4, 1024
@@ -176,13 +176,13 @@ class WarmStartService:
         sources = [source for source in compared.sources if source.task.task_id in heaviest]
         surrogate = self._prediction.surrogate(namespace, compared.target, sources, compared.lens)
         similar = expected_weights(compared.similar, surrogate.source_weights)
-        return _Judgement(compared, sources, similar, judge(similar, surrogate.count, surrogate.share_of_sources), surrogate)
+        return _Judgement(
+            compared, sources, similar, judge(similar, surrogate.count, surrogate.share_of_sources), surrogate
+        )
 
     # Proposals
 
-    def _explorations(
-        self, judgement: _Judgement, count: int, share: float | None, generator: random.Random
-    ) -> int:
+    def _explorations(self, judgement: _Judgement, count: int, share: float | None, generator: random.Random) -> int:
         """How many are drawn at random: unless the caller says so, none before the task has some results."""
         if share is None:
             share = self._exploration_share if judgement.surrogate.count >= _ENOUGH_RESULTS else 0.0
@@ -197,7 +197,12 @@ class WarmStartService:
         own = {member.canonical.fingerprint: member for member in pool}
         among = taking_part[0].names.known(own) if pool and taking_part else None
         ranked = [(self._ranked_results(source), weights[source.task.task_id]) for source in taking_part]
-        return RecordedProposals(Ranking(ranked, among), [each for each, _ in ranked[:_MOST_SOURCES]], own, self._recorded(namespace, space_id))
+        return RecordedProposals(
+            Ranking(ranked, among),
+            [each for each, _ in ranked[:_MOST_SOURCES]],
+            own,
+            self._recorded(namespace, space_id),
+        )
 
     def _proposals(
         self,
@@ -240,13 +245,17 @@ class WarmStartService:
         known = set(target.fingerprints)
         transferred = recorded.best(known, _FIRST_TRANSFERRED)
         worth = surrogate.judge([each.canonical for each in transferred], judgement.gate.open).mean
-        order = (-worth).argsort(kind="stable")[: _FIRST_TRANSFERRED if surrogate.count < _ENOUGH_RESULTS else _TRANSFERRED]
+        order = (-worth).argsort(kind="stable")[
+            : _FIRST_TRANSFERRED if surrogate.count < _ENOUGH_RESULTS else _TRANSFERRED
+        ]
         best = _best_names(target, PARENTS)
         found = self._recorded(namespace, space.search_space_id)(best)
         parents = [found[name].candidate for name in best if name in found]
         least = min(_JUDGED_EACH * count, _MOST_JUDGED)
         return list(
-            generate(space, parents, [transferred[place].candidate for place in order.tolist()], _CHANGED, least, generator)
+            generate(
+                space, parents, [transferred[place].candidate for place in order.tolist()], _CHANGED, least, generator
+            )
         )
 
     def _default(self, namespace: str, space: SearchSpace, known: set[str]) -> Suggestion | None:

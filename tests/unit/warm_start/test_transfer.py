@@ -11,8 +11,8 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.service import SourceScores
 from headstart_server.warm_start.first_proposals import said_of
 from headstart_server.warm_start.gate import judge
-from headstart_server.warm_start.sources import weigh_sources
 from headstart_server.warm_start.ranked_results import ranked_results_of
+from headstart_server.warm_start.sources import weigh_sources
 from tests.transferred import Transferred
 from tests.transferred import ranked as ranked_list
 

@@ -26,6 +26,8 @@ _ALIKE = 0.15
 _LEAST, _MOST = 0.02, 0.95
 # The probability that a source leads rises with the agreement expected of the best one, between these bounds.
 _TRUST, _MOST_ALONE, _LEAST_ALONE = 1.25, 0.9, 0.1
+# The mean of all sources counts for so many times the best of them, where it is expected to agree as well.
+_MEAN = 3.0
 # A source explains this much of a task at most, as far as is known before there are results.
 _LEAST_RESIDUAL = 0.1
 
@@ -63,8 +65,7 @@ class ExpectedAgreement:
         """For the columns of the sources, followed by that of their mean where there are several."""
         taus, weights = self.sources, self.weights
         if len(taus) > 1:
-            # The mean counts as much as they do together where it is as good as the best of them.
-            mean = _weights(np.array([taus.max(), self.of_mean]))[1]
+            mean = _MEAN * self.of_mean**2 / (_MEAN * self.of_mean**2 + taus.max() ** 2)
             taus, weights = np.append(taus, self.of_mean), np.append((1.0 - mean) * weights, mean)
         # Pearson's correlation of two normal variables whose tau this is.
         correlations = np.sin(0.5 * np.pi * taus)

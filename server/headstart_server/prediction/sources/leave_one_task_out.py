@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart_server.knowledge.lens import Lens
-from headstart_server.knowledge.similarity import likeness
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.sources.expected_agreement import ExpectedAgreement, HeldOut, expect_agreement
@@ -43,7 +42,7 @@ class LeaveOneTaskOut:
     ) -> ExpectedAgreement:
         """Of the sources [k] with the target, before any of its results; ``tasks`` [k] are those of the surrogates."""
         held_out = [HeldOut(each.held_out[1], self._scores_of(each, surrogates, features)) for each in surrogates]
-        similarity = likeness(target, tasks, space_id, lens)
+        similarity = lens.likeness(target, tasks, space_id)
         return expect_agreement(held_out, self._likeness_between(tasks, space_id, lens), similarity)
 
     def _scores_of(
@@ -73,7 +72,7 @@ class LeaveOneTaskOut:
         with self._lock:
             kept = self._between.get(key)
         if kept is None:
-            kept = np.stack([likeness(task, tasks, space_id, lens) for task in tasks])
+            kept = np.stack([lens.likeness(task, tasks, space_id) for task in tasks])
             with self._lock:
                 self._between[key] = kept
                 while len(self._between) > _KEPT_LIKENESS:

@@ -31,9 +31,11 @@ class Judged:
     """Candidates with features [m, d] on the scale of the space, as each of 1 + k processes predicts them.
 
     ``weights`` [1 + k] of sum 1; the first process is that of the task alone. ``incumbent``: the score to beat.
+    ``columns`` [m, k]: what sources say, 0 for their average candidate.
     """
 
     features: Numbers
+    columns: Numbers
     predictions: Predictions
     weights: Numbers
     incumbent: float
@@ -43,14 +45,19 @@ class Judged:
         """Of all processes [m]."""
         return np.asarray(self.weights @ self.predictions.means)
 
+    @property
+    def source_scores(self) -> Numbers:
+        """What the sources say by their weights [m]: 0 for an average candidate, and where they have none."""
+        return np.asarray(self.columns @ self.weights[1:])
+
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
     """``count``: architectures of the task that it rests on, failed ones too; ``incumbent``: the score to beat.
 
     ``source_weights``: by task id, 0 to 1: how far its ranking agrees with the task's, as expected while there are few
-    results and as measured from then on. ``sources``: the task behind each column, empty for a mean. ``columns`` [m, k] of candidates, NaN where a source fails; ``features``
-    [m, d] of candidates on the scale of the space.
+    results and as measured from then on. ``sources``: the task behind each column, empty for a mean. ``columns`` [m, k]
+    of candidates, NaN where a source fails; ``features`` [m, d] of candidates on the scale of the space.
     """
 
     average: ModelAverage
@@ -69,11 +76,12 @@ class Surrogate:
     def judge(self, candidates: Sequence[CanonicalCandidate], with_sources: bool = True) -> Judged:
         """Candidates that the task has no result of; ``with_sources`` False: by the task alone."""
         features, columns = self.features(candidates), self.columns(candidates)
-        heard: NDArray[np.bool_] = np.isfinite(columns).all(axis=1)
-        predictions = self.average.predict(features, np.where(heard[:, None], columns, 0.0))
+        heard: NDArray[np.bool_] = np.asarray(np.isfinite(columns).all(axis=1))
+        columns = np.where(heard[:, None], columns, 0.0)
+        predictions = self.average.predict(features, columns)
         for values in (predictions.means, predictions.deviations):
             values[1:, ~heard] = values[0, ~heard]
-        return Judged(features, predictions, self._weights(with_sources), self.incumbent)
+        return Judged(features, columns, predictions, self._weights(with_sources), self.incumbent)
 
     def _weights(self, with_sources: bool) -> Numbers:
         weights = self.average.weights.copy()

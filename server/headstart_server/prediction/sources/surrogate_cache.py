@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate, SearchSpace
 from headstart_server.knowledge.observations import Observations
@@ -99,7 +100,7 @@ class SurrogateCache:
                 self._kept.popitem(last=False)
         return fitted
 
-    def _scale(self, space: SearchSpace, features: StructuralFeatures, vectors: Numbers) -> SpaceScale:
+    def _scale(self, space: SearchSpace, features: StructuralFeatures, vectors: NDArray[np.floating]) -> SpaceScale:
         """Of a space that can be drawn from; in one of explicit graphs that of what was tried."""
         if space.explicit_graphs:
             scale = FeatureScale.of(vectors)
