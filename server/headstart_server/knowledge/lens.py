@@ -22,6 +22,9 @@ from headstart_server.knowledge.tables import namespaces, task_embeddings, tasks
 from headstart_server.knowledge.tasks import Task, task_from_row
 from headstart_server.runtime.planned_once import planned_once
 
+# How much is left of likeness between tasks that measure different things.
+_OTHER_METRIC = 0.25
+
 
 @dataclass(frozen=True, eq=False)
 class Lens:
@@ -36,6 +39,7 @@ class Lens:
         """How alike each source [k] is to the target by all that is known: 0 to 1, NaN where nothing is.
 
         Without what was measured on both. Profiles rest on results, but are of probes that are the same for all tasks.
+        Tasks that measure different things are less alike; the same thing in the opposite direction is not alike.
         """
         profiles = self.profiles.agreements(target.task_id, space_id)
         numbers = by_meta_features(target, sources, self.features)
@@ -45,6 +49,10 @@ class Lens:
             evidence = [each for each in (words, closeness, profiles.get(source.task_id)) if each is not None]
             if evidence:
                 weights[place] = weight_of(evidence)
+            if source.metric != target.metric:
+                weights[place] *= _OTHER_METRIC
+            elif source.maximize != target.maximize:
+                weights[place] = 0.0
         return weights
 
 

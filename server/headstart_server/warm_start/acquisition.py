@@ -1,8 +1,8 @@
 """Which of many judged candidates to try next: those that promise most, apart from one another.
 
 What a candidate promises is its expected improvement, averaged over the processes of the surrogate: each source may
-lead to the candidate that it finds best, by its weight. A chosen or pending candidate counts as tried: each process
-takes its own prediction of it for the incumbent, so the next choice covers what other sources find good.
+lead to the candidate that it finds best, by its weight. A chosen or pending candidate counts as tried: the incumbent of
+each process rises by the improvement that it expects, so the next choice covers what other sources find good.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ class Acquisition:
         self._believed = 0
         self._points = _standardised(judged.features)
         self._held = np.ones(len(judged.features))
-        self._by_process = self._improvement()
+        self._improvements = self._improvement()
 
     @property
     def by_process(self) -> Numbers:
         """Expected improvement [1 + k, m] by each process times its weight."""
-        return self._by_process
+        return np.asarray(self._improvements * self._judged.weights[:, None])
 
     @property
     def promise(self) -> Numbers:
         """[m]"""
-        return np.asarray(self._by_process.sum(axis=0) * self._held)
+        return np.asarray(self._judged.weights @ self._improvements * self._held)
 
     def believe(self, place: int) -> None:
         """The candidate at a place is being tried."""
         self._held *= _farness(self._points, place)
         if self._believed < _MOST_BELIEVED:
             self._believed += 1
-            self._incumbents = np.maximum(self._incumbents, self._judged.predictions.means[:, [place]])
-            self._by_process = self._improvement()
+            self._incumbents = self._incumbents + self._improvements[:, [place]]
+            self._improvements = self._improvement()
 
     def best_first(self, pending: NDArray[np.bool_], preferred: NDArray[np.bool_] | None = None) -> Iterator[int]:
         """Places of candidates that are not ``pending`` [m]; the first is of the ``preferred`` [m] where there are any.
@@ -79,8 +79,7 @@ class Acquisition:
 
     def _improvement(self) -> Numbers:
         predictions = self._judged.predictions
-        each = expected_improvement(predictions.means, predictions.deviations, self._incumbents)
-        return np.asarray(each * self._judged.weights[:, None])
+        return expected_improvement(predictions.means, predictions.deviations, self._incumbents)
 
 
 def _standardised(features: NDArray[np.floating]) -> Numbers:

@@ -14,8 +14,10 @@ from headstart_server.knowledge.similarity import Basis, SimilarTask
 
 # Before this many architectures are measured on the target and known of a source, disagreement proves nothing.
 _ENOUGH = 10
-# The share of sources below which they are not worth following.
-_LEAST_SHARE = 0.1
+# The share of sources below which they are not worth following. Of a task with few results nothing is known but what is
+# expected of its sources, and random candidates tell more of the space than those that few sources promise.
+_LEAST_SHARE, _LEAST_SHARE_AT_FIRST = 0.1, 0.25
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,12 @@ def judge(similar: Sequence[SimilarTask], count: int, share: float) -> Gate:
         reason = f"none of {len(similar)} other tasks agrees with this one"
         return Gate(False, reason + (f"; the results here contradict {contradicted} of them" if contradicted else ""))
     worth = f"by the evidence of {_results(count)} here they are worth {share:.0%}"
-    if count and share < _LEAST_SHARE:
-        return Gate(False, f"the results here are told better without the {len(similar)} other tasks; {worth}")
     first = taking_part[0]
+    if share < (_LEAST_SHARE_AT_FIRST if count < _FEW else _LEAST_SHARE):
+        if count:
+            return Gate(False, f"the results here are told better without the {len(similar)} other tasks; {worth}")
+        agree = f"even {first.task_id} is expected to agree with it by a Kendall tau of {first.weight:.2f} only"
+        return Gate(False, f"past tasks promise too little for this one: {agree}")
     followed = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {first.task_id}"
     if count:
         return Gate(True, f"{followed}; {worth}", {task.task_id: task.weight for task in taking_part})

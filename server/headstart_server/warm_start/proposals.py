@@ -18,8 +18,9 @@ from headstart_server.warm_start.suggestions import Choice, Origin, Suggestion
 
 # A candidate that nobody has tried counts as transferred where sources, by their weights, give it this normal score.
 _GOOD = 0.33
-# A default that nobody has tried comes at this place, after the first of what other tasks found good.
-_PLACE_OF_DEFAULT = 1
+# What the task has tried or is trying when a default that nobody has tried comes, after the first of what other tasks
+# found good; and a candidate to compare with where that is not known to be good here.
+_BEFORE_DEFAULT, _BEFORE_CONTROL = 1, 2
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,27 @@ class Proposed:
 @dataclass(frozen=True)
 class Proposals:
     """``sources``: of the task behind each column of the surrogate, empty for a mean; ``default``: the space's default
-    configuration, where it has one that the task has not tried. ``tried``: how many results the task has."""
+    configuration, where it has one that the task has not tried; ``control``: a random candidate, which shows whether
+    what sources promise is any better here. ``tried``: how many results the task has."""
 
     candidates: Sequence[Proposed]
     judged: Judged
     sources: Sequence[str]
     evidence: Callable[[Sequence[str]], list[tuple[SourceEvidence, ...]]]
     default: Suggestion | None
+    control: Suggestion | None
     tried: int
 
     def take(self, choice: Choice, count: int) -> None:
         """Until there are ``count`` suggestions, or no candidate is left."""
-        begun = len(choice.excluded)
+        before = len(choice.excluded)
         for suggestion in self._best_first(choice):
             if len(choice) >= count:
                 return
-            if self.default is not None and begun + len(choice) >= _PLACE_OF_DEFAULT:
+            if self.default is not None and before + len(choice) >= _BEFORE_DEFAULT:
                 choice.add(self.default)
+            if self.control is not None and before + len(choice) == _BEFORE_CONTROL and len(choice) < count:
+                choice.add(self.control)
             if len(choice) < count:
                 choice.add(suggestion)
         if self.default is not None and len(choice) < count:

@@ -42,6 +42,8 @@ _ENOUGH_RESULTS = 8
 _MOST_SOURCES = 16
 # Results of sources among the candidates while a task has few of its own, and later; how many of them are changed.
 _FIRST_TRANSFERRED, _TRANSFERRED, _CHANGED = 192, 16, 48
+# Past tasks that showed their agreement, without which a random candidate is compared with what they promise.
+_ENOUGH_SEEN = 1.0
 # Judged for each suggestion asked for, at least, and in all at most.
 _JUDGED_EACH, _MOST_JUDGED = 4, 1024
 
@@ -123,7 +125,10 @@ class WarmStartService:
         generator = random.Random(seed) if seed is not None else random.Random()
         explorations = self._explorations(judgement, count, exploration_share, generator)
         recorded = self._recorded_proposals(namespace, space_id, judgement, pool)
-        proposals = self._proposals(namespace, space, judgement, recorded, pool, count, seed)
+        proposals = self._proposals(namespace, space, judgement, recorded, pool, count)
+        if exploration_share is not None:
+            # Who says how much to explore says how much to compare.
+            proposals = replace(proposals, control=None)
 
         def choose(connection: Connection) -> tuple[list[Suggestion], bool]:
             recent = RecentSuggestions(connection, namespace, task_id, space_id)
@@ -156,7 +161,7 @@ class WarmStartService:
         with self._engine.connect() as connection:
             choice = Choice({*target.fingerprints, *pending_suggestions(connection, namespace, task_id, space_id)})
         recorded = self._recorded_proposals(namespace, space_id, judgement, ())
-        proposals = self._proposals(namespace, space, judgement, recorded, (), EXPLAINED_SUGGESTIONS, None)
+        proposals = self._proposals(namespace, space, judgement, recorded, (), EXPLAINED_SUGGESTIONS)
         proposals.take(choice, EXPLAINED_SUGGESTIONS)
         recorded.take(choice, EXPLAINED_SUGGESTIONS)
         suggestions, _, _ = self._predicted(namespace, target, choice.suggestions)
@@ -212,11 +217,11 @@ class WarmStartService:
         recorded: RecordedProposals,
         pool: Sequence[PoolMember],
         count: int,
-        seed: int | None,
     ) -> Proposals:
         """The same for the same results, so that an explanation tells what a suggestion will be."""
         surrogate, target = judgement.surrogate, judgement.compared.target
         known = set(target.fingerprints)
+        generator = random.Random(f"{target.task.task_id}/{surrogate.count}")
         generated: list[Generated] = []
         if judgement.informed and pool:
             seen = recorded.evidence([member.canonical.fingerprint for member in pool])
@@ -225,12 +230,12 @@ class WarmStartService:
                 for member, evidence in zip(pool, seen, strict=True)
             ]
         elif judgement.informed:
-            generator = random.Random(f"{target.task.task_id}/{surrogate.count}" if seed is None else seed)
             generated = self._generated(namespace, space, judgement, recorded, count, generator)
         candidates = new_candidates(generated, lambda each: self._knowledge.canonical(namespace, space, each), known)
         judged = surrogate.judge([each.canonical for each in candidates], judgement.gate.open)
         default = None if pool else self._default(namespace, space, known)
-        return Proposals(candidates, judged, surrogate.sources, recorded.evidence, default, surrogate.count)
+        control = self._control(namespace, space, pool, generator) if surrogate.seen < _ENOUGH_SEEN else None
+        return Proposals(candidates, judged, surrogate.sources, recorded.evidence, default, control, surrogate.count)
 
     def _generated(
         self,
@@ -257,6 +262,18 @@ class WarmStartService:
                 space, parents, [transferred[place].candidate for place in order.tolist()], _CHANGED, least, generator
             )
         )
+
+    def _control(
+        self, namespace: str, space: SearchSpace, pool: Sequence[PoolMember], generator: random.Random
+    ) -> Suggestion | None:
+        reason = "drawn at random, to see whether what other tasks found good is better here"
+        if pool:
+            member = generator.choice(pool)
+            return Suggestion(member.candidate, member.canonical, Origin.EXPLORATION, reason)
+        if space.explicit_graphs:
+            return None
+        candidate = sample(space, generator)
+        return Suggestion(candidate, self._knowledge.canonical(namespace, space, candidate), Origin.EXPLORATION, reason)
 
     def _default(self, namespace: str, space: SearchSpace, known: set[str]) -> Suggestion | None:
         candidate = default_candidate(space)

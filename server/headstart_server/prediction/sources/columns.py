@@ -60,6 +60,11 @@ class Columns:
                 parts.append(np.array([kind.of_mean]))
         return np.concatenate(parts)
 
+    @property
+    def seen(self) -> float:
+        """How many past tasks showed the agreement that is expected of the sources."""
+        return max([each.seen for each in self.expected], default=0.0)
+
     def scores(self, candidates: Sequence[CanonicalCandidate]) -> Numbers:
         """[m, columns], NaN where a learner fails."""
         return self._joined([kind.scores(candidates) for kind in self.kinds], len(candidates))

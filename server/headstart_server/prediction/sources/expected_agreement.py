@@ -19,13 +19,13 @@ from headstart_server.prediction.sources.model_averaging import SourcePrior
 
 # Agreement of two tasks of which nothing is known, of those that have nothing in common, and of those that seem equal.
 _UNKNOWN, _UNLIKE, _EQUAL = 0.4, 0.05, 0.85
-# Such an expectation counts for so many past tasks.
-_STRENGTH = 2.0
+# Such an expectation counts for so many past tasks, and so does what all sources showed for each of them.
+_STRENGTH, _STRENGTH_OF_ALL = 1.0, 2.0
 # Pairs of tasks tell of another pair as far as they are alike to the same degree, within about this much.
 _ALIKE = 0.15
 _LEAST, _MOST = 0.02, 0.95
 # The probability that a source leads rises with the agreement expected of the best one, between these bounds.
-_TRUST, _MOST_ALONE, _LEAST_ALONE = 1.25, 0.9, 0.1
+_TRUST, _MOST_ALONE, _LEAST_ALONE = 1.25, 0.97, 0.1
 # The mean of all sources counts for so many times the best of them, where it is expected to agree as well.
 _MEAN = 3.0
 # A source explains this much of a task at most, as far as is known before there are results.
@@ -45,10 +45,15 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class ExpectedAgreement:
-    """``sources`` [k]: Kendall's tau expected of each; ``of_mean``: of their weighted mean."""
+    """``sources`` [k]: Kendall's tau expected of each; ``of_mean``: of their weighted mean.
+
+    ``seen``: how many past tasks showed so much agreement, where they are as alike as the sources and the task; 0 where
+    the agreement is only promised by what is known of the tasks.
+    """
 
     sources: Numbers
     of_mean: float
+    seen: float
 
     @property
     def weights(self) -> Numbers:
@@ -59,7 +64,8 @@ class ExpectedAgreement:
         """The same for other learners of the same tasks, given by their ids; on average for one of another task."""
         known = dict(zip(task_ids, self.sources.tolist(), strict=True))
         average = float(self.sources @ self.weights)
-        return ExpectedAgreement(np.array([known.get(task_id, average) for task_id in others]), self.of_mean)
+        taus = np.array([known.get(task_id, average) for task_id in others])
+        return ExpectedAgreement(taus, self.of_mean, self.seen)
 
     def prior(self) -> SourcePrior:
         """For the columns of the sources, followed by that of their mean where there are several."""
@@ -75,9 +81,9 @@ class ExpectedAgreement:
 
 
 def expect_agreement(held_out: Sequence[HeldOut], between: Numbers, similarity: Numbers) -> ExpectedAgreement:
-    """From each of k sources held out; how alike sources are ``between`` them [k, k], and ``similarity`` [k] to the task.
+    """From k sources held out, how alike they are ``between`` them [k, k], and their ``similarity`` [k] to the task.
 
-    Both are 0 to 1, NaN where nothing is known.
+    Likeness is 0 to 1, NaN where nothing is known.
     """
     count = len(held_out)
     measured = np.full((count, count), np.nan)
@@ -88,12 +94,12 @@ def expect_agreement(held_out: Sequence[HeldOut], between: Numbers, similarity: 
     sources = np.array([_expected(measured, between, place, like) for place, like in enumerate(similarity)])
     sources = np.clip(sources, _LEAST, _MOST)
     if count < 2:
-        return ExpectedAgreement(sources, float(sources[0]) if count else _LEAST)
+        return ExpectedAgreement(sources, float(sources[0]) if count else _LEAST, 0.0)
     of_mean = [tau for place, own in enumerate(held_out) if (tau := _tau_of_mean(own, place, sources)) is not None]
     # As good as the best of them, until it has been seen to be better or worse among tasks alike to the same degree.
     alike = float(_closeness(between, similarity) @ _weights(sources))
-    mean = (_STRENGTH * sources.max() + alike * sum(of_mean)) / (_STRENGTH + alike * len(of_mean))
-    return ExpectedAgreement(sources, float(np.clip(mean, _LEAST, _MOST)))
+    mean = (_STRENGTH_OF_ALL * sources.max() + alike * sum(of_mean)) / (_STRENGTH_OF_ALL + alike * len(of_mean))
+    return ExpectedAgreement(sources, float(np.clip(mean, _LEAST, _MOST)), alike * len(of_mean))
 
 
 def _expected(measured: Numbers, between: Numbers, place: int, similarity: float) -> float:
@@ -105,7 +111,7 @@ def _expected(measured: Numbers, between: Numbers, place: int, similarity: float
     promised = _promised(similarity)
     family = (_STRENGTH * promised + share * (closeness * taus).sum()) / (_STRENGTH + share * closeness.sum())
     own = closeness[place]
-    return float((_STRENGTH * family + own @ taus[place]) / (_STRENGTH + own.sum()))
+    return float((_STRENGTH_OF_ALL * family + own @ taus[place]) / (_STRENGTH_OF_ALL + own.sum()))
 
 
 def _promised(similarity: float) -> float:

@@ -128,6 +128,7 @@ class Sources:
             fitted.incumbent,
             _expected_weights(columns, fitted) if few else _measured_weights(columns, fitted.columns, fitted.targets),
             columns.task_ids,
+            columns.seen,
             lambda candidates: fitted.scale.features.place(features.vectors(candidates)),
             columns.scores,
         )

@@ -48,7 +48,8 @@ class Judged:
     @property
     def source_scores(self) -> Numbers:
         """What the sources say by their weights [m]: 0 for an average candidate, and where they have none."""
-        return np.asarray(self.columns @ self.weights[1:])
+        weights = self.weights[1:]
+        return np.asarray(self.columns @ weights) / max(float(weights.sum()), 1e-300)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +57,9 @@ class Surrogate:
     """``count``: architectures of the task that it rests on, failed ones too; ``incumbent``: the score to beat.
 
     ``source_weights``: by task id, 0 to 1: how far its ranking agrees with the task's, as expected while there are few
-    results and as measured from then on. ``sources``: the task behind each column, empty for a mean. ``columns`` [m, k]
-    of candidates, NaN where a source fails; ``features`` [m, d] of candidates on the scale of the space.
+    results and as measured from then on. ``sources``: the task behind each column, empty for a mean. ``seen``: how many
+    past tasks showed the agreement expected of them. ``columns`` [m, k] of candidates, NaN where a source fails;
+    ``features`` [m, d] of candidates on the scale of the space.
     """
 
     average: ModelAverage
@@ -65,6 +67,7 @@ class Surrogate:
     incumbent: float
     source_weights: Mapping[str, float]
     sources: Sequence[str]
+    seen: float
     features: Callable[[Sequence[CanonicalCandidate]], Numbers]
     columns: Callable[[Sequence[CanonicalCandidate]], Numbers]
 
