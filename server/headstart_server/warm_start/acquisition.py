@@ -17,8 +17,9 @@ from headstart_server.prediction.service import Judged
 
 Numbers = NDArray[np.float64]
 
-# Within about this distance, in root mean square standardised features, candidates are taken for much the same.
-_NEAR = 0.35
+# Within about these distances, in root mean square standardised features, candidates are taken for much the same: when a
+# task's own results tell where the good ones are, and while sources do.
+NEAR, NEAR_AT_FIRST = 0.35, 0.1
 # Choices after which incumbents stay, since the cost of a choice grows with the candidates.
 _MOST_BELIEVED = 64
 
@@ -35,8 +36,8 @@ def expected_improvement(means: Numbers, deviations: Numbers, incumbent: float |
 class Acquisition:
     """The promise of candidates [m] as they are chosen one after the other."""
 
-    def __init__(self, judged: Judged) -> None:
-        self._judged = judged
+    def __init__(self, judged: Judged, near: float = NEAR) -> None:
+        self._judged, self._near = judged, near
         self._incumbents = np.full((len(judged.weights), 1), judged.incumbent)
         self._believed = 0
         self._points = _standardised(judged.features)
@@ -55,7 +56,7 @@ class Acquisition:
 
     def believe(self, place: int) -> None:
         """The candidate at a place is being tried."""
-        self._held *= _farness(self._points, place)
+        self._held *= _farness(self._points, place, self._near)
         if self._believed < _MOST_BELIEVED:
             self._believed += 1
             self._incumbents = self._incumbents + self._improvements[:, [place]]
@@ -91,9 +92,9 @@ def _standardised(features: NDArray[np.floating]) -> Numbers:
     return np.asarray((points[:, varied] - points[:, varied].mean(axis=0)) / spread[varied])
 
 
-def _farness(points: Numbers, place: int) -> Numbers:
+def _farness(points: Numbers, place: int, near: float) -> Numbers:
     """0 for the same as the candidate at a place, 1 for what is far from it [m]."""
     if not points.shape[1]:
         return np.ones(len(points))
-    distances = np.square(points - points[place]).mean(axis=1) / _NEAR**2
+    distances = np.square(points - points[place]).mean(axis=1) / near**2
     return np.asarray(1.0 - np.exp(-0.5 * distances))

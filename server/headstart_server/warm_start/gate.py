@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headstart_server.knowledge.similarity import Basis, SimilarTask
+from headstart_server.warm_start.suggestions import ENOUGH_RESULTS
 
 # Before this many architectures are measured on the target and known of a source, disagreement proves nothing.
 _ENOUGH = 10
 # The share of sources below which they are not worth following. Of a task with few results nothing is known but what is
 # expected of its sources, and random candidates tell more of the space than those that few sources promise.
 _LEAST_SHARE, _LEAST_SHARE_AT_FIRST = 0.1, 0.25
-_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def judge(similar: Sequence[SimilarTask], count: int, share: float) -> Gate:
         return Gate(False, reason + (f"; the results here contradict {contradicted} of them" if contradicted else ""))
     worth = f"by the evidence of {_results(count)} here they are worth {share:.0%}"
     first = taking_part[0]
-    if share < (_LEAST_SHARE_AT_FIRST if count < _FEW else _LEAST_SHARE):
+    if share < (_LEAST_SHARE_AT_FIRST if count < ENOUGH_RESULTS else _LEAST_SHARE):
         if count:
             return Gate(False, f"the results here are told better without the {len(similar)} other tasks; {worth}")
         agree = f"even {first.task_id} is expected to agree with it by a Kendall tau of {first.weight:.2f} only"

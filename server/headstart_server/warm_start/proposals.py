@@ -11,10 +11,10 @@ from scipy.special import ndtr
 
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.prediction.service import Judged
-from headstart_server.warm_start.acquisition import Acquisition
+from headstart_server.warm_start.acquisition import NEAR, NEAR_AT_FIRST, Acquisition
 from headstart_server.warm_start.candidate_generation import Generated
 from headstart_server.warm_start.ranked_results import SourceEvidence
-from headstart_server.warm_start.suggestions import Choice, Origin, Suggestion
+from headstart_server.warm_start.suggestions import ENOUGH_RESULTS, Choice, Origin, Suggestion
 
 # A candidate that nobody has tried counts as transferred where sources, by their weights, give it this normal score.
 _GOOD = 0.33
@@ -67,7 +67,7 @@ class Proposals:
         pending: NDArray[np.bool_] = np.array([name in choice.excluded for name in names], bool)
         # The very first proposal is one that was measured.
         recorded = np.array([each.generated.recorded for each in self.candidates], bool)
-        acquisition = Acquisition(self.judged)
+        acquisition = Acquisition(self.judged, NEAR_AT_FIRST if self.tried < ENOUGH_RESULTS else NEAR)
         for place in acquisition.best_first(pending, None if choice.excluded else recorded):
             [seen] = self.evidence([names[place]])
             yield self._suggestion(place, seen, acquisition.by_process[:, place])

@@ -31,13 +31,11 @@ from headstart_server.warm_start.ranked_results import RankedResults, Ranking, r
 from headstart_server.warm_start.recent import RecentSuggestions, pending_suggestions
 from headstart_server.warm_start.recorded_proposals import RecordedProposals
 from headstart_server.warm_start.sources import expected_weights
-from headstart_server.warm_start.suggestions import Choice, LookUp, Origin, PoolMember, Suggestion
+from headstart_server.warm_start.suggestions import ENOUGH_RESULTS, Choice, LookUp, Origin, PoolMember, Suggestion
 from headstart_server.warm_start.weight_history import WeightPoint, weight_history
 
 # Draws in a row that bring nothing new, after which the space counts as exhausted.
 _FRUITLESS_DRAWS = 300
-# Architectures with a result, failed ones too, from which on a task without sources is searched by its own results.
-_ENOUGH_RESULTS = 8
 # Of so many sources, the heaviest, the results lead a search.
 _MOST_SOURCES = 16
 # Results of sources among the candidates while a task has few of its own, and later; how many of them are changed.
@@ -84,7 +82,7 @@ class _Judgement:
     @property
     def informed(self) -> bool:
         """Whether there is anything to go by."""
-        return self.gate.open or self.surrogate.count >= _ENOUGH_RESULTS
+        return self.gate.open or self.surrogate.count >= ENOUGH_RESULTS
 
 
 class WarmStartService:
@@ -190,7 +188,7 @@ class WarmStartService:
     def _explorations(self, judgement: _Judgement, count: int, share: float | None, generator: random.Random) -> int:
         """How many are drawn at random: unless the caller says so, none before the task has some results."""
         if share is None:
-            share = self._exploration_share if judgement.surrogate.count >= _ENOUGH_RESULTS else 0.0
+            share = self._exploration_share if judgement.surrogate.count >= ENOUGH_RESULTS else 0.0
         return _in_whole_numbers(count, share, generator)
 
     def _recorded_proposals(
@@ -251,7 +249,7 @@ class WarmStartService:
         transferred = recorded.best(known, _FIRST_TRANSFERRED)
         worth = surrogate.judge([each.canonical for each in transferred], judgement.gate.open).mean
         order = (-worth).argsort(kind="stable")[
-            : _FIRST_TRANSFERRED if surrogate.count < _ENOUGH_RESULTS else _TRANSFERRED
+            : _FIRST_TRANSFERRED if surrogate.count < ENOUGH_RESULTS else _TRANSFERRED
         ]
         best = _best_names(target, PARENTS)
         found = self._recorded(namespace, space.search_space_id)(best)

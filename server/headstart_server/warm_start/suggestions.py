@@ -15,6 +15,9 @@ from headstart_server.warm_start.ranked_results import SourceEvidence
 # Recorded architectures by fingerprint, as far as they are known.
 LookUp = Callable[[Sequence[str]], Mapping[str, Architecture]]
 
+# Architectures with a result, failed ones too, from which on a task's own results tell where the good ones are.
+ENOUGH_RESULTS = 8
+
 
 class Origin(IntEnum):
     TRANSFERRED = 1

@@ -21,6 +21,8 @@ from headstart_server.prediction.sources.model_averaging import SourcePrior
 _UNKNOWN, _UNLIKE, _EQUAL = 0.4, 0.05, 0.85
 # Such an expectation counts for so many past tasks, and so does what all sources showed for each of them.
 _STRENGTH, _STRENGTH_OF_ALL = 1.0, 2.0
+# Of so many results held out, half of what they show is chance.
+_CHANCE = 12.0
 # Pairs of tasks tell of another pair as far as they are alike to the same degree, within about this much.
 _ALIKE = 0.15
 _LEAST, _MOST = 0.02, 0.95
@@ -91,20 +93,25 @@ def expect_agreement(held_out: Sequence[HeldOut], between: Numbers, similarity: 
         if len(own.measured) > 1:
             measured[:, place] = kendall_taus(own.measured, own.scores)
             measured[place, place] = np.nan
-    sources = np.array([_expected(measured, between, place, like) for place, like in enumerate(similarity)])
+    told = np.array([len(own.measured) / (len(own.measured) + _CHANCE) for own in held_out])
+    sources = np.array([_expected(measured, told, between, place, like) for place, like in enumerate(similarity)])
     sources = np.clip(sources, _LEAST, _MOST)
     if count < 2:
         return ExpectedAgreement(sources, float(sources[0]) if count else _LEAST, 0.0)
-    of_mean = [tau for place, own in enumerate(held_out) if (tau := _tau_of_mean(own, place, sources)) is not None]
+    of_mean = np.array([_tau_of_mean(own, place, sources) for place, own in enumerate(held_out)])
     # As good as the best of them, until it has been seen to be better or worse among tasks alike to the same degree.
     alike = float(_closeness(between, similarity) @ _weights(sources))
-    mean = (_STRENGTH_OF_ALL * sources.max() + alike * sum(of_mean)) / (_STRENGTH_OF_ALL + alike * len(of_mean))
-    return ExpectedAgreement(sources, float(np.clip(mean, _LEAST, _MOST)), alike * len(of_mean))
+    seen = alike * float(told.sum())
+    mean = (_STRENGTH_OF_ALL * sources.max() + alike * float(told @ of_mean)) / (_STRENGTH_OF_ALL + seen)
+    return ExpectedAgreement(sources, float(np.clip(mean, _LEAST, _MOST)), seen)
 
 
-def _expected(measured: Numbers, between: Numbers, place: int, similarity: float) -> float:
-    """Of one source: what it showed on others, shrunk to what all showed, shrunk to what likeness promises."""
-    closeness = np.where(np.isfinite(measured), _kernel(between, similarity), 0.0)
+def _expected(measured: Numbers, told: Numbers, between: Numbers, place: int, similarity: float) -> float:
+    """Of one source: what it showed on others, shrunk to what all showed, shrunk to what likeness promises.
+
+    ``told`` [k]: how far each task's results tell anything, 0 to 1.
+    """
+    closeness = np.where(np.isfinite(measured), _kernel(between, similarity), 0.0) * told
     taus = np.nan_to_num(measured)
     # Pairs of the same tasks are not independent: as many count as there are tasks.
     share = 1.0 / max(len(measured) - 1, 1)
@@ -131,10 +138,10 @@ def _closeness(between: Numbers, similarity: Numbers) -> Numbers:
     return np.array([_kernel(between, like)[others].mean() for like in similarity])
 
 
-def _tau_of_mean(own: HeldOut, place: int, taus: Numbers) -> float | None:
+def _tau_of_mean(own: HeldOut, place: int, taus: Numbers) -> float:
     others = np.arange(len(taus)) != place
     scores = np.nan_to_num(own.scores[:, others])
-    return kendall_tau(own.measured, scores @ _weights(taus[others]))
+    return kendall_tau(own.measured, scores @ _weights(taus[others])) or 0.0
 
 
 def _weights(taus: Numbers) -> Numbers:

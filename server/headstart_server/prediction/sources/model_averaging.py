@@ -52,16 +52,6 @@ class SourcePrior:
     slopes: Numbers
     residuals: Numbers
 
-    def expected_spread(self, columns: Numbers) -> float:
-        """Standard deviation that results with these columns [n, k] are expected to have, at most that of all candidates.
-
-        Those of a few good candidates lie closer together, which their own normal scores do not show.
-        """
-        if not len(columns):
-            return 1.0
-        each = np.square(self.slopes) * columns.var(axis=0) + self.residuals
-        return float(np.sqrt(min(1.0, self.alone + self.weights @ each)))
-
     @classmethod
     def of_none(cls) -> SourcePrior:
         return cls(1.0, np.zeros(0), np.zeros(0), np.zeros(0))

@@ -38,7 +38,7 @@ class SpaceScale:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """``columns`` [n, k]: what sources say of the results; ``targets`` [n]: their normal scores, of expected spread."""
+    """``columns`` [n, k]: what sources say of the results; ``targets`` [n]: their normal scores."""
 
     values: Numbers
     average: ModelAverage
@@ -89,7 +89,6 @@ class SurrogateCache:
         hyperparameters, searched_at = None, count
         if kept is not None and 0 < kept.searched_at <= count <= _GROWTH_BEFORE_NEW_HYPERPARAMETERS * kept.searched_at:
             hyperparameters, searched_at = kept.average.hyperparameters, kept.searched_at
-        targets = targets * prior.expected_spread(np.nan_to_num(told))
         average = ModelAverage(
             scale.features.place(vectors), np.nan_to_num(told), targets, prior, scale.distance, hyperparameters
         )
