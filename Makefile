@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .PHONY: help install run test demo lint audit format schema settings prometheus dashboards monitoring-picture proto proto-check buf \
 	deployment-check bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start bench-everyday \
+	bench-transfer-search bench-transfer-search-peers \
 	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests bench-simulation bench-unit-costs clean
 
 VENV := .venv
@@ -140,6 +141,17 @@ bench-warm-start: install ## evaluations that a warm start saves, and what eight
 
 bench-everyday: install ## whether a warm start copies what is known of the same data (a minute)
 	$(BIN)/python -m benchmarks.warm_start.everyday
+
+bench-transfer-search: install ## searches that start from the past of other tasks, and what a user would take instead (DATA=folder of tables; some hours)
+	$(BIN)/python -m benchmarks.transfer_search $(if $(DATA),--data $(DATA))
+
+# Other tools have requirements that ours contradict: an environment of their own, and the same working file.
+PEERS_VENV := .venv-peers
+PEERS := benchmarks/transfer_search/peers.txt
+bench-transfer-search-peers: install ## the searches of other tools for the same table (DATA=...; hours): before the target above
+	@test -x $(PEERS_VENV)/bin/python || $(BIN)/python -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_OPTIONS) -r $(PEERS)
+	PYTHONPATH=client:. $(PEERS_VENV)/bin/python -m benchmarks.transfer_search --only-peers $(if $(DATA),--data $(DATA))
 
 bench-strategies: install ## strategies alone and selected, on 23 tasks; arms that drift (some hours)
 	$(BIN)/python -m benchmarks.strategy

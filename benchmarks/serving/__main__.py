@@ -18,36 +18,19 @@ import statistics
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as Grid
 
 import headstart
 from benchmarks import prediction_speed
 from benchmarks.knowledge_base import import_rate
-from benchmarks.report import IMAGES, RESULTS, commit, machine, write_json
+from benchmarks.report import IMAGES, RESULTS, Row, commit, machine, print_rows, row_figures, write_json
 from benchmarks.service import ServiceProblem, short_directory
 from benchmarks.serving import recording, starting
 from benchmarks.tables import MissingTable
-
-
-@dataclass(frozen=True)
-class Row:
-    """One promise. ``at_most``: whether the figure must not be above the target, rather than not below."""
-
-    what: str
-    figure: float
-    unit: str
-    target: float
-    at_most: bool
-    quoted: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.figure <= self.target if self.at_most else self.figure >= self.target
 
 
 @dataclass(frozen=True)
@@ -118,18 +101,6 @@ def quoted_rows() -> list[Row]:
     rows.append(Row("nearest of 1 M vectors, recall@10", largest["recall"], "", 0.95, False, source))
     rows.append(Row("nearest of 1 M vectors, p95", largest["p95"], "ms", 20.0, True, source))
     return rows
-
-
-def print_table(console: Console, rows: Sequence[Row]) -> None:
-    grid = Grid(title="The service under load")
-    for heading in ("", "measured", "target", "", "from"):
-        grid.add_column(heading, justify="right" if heading in ("measured", "target") else "left")
-    for row in rows:
-        bound = "at most" if row.at_most else "at least"
-        met = "met" if row.met else "missed"
-        figure = f"{row.figure:,.3g}" if row.figure < 1_000 else f"{row.figure:,.0f}"
-        grid.add_row(row.what, f"{figure} {row.unit}", f"{bound} {row.target:,g}", met, row.quoted or "this run")
-    console.print(grid)
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
@@ -210,7 +181,7 @@ def main() -> int:
     except (ServiceProblem, MissingTable, headstart.HeadstartError) as problem:
         print(problem, file=sys.stderr)
         return 2
-    print_table(console, rows)
+    print_rows(console, "The service under load", rows)
     about = machine()
     console.print(f"machine  {about['processor']}, {about['cores']} cores; commit {commit()}")
     write_json(
@@ -218,7 +189,7 @@ def main() -> int:
         {
             "benchmark": "service",
             "command": "python -m benchmarks.serving" + (" --quick" if options.quick else ""),
-            "rows": [{**asdict(row), "met": row.met} for row in rows],
+            "rows": row_figures(rows),
             **figures,
         },
     )

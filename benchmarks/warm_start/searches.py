@@ -17,7 +17,7 @@ from benchmarks.history import EVALUATIONS, POPULATION, SAMPLE, Evaluation, cold
 from benchmarks.service import ServiceProblem, wait_for_predictor
 from benchmarks.tables import Table
 from headstart.spaces import Candidate, SearchSpace, mutate, sample
-from headstart.values import Record, Task
+from headstart.values import Record, Suggestion, Task
 
 _CHUNK = 2_048
 _TRAINING_SECONDS = 600.0
@@ -131,11 +131,11 @@ def place(client: headstart.Client, table: Table, sources: Sequence[Table]) -> I
             client.delete_task(task_id)
 
 
-def record_history(where: Place, seed: int, shuffled: bool) -> None:
+def record_history(where: Place, seed: int, shuffled: bool, evaluations: int = EVALUATIONS) -> None:
     """One cold search of every source; ``shuffled``: with its results handed out to its candidates at random."""
     records: list[Record] = []
     for task_id, source in where.sources.items():
-        own = history_records(source, seed)
+        own = history_records(source, seed, evaluations)
         if shuffled:
             outcomes = [record.outcome for record in own]
             random.Random(f"shuffled/{source.name}/{seed}").shuffle(outcomes)
@@ -160,10 +160,20 @@ def wait_for_model(where: Place) -> None:
 
 
 def asking(where: Place, seed: int, batch: int, goal: Goal) -> Found:
-    """A search that evaluates what WarmStart proposes, ``batch`` at a time."""
-    generator = random.Random(f"asking/{where.table.name}/{seed}")
+    """A search that evaluates what WarmStart proposes, ``batch`` at a time, until the goal."""
     tried: set[str] = set()
     repeated = 0
+    for suggestion in evaluated_suggestions(where, seed, batch):
+        repeated += suggestion.fingerprint in tried
+        tried.add(suggestion.fingerprint)
+        if goal.see(suggestion.candidate):
+            break
+    return goal.found(repeated)
+
+
+def evaluated_suggestions(where: Place, seed: int, batch: int) -> Iterator[Suggestion]:
+    """What WarmStart proposes, ``batch`` at a time: evaluated and recorded when it is given; ends when it has none."""
+    generator = random.Random(f"asking/{where.table.name}/{seed}")
     while True:
         answer = where.client.warm_start(
             where.task.task_id,
@@ -173,11 +183,8 @@ def asking(where: Place, seed: int, batch: int, goal: Goal) -> Found:
             pool=where.table.pool,
         )
         if not answer.suggestions:
-            return goal.found(repeated)
+            return
         for suggestion in answer.suggestions:
-            repeated += suggestion.fingerprint in tried
-            tried.add(suggestion.fingerprint)
             outcome = where.table.evaluate(suggestion.candidate, generator)
             where.client.record(where.task.task_id, where.space.search_space_id, suggestion.candidate, outcome)
-            if goal.see(suggestion.candidate):
-                return goal.found(repeated)
+            yield suggestion

@@ -30,27 +30,17 @@ def tree_parzen(initial: int = 10, candidates: int = 24, multivariate: bool = Tr
     return AskTell(lambda space, seed: TreeParzen(space, seed, initial, candidates, multivariate))
 
 
-class TreeParzen:
-    """Parameters are Optuna's distributions; choices go by their index, ordered ones by their rank.
+class Sampled:
+    """One of Optuna's samplers in a space. Choices go by their index, ordered ones by their rank.
 
     Raises ValueError for a space of explicit graphs, which are no parameters.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, initial: int, candidates: int, multivariate: bool) -> None:
+    def __init__(self, space: SearchSpace, sampler: optuna.samplers.BaseSampler) -> None:
         if space.explicit_graphs:
-            raise ValueError(f"search_space: {space.search_space_id} has explicit graphs: tpe needs parameters")
+            raise ValueError(f"search_space: {space.search_space_id} has explicit graphs: a sampler needs parameters")
         self._space = space
         self._axes = {parameter.name: _Axis(parameter.domain) for parameter in space.parameters}
-        with warnings.catch_warnings():
-            # Grouping is marked experimental; without it a parameter under a condition is modelled alone.
-            warnings.simplefilter("ignore")
-            sampler = optuna.samplers.TPESampler(
-                n_startup_trials=initial,
-                n_ei_candidates=candidates,
-                multivariate=multivariate,
-                group=multivariate,
-                seed=seed,
-            )
         self._study = _quiet_study(sampler)
 
     def ask(self) -> Candidate:
@@ -75,6 +65,23 @@ class TreeParzen:
                 distributions={name: self._axes[name].distribution for name in given},
             )
         )
+
+
+class TreeParzen(Sampled):
+    """Optuna's TPESampler; see ``tree_parzen``."""
+
+    def __init__(self, space: SearchSpace, seed: int, initial: int, candidates: int, multivariate: bool) -> None:
+        with warnings.catch_warnings():
+            # Grouping is marked experimental; without it a parameter under a condition is modelled alone.
+            warnings.simplefilter("ignore")
+            sampler = optuna.samplers.TPESampler(
+                n_startup_trials=initial,
+                n_ei_candidates=candidates,
+                multivariate=multivariate,
+                group=multivariate,
+                seed=seed,
+            )
+        super().__init__(space, sampler)
 
 
 def _quiet_study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
