@@ -16,7 +16,7 @@ from benchmarks.transfer_search.running import Search, distinct
 from headstart.search import RandomSearch, RegularizedEvolution, Strategy
 from headstart.search.ask_tell import AskTell
 from headstart.search.history import History
-from headstart.spaces import Candidate, Categorical, numeric_choices
+from headstart.spaces import Candidate, Categorical
 
 FIRST = 8
 _ADAM = {
@@ -52,7 +52,7 @@ def default_first(case: Case) -> list[Candidate]:
     middle = {}
     for parameter in case.task.space.parameters:
         assert isinstance(parameter.domain, Categorical)
-        ordered = numeric_choices(parameter.domain)
+        ordered = parameter.domain.ordered_choices
         middle[parameter.name] = parameter.domain.choices[0] if ordered is None else ordered[(len(ordered) - 1) // 2]
     return [Candidate(middle)]
 

@@ -18,7 +18,7 @@ from benchmarks.strategy.tasks import StrategyTask
 from benchmarks.transfer_search.families import BUDGET, Case
 from headstart.search import Strategy
 from headstart.search.history import History
-from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, numeric_choices, sample, unit_position
+from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, sample, unit_position
 from headstart.values import ExperimentStatus, Outcome
 
 _PROPOSALS = 4
@@ -108,7 +108,7 @@ def _coordinates(parameter: Parameter, candidate: Candidate) -> list[float]:
     value = candidate.values.get(parameter.name)
     if not isinstance(domain, Categorical):
         return [0.0, 0.5] if value is None else [1.0, unit_position(domain, value)]
-    ordered = numeric_choices(domain)
+    ordered = domain.ordered_choices
     if ordered is not None:
         return [0.0, 0.5] if value is None else [1.0, ordered.index(value) / max(1, len(ordered) - 1)]
     # Two different choices are at a distance of 1.

@@ -17,8 +17,8 @@ from headstart_server.prediction.service import Judged
 
 Numbers = NDArray[np.float64]
 
-# Within about these distances, in root mean square standardised features, candidates are taken for much the same: when a
-# task's own results tell where the good ones are, and while sources do.
+# Within about these distances, in root mean square standardised features, candidates are taken for much the same: when
+# a task's own results tell where the good ones are, and while sources do.
 NEAR, NEAR_AT_FIRST = 0.35, 0.1
 # Choices after which incumbents stay, since the cost of a choice grows with the candidates.
 _MOST_BELIEVED = 64
