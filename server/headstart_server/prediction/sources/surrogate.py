@@ -17,13 +17,17 @@ from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.sources.model_averaging import ModelAverage, Predictions
 
-# With so many results of its own a task weighs them as much as the sources.
+# With so many results of its own a task weighs them as much as the sources; from so many on at least.
 _STRENGTH_OF_SOURCES = 10.0
+_FIRST_OWN = 8
 
 
 def target_weight(count: int) -> float:
-    """The least weight of a task's own ``count`` results against all sources, 0 to 1; it never falls as they grow."""
-    return count / (count + _STRENGTH_OF_SOURCES)
+    """The least weight of a task's own ``count`` results against all sources, 0 to 1; it never falls as they grow.
+
+    Nothing while there are few: whether sources are to be followed is then left to the evidence.
+    """
+    return count / (count + _STRENGTH_OF_SOURCES) if count >= _FIRST_OWN else 0.0
 
 
 @dataclass(frozen=True, eq=False)
