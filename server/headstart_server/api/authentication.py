@@ -100,7 +100,7 @@ def _of_certificate(context: ServicerContext[Any, Any]) -> Caller:
     names = context.auth_context().get("x509_common_name", [])
     text = bytes(next(iter(names), b"")).decode(errors="replace")
     namespace, _, role = text.rpartition("/")
-    if not namespace or role.upper() not in Role.__members__:
+    if not namespace or "\0" in namespace or role.upper() not in Role.__members__:
         raise Unauthenticated(
             "the common name of the client's certificate must be NAMESPACE/ROLE", reason="CERTIFICATE_NOT_VALID"
         )
