@@ -32,6 +32,7 @@ from headstart_server.prediction.answers import (
 from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.evidence import Evidence, Told, incumbent
 from headstart_server.prediction.live_figures import LiveFigures
+from headstart_server.prediction.metric_range import range_of
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
 from headstart_server.prediction.other_tasks import LazySources, OtherTasks, Recorded, SourceScores
@@ -120,6 +121,9 @@ class PredictionService:
         told, degraded = self._told(namespace, observations, queries, interval_level, curves.covers(len(queries)))
         predictions = curves.predictions(None if told is None else predictions_of(told.estimates), len(queries))
         basis, version = ("no model or results", "") if told is None else (told.basis, told.model_version)
+        points = [value for query in queries for _, value in query.learning_curve]
+        possible = range_of(observations.task.metric, [*observations.value_range, *points])
+        predictions = [possible.of_prediction(each) for each in predictions]
         answer = Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.others), degraded)
         self.live_figures.remember(namespace, observations, queries, answer, interval_level)
         return answer
