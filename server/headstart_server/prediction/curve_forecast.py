@@ -40,7 +40,7 @@ _BEYOND_BEST = 0.25
 _RUIN = 0.25
 _TAIL_FREEDOM = 4.0
 # Of the worst member's error, the least that the best member's counts as.
-_LEAST_ERROR = 1e-3
+_LEAST_ERROR = 0.05
 _STEPS = 300
 _RATE = 0.5
 # Without history the members' disagreement is all that tells the error: taken so many times.

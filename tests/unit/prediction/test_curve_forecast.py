@@ -208,7 +208,9 @@ def test_one_late_riser_does_not_stretch_the_interval_beyond_all_errors_seen() -
     curves = saturating(None)
     curves[5] = np.where(STEPS < 6, 0.5, 0.9)
     history = [full(values, STEPS) for values in curves]
-    told = CurveForecaster(history, True, 10.0).forecast([Curve.of(list(zip(STEPS[:3], [0.86, 0.93, 0.95], strict=True)))])
+    told = CurveForecaster(history, True, 10.0).forecast(
+        [Curve.of(list(zip(STEPS[:3], [0.86, 0.93, 0.95], strict=True)))]
+    )
     # The late riser rises by 0.4, and no curve by more.
     assert told.upper[0] - told.finals[0] <= 0.45
     assert told.finals[0] - told.lower[0] <= 0.45
