@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.task_map import TaskMap
-from headstart_server.prediction.scorer import LocalScorer, open_scorer
+from headstart_server.prediction.predictor_host import open_scorer
+from headstart_server.prediction.scorer import LocalScorer
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.task_profiles import TaskProfiler
 from headstart_server.runtime import tenancy

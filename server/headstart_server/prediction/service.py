@@ -36,10 +36,11 @@ from headstart_server.prediction.metric_range import range_of
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
 from headstart_server.prediction.other_tasks import LazySources, OtherTasks, Recorded, SourceScores
+from headstart_server.prediction.predictor_host import HostOrLocal, open_scorer
 from headstart_server.prediction.recent_architectures import RecentArchitectures
 from headstart_server.prediction.record_answers import LEAST_OWN, RecordAnswers
 from headstart_server.prediction.registry import ModelVersion, newest_version
-from headstart_server.prediction.scorer import HostOrLocal, LocalScorer, Scorer, open_scorer
+from headstart_server.prediction.scorer import LocalScorer, Scorer
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.source_processes import SourceProcesses
 from headstart_server.prediction.structural_features import EMBEDDING_VERSION, StructuralFeatures

@@ -65,9 +65,17 @@ class ServingModels:
                 self._in_use[key] = newest
                 return newest
             if newest.name not in self._loading:
-                self._loading.add(newest.name)
-                threading.Thread(target=self._change_to, args=(key, newest), name="load-model", daemon=True).start()
+                self._begin_loading(key, newest)
             return current
+
+    def _begin_loading(self, key: _Key, version: ModelVersion) -> None:
+        self._loading.add(version.name)
+        try:
+            threading.Thread(target=self._change_to, args=(key, version), name="load-model", daemon=True).start()
+        except RuntimeError as problem:
+            # No thread is to be had now: whoever looks next tries again.
+            self._loading.discard(version.name)
+            _log.warning("model %s is not used yet: %s", version.name, problem)
 
     def older_than(self, version: ModelVersion) -> ModelVersion | None:
         """What answers in place of a version that turned out to be unreadable."""
