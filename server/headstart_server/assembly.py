@@ -26,6 +26,10 @@ from headstart_server.warm_start.service import WarmStartService
 MODEL_THREADS = 2
 # For edit distances, which are Python: more would only take turns from the rest.
 EDIT_THREADS = 2
+# For the look at tokens and quotas.
+GATE_THREADS = 2
+# Of a worker: its two lanes of work with a claim each, and the gauges.
+WORKER_CONNECTIONS = 6
 # Transactions of records at once: one as a rule, the others where it waits for a lock.
 RECORD_THREADS = 4
 
@@ -50,8 +54,10 @@ class Rooms:
 
 def open_rooms(settings: Settings) -> Rooms:
     """The rooms of a server or worker. Connects to nothing yet."""
-    # No thread waits for a connection: those of the models may hold a second one, and training has its own.
-    enough = settings.database_threads + RECORD_THREADS + 2 * MODEL_THREADS + EDIT_THREADS + 1
+    # No thread waits for a connection: those of the models may hold a second one.
+    enough = settings.database_threads + RECORD_THREADS + 2 * MODEL_THREADS + EDIT_THREADS + GATE_THREADS
+    # A worker's claims have one each besides.
+    enough = max(enough, WORKER_CONNECTIONS)
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     watch_pool(engine)
     tenancy.watch(engine, settings.tenant_role)
@@ -80,6 +86,6 @@ def open_rooms(settings: Settings) -> Rooms:
 
 def open_predictor(settings: Settings) -> tuple[Engine, LocalScorer]:
     """What a predictor host needs. Connects to nothing yet."""
-    engine = create_engine(settings)
+    engine = create_engine(settings, connections=max(settings.database_pool_size, MODEL_THREADS + GATE_THREADS))
     watch_pool(engine)
     return engine, LocalScorer(engine, settings)

@@ -123,6 +123,11 @@ class Worker:
         return run_next(self._rooms.engine, TRAIN_JOB, self._train_space)
 
     def _train_space(self, job: Job) -> None:
+        if job.queued_at is not None and self._rooms.prediction.trained_since(
+            job.namespace, job.subject, job.queued_at
+        ):
+            # By a worker that died before it could say so.
+            return
         counts = {(name, space): count for name, space, count in self._rooms.knowledge.search_spaces_by_growth()}
         try:
             version = self._rooms.prediction.train(job.namespace, job.subject)

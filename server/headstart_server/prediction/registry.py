@@ -145,6 +145,13 @@ def trained_through(connection: Connection, namespace: str, search_space_id: str
     return count
 
 
+def trained_since(connection: Connection, namespace: str, search_space_id: str, moment: datetime) -> bool:
+    """Whether a version was made after a moment, and it was decided whether it serves."""
+    query = _named(select(model_versions.c.number), namespace, search_space_id)
+    query = query.where(model_versions.c.created_at > moment, model_versions.c.state != _CANDIDATE)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def versions(connection: Connection, namespace: str, search_space_id: str) -> list[ModelVersion]:
     """Those kept, newest first."""
     columns = [column for column in model_versions.c if column.name != "artefact"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ from headstart_server.prediction.other_tasks import LazySources, OtherTasks, Rec
 from headstart_server.prediction.predictor_host import HostOrLocal, open_scorer
 from headstart_server.prediction.recent_architectures import RecentArchitectures
 from headstart_server.prediction.record_answers import LEAST_OWN, RecordAnswers
-from headstart_server.prediction.registry import ModelVersion, newest_version
+from headstart_server.prediction.registry import ModelVersion, newest_version, trained_since
 from headstart_server.prediction.scorer import LocalScorer, Scorer
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.source_processes import SourceProcesses
@@ -226,6 +227,11 @@ class PredictionService:
     def needs_training(self, namespace: str, search_space_id: str, experiment_count: int) -> bool:
         """Whether the space is to be trained, now that it has so many experiments."""
         return model_training.needs_training(self._engine, self._settings, namespace, search_space_id, experiment_count)
+
+    def trained_since(self, namespace: str, search_space_id: str, moment: datetime) -> bool:
+        """Whether a space was trained after a moment, by the database's clock."""
+        with self._engine.connect() as connection:
+            return trained_since(connection, namespace, search_space_id, moment)
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """Train a space on all that is recorded; None where there is too little. Raises NotFound."""
