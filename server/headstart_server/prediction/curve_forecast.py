@@ -9,7 +9,6 @@ NeurIPS 2019). Without enough full curves the laws and the last value answer alo
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from headstart_server.prediction.curve_prior import (
     weighted_quantiles,
 )
 from headstart_server.prediction.parametric_curves import MMF4, POW4, extrapolate
+from headstart_server.runtime.lru import Lru
 
 Numbers = NDArray[np.float64]
 
@@ -95,8 +95,7 @@ class CurveForecaster:
         self._clip = Clip.of(self._sign * np.array([curve.final for curve in self._history], np.float64))
         self._horizon = horizon
         self._without = frozenset(without)
-        self._cuts: dict[float, _Learned | None] = {}
-        self._lock = threading.Lock()
+        self._cuts: Lru[float, _Learned] = Lru(_KEPT_CUTS)
 
     def forecast(self, curves: Sequence[Curve], level: float = _REFERENCE_LEVEL) -> CurveForecasts:
         """Raises ValueError for a curve without points."""
@@ -119,20 +118,17 @@ class CurveForecaster:
         return learned.rows(asked, level)
 
     def _at(self, cut: float) -> _Learned | None:
-        with self._lock:
-            known = cut in self._cuts
-            made = self._cuts.get(cut)
-        if not known:
+        """None where too few full curves reach so far."""
+        known = self._cuts.get(cut)
+        if known is None:
             usable = [
                 curve for curve in self._history if curve.fidelities[0] <= cut and curve.last >= min(cut, self._horizon)
             ]
-            if len(usable) >= LEAST_HISTORY:
-                made = _Learned(usable, cut, self._horizon, self._sign, self._clip, self._without)
-            with self._lock:
-                self._cuts[cut] = made
-                if len(self._cuts) > _KEPT_CUTS:
-                    del self._cuts[next(iter(self._cuts))]
-        return made
+            if len(usable) < LEAST_HISTORY:
+                return None
+            known = _Learned(usable, cut, self._horizon, self._sign, self._clip, self._without)
+            self._cuts.put(cut, known)
+        return known
 
     def _assembled(self, rows: list[_Row], cuts: Numbers) -> CurveForecasts:
         finals, good, bad = (np.array([getattr(row, name) for row in rows]) for name in ("final", "good", "bad"))
