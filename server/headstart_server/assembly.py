@@ -28,10 +28,13 @@ MODEL_THREADS = 2
 EDIT_THREADS = 2
 # For the look at tokens and quotas.
 GATE_THREADS = 2
-# Of a worker: its two lanes of work with a claim each, and the gauges.
-WORKER_CONNECTIONS = 6
-# Transactions of records at once: one as a rule, the others where it waits for a lock.
-RECORD_THREADS = 4
+# Transactions of records at once: one as a rule, the others where it takes long.
+RECORD_THREADS = 3
+# For records of tasks that another transaction holds: they take turns.
+HELD_THREADS = 3
+# For what may take seconds: explanations, transfers to many tasks, searches over all spaces, thousands of candidates.
+# What takes milliseconds must not wait for it.
+SLOW_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,9 @@ class Rooms:
 
 def open_rooms(settings: Settings) -> Rooms:
     """The rooms of a server or worker. Connects to nothing yet."""
-    # No thread waits for a connection: those of the models may hold a second one.
-    enough = settings.database_threads + RECORD_THREADS + 2 * MODEL_THREADS + EDIT_THREADS + GATE_THREADS
-    # A worker's claims have one each besides.
-    enough = max(enough, WORKER_CONNECTIONS)
+    # No thread waits for a connection: those of the models may hold a second one. A worker has fewer threads.
+    enough = settings.database_threads + RECORD_THREADS + HELD_THREADS + EDIT_THREADS + GATE_THREADS
+    enough += 2 * (MODEL_THREADS + SLOW_THREADS)
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     watch_pool(engine)
     tenancy.watch(engine, settings.tenant_role)

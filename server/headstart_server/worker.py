@@ -10,6 +10,7 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.gauges import Gauges
@@ -30,6 +31,9 @@ _SECONDS_BETWEEN_MAPS = 15.0
 _SECONDS_BETWEEN_LESSONS = 15.0
 
 logger = logging.getLogger(__name__)
+
+# Whether there was something to do.
+Piece = Callable[[], bool]
 
 
 def run_worker(settings: Settings, once: bool) -> None:
@@ -55,18 +59,28 @@ def _work_until_stopped(worker: Worker, gauges: Gauges, poll_seconds: float) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logger.info("working")
-    watching = threading.Thread(target=gauges.keep, args=(stop,), daemon=True)
-    watching.start()
+    # The index follows the records while a model is trained, which may take minutes.
+    lanes = [
+        threading.Thread(target=gauges.keep, args=(stop,), name="gauges", daemon=True),
+        threading.Thread(target=_keep_working, args=(worker.index, stop, poll_seconds), name="index", daemon=True),
+    ]
+    for lane in lanes:
+        lane.start()
+    _keep_working(worker.learn, stop, poll_seconds)
+    for lane in lanes:
+        lane.join(_PAUSE_SECONDS)
+
+
+def _keep_working(step: Callable[[], bool], stop: threading.Event, poll_seconds: float) -> None:
     while not stop.is_set():
         try:
-            busy = worker.step()
+            busy = step()
         except Exception:
             logger.exception("work failed, trying again soon")
             stop.wait(_PAUSE_SECONDS)
             continue
         if not busy:
             stop.wait(poll_seconds)
-    watching.join(_PAUSE_SECONDS)
 
 
 class Worker:
@@ -90,27 +104,24 @@ class Worker:
 
     def step(self) -> bool:
         """A piece of each kind of work; False where there was none. What fails keeps no other kind from its turn."""
-        failed: Exception | None = None
-        busy = False
         # The index first: it is quick, and a search may wait for it.
-        for piece in (
-            self._deliver,
-            self._vectors.tend,
-            self._build,
-            self._train,
-            self._profile,
-            self._map,
-            self._learn,
-        ):
-            try:
-                busy = piece() or busy
-            except Exception as error:
-                if failed is not None:
-                    logger.error("work failed: %s: %s", type(failed).__name__, failed)
-                failed = error
-        if failed is not None:
-            raise failed
-        return busy
+        return _each(self._index_work + self._learning)
+
+    def index(self) -> bool:
+        """The same of the vector index alone; may go on beside ``learn``."""
+        return _each(self._index_work)
+
+    def learn(self) -> bool:
+        """The same of all that is learned: models, profiles, the map of the tasks, strategies."""
+        return _each(self._learning)
+
+    @property
+    def _index_work(self) -> tuple[Piece, ...]:
+        return (self._deliver, self._vectors.tend, self._build)
+
+    @property
+    def _learning(self) -> tuple[Piece, ...]:
+        return (self._train, self._profile, self._map, self._learn)
 
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""
@@ -191,3 +202,18 @@ class Worker:
         if built is not None:
             metrics.VECTORS_INDEXED.inc(built.added)
         return built is not None
+
+
+def _each(pieces: Sequence[Piece]) -> bool:
+    failed: Exception | None = None
+    busy = False
+    for piece in pieces:
+        try:
+            busy = piece() or busy
+        except Exception as error:
+            if failed is not None:
+                logger.error("work failed: %s: %s", type(failed).__name__, failed)
+            failed = error
+    if failed is not None:
+        raise failed
+    return busy

@@ -26,6 +26,10 @@ from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")
 
+# What is answered in milliseconds; more has threads of its own.
+_MOST_QUICK_CANDIDATES = 1024
+_MOST_QUICK_TARGETS = 4
+
 
 @dataclass(frozen=True)
 class _Chunk:
@@ -37,14 +41,27 @@ class _Chunk:
 
 
 class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
-    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork, record_queue: RecordQueue) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        database: BlockingWork,
+        models: BlockingWork,
+        record_queue: RecordQueue,
+        slow: BlockingWork,
+    ) -> None:
         self._rooms = rooms
         self._record_queue = record_queue
         self._database = database
         self._models = models
+        self._slow = slow
 
     async def WarmStart(self, request: pb2.WarmStartRequest, context: Context) -> pb2.WarmStartResponse:
-        return await self._models.run(context, lambda: self._warm_start(request))
+        threads = self._threads_for(request.count + len(request.pool))
+        return await threads.run(context, lambda: self._warm_start(request))
+
+    def _threads_for(self, candidates: int) -> BlockingWork:
+        """Many candidates take seconds, which questions about few must not wait for."""
+        return self._models if candidates <= _MOST_QUICK_CANDIDATES else self._slow
 
     def _warm_start(self, request: pb2.WarmStartRequest) -> pb2.WarmStartResponse:
         namespace = namespace_of_caller()
@@ -68,7 +85,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def PredictPerformance(
         self, request: pb2.PredictPerformanceRequest, context: Context
     ) -> pb2.PredictPerformanceResponse:
-        return await self._models.run(context, lambda: self._predict(request))
+        threads = self._threads_for(len(request.queries))
+        return await threads.run(context, lambda: self._predict(request))
 
     def _predict(self, request: pb2.PredictPerformanceRequest) -> pb2.PredictPerformanceResponse:
         namespace = namespace_of_caller()
@@ -146,7 +164,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def TransferArchitecture(
         self, request: pb2.TransferArchitectureRequest, context: Context
     ) -> pb2.TransferArchitectureResponse:
-        return await self._models.run(context, lambda: self._transfer(request))
+        threads = self._models if len(request.target_task_ids) <= _MOST_QUICK_TARGETS else self._slow
+        return await threads.run(context, lambda: self._transfer(request))
 
     def _transfer(self, request: pb2.TransferArchitectureRequest) -> pb2.TransferArchitectureResponse:
         namespace = namespace_of_caller()

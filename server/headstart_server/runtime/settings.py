@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     """PEM of the authority of the predictor role's certificate. Set: servers ask it by TLS."""
 
     database_pool_size: PositiveInt = 16
-    """Connections of a process to PostgreSQL; never fewer than its threads need, 27 by default and one for health."""
+    """Connections of a process to PostgreSQL; never fewer than its threads need, 34 by default and one for health."""
     database_threads: PositiveInt = 16
     """Threads of a server process that wait for PostgreSQL."""
     tenant_role: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,62})?$")] = DEFAULT_ROLE
