@@ -1,4 +1,4 @@
-"""The vector index: a search space that cannot be indexed is set aside, and each has its own queue.
+"""A search space that cannot be indexed is set aside, each has its own queue, and old answered requests are found.
 
 Plain SQL, and a copy of what the rooms declared when this revision was made: it must give the same tables for ever.
 Servers of the version before go on beside it: they know neither the table nor the order of the index.
@@ -29,6 +29,7 @@ STATEMENTS = (
     "ALTER TABLE index_failures ENABLE ROW LEVEL SECURITY",
     "CREATE INDEX ix_outbox_search_space_id_id ON outbox (search_space_id, id)",
     "DROP INDEX ix_outbox_search_space_id",
+    "CREATE INDEX ix_requests_answered_at ON requests (answered_at)",
 )
 
 
@@ -39,6 +40,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """What was set aside is tried again and again, as the version before did."""
+    op.execute("DROP INDEX ix_requests_answered_at")
     op.execute("CREATE INDEX ix_outbox_search_space_id ON outbox (search_space_id)")
     op.execute("DROP INDEX ix_outbox_search_space_id_id")
     op.execute("DROP TABLE index_failures")

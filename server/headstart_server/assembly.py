@@ -48,6 +48,7 @@ class Rooms:
     task_profiler: TaskProfiler
     task_map: TaskMap
     strategy_learner: StrategyLearner
+    settings: Settings
 
     def close(self) -> None:
         """End all connections."""
@@ -83,6 +84,7 @@ def open_rooms(settings: Settings) -> Rooms:
         TaskProfiler(engine, knowledge, prediction),
         TaskMap(engine, knowledge),
         StrategyLearner(engine),
+        settings,
     )
 
 

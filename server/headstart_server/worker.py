@@ -17,6 +17,7 @@ from headstart_server.gauges import Gauges
 from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.service import MAP_JOB
 from headstart_server.prediction.service import TRAIN_JOB
+from headstart_server.pruning import Pruner
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_next
@@ -91,6 +92,7 @@ class Worker:
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
         self._profiled = self._mapped = self._learned = -math.inf
+        self._pruner = Pruner(rooms.engine, rooms.settings)
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
     def drain(self) -> None:
@@ -98,6 +100,7 @@ class Worker:
         while self.step():
             pass
         self._vectors.look_again()
+        self._pruner.look_again()
         self._profiled = self._mapped = self._learned = -math.inf
         while self.step():
             pass
@@ -121,7 +124,7 @@ class Worker:
 
     @property
     def _learning(self) -> tuple[Piece, ...]:
-        return (self._train, self._profile, self._map, self._learn)
+        return (self._train, self._profile, self._map, self._learn, self._pruner.prune)
 
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""

@@ -1063,6 +1063,8 @@ CREATE INDEX ix_outbox_architecture_id ON public.outbox USING btree (architectur
 
 CREATE INDEX ix_outbox_search_space_id_id ON public.outbox USING btree (search_space_id, id);
 
+CREATE INDEX ix_requests_answered_at ON public.requests USING btree (answered_at);
+
 CREATE INDEX ix_strategy_decisions_namespace_id_arm_decided_at ON public.strategy_decisions USING btree (namespace_id, arm, decided_at) WHERE tuned;
 
 CREATE INDEX ix_strategy_decisions_task_id_decided_at ON public.strategy_decisions USING btree (task_id, decided_at, id);

@@ -120,6 +120,11 @@ class Settings(BaseSettings):
     worker_poll_seconds: PositiveFloat = 1.0
     """How often an idle worker looks for work."""
 
+    request_days: PositiveFloat = 7.0
+    """How long a worker keeps answered requests: a request id that is repeated within gets the first answer."""
+    audit_days: PositiveFloat = 365.0
+    """How long a worker keeps entries of the audit log."""
+
     decision_ttl_seconds: PositiveFloat = 3600.0
     """After which a strategy decision without a result no longer counts as pending."""
     exploration_share: Annotated[float, Field(ge=0, le=1)] = 0.05
