@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from headstart_server.api import decode, encode
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
 from headstart_server.api.identity import namespace_of_caller
-from headstart_server.api.mutations import mutate
+from headstart_server.api.mutations import mutate_once
 from headstart_server.api.record_queue import RecordQueue, count_recorded
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
@@ -93,7 +94,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         queries, level = decode.queries(self._rooms.knowledge, namespace, request)
         answer = self._rooms.prediction.predict(namespace, request.task_id, request.search_space_id, queries, level)
         answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
-        metrics.PREDICTIONS.labels("model" if answer.model_version else "k_nearest").inc(len(queries))
+        for basis, number in Counter(map(answer.basis_of, answer.predictions)).items():
+            metrics.PREDICTIONS.labels(basis).inc(number)
         _count_degraded("PredictPerformance", answer.degraded)
         return encode.predictions(answer, level)
 
@@ -148,7 +150,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     def _select(self, request: pb2.SelectStrategyRequest) -> pb2.SelectStrategyResponse:
         namespace = namespace_of_caller()
         arms, slots, budget = decode.strategies(request)
-        answer = mutate(
+        answer, first = mutate_once(
             self._rooms.engine,
             namespace,
             request,
@@ -157,7 +159,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
                 self._rooms.strategy.select(connection, namespace, request.task_id, arms, slots, budget)
             ),
         )
-        for decision in answer.decisions:
+        for decision in answer.decisions if first else ():
             metrics.DECISIONS.labels(metrics.arm_label(decision.arm)).inc()
         return answer
 

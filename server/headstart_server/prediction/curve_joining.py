@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from scipy.special import stdtr
 
-from headstart_server.prediction.answers import CurveForecast, MemberPrediction, Prediction
-
-LEARNING_CURVE = "learning_curve"
+from headstart_server.prediction.answers import LEARNING_CURVE, CurveForecast, MemberPrediction, Prediction
 
 _TAIL_FREEDOM = 4.0
 

@@ -45,8 +45,8 @@ def answer_once(
     method: str,
     content_hash: bytes,
     work: Callable[[], bytes],
-) -> bytes:
-    """The answer of ``work``, or the one that it gave when this request came first.
+) -> tuple[bytes, bool]:
+    """The answer of ``work``, or the one that it gave when this request came first; and whether it comes first.
 
     Two requests of one id wait for each other; those of other ids do not. Raises AlreadyExists when the request id
     stands for another call or content.
@@ -60,8 +60,8 @@ def answer_once(
                 f"request_id {request_id} was used for another call: a new call needs a new request_id",
                 reason="REQUEST_ID_REUSED",
             )
-        return bytes(row.response)
+        return bytes(row.response), False
     response = work()
     answered = {"method": method, "content_hash": content_hash, "response": response}
     connection.execute(_KEEP, {"namespace": namespace, "request_id": request_id, **answered})
-    return response
+    return response, True
