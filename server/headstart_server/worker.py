@@ -26,6 +26,8 @@ from headstart_server.strategy.learning import LEARN_JOB
 
 _PROFILE = "profile"
 _PAUSE_SECONDS = 5.0
+# Counting what each space has takes a query over all of them.
+_SECONDS_BETWEEN_GROWTH = 5.0
 # Profiles and clusters follow what is recorded at their leisure.
 _SECONDS_BETWEEN_PROFILES = 5.0
 _SECONDS_BETWEEN_MAPS = 15.0
@@ -91,7 +93,7 @@ class Worker:
         self._rooms = rooms
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
-        self._profiled = self._mapped = self._learned = -math.inf
+        self._grown = self._profiled = self._mapped = self._learned = -math.inf
         self._pruner = Pruner(rooms.engine, rooms.settings)
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
@@ -101,9 +103,11 @@ class Worker:
             pass
         self._vectors.look_again()
         self._pruner.look_again()
-        self._profiled = self._mapped = self._learned = -math.inf
+        self._grown = self._profiled = self._mapped = self._learned = -math.inf
         while self.step():
             pass
+        # Whoever goes on from here looks at once.
+        self._grown = -math.inf
 
     def step(self) -> bool:
         """A piece of each kind of work; False where there was none. What fails keeps no other kind from its turn."""
@@ -128,13 +132,19 @@ class Worker:
 
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""
-        for namespace, space_id, experiment_count in self._rooms.knowledge.search_spaces_by_growth():
-            if self._too_few.get((namespace, space_id)) == experiment_count:
-                continue
-            if self._rooms.prediction.needs_training(namespace, space_id, experiment_count):
-                with self._rooms.engine.begin() as connection:
-                    enqueue(connection, Job(TRAIN_JOB, namespace, space_id))
+        if time.monotonic() - self._grown > _SECONDS_BETWEEN_GROWTH:
+            self._grown = time.monotonic()
+            self._queue_grown()
         return run_next(self._rooms.engine, TRAIN_JOB, self._train_space)
+
+    def _queue_grown(self) -> None:
+        counts = self._rooms.knowledge.search_spaces_by_growth()
+        grown = {(name, space): count for name, space, count in counts if self._too_few.get((name, space)) != count}
+        wanted = self._rooms.prediction.spaces_to_train(grown)
+        if wanted:
+            with self._rooms.engine.begin() as connection:
+                for namespace, space_id in wanted:
+                    enqueue(connection, Job(TRAIN_JOB, namespace, space_id))
 
     def _train_space(self, job: Job) -> None:
         if job.queued_at is not None and self._rooms.prediction.trained_since(

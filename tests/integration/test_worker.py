@@ -8,10 +8,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import chromadb
 import pytest
+from sqlalchemy import event
 
 from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
@@ -129,7 +131,7 @@ def test_architectures_reach_the_index_while_a_model_is_trained(rooms: Rooms, mo
         training.set()
         assert enough.wait(60)
 
-    monkeypatch.setattr(rooms.prediction, "needs_training", lambda *_: True)
+    monkeypatch.setattr(rooms.prediction, "spaces_to_train", list)
     monkeypatch.setattr(rooms.prediction, "train", train)
     delivered: list[bool] = []
 
@@ -153,3 +155,32 @@ def test_architectures_reach_the_index_while_a_model_is_trained(rooms: Rooms, mo
         for number, handler in before.items():
             signal.signal(number, handler)
     assert delivered == [True]
+
+
+def test_idle_worker_asks_little_of_the_database(rooms: Rooms, monkeypatch) -> None:
+    """However many spaces there are: their growth is looked at now and then, in two statements."""
+
+    def create(connection):
+        for number in range(20):
+            space = replace(SPACE, search_space_id=f"space-{number}")
+            rooms.knowledge.create_search_space(connection, "default", space)
+            candidate = sample(space, random.Random(number))
+            canonical = rooms.knowledge.canonical("default", space, candidate)
+            outcome = Outcome(Status.COMPLETED, 0.5)
+            one = NewExperiment(uuid4(), "cifar", space.search_space_id, candidate, canonical, outcome)
+            rooms.knowledge.record(connection, "default", [one])
+
+    run_transaction(rooms.engine, create)
+    role = Worker(rooms)
+    role.drain()
+    role.learn()
+    statements: list[str] = []
+    listening = (rooms.engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+    event.listen(*listening)
+    role.learn()
+    assert not any("task_summaries" in statement for statement in statements)
+    monkeypatch.setattr(worker_role, "_SECONDS_BETWEEN_GROWTH", 0.0)
+    statements.clear()
+    role.learn()
+    event.remove(*listening)
+    assert sum("model_versions" in statement or "task_summaries" in statement for statement in statements) == 2

@@ -9,7 +9,7 @@ refuses; a number is never made up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -226,7 +226,11 @@ class PredictionService:
 
     def needs_training(self, namespace: str, search_space_id: str, experiment_count: int) -> bool:
         """Whether the space is to be trained, now that it has so many experiments."""
-        return model_training.needs_training(self._engine, self._settings, namespace, search_space_id, experiment_count)
+        return bool(self.spaces_to_train({(namespace, search_space_id): experiment_count}))
+
+    def spaces_to_train(self, counts: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+        """Those spaces, by namespace and id with their numbers of experiments, that are to be trained now."""
+        return model_training.spaces_to_train(self._engine, self._settings, counts)
 
     def trained_since(self, namespace: str, search_space_id: str, moment: datetime) -> bool:
         """Whether a space was trained after a moment, by the database's clock."""
