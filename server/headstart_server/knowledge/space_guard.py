@@ -34,6 +34,10 @@ _PAUSE_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
+class NotClaimed(Exception):
+    """Another worker is at it: this one has neither succeeded nor failed."""
+
+
 class SpaceGuard:
     """Of one worker; not thread-safe."""
 
@@ -56,6 +60,8 @@ class SpaceGuard:
             return None
         try:
             result = action()
+        except NotClaimed:
+            return None
         except Exception as error:
             if _of_everybody(error):
                 raise

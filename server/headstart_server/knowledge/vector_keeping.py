@@ -23,7 +23,7 @@ from headstart_server.knowledge import index_failures, outbox, vector_versions
 from headstart_server.knowledge.architecture_index import ArchitectureIndex, CollectionMissing
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.index_failures import Work
-from headstart_server.knowledge.space_guard import SpaceGuard
+from headstart_server.knowledge.space_guard import NotClaimed, SpaceGuard
 from headstart_server.knowledge.vector_versions import State, VectorIndex
 from headstart_server.runtime.claims import claimed
 from headstart_server.runtime.database import run_transaction
@@ -104,7 +104,7 @@ class VectorKeeper:
     def _deliver_space(self, space: int) -> int:
         with claimed(self._engine, f"deliver/{space}") as claim:
             if claim is None:
-                return 0
+                raise NotClaimed
             with self._engine.connect() as connection:
                 waiting = outbox.read_waiting(connection, space, _OF_ONE_SPACE)
             if waiting is None:
@@ -283,7 +283,10 @@ class VectorKeeper:
             versions = vector_versions.building_versions(connection, space)
         for index in versions:
             work = partial(self._build_claimed, index)
-            built = work() if space is not None else self._guard.attempt(index.space, Work.BUILD, work)
+            try:
+                built = work() if space is not None else self._guard.attempt(index.space, Work.BUILD, work)
+            except NotClaimed:
+                return None
             if built is None:
                 continue
             if built.done:
@@ -293,10 +296,10 @@ class VectorKeeper:
         return None
 
     def _build_claimed(self, index: VectorIndex) -> Slice | None:
-        """None where another worker builds it, or has built it."""
+        """None where another worker has built it. Raises NotClaimed where one builds it."""
         with claimed(self._engine, f"build/{index.space}") as claim:
             if claim is None:
-                return None
+                raise NotClaimed
             now = next((each for each in self._under_construction(index.space) if each.version == index.version), None)
             if now is None:
                 return None

@@ -20,6 +20,7 @@ from headstart_server.knowledge.tables import namespaces
 from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_keeping import VectorKeeper
 from headstart_server.runtime import metrics
+from headstart_server.runtime.claims import claimed
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.settings import Settings
 from headstart_server.worker import Worker
@@ -212,3 +213,17 @@ def test_namespace_of_another_grammar_that_is_there_is_indexed(rooms: Rooms, nam
     assert rooms.knowledge.outbox_depth() == 0
     assert serves(rooms, "space", name)
     assert serves(rooms, "space")
+
+
+def test_worker_that_comes_second_forgets_no_failure(rooms: Rooms) -> None:
+    record(rooms, floats("bad"), [0.1])
+    keeper = broken_for(rooms, "bad")
+    for _ in range(index_failures.MOST_TRIES):
+        due_again(rooms)
+        keeper.deliver()
+    due_again(rooms)
+    with rooms.engine.connect() as connection:
+        space = connection.execute(text("SELECT id FROM search_spaces")).scalar_one()
+    with claimed(rooms.engine, f"deliver/{space}"):
+        assert Worker(rooms)._vectors.deliver() == 0
+    assert set_aside(rooms) == [("default", "bad")]
