@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.task_map import TaskMap
-from headstart_server.prediction.scorer import LocalScorer, open_scorer
+from headstart_server.prediction.predictor_host import open_scorer
+from headstart_server.prediction.scorer import LocalScorer
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.task_profiles import TaskProfiler
 from headstart_server.runtime import tenancy
@@ -25,8 +26,15 @@ from headstart_server.warm_start.service import WarmStartService
 MODEL_THREADS = 2
 # For edit distances, which are Python: more would only take turns from the rest.
 EDIT_THREADS = 2
-# Transactions of records at once: one as a rule, the others where it waits for a lock.
-RECORD_THREADS = 4
+# For the look at tokens and quotas.
+GATE_THREADS = 2
+# Transactions of records at once: one as a rule, the others where it takes long.
+RECORD_THREADS = 3
+# For records of tasks that another transaction holds: they take turns.
+HELD_THREADS = 3
+# For what may take seconds: explanations, transfers to many tasks, searches over all spaces, thousands of candidates.
+# What takes milliseconds must not wait for it.
+SLOW_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Rooms:
     task_profiler: TaskProfiler
     task_map: TaskMap
     strategy_learner: StrategyLearner
+    settings: Settings
 
     def close(self) -> None:
         """End all connections."""
@@ -49,8 +58,9 @@ class Rooms:
 
 def open_rooms(settings: Settings) -> Rooms:
     """The rooms of a server or worker. Connects to nothing yet."""
-    # No thread waits for a connection: those of the models may hold a second one, and training has its own.
-    enough = settings.database_threads + RECORD_THREADS + 2 * MODEL_THREADS + EDIT_THREADS + 1
+    # No thread waits for a connection: those of the models may hold a second one. A worker has fewer threads.
+    enough = settings.database_threads + RECORD_THREADS + HELD_THREADS + EDIT_THREADS + GATE_THREADS
+    enough += 2 * (MODEL_THREADS + SLOW_THREADS)
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     watch_pool(engine)
     tenancy.watch(engine, settings.tenant_role)
@@ -74,11 +84,12 @@ def open_rooms(settings: Settings) -> Rooms:
         TaskProfiler(engine, knowledge, prediction),
         TaskMap(engine, knowledge),
         StrategyLearner(engine),
+        settings,
     )
 
 
 def open_predictor(settings: Settings) -> tuple[Engine, LocalScorer]:
     """What a predictor host needs. Connects to nothing yet."""
-    engine = create_engine(settings)
+    engine = create_engine(settings, connections=max(settings.database_pool_size, MODEL_THREADS + GATE_THREADS))
     watch_pool(engine)
     return engine, LocalScorer(engine, settings)

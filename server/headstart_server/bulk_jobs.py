@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from headstart_server.assembly import Rooms, open_rooms
-from headstart_server.knowledge.architecture_index import IndexUnavailable
+from headstart_server.knowledge.architecture_index import IndexRefused, IndexUnavailable
 from headstart_server.knowledge.vector_keeping import VectorKeeper
 from headstart_server.knowledge.vector_versions import VectorIndex
 from headstart_server.piece_engines import ENGINES, Done, Piece
@@ -139,6 +139,8 @@ def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel:
     rooms = open_rooms(settings)
     try:
         return WORK[work](rooms, scope, perform)
+    except IndexRefused as error:
+        raise StartupError(f"Chroma refuses a search space: {error}") from None
     except IndexUnavailable as error:
         raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
     finally:

@@ -12,14 +12,18 @@ from importlib.metadata import version
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
+from headstart_server.knowledge.index_failures import set_aside
 from headstart_server.runtime import tenancy
 from headstart_server.runtime.database import SCHEMA_REVISION, create_engine, schema_revision
 from headstart_server.runtime.embedded import EmbeddedPostgres, chroma_answers, port_is_free
 from headstart_server.runtime.errors import StartupError, Unavailable
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.runtime.startup import unreachable
+
+# Search spaces of a long list.
+_MOST_SHOWN = 5
 
 
 class State(Enum):
@@ -57,6 +61,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield found
     if not embedded and found.state is State.FINE:
         yield _second_wall(settings)
+        yield _set_aside(settings)
+    if embedded and (running := _running_database(settings)) is not None:
+        yield _set_aside(running)
     yield _chroma(settings)
     for name, address in (("gRPC port", settings.grpc_address), ("metrics port", settings.metrics_address)):
         free = port_is_free(*split_address(address))
@@ -112,6 +119,38 @@ def _second_wall(settings: Settings) -> Finding:
     if problem is not None:
         return Finding("row-level security", State.NOTE, f"calls run without it: {problem}")
     return Finding("row-level security", State.FINE, f"calls run as {settings.tenant_role}")
+
+
+def _running_database(settings: Settings) -> Settings | None:
+    """With the address of an embedded PostgreSQL that runs and has this version's tables; else None."""
+    try:
+        postgres = EmbeddedPostgres(settings.data_directory / "postgresql")
+    except StartupError:
+        return None
+    if postgres.running_pid() is None:
+        return None
+    running = settings.model_copy(update={"database_url": postgres.url()})
+    return running if _database(running).state is State.FINE else None
+
+
+def _set_aside(settings: Settings) -> Finding:
+    engine = create_engine(settings)
+    try:
+        return set_aside_finding(engine)
+    finally:
+        engine.dispose()
+
+
+def set_aside_finding(engine: Engine) -> Finding:
+    """Search spaces that the vector index refuses."""
+    with engine.connect() as connection:
+        found = set_aside(connection)
+    if not found:
+        return Finding("vector index", State.FINE, "no search space is set aside")
+    shown = "; ".join(f"{each.namespace}/{each.search_space_id}: {each.error}" for each in found[:_MOST_SHOWN])
+    more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+    advice = "each is tried once an hour, headstart-server reindex tries at once"
+    return Finding("vector index", State.NOTE, f"{len(found)} set aside: {shown}{more}. {advice}")
 
 
 def _embedded_database(settings: Settings) -> Finding:

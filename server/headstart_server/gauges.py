@@ -12,6 +12,7 @@ from statistics import fmean
 
 from headstart_server.access.quotas import count_near_quota
 from headstart_server.assembly import Rooms
+from headstart_server.knowledge.index_failures import set_aside
 from headstart_server.prediction.registry import Serving, serving_versions
 from headstart_server.runtime import metrics
 
@@ -54,6 +55,7 @@ class Gauges:
         counts = {(name, space): count for name, space, count in knowledge.search_spaces_by_growth()}
         with self._rooms.engine.connect() as connection:
             versions = serving_versions(connection, _MOST_MODELS)
+            metrics.INDEX_SPACES_SET_ASIDE.set(len(set_aside(connection)))
             metrics.NAMESPACES_NEAR_QUOTA.set(count_near_quota(connection, _NEAR))
         for version in versions:
             _show(version, counts.get((version.namespace, version.search_space_id), 0))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from headstart_server.assembly import open_rooms
-from headstart_server.knowledge.architecture_index import IndexUnavailable
+from headstart_server.knowledge.architecture_index import IndexRefused, IndexUnavailable
 from headstart_server.knowledge.vector_keeping import VectorKeeper
 from headstart_server.knowledge.vector_versions import VectorIndex
 from headstart_server.runtime.errors import StartupError
@@ -37,6 +37,8 @@ def reindex(settings: Settings, namespace: str | None, search_space_id: str | No
             _build(keeper, begun, console)
         else:
             console.print("Workers build it; their logs tell how far it is (--now builds it here)")
+    except IndexRefused as error:
+        raise StartupError(f"Chroma refuses a search space: {error}") from None
     except IndexUnavailable as error:
         raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
     finally:

@@ -10,12 +10,14 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.gauges import Gauges
 from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.service import MAP_JOB
 from headstart_server.prediction.service import TRAIN_JOB
+from headstart_server.pruning import Pruner
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.jobs import Job, enqueue, run_next
@@ -24,12 +26,17 @@ from headstart_server.strategy.learning import LEARN_JOB
 
 _PROFILE = "profile"
 _PAUSE_SECONDS = 5.0
+# Counting what each space has takes a query over all of them.
+_SECONDS_BETWEEN_GROWTH = 5.0
 # Profiles and clusters follow what is recorded at their leisure.
 _SECONDS_BETWEEN_PROFILES = 5.0
 _SECONDS_BETWEEN_MAPS = 15.0
 _SECONDS_BETWEEN_LESSONS = 15.0
 
 logger = logging.getLogger(__name__)
+
+# Whether there was something to do.
+Piece = Callable[[], bool]
 
 
 def run_worker(settings: Settings, once: bool) -> None:
@@ -55,18 +62,28 @@ def _work_until_stopped(worker: Worker, gauges: Gauges, poll_seconds: float) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logger.info("working")
-    watching = threading.Thread(target=gauges.keep, args=(stop,), daemon=True)
-    watching.start()
+    # The index follows the records while a model is trained, which may take minutes.
+    lanes = [
+        threading.Thread(target=gauges.keep, args=(stop,), name="gauges", daemon=True),
+        threading.Thread(target=_keep_working, args=(worker.index, stop, poll_seconds), name="index", daemon=True),
+    ]
+    for lane in lanes:
+        lane.start()
+    _keep_working(worker.learn, stop, poll_seconds)
+    for lane in lanes:
+        lane.join(_PAUSE_SECONDS)
+
+
+def _keep_working(step: Callable[[], bool], stop: threading.Event, poll_seconds: float) -> None:
     while not stop.is_set():
         try:
-            busy = worker.step()
+            busy = step()
         except Exception:
             logger.exception("work failed, trying again soon")
             stop.wait(_PAUSE_SECONDS)
             continue
         if not busy:
             stop.wait(poll_seconds)
-    watching.join(_PAUSE_SECONDS)
 
 
 class Worker:
@@ -76,7 +93,8 @@ class Worker:
         self._rooms = rooms
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
-        self._profiled = self._mapped = self._learned = -math.inf
+        self._grown = self._profiled = self._mapped = self._learned = -math.inf
+        self._pruner = Pruner(rooms.engine, rooms.settings)
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
     def drain(self) -> None:
@@ -84,45 +102,56 @@ class Worker:
         while self.step():
             pass
         self._vectors.look_again()
-        self._profiled = self._mapped = self._learned = -math.inf
+        self._pruner.look_again()
+        self._grown = self._profiled = self._mapped = self._learned = -math.inf
         while self.step():
             pass
+        # Whoever goes on from here looks at once.
+        self._grown = -math.inf
 
     def step(self) -> bool:
         """A piece of each kind of work; False where there was none. What fails keeps no other kind from its turn."""
-        failed: Exception | None = None
-        busy = False
         # The index first: it is quick, and a search may wait for it.
-        for piece in (
-            self._deliver,
-            self._vectors.tend,
-            self._build,
-            self._train,
-            self._profile,
-            self._map,
-            self._learn,
-        ):
-            try:
-                busy = piece() or busy
-            except Exception as error:
-                if failed is not None:
-                    logger.error("work failed: %s: %s", type(failed).__name__, failed)
-                failed = error
-        if failed is not None:
-            raise failed
-        return busy
+        return _each(self._index_work + self._learning)
+
+    def index(self) -> bool:
+        """The same of the vector index alone; may go on beside ``learn``."""
+        return _each(self._index_work)
+
+    def learn(self) -> bool:
+        """The same of all that is learned: models, profiles, the map of the tasks, strategies."""
+        return _each(self._learning)
+
+    @property
+    def _index_work(self) -> tuple[Piece, ...]:
+        return (self._deliver, self._vectors.tend, self._build)
+
+    @property
+    def _learning(self) -> tuple[Piece, ...]:
+        return (self._train, self._profile, self._map, self._learn, self._pruner.prune)
 
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""
-        for namespace, space_id, experiment_count in self._rooms.knowledge.search_spaces_by_growth():
-            if self._too_few.get((namespace, space_id)) == experiment_count:
-                continue
-            if self._rooms.prediction.needs_training(namespace, space_id, experiment_count):
-                with self._rooms.engine.begin() as connection:
-                    enqueue(connection, Job(TRAIN_JOB, namespace, space_id))
+        if time.monotonic() - self._grown > _SECONDS_BETWEEN_GROWTH:
+            self._grown = time.monotonic()
+            self._queue_grown()
         return run_next(self._rooms.engine, TRAIN_JOB, self._train_space)
 
+    def _queue_grown(self) -> None:
+        counts = self._rooms.knowledge.search_spaces_by_growth()
+        grown = {(name, space): count for name, space, count in counts if self._too_few.get((name, space)) != count}
+        wanted = self._rooms.prediction.spaces_to_train(grown)
+        if wanted:
+            with self._rooms.engine.begin() as connection:
+                for namespace, space_id in wanted:
+                    enqueue(connection, Job(TRAIN_JOB, namespace, space_id))
+
     def _train_space(self, job: Job) -> None:
+        if job.queued_at is not None and self._rooms.prediction.trained_since(
+            job.namespace, job.subject, job.queued_at
+        ):
+            # By a worker that died before it could say so.
+            return
         counts = {(name, space): count for name, space, count in self._rooms.knowledge.search_spaces_by_growth()}
         try:
             version = self._rooms.prediction.train(job.namespace, job.subject)
@@ -186,3 +215,18 @@ class Worker:
         if built is not None:
             metrics.VECTORS_INDEXED.inc(built.added)
         return built is not None
+
+
+def _each(pieces: Sequence[Piece]) -> bool:
+    failed: Exception | None = None
+    busy = False
+    for piece in pieces:
+        try:
+            busy = piece() or busy
+        except Exception as error:
+            if failed is not None:
+                logger.error("work failed: %s: %s", type(failed).__name__, failed)
+            failed = error
+    if failed is not None:
+        raise failed
+    return busy

@@ -431,6 +431,15 @@ CREATE TABLE public.headstart_alembic_version (
     version_num character varying(32) NOT NULL
 );
 
+CREATE TABLE public.index_failures (
+    search_space_id bigint NOT NULL,
+    work text NOT NULL,
+    tries integer NOT NULL,
+    error text NOT NULL,
+    first_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    retry_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.jobs (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -860,6 +869,9 @@ ALTER TABLE ONLY public.architectures
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT pk_audit_log PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.index_failures
+    ADD CONSTRAINT pk_index_failures PRIMARY KEY (search_space_id, work);
+
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT pk_jobs PRIMARY KEY (id);
 
@@ -1049,7 +1061,9 @@ CREATE INDEX ix_audit_log_at ON public.audit_log USING btree (at);
 
 CREATE INDEX ix_outbox_architecture_id ON public.outbox USING btree (architecture_id);
 
-CREATE INDEX ix_outbox_search_space_id ON public.outbox USING btree (search_space_id);
+CREATE INDEX ix_outbox_search_space_id_id ON public.outbox USING btree (search_space_id, id);
+
+CREATE INDEX ix_requests_answered_at ON public.requests USING btree (answered_at);
 
 CREATE INDEX ix_strategy_decisions_namespace_id_arm_decided_at ON public.strategy_decisions USING btree (namespace_id, arm, decided_at) WHERE tuned;
 
@@ -1239,6 +1253,9 @@ ALTER TABLE public.experiments
 ALTER TABLE public.experiments
     ADD CONSTRAINT fk_experiments_task_id FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.index_failures
+    ADD CONSTRAINT fk_index_failures_search_space_id FOREIGN KEY (search_space_id) REFERENCES public.search_spaces(id);
+
 ALTER TABLE ONLY public.meta_feature_weights
     ADD CONSTRAINT fk_meta_feature_weights_namespace_id FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id);
 
@@ -1343,6 +1360,8 @@ ALTER TABLE public.experiments_14 ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.experiments_15 ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.index_failures ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.meta_feature_weights ENABLE ROW LEVEL SECURITY;
@@ -1416,6 +1435,10 @@ CREATE POLICY tenant ON public.experiments_13 USING ((namespace_id = (NULLIF(cur
 CREATE POLICY tenant ON public.experiments_14 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY tenant ON public.experiments_15 USING ((namespace_id = (NULLIF(current_setting('headstart.namespace_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY tenant ON public.index_failures USING ((EXISTS ( SELECT
+   FROM public.search_spaces
+  WHERE (search_spaces.id = index_failures.search_space_id))));
 
 CREATE POLICY tenant ON public.jobs USING ((namespace = current_setting('headstart.namespace'::text, true)));
 

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -14,19 +15,22 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Engine, update
 
 from headstart.spaces import Candidate, CanonicalCandidate
+from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.access.quotas import Quota, count_near_quota, set_quota
+from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.gauges import Gauges
 from headstart_server.knowledge.observations import no_observations
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import outbox
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.answers import Answer, Prediction, Query
+from headstart_server.prediction.answers import Answer, MemberPrediction, Prediction, Query
 from headstart_server.prediction.live_figures import LiveFigures, Recent
 from headstart_server.prediction.registry import promote, write_version
 from headstart_server.prediction.training import ModelArtefact
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.settings import Settings
+from headstart_server.runtime.tenancy import acting_for
 from headstart_server.strategy.service import Arm
 from headstart_server.warm_start.live_comparison import LiveComparison
 from headstart_server.warm_start.suggestions import Origin, Suggestion
@@ -222,3 +226,33 @@ def test_gauges_show_the_model_that_serves(rooms: Rooms) -> None:
     assert 0 <= (Counted.now("headstart_model_age_seconds", **labels) or math.nan) < 60
     assert Counted.now("headstart_model_growth_ratio", **labels) == pytest.approx(6 / 5)
     assert math.isnan(Counted.now("headstart_model_kendall_tau", **labels) or 0.0)
+
+
+@pytest.mark.parametrize(
+    ("members", "model_version", "wanted"),
+    [
+        (("graph_network", "k_nearest"), "default/cells/1", "model"),
+        (("gaussian_process", "k_nearest"), "", "gaussian_process"),
+        (("gaussian_process", "learning_curve"), "", "gaussian_process"),
+        (("k_nearest",), "", "k_nearest"),
+        (("learning_curve",), "", "learning_curve"),
+        (("learning_curve",), "default/cells/1", "learning_curve"),
+    ],
+)
+def test_predictions_are_counted_by_what_they_rest_on(members, model_version: str, wanted: str) -> None:
+    made = tuple(MemberPrediction(name, 0.5, 0.1, 1 / len(members)) for name in members)
+    prediction = Prediction(0.5, 0.1, 0.3, 0.7, None, made, False)
+    assert Answer([prediction], model_version, "", False).basis_of(prediction) == wanted
+
+
+def test_repeated_choice_of_strategies_is_counted_once(rooms: Rooms) -> None:
+    servicer = MetaLearningServicer(rooms, *[cast(Any, None)] * 4)
+    request = pb2.SelectStrategyRequest(
+        task_id="cora", slots=2, arms=[pb2.Arm(name="random"), pb2.Arm(name="tpe")], request_id=str(uuid4())
+    )
+    counted = Counted()
+    with acting_for("default"):
+        first = servicer._select(request)
+        assert servicer._select(request) == first
+    total = sum(counted("headstart_decisions_total", arm=arm) for arm in ("random", "tpe"))
+    assert total == len(first.decisions) == 2

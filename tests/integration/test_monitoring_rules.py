@@ -65,6 +65,7 @@ FIRES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {},
     ),
     "HeadstartIndexFallsBehind": ({"headstart_outbox_lag_seconds": "0+60x60"}, {}),
+    "HeadstartSpacesSetAside": ({"headstart_index_spaces_set_aside": "1x60"}, {}),
     "HeadstartRecordsWait": (
         {
             "headstart_record_queue_seconds_bucket{le='0.5'}": _HOUR.format(80),

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import chromadb
 import pytest
+from sqlalchemy import event
 
 from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
 from headstart.v1.knowledge_base_service_pb2 import SearchArchitecturesRequest, SearchArchitecturesResponse
+from headstart_server import worker as worker_role
 from headstart_server.api import pagination
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.gauges import Gauges
 from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task
@@ -114,3 +122,65 @@ def test_space_whose_only_task_was_deleted_is_not_trained(rooms: Rooms) -> None:
     run_transaction(rooms.engine, lambda connection: rooms.knowledge.delete_task(connection, "default", "cifar"))
     Worker(rooms)._train_space(Job("train", "default", SPACE_ID))
     assert not Worker(rooms)._train()
+
+
+def test_architectures_reach_the_index_while_a_model_is_trained(rooms: Rooms, monkeypatch) -> None:
+    training, enough = threading.Event(), threading.Event()
+
+    def train(namespace: str, space_id: str) -> None:
+        training.set()
+        assert enough.wait(60)
+
+    monkeypatch.setattr(rooms.prediction, "spaces_to_train", list)
+    monkeypatch.setattr(rooms.prediction, "train", train)
+    delivered: list[bool] = []
+
+    def look() -> None:
+        assert training.wait(60)
+        end = time.monotonic() + 30
+        while rooms.knowledge.outbox_depth() and time.monotonic() < end:
+            time.sleep(0.1)
+        delivered.append(rooms.knowledge.outbox_depth() == 0)
+        enough.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        worker_role._work_until_stopped(Worker(rooms), Gauges(rooms), 0.1)
+    finally:
+        enough.set()
+        looking.join(60)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert delivered == [True]
+
+
+def test_idle_worker_asks_little_of_the_database(rooms: Rooms, monkeypatch) -> None:
+    """However many spaces there are: their growth is looked at now and then, in two statements."""
+
+    def create(connection):
+        for number in range(20):
+            space = replace(SPACE, search_space_id=f"space-{number}")
+            rooms.knowledge.create_search_space(connection, "default", space)
+            candidate = sample(space, random.Random(number))
+            canonical = rooms.knowledge.canonical("default", space, candidate)
+            outcome = Outcome(Status.COMPLETED, 0.5)
+            one = NewExperiment(uuid4(), "cifar", space.search_space_id, candidate, canonical, outcome)
+            rooms.knowledge.record(connection, "default", [one])
+
+    run_transaction(rooms.engine, create)
+    role = Worker(rooms)
+    role.drain()
+    role.learn()
+    statements: list[str] = []
+    listening = (rooms.engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+    event.listen(*listening)
+    role.learn()
+    assert not any("task_summaries" in statement for statement in statements)
+    monkeypatch.setattr(worker_role, "_SECONDS_BETWEEN_GROWTH", 0.0)
+    statements.clear()
+    role.learn()
+    event.remove(*listening)
+    assert sum("model_versions" in statement or "task_summaries" in statement for statement in statements) == 2

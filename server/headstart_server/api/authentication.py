@@ -21,6 +21,7 @@ from headstart_server.access.quotas import CallRate, Quota, Usage, read_quota, r
 from headstart_server.access.roles import Role, may
 from headstart_server.access.tokens import Token, find_token, matches, number_of
 from headstart_server.api.identity import ANYBODY, Caller
+from headstart_server.assembly import GATE_THREADS
 from headstart_server.runtime.errors import PermissionDenied, ResourceExhausted, Unauthenticated
 
 REMEMBERED_SECONDS = 5.0
@@ -38,7 +39,7 @@ class Gate:
 
     def __init__(self, engine: Engine, authentication: str) -> None:
         self._authentication = authentication
-        self._executor = ThreadPoolExecutor(2, thread_name_prefix="gate")
+        self._executor = ThreadPoolExecutor(GATE_THREADS, thread_name_prefix="gate")
         self._tokens: _Remembered[Token | None] = _Remembered(engine, self._executor)
         self._quotas: _Remembered[Quota] = _Remembered(engine, self._executor)
         self._usages: _Remembered[Usage] = _Remembered(engine, self._executor)
@@ -100,7 +101,7 @@ def _of_certificate(context: ServicerContext[Any, Any]) -> Caller:
     names = context.auth_context().get("x509_common_name", [])
     text = bytes(next(iter(names), b"")).decode(errors="replace")
     namespace, _, role = text.rpartition("/")
-    if not namespace or role.upper() not in Role.__members__:
+    if not namespace or "\0" in namespace or role.upper() not in Role.__members__:
         raise Unauthenticated(
             "the common name of the client's certificate must be NAMESPACE/ROLE", reason="CERTIFICATE_NOT_VALID"
         )

@@ -23,11 +23,19 @@ _MAX_COUNT = 1000
 
 
 class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
-    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork, edits: BlockingWork) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        database: BlockingWork,
+        models: BlockingWork,
+        edits: BlockingWork,
+        slow: BlockingWork,
+    ) -> None:
         self._rooms = rooms
         self._database = database
         self._models = models
         self._edits = edits
+        self._slow = slow
 
     # Search spaces
 
@@ -179,7 +187,9 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         return await threads.run(context, lambda: search_architectures(self._rooms, request))
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
-        return await self._models.run(context, lambda: task_similarity.search_tasks(self._rooms, request))
+        # Over all common spaces each is read and compared.
+        threads = self._models if request.search_space_id else self._slow
+        return await threads.run(context, lambda: task_similarity.search_tasks(self._rooms, request))
 
     async def ListTaskClusters(
         self, request: pb2.ListTaskClustersRequest, context: Context
@@ -204,4 +214,4 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         return await self._database.run(context, lambda: strategies.explain_strategies(self._rooms, request))
 
     async def ExplainTask(self, request: pb2.ExplainTaskRequest, context: Context) -> pb2.ExplainTaskResponse:
-        return await self._models.run(context, lambda: task_similarity.explain_task(self._rooms, request))
+        return await self._slow.run(context, lambda: task_similarity.explain_task(self._rooms, request))

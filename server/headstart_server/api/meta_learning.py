@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from headstart_server.api import decode, encode
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
 from headstart_server.api.identity import namespace_of_caller
-from headstart_server.api.mutations import mutate
+from headstart_server.api.mutations import mutate_once
 from headstart_server.api.record_queue import RecordQueue, count_recorded
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
@@ -25,6 +26,10 @@ from headstart_server.strategy.credits import Credit, read_credits
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")
+
+# What is answered in milliseconds; more has threads of its own.
+_MOST_QUICK_CANDIDATES = 1024
+_MOST_QUICK_TARGETS = 4
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,27 @@ class _Chunk:
 
 
 class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
-    def __init__(self, rooms: Rooms, database: BlockingWork, models: BlockingWork, record_queue: RecordQueue) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        database: BlockingWork,
+        models: BlockingWork,
+        record_queue: RecordQueue,
+        slow: BlockingWork,
+    ) -> None:
         self._rooms = rooms
         self._record_queue = record_queue
         self._database = database
         self._models = models
+        self._slow = slow
 
     async def WarmStart(self, request: pb2.WarmStartRequest, context: Context) -> pb2.WarmStartResponse:
-        return await self._models.run(context, lambda: self._warm_start(request))
+        threads = self._threads_for(request.count + len(request.pool))
+        return await threads.run(context, lambda: self._warm_start(request))
+
+    def _threads_for(self, candidates: int) -> BlockingWork:
+        """Many candidates take seconds, which questions about few must not wait for."""
+        return self._models if candidates <= _MOST_QUICK_CANDIDATES else self._slow
 
     def _warm_start(self, request: pb2.WarmStartRequest) -> pb2.WarmStartResponse:
         namespace = namespace_of_caller()
@@ -68,14 +86,16 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def PredictPerformance(
         self, request: pb2.PredictPerformanceRequest, context: Context
     ) -> pb2.PredictPerformanceResponse:
-        return await self._models.run(context, lambda: self._predict(request))
+        threads = self._threads_for(len(request.queries))
+        return await threads.run(context, lambda: self._predict(request))
 
     def _predict(self, request: pb2.PredictPerformanceRequest) -> pb2.PredictPerformanceResponse:
         namespace = namespace_of_caller()
         queries, level = decode.queries(self._rooms.knowledge, namespace, request)
         answer = self._rooms.prediction.predict(namespace, request.task_id, request.search_space_id, queries, level)
         answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
-        metrics.PREDICTIONS.labels("model" if answer.model_version else "k_nearest").inc(len(queries))
+        for basis, number in Counter(map(answer.basis_of, answer.predictions)).items():
+            metrics.PREDICTIONS.labels(basis).inc(number)
         _count_degraded("PredictPerformance", answer.degraded)
         return encode.predictions(answer, level)
 
@@ -130,7 +150,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     def _select(self, request: pb2.SelectStrategyRequest) -> pb2.SelectStrategyResponse:
         namespace = namespace_of_caller()
         arms, slots, budget = decode.strategies(request)
-        answer = mutate(
+        answer, first = mutate_once(
             self._rooms.engine,
             namespace,
             request,
@@ -139,14 +159,15 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
                 self._rooms.strategy.select(connection, namespace, request.task_id, arms, slots, budget)
             ),
         )
-        for decision in answer.decisions:
+        for decision in answer.decisions if first else ():
             metrics.DECISIONS.labels(metrics.arm_label(decision.arm)).inc()
         return answer
 
     async def TransferArchitecture(
         self, request: pb2.TransferArchitectureRequest, context: Context
     ) -> pb2.TransferArchitectureResponse:
-        return await self._models.run(context, lambda: self._transfer(request))
+        threads = self._models if len(request.target_task_ids) <= _MOST_QUICK_TARGETS else self._slow
+        return await threads.run(context, lambda: self._transfer(request))
 
     def _transfer(self, request: pb2.TransferArchitectureRequest) -> pb2.TransferArchitectureResponse:
         namespace = namespace_of_caller()

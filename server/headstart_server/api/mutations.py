@@ -27,12 +27,23 @@ def mutate(
 
     Raises InvalidInput for a request id that is no UUID, AlreadyExists for one that stands for another request.
     """
+    return mutate_once(engine, namespace, request, response_type, work)[0]
+
+
+def mutate_once(
+    engine: Engine,
+    namespace: str,
+    request: Message,
+    response_type: type[Response],
+    work: Callable[[Connection], Response],
+) -> tuple[Response, bool]:
+    """The same, and whether this request came first: what a repetition repeats must not be counted again."""
     request_id = uuid(request.request_id, "request_id")  # type: ignore[attr-defined]
     content = type(request)()
     content.CopyFrom(request)
     content.ClearField("request_id")
     content_hash = hashlib.sha256(content.SerializeToString(deterministic=True)).digest()[:16]
-    answer = run_transaction(
+    answer, first = run_transaction(
         engine,
         lambda connection: answer_once(
             connection,
@@ -43,4 +54,4 @@ def mutate(
             lambda: work(connection).SerializeToString(),
         ),
     )
-    return response_type.FromString(answer)
+    return response_type.FromString(answer), first

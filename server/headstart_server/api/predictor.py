@@ -21,12 +21,15 @@ class PredictorServicer(pb2_grpc.PredictorServiceServicer):
         self._models = models
 
     async def Score(self, request: pb2.ScoreRequest, context: Context) -> pb2.ScoreResponse:
-        return await self._models.run(
-            context,
-            lambda: score_response(
-                self._scorer.score(request.model_version, _candidates(request.graphs)), self._scorer.device
-            ),
-        )
+        def work() -> pb2.ScoreResponse:
+            if not request.graphs:
+                # A server has a version loaded ahead of its first question.
+                self._scorer.load(request.model_version)
+                return pb2.ScoreResponse(embeddings=pb2.Matrix(), scores=pb2.Matrix(), device=self._scorer.device)
+            scores = self._scorer.score(request.model_version, _candidates(request.graphs))
+            return score_response(scores, self._scorer.device)
+
+        return await self._models.run(context, work)
 
     async def Embed(self, request: pb2.EmbedRequest, context: Context) -> pb2.EmbedResponse:
         def work() -> pb2.EmbedResponse:

@@ -4,7 +4,7 @@ Whoever finds nothing going on is written at once. After a transaction, those wh
 already are likely to be company for the next: it gathers as many, for some milliseconds at most. Callers are answered
 after the commit. What is wrong with one record is told to its caller alone. A record whose place another transaction
 holds (an import, a deletion, another replica) does not keep the others: all that waits for its task is then written by
-itself.
+itself, in threads of its own, which held tasks take in turns.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from grpc.aio import ServicerContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.api import decode, encode
-from headstart_server.assembly import RECORD_THREADS, Rooms
+from headstart_server.assembly import HELD_THREADS, RECORD_THREADS, Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.recording import Recorded
 from headstart_server.runtime import metrics, tracing
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database import LOCK_SECONDS, run_transaction
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, ServiceError, Unavailable
 from headstart_server.runtime.tenancy import acting_for
@@ -41,6 +41,10 @@ _MOST = 256
 # A transaction that takes longer waits for something: others do not wait with it.
 _PATIENCE_SECONDS = 0.1
 _RETRY_SECONDS = 0.2
+# How long a held task keeps a thread from the next one, and how long it is waited for in all.
+_TURN_SECONDS = 1
+_HELD_SECONDS = float(LOCK_SECONDS)
+_ONE_TURN = text(f"SET LOCAL lock_timeout = '{_TURN_SECONDS}s'")
 # A transaction of so many records costs little more than one of a few.
 _GATHER_SECONDS = 0.015
 
@@ -69,10 +73,11 @@ class _Waiting:
 
 @dataclass(eq=False)
 class _Batch:
-    """``task``: the one whose place the batch waits for; None: it takes what is free."""
+    """``task``: the one whose place the batch waits for, ``since`` when; None: it takes what is free."""
 
     items: Sequence[_Waiting]
     task: tuple[str, str] | None = None
+    since: float = field(default_factory=time.monotonic)
     begun: float = field(default_factory=time.monotonic)
 
 
@@ -84,10 +89,13 @@ class RecordQueue:
         self._capacity = capacity
         self._waiting: list[_Waiting] = []
         self._running: set[_Batch] = set()
+        # By the task that each waits for.
+        self._held: dict[tuple[str, str], _Batch] = {}
         # Until when, or until how many wait, the next transaction gathers.
         self._gathering: asyncio.TimerHandle | None = None
         self._expected = 0
         self._executor = ThreadPoolExecutor(RECORD_THREADS, thread_name_prefix="record")
+        self._patient = ThreadPoolExecutor(HELD_THREADS, thread_name_prefix="record-held")
 
     async def record(
         self, context: ServicerContext[Any, Any], namespace: str, request: pb2.RecordExperimentRequest
@@ -109,6 +117,7 @@ class RecordQueue:
 
     def close(self) -> None:
         self._executor.shutdown(wait=True)
+        self._patient.shutdown(wait=True)
 
     def _begin(self) -> None:
         """Start writing what waits, where a thread is free for it."""
@@ -117,7 +126,7 @@ class RecordQueue:
             self._gathering = None
         while self._waiting and len(self._running) < RECORD_THREADS:
             tardy = time.monotonic() - _PATIENCE_SECONDS
-            if any(batch.task is None and batch.begun > tardy for batch in self._running):
+            if any(batch.begun > tardy for batch in self._running):
                 return
             if not (items := self._next_items()):
                 return
@@ -125,33 +134,47 @@ class RecordQueue:
 
     def _next_items(self) -> list[_Waiting]:
         """Of one namespace, in their order; without tasks that a batch waits for."""
-        held = {batch.task for batch in self._running}
         items: list[_Waiting] = []
         kept: list[_Waiting] = []
         for item in self._waiting:
             if item.answer.done():
                 # Its caller has gone.
                 continue
-            fits = item.task not in held and (not items or item.namespace == items[0].namespace)
+            fits = item.task not in self._held and (not items or item.namespace == items[0].namespace)
             (items if fits and len(items) < _MOST else kept).append(item)
         self._waiting = kept
         metrics.RECORD_QUEUE_DEPTH.set(len(kept))
         return items
 
     def _start(self, batch: _Batch) -> None:
-        self._running.add(batch)
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(self._executor, self._write, batch)
-        writing.add_done_callback(lambda done: self._settle(batch, done))
         if batch.task is None:
+            self._running.add(batch)
             for item in batch.items:
                 metrics.RECORD_QUEUE_SECONDS.observe(batch.begun - item.since)
+        else:
+            self._held[batch.task] = batch
+        try:
+            writing = loop.run_in_executor(self._executor if batch.task is None else self._patient, self._write, batch)
+        except RuntimeError as error:
+            # No thread is to be had: whoever waits is told, and nothing stays marked as under way.
+            logger.error("%d records are not written: %s", len(batch.items), error)
+            writing = loop.create_future()
+            writing.set_exception(Unavailable("the server has no thread to spare", "NO_THREADS"))
+        writing.add_done_callback(lambda done: self._settle(batch, done))
+        if batch.task is None:
             loop.call_later(_PATIENCE_SECONDS, self._begin)
 
     def _settle(self, batch: _Batch, written: asyncio.Future[list[Outcome]]) -> None:
         self._running.discard(batch)
+        if batch.task is not None:
+            del self._held[batch.task]
         problem = written.exception()
+        outcomes: Sequence[BaseException | Outcome]
         outcomes = [problem] * len(batch.items) if problem is not None else written.result()
+        if batch.task is not None and time.monotonic() - batch.since >= _HELD_SECONDS:
+            too_long = Unavailable("another transaction holds the task for too long", "DATABASE_BUSY")
+            outcomes = [too_long if outcome is None else outcome for outcome in outcomes]
         busy = []
         for item, outcome in zip(batch.items, outcomes, strict=True):
             if item.answer.done():
@@ -162,8 +185,9 @@ class RecordQueue:
                 item.answer.set_exception(outcome)
             else:
                 item.answer.set_result(outcome)
-        for task in {item.task for item in busy}:
-            self._start(_Batch([item for item in busy if item.task == task], task))
+        for task in dict.fromkeys(item.task for item in busy):
+            since = batch.since if task == batch.task else time.monotonic()
+            self._start(_Batch([item for item in busy if item.task == task], task, since))
         self._expected = len(self._waiting) + len(batch.items)
         if self._expected > 1 and self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._begin)
@@ -206,7 +230,8 @@ class RecordQueue:
                     self._rooms.engine, lambda connection: self._keep(connection, namespace, records, wait)
                 )
         except (Unavailable, ResourceExhausted) as problem:
-            return dict.fromkeys(items, problem)
+            # Whoever waited for its turn may have another.
+            return dict.fromkeys(items, None if wait and problem.reason == "DATABASE_BUSY" else problem)
         except Exception as problem:
             if len(items) == 1:
                 return {items[0]: problem}
@@ -222,6 +247,8 @@ class RecordQueue:
     def _keep(
         self, connection: Connection, namespace: str, records: Sequence[NewExperiment], wait: bool
     ) -> list[tuple[Recorded, Credit] | ServiceError | None]:
+        if wait:
+            connection.execute(_ONE_TURN)
         answers = self._rooms.knowledge.record_each(connection, namespace, records, wait)
         kept = [new for new, answer in zip(records, answers, strict=True) if isinstance(answer, Recorded)]
         credits = iter(read_credits(connection, namespace, kept))

@@ -32,7 +32,7 @@ from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
 from headstart_server.api.record_queue import RecordQueue
 from headstart_server.api.transport import server_credentials
-from headstart_server.assembly import EDIT_THREADS, MODEL_THREADS, open_predictor, open_rooms
+from headstart_server.assembly import EDIT_THREADS, MODEL_THREADS, SLOW_THREADS, open_predictor, open_rooms
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
 
@@ -58,14 +58,15 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     database = BlockingWork(settings.database_threads, "database")
     models = BlockingWork(MODEL_THREADS, "models")
     edits = BlockingWork(EDIT_THREADS, "edits")
+    slow = BlockingWork(SLOW_THREADS, "slow")
     record_queue = RecordQueue(rooms, settings.record_queue_size)
     gate = Gate(rooms.engine, settings.authentication)
     server, port = _bound_server(settings, gate)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
-        MetaLearningServicer(rooms, database, models, record_queue), server
+        MetaLearningServicer(rooms, database, models, record_queue, slow), server
     )
     knowledge_base_service_pb2_grpc.add_KnowledgeBaseServiceServicer_to_server(
-        KnowledgeBaseServicer(rooms, database, models, edits), server
+        KnowledgeBaseServicer(rooms, database, models, edits, slow), server
     )
     services = [
         meta_learning_service_pb2.DESCRIPTOR.services_by_name["MetaLearningService"].full_name,

@@ -7,6 +7,7 @@ said by PostgreSQL (``vector_versions``).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Lock
@@ -20,7 +21,7 @@ from chromadb.api import ClientAPI
 from chromadb.api.collection_configuration import CreateCollectionConfiguration, CreateHNSWConfiguration
 from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings as ChromaSettings
-from chromadb.errors import NotFoundError
+from chromadb.errors import ChromaError, InvalidArgumentError, InvalidDimensionException, NotFoundError
 from numpy.typing import NDArray
 
 # Chosen on 110,000 architectures of another draw of benchmarks/knowledge_base/large_space (204 numbers each), before
@@ -36,6 +37,8 @@ _HNSW: CreateHNSWConfiguration = {
     "sync_threshold": 50_000,
 }
 _CONFIGURATION: CreateCollectionConfiguration = {"hnsw": _HNSW}
+# Chroma's of the server, and those of its client for names and vectors that it does not even send.
+_REFUSALS = (InvalidArgumentError, InvalidDimensionException, ValueError, TypeError)
 # Chroma's client waits for ever unless told otherwise.
 _SECONDS = 60.0
 _CONNECT_SECONDS = 2.0
@@ -43,6 +46,14 @@ _CONNECT_SECONDS = 2.0
 
 class IndexUnavailable(Exception):
     """Chroma is out of reach, or does not do what it is asked."""
+
+
+class IndexRefused(IndexUnavailable):
+    """Chroma answers, and refuses what it is asked: it will refuse that again."""
+
+
+class IndexFailing(IndexUnavailable):
+    """Chroma answers, but fails at what it is asked: perhaps not at the next."""
 
 
 class CollectionMissing(IndexUnavailable):
@@ -173,7 +184,15 @@ class ArchitectureIndex:
             with self._lock:
                 self._collections.pop(name or "", None)
             return CollectionMissing(f"Chroma at {self._url} holds no collection {name}")
+        told = f"Chroma at {self._url}: {type(error).__name__}: {error}"
+        # What one request asked for is no reason to give up the client that all share.
+        if isinstance(error, _REFUSALS) and not isinstance(error, json.JSONDecodeError):
+            return IndexRefused(told)
+        if isinstance(error, ChromaError):
+            return IndexFailing(told)
         with self._lock:
             self._client = None
             self._collections.clear()
-        return IndexUnavailable(f"Chroma at {self._url}: {type(error).__name__}: {error}")
+        if isinstance(error, httpx.TransportError | OSError):
+            return IndexUnavailable(told)
+        return IndexFailing(told)

@@ -96,6 +96,12 @@ class Observations:
         return Oriented(codes, sums / np.maximum(np.bincount(inverse, minlength=len(codes)), 1))
 
     @cached_property
+    def value_range(self) -> tuple[float, ...]:
+        """The least and the largest finite value; empty where there is none."""
+        finite = self.values[np.isfinite(self.values)]
+        return (float(finite.min()), float(finite.max())) if len(finite) else ()
+
+    @cached_property
     def best_indices(self) -> NDArray[np.int64]:
         """The first of each architecture's best completed experiments; architectures in the order of their first."""
         indices = np.flatnonzero(self.completed)

@@ -1,24 +1,31 @@
 """Carries new and removed architectures from PostgreSQL to the vector index: at least once, so what it calls must be
 idempotent.
+
+Each search space has a queue of its own, so that one that cannot be delivered keeps no other waiting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select
 
 from headstart_server.knowledge.architectures import Architecture
+from headstart_server.knowledge.index_failures import Work, is_set_aside, pauses
 from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
 from headstart_server.knowledge.tables import architectures, namespaces, outbox, search_spaces
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What the index does not know yet of one space; ``removed`` are fingerprints that no architecture has any more."""
+    """What the index does not know yet of one space; ``removed`` are fingerprints that no architecture has any more.
 
+    ``rows`` are the numbers of the outbox's rows that say so.
+    """
+
+    rows: tuple[int, ...]
     space: int
     namespace: str
     search_space_id: str
@@ -26,31 +33,32 @@ class Waiting:
     removed: list[str]
 
 
-Deliver = Callable[[Waiting], None]
+def waiting_spaces(connection: Connection) -> list[int]:
+    """Numbers of the spaces for which rows wait, without those that wait for their next try."""
+    waits = exists().where(outbox.c.search_space_id == search_spaces.c.id)
+    query = select(search_spaces.c.id).where(waits, ~pauses(search_spaces.c.id, Work.DELIVER))
+    return list(connection.execute(query.order_by(search_spaces.c.id)).scalars())
 
 
-def deliver_batch(connection: Connection, deliver: Deliver, limit: int) -> int:
-    """Hand the oldest waiting rows over, space by space, and forget them; returns how many.
-
-    Rows that another worker holds are passed over. When ``deliver`` raises, the transaction of the caller ends and all
-    rows are still there.
-    """
+def read_waiting(connection: Connection, space: int, limit: int) -> Waiting | None:
+    """The oldest rows of a space; None where there are none. Nothing is locked."""
     rows = connection.execute(
-        select(outbox.c.id, outbox.c.search_space_id, outbox.c.architecture_id, outbox.c.fingerprint)
+        select(outbox.c.id, outbox.c.architecture_id, outbox.c.fingerprint)
+        .where(outbox.c.search_space_id == space)
         .order_by(outbox.c.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     ).all()
-    by_space: dict[int, list[Any]] = {}
-    for row in rows:
-        by_space.setdefault(row.search_space_id, []).append(row)
-    for space in sorted(by_space):
-        waiting = _waiting(connection, space, by_space[space])
-        deliver(waiting)
-        _take_back(connection, waiting)
-    if rows:
-        connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
-    return len(rows)
+    return _waiting(connection, space, rows) if rows else None
+
+
+def forget_delivered(connection: Connection, waiting: Waiting) -> None:
+    """Remove the rows that were delivered.
+
+    An architecture that was recorded again while it was removed waits again: it may have been put in before it was
+    taken out.
+    """
+    _take_back(connection, waiting)
+    connection.execute(delete(outbox).where(outbox.c.id.in_(waiting.rows)))
 
 
 def _waiting(connection: Connection, space: int, rows: Sequence[Any]) -> Waiting:
@@ -59,13 +67,14 @@ def _waiting(connection: Connection, space: int, rows: Sequence[Any]) -> Waiting
         .join(search_spaces, search_spaces.c.namespace_id == namespaces.c.id)
         .where(search_spaces.c.id == space)
     ).one()
-    # None of these can be deleted now: their rows in the outbox, which would go with them, are locked.
+    # Architectures that are deleted meanwhile are put in all the same: their removal comes through a later row.
     numbers = [row.architecture_id for row in rows if row.architecture_id is not None]
     found: Iterable[Row[Any]] = ()
     if numbers:
         found = connection.execute(select(architectures).where(architectures.c.id.in_(numbers)))
     removed = {row.fingerprint for row in rows if row.architecture_id is None}
     return Waiting(
+        tuple(row.id for row in rows),
         space,
         named.namespace,
         named.name,
@@ -91,8 +100,9 @@ def waiting_count(connection: Connection) -> int:
 
 
 def waiting_seconds(connection: Connection) -> float:
-    """How long the oldest of it has waited; 0 where there is none."""
-    oldest = select(outbox.c.created_at).order_by(outbox.c.id).limit(1).scalar_subquery()
+    """How long the oldest of it has waited, without spaces that are set aside; 0 where there is none."""
+    delivered = ~is_set_aside(outbox.c.search_space_id)
+    oldest = select(outbox.c.created_at).where(delivered).order_by(outbox.c.id).limit(1).scalar_subquery()
     seconds = connection.execute(select(func.extract("epoch", func.clock_timestamp() - oldest))).scalar()
     return 0.0 if seconds is None else max(float(seconds), 0.0)
 

@@ -6,9 +6,7 @@ It leaves to others what a curve is worth: a run that was cut short has its earl
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.outcomes import Status, is_full_training
 from headstart_server.knowledge.tables import experiments, namespaces, search_spaces, tasks
 from headstart_server.knowledge.tasks import Task
+from headstart_server.runtime.lru import Lru
 
 # Of a task, so many of the newest experiments are looked at, and so many of their curves are kept.
 _LOOKED_AT = 1000
@@ -48,22 +47,19 @@ class CurveCache:
     """Curves by task and space, at most MAX_CURVES of each, the newest last. Thread-safe."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[tuple[str, str, str], _Held] = OrderedDict()
-        self._lock = Lock()
+        self._held: Lru[tuple[str, str, str], _Held] = Lru(_KEPT_TASKS)
 
     def held(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
         """Those of these very observations, where they were read before or where there are none."""
         if not observations.count:
             return ()
-        with self._lock:
-            held = self._held.get((namespace, observations.task.task_id, observations.search_space_id))
+        held = self._held.get((namespace, observations.task.task_id, observations.search_space_id))
         return held.curves if held is not None and held.values is observations.values else None
 
     def of(self, connection: Connection, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...]:
         """Of the task and space of observations, as far as these go; the same object until there are more curves."""
         key = (namespace, observations.task.task_id, observations.search_space_id)
-        with self._lock:
-            held = self._held.get(key)
+        held = self._held.get(key)
         if held is not None and held.values is observations.values:
             return held.curves
         # Of a task that was deleted and made again nothing is kept.
@@ -74,11 +70,7 @@ class CurveCache:
         after = max(len(before.values), observations.count - _LOOKED_AT)
         fresh = _read(connection, namespace, observations, after)
         curves = (*before.curves, *fresh)[-MAX_CURVES:] if fresh else before.curves
-        with self._lock:
-            self._held[key] = _Held(observations.values, curves)
-            self._held.move_to_end(key)
-            if len(self._held) > _KEPT_TASKS:
-                self._held.popitem(last=False)
+        self._held.put(key, _Held(observations.values, curves))
         return curves
 
 

@@ -7,11 +7,9 @@ them block.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
 
 from sqlalchemy import Connection, Engine, func, select
 
@@ -36,6 +34,7 @@ from headstart_server.knowledge.recorded_curves import CurveCache, RecordedCurve
 from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
 from headstart_server.knowledge.vector_search import VectorSearch
 from headstart_server.runtime.jobs import Job, enqueue
+from headstart_server.runtime.lru import Lru
 
 # Clusters and map of a namespace's tasks are to be made again.
 MAP_JOB = "map"
@@ -65,8 +64,7 @@ class KnowledgeService:
         self._lenses = LensCache()
         self._architectures = ArchitectureCache()
         self._spaces: dict[tuple[str, str], SearchSpace] = {}
-        self._canonical: OrderedDict[object, CanonicalCandidate] = OrderedDict()
-        self._lock = Lock()
+        self._canonical: Lru[Hashable, CanonicalCandidate] = Lru(_CANONICAL_CACHE)
         self.listeners: list[recording.Listener] = []
 
     @contextmanager
@@ -112,15 +110,11 @@ class KnowledgeService:
         # Values of different types can be equal (1, True): the type is part of the key.
         values = tuple((name, type(value), value) for name, value in sorted(candidate.values.items()))
         key = (namespace, space.search_space_id, values)
-        with self._lock:
-            found = self._canonical.get(key)
+        found = self._canonical.get(key)
         if found is None:
             require(candidate_violations(space, candidate, field))
             found = canonicalize(space, candidate)
-            with self._lock:
-                self._canonical[key] = found
-                if len(self._canonical) > _CANONICAL_CACHE:
-                    self._canonical.popitem(last=False)
+            self._canonical.put(key, found)
         return found
 
     # Tasks

@@ -150,7 +150,8 @@ outbox = Table(
     _created_at(),
     Column("search_space_id", ForeignKey("search_spaces.id"), nullable=False),
     Column("fingerprint", Text, nullable=False),
-    Index("ix_outbox_search_space_id", "search_space_id"),
+    # Each space has its own queue.
+    Index("ix_outbox_search_space_id_id", "search_space_id", "id"),
     Index("ix_outbox_architecture_id", "architecture_id"),
 )
 
@@ -168,6 +169,19 @@ vector_indexes = Table(
     Column("built_through", BigInteger, nullable=False, server_default="0"),
     _created_at(),
     _created_at("updated_at"),
+)
+
+# Search spaces that the vector index refuses, by the kind of work on them: deliveries, building, comparing.
+index_failures = Table(
+    "index_failures",
+    metadata,
+    Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
+    Column("work", Text, primary_key=True),
+    # In a row.
+    Column("tries", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    _created_at("first_at"),
+    Column("retry_at", DateTime(timezone=True), nullable=False),
 )
 
 # How a task behaves in a space: predicted normal scores of a fixed set of probe architectures.

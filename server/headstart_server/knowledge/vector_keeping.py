@@ -12,16 +12,20 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.knowledge import outbox, vector_versions
+from headstart_server.knowledge import index_failures, outbox, vector_versions
 from headstart_server.knowledge.architecture_index import ArchitectureIndex, CollectionMissing
 from headstart_server.knowledge.architectures import Architecture
+from headstart_server.knowledge.index_failures import Work
+from headstart_server.knowledge.space_guard import NotClaimed, SpaceGuard
 from headstart_server.knowledge.vector_versions import State, VectorIndex
+from headstart_server.runtime.claims import claimed
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound
 
@@ -31,7 +35,9 @@ Embed = Callable[[str, str, str, Sequence[CanonicalCandidate]], NDArray[np.float
 # The embedding that a space should have: namespace, search space id, the one that it has (or None).
 Choose = Callable[[str, str, str | None], str]
 
+# At a call, and of one space.
 _DELIVERED = 2_000
+_OF_ONE_SPACE = 1_000
 _SLICE = 5_000
 _SECONDS_BETWEEN_COMPARISONS = 10.0
 # Comparing takes at most this share of the time: counting a million rows takes some tenths of a second.
@@ -68,36 +74,57 @@ class VectorKeeper:
         self._index = index
         self._embed = embed
         self._choose = choose
+        self._guard = SpaceGuard(engine)
+        # The space that was delivered last.
+        self._last = 0
         self._compared: dict[str, _Compared] = {}
         self._looked = -math.inf
 
     # New and removed architectures
 
     def deliver(self) -> int:
-        """Carry a batch of the outbox to every version that is not retired; how many rows went.
+        """Carry what waits to every version that is not retired, a batch of each space in turn; how many rows went.
 
-        Raises IndexUnavailable, and Unavailable where embeddings cannot be made now: the rows stay.
+        A space that fails keeps no other from its turn. Raises IndexUnavailable where Chroma is out of reach, and,
+        where nothing else went, what keeps a space waiting for now, such as Unavailable from a model host.
         """
-        return run_transaction(
-            self._engine,
-            lambda connection: outbox.deliver_batch(
-                connection, lambda waiting: self._deliver(connection, waiting), _DELIVERED
-            ),
-        )
+        self._guard.begin(Work.DELIVER)
+        with self._engine.connect() as connection:
+            spaces = outbox.waiting_spaces(connection)
+        delivered = 0
+        for space in [*(n for n in spaces if n > self._last), *(n for n in spaces if n <= self._last)]:
+            if delivered >= _DELIVERED:
+                break
+            delivered += self._guard.attempt(space, Work.DELIVER, partial(self._deliver_space, space)) or 0
+            self._last = space
+        if not delivered:
+            self._guard.raise_passing()
+        return delivered
 
-    def _deliver(self, connection: Connection, waiting: outbox.Waiting) -> None:
+    def _deliver_space(self, space: int) -> int:
+        with claimed(self._engine, f"deliver/{space}") as claim:
+            if claim is None:
+                raise NotClaimed
+            with self._engine.connect() as connection:
+                waiting = outbox.read_waiting(connection, space, _OF_ONE_SPACE)
+            if waiting is None:
+                return 0
+            self._deliver(waiting)
+            run_transaction(self._engine, partial(_note_delivered, waiting))
+            return len(waiting.rows)
+
+    def _deliver(self, waiting: outbox.Waiting) -> None:
         # Read after the rows of the outbox were: what is committed later finds a version begun meanwhile.
-        versions = vector_versions.versions_of(connection, waiting.space)
+        versions = self._versions_of(waiting.space)
         if not versions:
-            records = vector_versions.records_of(connection, waiting.space)
+            with self._engine.connect() as connection:
+                records = vector_versions.records_of(connection, waiting.space)
             # After an upgrade there are architectures that no row of the outbox will bring.
             state = State.SERVING if records.architectures <= records.waiting else State.BUILDING
             self._begin(waiting.space, waiting.namespace, waiting.search_space_id, None, state)
-            versions = vector_versions.versions_of(connection, waiting.space)
+            versions = self._versions_of(waiting.space)
         for index in versions:
             self._deliver_to(index, waiting)
-        if waiting.removed:
-            vector_versions.note_removals(connection, waiting.space, len(waiting.removed))
 
     def _deliver_to(self, index: VectorIndex, waiting: outbox.Waiting) -> None:
         try:
@@ -120,14 +147,15 @@ class VectorKeeper:
     def rebuild_all(self, namespace: str | None = None, search_space_id: str | None = None) -> list[VectorIndex]:
         """Begin a version of every space that has architectures, or of the spaces of these names.
 
-        Those under construction are begun again. Returns what there is to build. Raises IndexUnavailable.
+        Those under construction are begun again, and what was set aside is tried again. Returns what there is to
+        build. Raises IndexUnavailable.
         """
         with self._engine.connect() as connection:
             spaces = vector_versions.spaces_with_architectures(connection, namespace, search_space_id)
         begun: list[VectorIndex] = []
         for space, name, space_id in spaces:
-            with self._engine.connect() as connection:
-                versions = vector_versions.versions_of(connection, space)
+            run_transaction(self._engine, partial(index_failures.forget_failure, space=space))
+            versions = self._versions_of(space)
             embedding = next((each.embedding for each in versions if each.state is State.SERVING), None)
             for old in versions:
                 if old.state is State.BUILDING:
@@ -138,9 +166,11 @@ class VectorKeeper:
         return begun
 
     def _under_construction(self, space: int) -> list[VectorIndex]:
+        return [index for index in self._versions_of(space) if index.state is State.BUILDING]
+
+    def _versions_of(self, space: int) -> list[VectorIndex]:
         with self._engine.connect() as connection:
-            versions = vector_versions.versions_of(connection, space)
-        return [index for index in versions if index.state is State.BUILDING]
+            return vector_versions.versions_of(connection, space)
 
     def recorded(self, index: VectorIndex) -> int:
         """How many architectures a version has to hold."""
@@ -159,23 +189,33 @@ class VectorKeeper:
         if time.monotonic() - self._looked < _SECONDS_BETWEEN_COMPARISONS:
             return False
         self._looked = time.monotonic()
+        self._guard.begin(Work.TEND)
         self._drop_retired()
         begun: list[VectorIndex | None] = []
         with self._engine.connect() as connection:
             serving = vector_versions.serving_versions(connection)
             missing = vector_versions.spaces_without_version(connection)
-        begun += [self._begin(*space, None, State.BUILDING) for space in missing]
+            paused = index_failures.paused_spaces(connection, Work.TEND)
+        for space, namespace, name in missing:
+            if space not in paused:
+                begin = partial(self._begin, space, namespace, name, None, State.BUILDING)
+                begun.append(self._guard.attempt(space, Work.TEND, begin))
         for index in serving:
-            if self._choose(index.namespace, index.search_space_id, index.embedding) != index.embedding:
-                begun.append(self.rebuild(index))
-            else:
-                begun.append(self._compare(index))
+            if index.space not in paused:
+                begun.append(self._guard.attempt(index.space, Work.TEND, partial(self._follow, index)))
         return any(begun)
+
+    def _follow(self, index: VectorIndex) -> VectorIndex | None:
+        """The version begun where a newer embedding is to be had, or something was lost."""
+        if self._choose(index.namespace, index.search_space_id, index.embedding) != index.embedding:
+            return self.rebuild(index)
+        return self._compare(index)
 
     def look_again(self) -> None:
         """Let the next ``tend`` look at everything."""
         self._looked = -math.inf
         self._compared.clear()
+        self._guard.forget_pauses()
 
     def _begin(
         self, space: int, namespace: str, search_space_id: str, held: str | None, state: State
@@ -199,8 +239,7 @@ class VectorKeeper:
 
         Raises the error where no other embedding is to be had.
         """
-        with self._engine.connect() as connection:
-            versions = {found.version: found for found in vector_versions.versions_of(connection, index.space)}
+        versions = {found.version: found for found in self._versions_of(index.space)}
         now = versions.get(index.version)
         if now is None:
             return
@@ -220,35 +259,55 @@ class VectorKeeper:
         self._index.drop(index.collection)
 
     def _drop_retired(self) -> None:
-        with self._engine.begin() as connection:
-            for index in vector_versions.retired(connection, _RETIRED_SECONDS):
-                self._index.drop(index.collection)
-                vector_versions.forget(connection, index)
-                self._compared.pop(index.collection, None)
-                logger.info("vector index %s dropped", index.collection)
+        with self._engine.connect() as connection:
+            retired = vector_versions.retired(connection, _RETIRED_SECONDS)
+        for index in retired:
+            self._guard.attempt(index.space, Work.TEND, partial(self._drop, index))
+
+    def _drop(self, index: VectorIndex) -> None:
+        self._index.drop(index.collection)
+        run_transaction(self._engine, partial(vector_versions.forget, index=index))
+        self._compared.pop(index.collection, None)
+        logger.info("vector index %s dropped", index.collection)
 
     # Building
 
     def build(self, space: int | None = None) -> Slice | None:
         """A slice of a version under construction, or its turn to serve; None where there is none to be had.
 
-        Raises IndexUnavailable, and Unavailable where embeddings cannot be made now.
+        Of one space: what fails is raised. Of any: a version that fails keeps no other from its turn, and what is
+        raised is as of ``deliver``.
         """
-        failed: tuple[VectorIndex, Exception] | None = None
-        with self._engine.begin() as connection:
-            index = vector_versions.claim_building(connection, space)
-            if index is None:
+        self._guard.begin(Work.BUILD)
+        with self._engine.connect() as connection:
+            versions = vector_versions.building_versions(connection, space)
+        for index in versions:
+            work = partial(self._build_claimed, index)
+            try:
+                built = work() if space is not None else self._guard.attempt(index.space, Work.BUILD, work)
+            except NotClaimed:
+                return None
+            if built is None:
+                continue
+            if built.done:
+                logger.info("vector index %s serves, with %d vectors", built.index.collection, built.index.vector_count)
+            return built
+        self._guard.raise_passing()
+        return None
+
+    def _build_claimed(self, index: VectorIndex) -> Slice | None:
+        """None where another worker has built it. Raises NotClaimed where one builds it."""
+        with claimed(self._engine, f"build/{index.space}") as claim:
+            if claim is None:
+                raise NotClaimed
+            now = next((each for each in self._under_construction(index.space) if each.version == index.version), None)
+            if now is None:
                 return None
             try:
-                result = self._build(connection, index)
+                return self._build(now)
             except (CollectionMissing, NotFound) as error:
-                failed = (index, error)
-        if failed is not None:
-            self._replace(*failed)
-            return Slice(failed[0], 0, done=False)
-        if result.done:
-            logger.info("vector index %s serves, with %d vectors", index.collection, result.index.vector_count)
-        return result
+                self._replace(now, error)
+                return Slice(now, 0, done=False)
 
     def under_construction(self, namespace: str | None = None, search_space_id: str | None = None) -> list[VectorIndex]:
         """Every version under construction, or those of the spaces of these names."""
@@ -270,9 +329,9 @@ class VectorKeeper:
         """
         with self._engine.connect() as connection:
             read = outbox.read_architectures(connection, index.space, after, size)
-            batch = [(number, found) for number, found in read if number <= through]
-            if batch:
-                self._put(connection, index, batch)
+        batch = [(number, found) for number, found in read if number <= through]
+        if batch:
+            self._put(index, batch)
         return len(batch)
 
     def note_built(self, index: VectorIndex, through: int) -> None:
@@ -281,24 +340,26 @@ class VectorKeeper:
             self._engine, lambda connection: vector_versions.note_progress(connection, index, built_through=through)
         )
 
-    def _put(self, connection: Connection, index: VectorIndex, batch: Sequence[tuple[int, Architecture]]) -> None:
+    def _put(self, index: VectorIndex, batch: Sequence[tuple[int, Architecture]]) -> None:
         fingerprints = [found.fingerprint for _, found in batch]
         canonicals = [found.canonical for _, found in batch]
         embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
         self._index.upsert(index.collection, fingerprints, embeddings)
         # Removed before they were put in; what is removed from now on comes through the outbox.
-        gone = outbox.gone(connection, index.space, fingerprints)
+        with self._engine.connect() as connection:
+            gone = outbox.gone(connection, index.space, fingerprints)
         if gone:
             self._index.remove(index.collection, gone)
 
-    def _build(self, connection: Connection, index: VectorIndex) -> Slice:
-        batch = outbox.read_architectures(connection, index.space, index.built_through, _SLICE)
+    def _build(self, index: VectorIndex) -> Slice:
+        with self._engine.connect() as connection:
+            batch = outbox.read_architectures(connection, index.space, index.built_through, _SLICE)
         if not batch:
             held = self._index.size(index.collection)
-            vector_versions.swap(connection, index, held)
+            run_transaction(self._engine, partial(vector_versions.swap, built=index, vector_count=held))
             return Slice(replace(index, vector_count=held), 0, done=True)
-        self._put(connection, index, batch)
-        vector_versions.note_progress(connection, index, batch[-1][0])
+        self._put(index, batch)
+        run_transaction(self._engine, partial(vector_versions.note_progress, index=index, built_through=batch[-1][0]))
         logger.info("vector index %s: built through architecture %d", index.collection, batch[-1][0])
         return Slice(index, len(batch), done=False)
 
@@ -345,3 +406,9 @@ class VectorKeeper:
             return self._index.size(index.collection)
         except CollectionMissing:
             return -1
+
+
+def _note_delivered(waiting: outbox.Waiting, connection: Connection) -> None:
+    outbox.forget_delivered(connection, waiting)
+    if waiting.removed:
+        vector_versions.note_removals(connection, waiting.space, len(waiting.removed))

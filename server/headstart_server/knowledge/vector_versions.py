@@ -9,12 +9,15 @@ it one way or the other.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, text, update
 
+from headstart.spaces.validation import is_slug
+from headstart_server.knowledge.index_failures import Work, pauses
 from headstart_server.knowledge.tables import architectures, namespaces, outbox, search_spaces, vector_indexes
 
 
@@ -42,7 +45,11 @@ class VectorIndex:
 
     @property
     def collection(self) -> str:
-        return f"{self.namespace}.{self.search_space_id}.{self.version}"
+        namespace = self.namespace
+        if not is_slug(namespace):
+            # Made before names of namespaces were checked, and perhaps no name that Chroma takes. No slug has capitals.
+            namespace = f"N{hashlib.blake2b(namespace.encode(), digest_size=16).hexdigest()}"
+        return f"{namespace}.{self.search_space_id}.{self.version}"
 
 
 @dataclass(frozen=True)
@@ -146,14 +153,17 @@ def begin(
     return VectorIndex(space, namespace, search_space_id, version, state)
 
 
-def claim_building(connection: Connection, space: int | None = None) -> VectorIndex | None:
-    """A version under construction that no other worker holds: it is held until the transaction ends."""
+def building_versions(connection: Connection, space: int | None = None) -> list[VectorIndex]:
+    """Versions under construction, the one that was built longest ago first.
+
+    Those of one space, or those of all spaces that do not wait for their next try.
+    """
     query = _indexes().where(vector_indexes.c.state == State.BUILDING)
-    if space is not None:
+    if space is None:
+        query = query.where(~pauses(vector_indexes.c.search_space_id, Work.BUILD))
+    else:
         query = query.where(vector_indexes.c.search_space_id == space)
-    query = query.order_by(vector_indexes.c.updated_at).limit(1)
-    row = connection.execute(query.with_for_update(of=vector_indexes, skip_locked=True)).first()
-    return None if row is None else _index(row)
+    return [_index(row) for row in connection.execute(query.order_by(vector_indexes.c.updated_at))]
 
 
 def note_progress(connection: Connection, index: VectorIndex, built_through: int) -> None:
@@ -181,8 +191,10 @@ def note_removals(connection: Connection, space: int, count: int) -> None:
 
 
 def swap(connection: Connection, built: VectorIndex, vector_count: int) -> None:
-    """Let a version serve in place of the one before."""
+    """Let a version serve in place of the one before, unless it was given up meanwhile."""
     lock_space(connection, built.space)
+    if connection.execute(select(vector_indexes.c.state).where(*_is(built))).scalar() != State.BUILDING:
+        return
     of_space = vector_indexes.c.search_space_id == built.space
     now = func.clock_timestamp()
     connection.execute(
@@ -200,13 +212,12 @@ def forget(connection: Connection, index: VectorIndex) -> None:
 
 
 def retired(connection: Connection, seconds: float) -> list[VectorIndex]:
-    """Versions that have been retired for so long that no server asks them any more; held until the end."""
+    """Versions that have been retired for so long that no server asks them any more."""
     query = _indexes().where(
         vector_indexes.c.state == State.RETIRED,
         vector_indexes.c.updated_at < func.clock_timestamp() - text(f"interval '{float(seconds)} seconds'"),
     )
-    rows = connection.execute(query.with_for_update(of=vector_indexes, skip_locked=True))
-    return [_index(row) for row in rows]
+    return [_index(row) for row in connection.execute(query)]
 
 
 def records_of(connection: Connection, space: int) -> Records:

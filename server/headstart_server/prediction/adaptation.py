@@ -16,6 +16,8 @@ normal scores; answers are carried back to the unit of the task.
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +31,7 @@ from headstart_server.prediction.gaussian_process import GaussianProcess, Hyperp
 from headstart_server.prediction.member_stack import Columns, Member, MemberStack, Told
 from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale, normal_scores
-from headstart_server.prediction.proxy_columns import ProxyColumns
+from headstart_server.prediction.proxy_columns import LearnedPatterns, Pattern, ProxyColumns
 from headstart_server.prediction.repeats import NO_REPEATS, RepeatedResults, Repeats
 from headstart_server.prediction.source_heads import Line, WeightedHeads
 from headstart_server.runtime.errors import FailedPrecondition
@@ -46,8 +48,8 @@ PROXIES = "proxies"
 WITH_PROXIES = "gaussian_process_with_proxies"
 MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
 
-# Combinations of proxies that get members of their own; each holds a matrix or two of the results.
-_MOST_PATTERNS = 4
+# Members of so many combinations of proxies are kept, those asked for last; each holds a matrix or two of the results.
+_KEPT_STACKS = 4
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,9 @@ class AdaptedPredictor:
             np.column_stack([own.means, own.deviations]),
         )
         self._base = MemberStack(self._base_members(), self._targets)
-        self._stacks: dict[tuple[bool, ...], MemberStack] = {}
+        self._patterns = LearnedPatterns(placed)
+        self._stacks: OrderedDict[Pattern, MemberStack] = OrderedDict()
+        self._lock = threading.Lock()
         self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
 
     @property
@@ -293,16 +297,22 @@ class AdaptedPredictor:
         if not self._proxies.count:
             return [(self._base, np.ones(len(measured), bool))]
         patterns, of_row = ProxyColumns.patterns(measured)
-        return [(self._stack(tuple(pattern.tolist())), of_row == index) for index, pattern in enumerate(patterns)]
+        # What is asked is brought to the combinations that the task's own results decide on: the answer of a candidate
+        # depends neither on who asked before nor on what it is asked together with.
+        learned = [self._patterns.nearest(tuple(pattern.tolist())) for pattern in patterns]
+        return [
+            (self._stack(pattern), np.isin(of_row, [place for place, each in enumerate(learned) if each == pattern]))
+            for pattern in dict.fromkeys(learned)
+        ]
 
-    def _stack(self, pattern: tuple[bool, ...]) -> MemberStack:
+    def _stack(self, pattern: Pattern) -> MemberStack:
         if not any(pattern):
             return self._base
-        stack = self._stacks.get(pattern)
-        if stack is not None:
-            return stack
-        if len(self._stacks) >= _MOST_PATTERNS:
-            return self._base
+        with self._lock:
+            stack = self._stacks.get(pattern)
+            if stack is not None:
+                self._stacks.move_to_end(pattern)
+                return stack
         used = np.array(pattern)
         key = "".join("01"[each] for each in pattern)
 
@@ -315,7 +325,11 @@ class AdaptedPredictor:
         members = list(self._base.members)
         members += self._attempt(PROXIES, lambda: self._process(f"{PROXIES}/{key}", proxies))
         members += self._attempt(WITH_PROXIES, lambda: self._process(f"{WITH_PROXIES}/{key}", both))
-        self._stacks[pattern] = stack = MemberStack(members, self._targets)
+        stack = MemberStack(members, self._targets)
+        with self._lock:
+            self._stacks[pattern] = stack
+            if len(self._stacks) > _KEPT_STACKS:
+                self._stacks.popitem(last=False)
         return stack
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headstart.spaces import Candidate, CanonicalCandidate
-from headstart_server.prediction.adaptation import Estimates
+from headstart_server.prediction.adaptation import GAUSSIAN_PROCESS, K_NEAREST, Estimates
+
+# The member of predictions that a candidate's learning curve makes.
+LEARNING_CURVE = "learning_curve"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,19 @@ class Answer:
     model_version: str
     basis: str
     degraded: bool
+
+    def basis_of(self, prediction: Prediction) -> str:
+        """What one of the predictions rests on, for metrics: one of ``BASES``."""
+        members = {member.member for member in prediction.members}
+        if members == {LEARNING_CURVE}:
+            return LEARNING_CURVE
+        if self.model_version:
+            return "model"
+        return GAUSSIAN_PROCESS if GAUSSIAN_PROCESS in members else K_NEAREST
+
+
+# A trained model; the task's own results; the nearest of what other tasks recorded; the candidate's curve alone.
+BASES = ("model", GAUSSIAN_PROCESS, K_NEAREST, LEARNING_CURVE)
 
 
 def left_aside(queries: Sequence[Query], told: Collection[int]) -> str:

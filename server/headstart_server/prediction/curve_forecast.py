@@ -9,7 +9,6 @@ NeurIPS 2019). Without enough full curves the laws and the last value answer alo
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from headstart_server.prediction.curve_prior import (
     weighted_quantiles,
 )
 from headstart_server.prediction.parametric_curves import MMF4, POW4, extrapolate
+from headstart_server.runtime.lru import Lru
 
 Numbers = NDArray[np.float64]
 
@@ -39,6 +39,8 @@ _BEYOND_BEST = 0.25
 # A run has diverged where it ends so many spreads of the final results above its start.
 _RUIN = 0.25
 _TAIL_FREEDOM = 4.0
+# Of the worst member's error, the least that the best member's counts as.
+_LEAST_ERROR = 0.05
 _STEPS = 300
 _RATE = 0.5
 # Without history the members' disagreement is all that tells the error: taken so many times.
@@ -93,8 +95,7 @@ class CurveForecaster:
         self._clip = Clip.of(self._sign * np.array([curve.final for curve in self._history], np.float64))
         self._horizon = horizon
         self._without = frozenset(without)
-        self._cuts: dict[float, _Learned | None] = {}
-        self._lock = threading.Lock()
+        self._cuts: Lru[float, _Learned] = Lru(_KEPT_CUTS)
 
     def forecast(self, curves: Sequence[Curve], level: float = _REFERENCE_LEVEL) -> CurveForecasts:
         """Raises ValueError for a curve without points."""
@@ -117,20 +118,17 @@ class CurveForecaster:
         return learned.rows(asked, level)
 
     def _at(self, cut: float) -> _Learned | None:
-        with self._lock:
-            known = cut in self._cuts
-            made = self._cuts.get(cut)
-        if not known:
+        """None where too few full curves reach so far."""
+        known = self._cuts.get(cut)
+        if known is None:
             usable = [
                 curve for curve in self._history if curve.fidelities[0] <= cut and curve.last >= min(cut, self._horizon)
             ]
-            if len(usable) >= LEAST_HISTORY:
-                made = _Learned(usable, cut, self._horizon, self._sign, self._clip, self._without)
-            with self._lock:
-                self._cuts[cut] = made
-                if len(self._cuts) > _KEPT_CUTS:
-                    del self._cuts[next(iter(self._cuts))]
-        return made
+            if len(usable) < LEAST_HISTORY:
+                return None
+            known = _Learned(usable, cut, self._horizon, self._sign, self._clip, self._without)
+            self._cuts.put(cut, known)
+        return known
 
     def _assembled(self, rows: list[_Row], cuts: Numbers) -> CurveForecasts:
         finals, good, bad = (np.array([getattr(row, name) for row in rows]) for name in ("final", "good", "bad"))
@@ -205,6 +203,7 @@ class _Learned:
         mean = self.weights @ by_member
         self._floor = 0.1 * float(np.median(np.abs(truth - mean))) + 1e-9
         self._own = (mean, by_member)
+        self._largest = float(np.abs(truth - mean).max())
         self._margins = {_REFERENCE_LEVEL: self._margin(alike, _REFERENCE_LEVEL)}
 
     def _features(self, seen: Numbers) -> Numbers:
@@ -239,6 +238,12 @@ class _Learned:
         rank = min(1.0, level * (len(error) + 1) / len(error))
         return max(float(np.quantile(stretched, rank)), 1e-3)
 
+    def _stretched(self, ends: Numbers, margin: float) -> Numbers:
+        """Calibrated distances. What covers the largest error of the history is enough: a margin that comes from an
+        error on an all but certain curve would stretch the ends of others beyond all that was seen.
+        """
+        return np.asarray(np.minimum(margin * ends, np.maximum(ends, self._largest)))
+
     def rows(self, asked: Numbers, level: float) -> list[_Row]:
         if level not in self._margins:
             if len(self._margins) > _KEPT_LEVELS:
@@ -252,9 +257,11 @@ class _Learned:
         by_member = paths[:, :, -1]
         mean = self.weights @ by_member
         path = np.tensordot(self.weights, paths, axes=1)
-        good, bad = (margins[level] * end for end in self._ends(alike, mean, by_member, level))
+        good, bad = (self._stretched(end, margins[level]) for end in self._ends(alike, mean, by_member, level))
         usual = self._ends(alike, mean, by_member, _REFERENCE_LEVEL)
-        spread_good, spread_bad = (margins[_REFERENCE_LEVEL] * end / _REFERENCE_DEVIATIONS for end in usual)
+        spread_good, spread_bad = (
+            self._stretched(end, margins[_REFERENCE_LEVEL]) / _REFERENCE_DEVIATIONS for end in usual
+        )
         chances = alike @ self._ruined.astype(np.float64)
         last, unit = asked[:, -1], self._unit
         return [
@@ -284,17 +291,26 @@ def least_error_weights(told: Numbers, truth: Numbers, importance: Numbers) -> N
     Exponentiated gradient (Kivinen and Warmuth, 1997), starting from equal weights; the average of the steps.
     """
     errors = np.abs(told - truth)
-    counted = [np.ones(len(truth)), importance]
-    share = np.sum([each / max(float((errors @ each).min()), 1e-12) for each in counted], axis=0) / 2
-    weights = np.full(len(told), 1.0 / len(told))
+    share = np.zeros(len(truth))
+    for each in (np.ones(len(truth)), importance):
+        by_member = errors @ each
+        # A member that is all but exact is no measure: the others' errors would count infinitely.
+        share += each / max(float(by_member.min()), _LEAST_ERROR * float(by_member.max()), 1e-12) / 2
+    # As logarithms: a weight that all but vanished can come back, and one of them is always 1 before their sum is.
+    logarithms = np.zeros(len(told))
     total = np.zeros(len(told))
     for step in range(_STEPS):
+        weights = _normalised(logarithms)
         gradient = told @ (share * np.sign(weights @ told - truth))
-        weights = weights * np.exp(-_RATE * (gradient - gradient.min()) / np.sqrt(1 + step))
-        weights /= weights.sum()
+        logarithms = logarithms - _RATE * (gradient - gradient.min()) / np.sqrt(1 + step)
         if step >= _STEPS // 2:
-            total += weights
+            total += _normalised(logarithms)
     return np.asarray(total / total.sum())
+
+
+def _normalised(logarithms: Numbers) -> Numbers:
+    weights = np.exp(logarithms - logarithms.max())
+    return np.asarray(weights / weights.sum())
 
 
 def _ruined(seen: Numbers, finals: Numbers, unit: float) -> NDArray[np.bool_]:

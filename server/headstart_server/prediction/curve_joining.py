@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import stdtr
 
-from headstart_server.prediction.answers import CurveForecast, MemberPrediction, Prediction
-
-LEARNING_CURVE = "learning_curve"
+from headstart_server.prediction.answers import LEARNING_CURVE, CurveForecast, MemberPrediction, Prediction
 
 _TAIL_FREEDOM = 4.0
 
@@ -27,7 +25,7 @@ class CurveEstimate:
 
     @property
     def deviation(self) -> float:
-        return float(np.sqrt((self.below**2 + self.above**2) / 2))
+        return math.hypot(self.below, self.above) / math.sqrt(2)
 
 
 def from_curve_alone(told: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
@@ -55,22 +53,24 @@ def joined(
     """
     deviation = max(told.deviation, 1e-12)
     # The narrower side: a chance to diverge on the other makes the middle no less certain.
-    precision = 1 / max(min(told.below, told.above), 1e-12) ** 2
-    of_prior = 1 / max(prior.standard_deviation, 1e-12) ** 2
+    narrow = max(min(told.below, told.above), 1e-12)
+    # How precise the prediction is in terms of the forecast.
+    of_prior = _square(narrow / max(prior.standard_deviation, 1e-12))
     if spread is not None:
-        of_prior = max(of_prior - 1 / max(spread, 1e-12) ** 2, 0.0)
+        of_prior = max(of_prior - _square(narrow / max(spread, 1e-12)), 0.0)
     # A run far from what was predicted is the surprise that it is: the prediction then counts as Student's t has it.
-    surprise = (told.mean - prior.mean) ** 2 / max(prior.standard_deviation, 1e-12) ** 2
+    apart = told.mean - prior.mean
+    surprise = _square(apart / max(prior.standard_deviation, 1e-12))
     of_prior *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
-    share = precision / (precision + of_prior)
-    mean = prior.mean + share * (told.mean - prior.mean)
-    variance = share * deviation**2 + share * (1 - share) * (told.mean - prior.mean) ** 2
-    change = float(np.sqrt(variance)) / deviation
+    share = 1 / (1 + of_prior)
+    mean = prior.mean + share * apart
+    joined_deviation = math.hypot(math.sqrt(share) * deviation, math.sqrt(share * (1 - share)) * apart)
+    change = joined_deviation / deviation
     members = [member._replace(weight=member.weight * (1 - share)) for member in prior.members]
     members.append(MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, share))
     return Prediction(
         mean,
-        float(np.sqrt(variance)),
+        joined_deviation,
         mean - change * (told.mean - told.lower),
         mean + change * (told.upper - told.mean),
         _improvement(mean, change * told.below, change * told.above, incumbent, maximize),
@@ -78,6 +78,11 @@ def joined(
         prior.out_of_distribution,
         told.forecast,
     )
+
+
+def _square(ratio: float) -> float:
+    """Finite also where a ratio of very large and very small numbers is not."""
+    return min(abs(ratio), 1e100) ** 2
 
 
 def _improvement(mean: float, below: float, above: float, incumbent: float | None, maximize: bool) -> float | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +13,7 @@ from headstart_server.prediction.adaptation import Estimates
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.runtime.errors import Unavailable
+from headstart_server.runtime.lru import Lru
 
 # Completed architectures of a task from which on its own results carry a prediction.
 ENOUGH_OWN = 5
@@ -38,21 +37,15 @@ class Evidence:
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self.knowledge = knowledge
-        self._lock = threading.Lock()
-        self._features: OrderedDict[tuple[str, str], StructuralFeatures] = OrderedDict()
+        self._features: Lru[tuple[str, str], StructuralFeatures] = Lru(_KEPT_SPACES)
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """Of a space. Raises NotFound."""
         key = (namespace, search_space_id)
-        with self._lock:
-            features = self._features.get(key)
+        features = self._features.get(key)
         if features is None:
             features = StructuralFeatures(feature_layout(self.knowledge.search_space(namespace, search_space_id)))
-            with self._lock:
-                features = self._features.setdefault(key, features)
-                self._features.move_to_end(key)
-                if len(self._features) > _KEPT_SPACES:
-                    self._features.popitem(last=False)
+            features = self._features.setdefault(key, features)
         return features
 
     def architectures(self, namespace: str, space_id: str, wanted: Collection[str]) -> Mapping[str, Architecture]:

@@ -63,9 +63,14 @@ class ParameterPlaces:
     def _share_of_range(self, value: float) -> float:
         if self.upper <= self.lower:
             return 0.5
-        if self.logarithmic:
+        if self.logarithmic and self.upper / self.lower < math.inf:
             return math.log(value / self.lower) / math.log(self.upper / self.lower)
-        return (value - self.lower) / (self.upper - self.lower)
+        if self.logarithmic:
+            lower, upper = math.log(self.lower), math.log(self.upper)
+            return (math.log(value) - lower) / (upper - lower)
+        if self.upper - self.lower < math.inf:
+            return (value - self.lower) / (self.upper - self.lower)
+        return (value / 2 - self.lower / 2) / (self.upper / 2 - self.lower / 2)
 
 
 @dataclass(frozen=True)

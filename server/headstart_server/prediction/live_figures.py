@@ -81,13 +81,12 @@ class LiveFigures:
     ) -> None:
         """Those of full trainings of which nothing had been seen; the newest of a candidate counts."""
         task, space = observations.task, observations.search_space_id
-        basis = "model" if answer.model_version else "k_nearest"
         with self._lock:
             for query, prediction in zip(queries, answer.predictions, strict=True):
                 key = (namespace, task.task_id, space, query.canonical.fingerprint)
                 known = key in self._made and self._made.get(key) is None
                 if not (known or query.learning_curve or query.fidelity is not None):
-                    self._made.put(key, _Made(task, prediction, level, basis))
+                    self._made.put(key, _Made(task, prediction, level, answer.basis_of(prediction)))
 
     def settle(self, namespace: str, records: Iterable[NewExperiment]) -> None:
         """Hold results that are recorded now against what was predicted of them."""

@@ -6,6 +6,7 @@ A question whose caller has given up before its turn is dropped.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.graph_model import Scores
 from headstart_server.runtime.deadline import DeadlinePassed, deadline
 from headstart_server.runtime.tenancy import acting_for, tenant
+
+_log = logging.getLogger(__name__)
 
 # Candidates of one pass; a single question may be larger.
 _MOST = 2048
@@ -52,7 +55,12 @@ class MicroBatcher:
             leads = not self._busy
             self._busy = True
         if leads:
-            self._lead(question)
+            try:
+                self._lead(question)
+            except BaseException as problem:
+                # Nobody is left who would lead: whoever waits is told, and the next to come leads again.
+                self._give_up(problem)
+                raise
         question.done.wait()
         if question.problem is not None:
             raise question.problem
@@ -67,14 +75,34 @@ class MicroBatcher:
                 self._busy = bool(batch)
             if not batch:
                 return
-            if own is not None and own.done.is_set():
-                threading.Thread(target=self._follow, args=(batch,), name="score", daemon=True).start()
+            if own is not None and own.done.is_set() and self._handed_over(batch):
                 return
             self._answer(batch)
 
+    def _handed_over(self, batch: list[_Question]) -> bool:
+        """False where no thread is to be had: then the caller stays."""
+        try:
+            threading.Thread(target=self._follow, args=(batch,), name="score", daemon=True).start()
+        except RuntimeError as problem:
+            _log.warning("no thread for the questions that wait, going on in the caller's: %s", problem)
+            return False
+        return True
+
     def _follow(self, batch: list[_Question]) -> None:
-        self._answer(batch)
-        self._lead(None)
+        try:
+            self._answer(batch)
+            self._lead(None)
+        except BaseException as problem:
+            self._give_up(problem)
+            raise
+
+    def _give_up(self, problem: BaseException) -> None:
+        with self._lock:
+            left, self._waiting = self._waiting, deque()
+            self._busy = False
+        for question in left:
+            question.problem = problem
+            question.done.set()
 
     def _next_batch(self) -> list[_Question]:
         """Questions for the model of the first that waits, in order, those of others left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sqlalchemy import Engine
@@ -18,11 +19,11 @@ from headstart_server.prediction.registry import (
     REJECTED,
     SERVING,
     ModelVersion,
+    all_trained_through,
     load_artefact,
     newest_version,
     promote,
     reject,
-    trained_through,
     version_before,
     version_numbered,
     write_version,
@@ -36,16 +37,22 @@ from headstart_server.runtime.settings import Settings
 _log = logging.getLogger(__name__)
 
 
-def needs_training(
-    engine: Engine, settings: Settings, namespace: str, search_space_id: str, experiment_count: int
-) -> bool:
-    """Whether a space has grown or shrunk enough since it was last trained, or grown enough for a first version."""
-    with engine.connect() as connection:
-        before = trained_through(connection, namespace, search_space_id)
+def needs_training(settings: Settings, experiment_count: int, before: int | None) -> bool:
+    """Whether a space has grown or shrunk enough since it was last trained, or grown enough for a first version.
+
+    ``before`` are its experiments when it was last trained, None where it never was.
+    """
     if before is None or experiment_count < settings.training_min_experiments:
         return experiment_count >= settings.training_min_experiments
     growth = settings.training_growth
     return experiment_count >= growth * before or before >= growth * experiment_count
+
+
+def spaces_to_train(engine: Engine, settings: Settings, counts: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+    """Namespace and id of those spaces, given with their numbers of experiments, that need training."""
+    with engine.connect() as connection:
+        before = all_trained_through(connection)
+    return [space for space, count in counts.items() if needs_training(settings, count, before.get(space))]
 
 
 def train(

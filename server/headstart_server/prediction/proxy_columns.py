@@ -15,6 +15,12 @@ from headstart_server.prediction.gaussian_process import Numbers
 # A proxy is used from so many results with it on, and where at least this share of the results has it.
 _LEAST_RESULTS = 8
 _LEAST_SHARE = 0.5
+# All combinations of so few proxies are learned; of more, all together, the most common ones, and single proxies.
+_FEW = 3
+_MOST_COMMON = 3
+
+# Which of the used columns are there.
+Pattern = tuple[bool, ...]
 
 
 class ProxyColumns:
@@ -46,3 +52,35 @@ class ProxyColumns:
         """Which columns come together: distinct patterns [k, count], and that of each row [m]."""
         patterns, of_row = np.unique(np.isfinite(placed), axis=0, return_inverse=True)
         return patterns, of_row.reshape(-1)
+
+
+class LearnedPatterns:
+    """The combinations of proxies that members are fitted to, from the results [n, count] placed, NaN where missing.
+
+    They follow from the results alone.
+    """
+
+    def __init__(self, placed: Numbers) -> None:
+        present = np.isfinite(placed)
+        self._count = present.shape[1]
+        self._common: list[Pattern] = [(True,) * self._count]
+        if self._count > _FEW and len(present):
+            patterns, numbers = np.unique(present, axis=0, return_counts=True)
+            order = np.argsort(-numbers, kind="stable")[:_MOST_COMMON]
+            self._common += [tuple(pattern) for pattern in patterns[order].tolist()]
+        # The proxy that most results have comes first.
+        self._singles = np.argsort(-present.sum(axis=0), kind="stable").tolist()
+
+    def nearest(self, pattern: Pattern) -> Pattern:
+        """The pattern itself where it is learned, else the largest learned one within it."""
+        if self._count <= _FEW or not any(pattern):
+            return pattern
+        within = [each for each in self._common if any(each) and _within(each, pattern)]
+        if within:
+            return max(within, key=sum)
+        first = next(place for place in self._singles if pattern[place])
+        return tuple(place == first for place in range(self._count))
+
+
+def _within(part: Pattern, whole: Pattern) -> bool:
+    return all(there or not wanted for wanted, there in zip(part, whole, strict=True))

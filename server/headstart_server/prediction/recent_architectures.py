@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.runtime.lru import Lru
+from headstart_server.runtime.single_flight import SingleFlight
 
 # Reading and embedding so many takes some seconds the first time.
 MOST_ARCHITECTURES = 20_000
+# Each holds some tens of megabytes.
+_KEPT_SPACES = 16
 
 Vectors = Callable[[Sequence[CanonicalCandidate]], NDArray[np.float32]]
 
@@ -39,16 +42,17 @@ class Recent:
 
 
 class RecentArchitectures:
-    """By namespace and space. Thread-safe."""
+    """By namespace and space. Thread-safe: searches of one space wait for each other's reading, and for no other's."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], Recent] = {}
-        self._lock = Lock()
+        self._held: Lru[tuple[str, str], Recent] = Lru(_KEPT_SPACES)
+        self._flights: SingleFlight[tuple[str, str]] = SingleFlight()
 
     def of(self, knowledge: KnowledgeService, namespace: str, search_space_id: str, vectors: Vectors) -> Recent:
         """What is recorded now, at most MOST_ARCHITECTURES. Whose task was deleted meanwhile may still be there."""
-        with self._lock:
-            held = self._held.get((namespace, search_space_id))
+        key = (namespace, search_space_id)
+        with self._flights.of(key):
+            held = self._held.get(key)
             last = held.last if held else 0
             new = knowledge.newest_architectures(namespace, search_space_id, last, MOST_ARCHITECTURES)
             if not new:
@@ -59,5 +63,5 @@ class RecentArchitectures:
                 fingerprints += held.fingerprints
                 embeddings = np.concatenate([embeddings, held.embeddings])
             kept = Recent(new[0][0], fingerprints[:MOST_ARCHITECTURES], embeddings[:MOST_ARCHITECTURES])
-            self._held[namespace, search_space_id] = kept
+            self._held.put(key, kept)
             return kept

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +24,7 @@ from headstart_server.prediction.source_prediction import SourceNeighbours, from
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.errors import FailedPrecondition
+from headstart_server.runtime.lru import Lru
 
 # Completed architectures of a task without which its own results cannot carry a prediction.
 LEAST_OWN = 2
@@ -43,8 +42,7 @@ class RecordAnswers:
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
         self._predictors = predictors
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = OrderedDict()
+        self._kept: Lru[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = Lru(_KEPT_NEIGHBOURS)
 
     def predict(
         self,
@@ -113,8 +111,7 @@ class RecordAnswers:
         """Of one source, made once for each state of its labels; None where too little of it is left."""
         task, labels = source
         key = (namespace, space_id, task.task_id)
-        with self._lock:
-            kept = self._kept.get(key)
+        kept = self._kept.get(key)
         if kept is not None and kept[0] is labels:
             return kept[1]
         recorded = self._evidence.knowledge.architectures(namespace, space_id, labels.fingerprints)
@@ -127,11 +124,7 @@ class RecordAnswers:
         known = sorted(finite + _thinned([place for place in known if not np.isfinite(labels.values[place])]))
         vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
         made = SourceNeighbours.of(vectors, labels.values[known], task.maximize)
-        with self._lock:
-            self._kept[key] = (labels, made)
-            self._kept.move_to_end(key)
-            if len(self._kept) > _KEPT_NEIGHBOURS:
-                self._kept.popitem(last=False)
+        self._kept.put(key, (labels, made))
         return made
 
 

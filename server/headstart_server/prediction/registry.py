@@ -145,6 +145,26 @@ def trained_through(connection: Connection, namespace: str, search_space_id: str
     return count
 
 
+def all_trained_through(connection: Connection) -> dict[tuple[str, str], int]:
+    """The same of every space that was ever trained, by namespace and id."""
+    space = model_versions.c.search_space_id
+    latest = select(space, func.max(model_versions.c.number).label("number")).group_by(space).subquery()
+    rows = connection.execute(
+        select(namespaces.c.name.label("namespace"), search_spaces.c.name, model_versions.c.trained_through)
+        .join(latest, (latest.c.search_space_id == space) & (latest.c.number == model_versions.c.number))
+        .join(search_spaces, search_spaces.c.id == space)
+        .join(namespaces, namespaces.c.id == search_spaces.c.namespace_id)
+    )
+    return {(row.namespace, row.name): row.trained_through for row in rows}
+
+
+def trained_since(connection: Connection, namespace: str, search_space_id: str, moment: datetime) -> bool:
+    """Whether a version was made after a moment, and it was decided whether it serves."""
+    query = _named(select(model_versions.c.number), namespace, search_space_id)
+    query = query.where(model_versions.c.created_at > moment, model_versions.c.state != _CANDIDATE)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def versions(connection: Connection, namespace: str, search_space_id: str) -> list[ModelVersion]:
     """Those kept, newest first."""
     columns = [column for column in model_versions.c if column.name != "artefact"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,14 @@ from headstart_server.prediction.embeddings import choose_embedding, model_of_em
 from headstart_server.prediction.evidence import Evidence, Told, incumbent
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.live_figures import LiveFigures
+from headstart_server.prediction.metric_range import range_of
 from headstart_server.prediction.model_answers import ModelAnswers
 from headstart_server.prediction.model_reading import ModelUnreadable
+from headstart_server.prediction.predictor_host import HostOrLocal, open_scorer
 from headstart_server.prediction.recent_architectures import RecentArchitectures
 from headstart_server.prediction.record_answers import RecordAnswers
-from headstart_server.prediction.registry import ModelVersion, newest_version
-from headstart_server.prediction.scorer import HostOrLocal, LocalScorer, Scorer, open_scorer
+from headstart_server.prediction.registry import ModelVersion, newest_version, trained_since
+from headstart_server.prediction.scorer import LocalScorer, Scorer
 from headstart_server.prediction.serving_models import ServingModels
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
 from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
@@ -119,6 +122,9 @@ class PredictionService:
         told, degraded = self._told(namespace, observations, queries, interval_level, curves.covers(len(queries)))
         predictions = curves.predictions(None if told is None else predictions_of(told.estimates), len(queries))
         basis, version = ("no model or results", "") if told is None else (told.basis, told.model_version)
+        points = [value for query in queries for _, value in query.learning_curve]
+        possible = range_of(observations.task.metric, [*observations.value_range, *points])
+        predictions = [possible.of_prediction(each) for each in predictions]
         answer = Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.others), degraded)
         self.live_figures.remember(namespace, observations, queries, answer, interval_level)
         return answer
@@ -221,7 +227,16 @@ class PredictionService:
 
     def needs_training(self, namespace: str, search_space_id: str, experiment_count: int) -> bool:
         """Whether the space is to be trained, now that it has so many experiments."""
-        return model_training.needs_training(self._engine, self._settings, namespace, search_space_id, experiment_count)
+        return bool(self.spaces_to_train({(namespace, search_space_id): experiment_count}))
+
+    def spaces_to_train(self, counts: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+        """Those spaces, by namespace and id with their numbers of experiments, that are to be trained now."""
+        return model_training.spaces_to_train(self._engine, self._settings, counts)
+
+    def trained_since(self, namespace: str, search_space_id: str, moment: datetime) -> bool:
+        """Whether a space was trained after a moment, by the database's clock."""
+        with self._engine.connect() as connection:
+            return trained_since(connection, namespace, search_space_id, moment)
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """Train a space on all that is recorded; None where there is too little. Raises NotFound."""

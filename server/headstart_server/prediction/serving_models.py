@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +22,7 @@ from headstart_server.prediction.model_reading import ModelUnreadable, reading
 from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, version_before
 from headstart_server.prediction.scorer import Scorer
 from headstart_server.runtime.errors import NotFound, Unavailable
+from headstart_server.runtime.lru import Lru
 from headstart_server.runtime.tenancy import acting_for
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class ServingModels:
         self._looked_up: dict[_Key, float] = {}
         self._loading: set[str] = set()
         self._unreadable: set[str] = set()
-        self._known: OrderedDict[str, ModelKnowledge] = OrderedDict()
+        self._known: Lru[str, ModelKnowledge] = Lru(_KEPT_DESCRIPTIONS)
         self._scores = KeptScores(_KEPT_SCORES)
         self._scores_of_results = KeptScores(_KEPT_SCORES_OF_RESULTS)
 
@@ -65,9 +65,17 @@ class ServingModels:
                 self._in_use[key] = newest
                 return newest
             if newest.name not in self._loading:
-                self._loading.add(newest.name)
-                threading.Thread(target=self._change_to, args=(key, newest), name="load-model", daemon=True).start()
+                self._begin_loading(key, newest)
             return current
+
+    def _begin_loading(self, key: _Key, version: ModelVersion) -> None:
+        self._loading.add(version.name)
+        try:
+            threading.Thread(target=self._change_to, args=(key, version), name="load-model", daemon=True).start()
+        except RuntimeError as problem:
+            # No thread is to be had now: whoever looks next tries again.
+            self._loading.discard(version.name)
+            _log.warning("model %s is not used yet: %s", version.name, problem)
 
     def older_than(self, version: ModelVersion) -> ModelVersion | None:
         """What answers in place of a version that turned out to be unreadable."""
@@ -81,16 +89,12 @@ class ServingModels:
 
     def knowledge(self, version: ModelVersion) -> ModelKnowledge:
         """Raises ModelUnreadable, NotFound where the version is not kept any more."""
-        with self._lock:
-            known = self._known.get(version.name)
+        known = self._known.get(version.name)
         if known is None:
             with self._engine.connect() as connection:
                 content = load_artefact(connection, version.name)
             known = reading(version.name, lambda: read_knowledge(content))
-            with self._lock:
-                self._known[version.name] = known
-                if len(self._known) > _KEPT_DESCRIPTIONS:
-                    self._known.popitem(last=False)
+            self._known.put(version.name, known)
         return known
 
     def unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:

@@ -9,8 +9,6 @@ the graph. It is what nearest neighbours and the vector index use before a model
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.feature_layout import FeatureLayout
 from headstart_server.prediction.graph_batch import BatchAssembler, Floats, GraphBatch, Integers
+from headstart_server.runtime.lru import Lru
 
 # Change with the meaning of the vectors: vectors of different versions are not comparable. The second is of layouts in
 # which ordered choices have one place; others are what they were.
@@ -42,20 +41,18 @@ class StructuralFeatures:
         self.layout = layout
         self.assembler = assembler or BatchAssembler(layout)
         self._subsets = _subsets(layout)
-        self._cache: OrderedDict[str, Floats] = OrderedDict()
-        self._lock = threading.Lock()
+        self._cache: Lru[str, Floats] = Lru(_CACHED_CANDIDATES)
 
     def vectors(self, candidates: Sequence[CanonicalCandidate]) -> Floats:
         """float32 [candidates, width]; the width depends on the layout alone."""
-        with self._lock:
-            known = {candidate.fingerprint: self._cache.get(candidate.fingerprint) for candidate in candidates}
+        known = {candidate.fingerprint: self._cache.get(candidate.fingerprint) for candidate in candidates}
         missing = list({each.fingerprint: each for each in candidates if known[each.fingerprint] is None}.values())
         for start in range(0, len(missing), _CHUNK):
             chunk = missing[start : start + _CHUNK]
             rows = batch_features(self.layout, self._subsets, self.assembler.assemble(chunk))
-            known.update((candidate.fingerprint, row) for candidate, row in zip(chunk, rows, strict=True))
-        if missing:
-            self._keep([(each.fingerprint, known[each.fingerprint]) for each in missing])
+            for candidate, row in zip(chunk, rows, strict=True):
+                known[candidate.fingerprint] = row
+                self._cache.put(candidate.fingerprint, row)
         if not candidates:
             return np.zeros((0, self.width), np.float32)
         return np.stack([known[candidate.fingerprint] for candidate in candidates])  # type: ignore[misc]
@@ -68,14 +65,6 @@ class StructuralFeatures:
     @property
     def width(self) -> int:
         return int(batch_features(self.layout, self._subsets, self.assembler.assemble([])).shape[1])
-
-    def _keep(self, rows: list[tuple[str, Floats | None]]) -> None:
-        with self._lock:
-            for fingerprint, row in rows:
-                assert row is not None
-                self._cache[fingerprint] = row
-            while len(self._cache) > _CACHED_CANDIDATES:
-                self._cache.popitem(last=False)
 
 
 def structural_embedding(layout: FeatureLayout) -> str:

@@ -7,8 +7,6 @@ one is recorded. Forecasters are kept until there is a tenth more to learn from.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +23,7 @@ from headstart_server.prediction.curve_forecast import LEAST_HISTORY, CurveForec
 from headstart_server.prediction.curve_grid import Curve
 from headstart_server.prediction.curve_joining import CurveEstimate, from_curve_alone, joined
 from headstart_server.prediction.early_stopping import Advice, advise
+from headstart_server.runtime.lru import Lru
 
 # From so many full curves of its own on, a task does without those of others; so many are learned from at most.
 _ENOUGH_OWN = 50
@@ -85,8 +84,7 @@ class TaskCurves:
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self._knowledge = knowledge
-        self._kept: OrderedDict[tuple[str, str, str, float], _Kept] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Lru[tuple[str, str, str, float], _Kept] = Lru(_KEPT_FORECASTERS)
 
     def told(
         self,
@@ -157,8 +155,7 @@ class TaskCurves:
         horizon: float,
         full: bool,
     ) -> CurveForecaster:
-        with self._lock:
-            kept = self._kept.get(key)
+        kept = self._kept.get(key)
         if (
             kept is not None
             and kept.task == task
@@ -169,11 +166,7 @@ class TaskCurves:
             return kept.forecaster
         learned = history if full else [_until(curve, horizon) for curve in history]
         forecaster = CurveForecaster(learned, task.maximize, horizon)
-        with self._lock:
-            self._kept[key] = _Kept(newest, task, len(history), own, forecaster)
-            self._kept.move_to_end(key)
-            if len(self._kept) > _KEPT_FORECASTERS:
-                self._kept.popitem(last=False)
+        self._kept.put(key, _Kept(newest, task, len(history), own, forecaster))
         return forecaster
 
 

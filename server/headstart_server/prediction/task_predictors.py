@@ -5,8 +5,6 @@ Hyperparameters, which are costly, are kept until the task has a tenth more resu
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +17,7 @@ from headstart_server.prediction.adaptation import AdaptedPredictor, AnyFloats, 
 from headstart_server.prediction.gaussian_process import Hyperparameters, Numbers
 from headstart_server.prediction.labels import Labels, labels_of, most_telling
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.runtime.lru import Lru
 
 # Of a thousand results each holds some tens of megabytes.
 _KEPT_PREDICTORS = 96
@@ -85,9 +84,8 @@ class TaskPredictors:
     """By namespace, task, space and learners of the scores: a model version, or "" without any. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, str, str], _Kept] = OrderedDict()
-        self._labels: OrderedDict[tuple[str, str, str], _KeptLabels] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Lru[tuple[str, str, str, str], _Kept] = Lru(_KEPT_PREDICTORS)
+        self._labels: Lru[tuple[str, str, str], _KeptLabels] = Lru(_KEPT_LABELS)
 
     def labels(self, namespace: str, observations: Observations) -> Labels:
         """The labels of these observations."""
@@ -99,17 +97,12 @@ class TaskPredictors:
 
     def _labels_of(self, namespace: str, observations: Observations) -> _KeptLabels:
         key = (namespace, observations.task.task_id, observations.search_space_id)
-        with self._lock:
-            kept = self._labels.get(key)
+        kept = self._labels.get(key)
         # A task that was deleted and made again has other observations, whatever their number.
         if kept is None or kept.values is not observations.values:
             labels = labels_of(observations)
             kept = _KeptLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
-            with self._lock:
-                self._labels[key] = kept
-                self._labels.move_to_end(key)
-                if len(self._labels) > _KEPT_LABELS:
-                    self._labels.popitem(last=False)
+            self._labels.put(key, kept)
         return kept
 
     def fitted(
@@ -123,18 +116,13 @@ class TaskPredictors:
     ) -> TaskPredictor:
         """The predictor for these observations, of which at least two architectures completed."""
         key = (namespace, observations.task.task_id, observations.search_space_id, model_version)
-        with self._lock:
-            kept = self._kept.get(key)
+        kept = self._kept.get(key)
         if kept is not None and kept.values is observations.values:
             return kept.fitted
         kept = _fit(
             kept, self.telling_labels(namespace, observations), observations, architectures, features, unseen_scores
         )
-        with self._lock:
-            self._kept[key] = kept
-            self._kept.move_to_end(key)
-            if len(self._kept) > _KEPT_PREDICTORS:
-                self._kept.popitem(last=False)
+        self._kept.put(key, kept)
         return kept.fitted
 
 

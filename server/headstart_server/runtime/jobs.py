@@ -1,13 +1,15 @@
-"""Pending work as rows: whoever takes a row holds its lock while working, and the lock ends with its holder.
+"""Pending work as rows: whoever takes a row holds a claim on it while working, and the claim ends with its holder.
 
-A worker that dies leaves the row behind for the next one; no lease runs out while somebody still works.
+A worker that dies leaves the row behind for the next one; no lease runs out while somebody still works. No transaction
+is open meanwhile (``claims``): a job may take longer than a managed PostgreSQL lets one idle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     DateTime,
     Engine,
     Integer,
+    Row,
     Table,
     Text,
     UniqueConstraint,
@@ -28,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.runtime import tracing
+from headstart_server.runtime.claims import Claim, claimed
 from headstart_server.runtime.database import metadata
 
 jobs = Table(
@@ -45,13 +49,18 @@ jobs = Table(
 
 _FIRST_PAUSE = timedelta(seconds=10)
 _MAX_DOUBLINGS = 8
+# More than there are workers: of so many jobs one is not being worked on.
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
 class Job:
+    """``queued_at``: by the database's clock; None where it is not read from there."""
+
     kind: str
     namespace: str
     subject: str
+    queued_at: datetime | None = field(default=None, compare=False)
 
 
 def enqueue(connection: Connection, job: Job) -> None:
@@ -81,26 +90,32 @@ def run_next(engine: Engine, kind: str, work: Callable[[Job], None]) -> bool:
 
 
 def _run_first(engine: Engine, wanted: ColumnElement[bool], work: Callable[[Job], None]) -> bool:
-    failed: Exception | None = None
-    with engine.begin() as connection:
-        row = connection.execute(
-            select(jobs).where(wanted).order_by(jobs.c.id).limit(1).with_for_update(skip_locked=True)
-        ).first()
-        if row is None:
-            return False
-        try:
-            with tracing.work_span(f"job {row.kind}", namespace=row.namespace, subject=row.subject):
-                work(Job(row.kind, row.namespace, row.subject))
-        except Exception as error:
-            failed = error
-            pause = _FIRST_PAUSE * 2 ** min(row.attempts, _MAX_DOUBLINGS)
-            connection.execute(
-                update(jobs)
-                .where(jobs.c.id == row.id)
-                .values(attempts=jobs.c.attempts + 1, run_after=func.clock_timestamp() + pause)
-            )
-        else:
-            connection.execute(delete(jobs).where(jobs.c.id == row.id))
-    if failed is not None:
-        raise failed
-    return True
+    with engine.connect() as connection:
+        # A worker of an earlier version holds the row itself: it is passed over here. The lock ends with this block.
+        query = select(jobs.c.id).where(wanted).order_by(jobs.c.id).limit(_LOOKED_AT)
+        numbers = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
+    for number in numbers:
+        with claimed(engine, f"job/{number}") as claim:
+            if claim is None:
+                continue
+            # Perhaps another worker has done it since.
+            row = claim.execute(select(jobs).where(jobs.c.id == number, wanted)).first()
+            if row is not None:
+                _run(claim, row, work)
+                return True
+    return False
+
+
+def _run(claim: Claim, row: Row[Any], work: Callable[[Job], None]) -> None:
+    try:
+        with tracing.work_span(f"job {row.kind}", namespace=row.namespace, subject=row.subject):
+            work(Job(row.kind, row.namespace, row.subject, row.created_at))
+    except Exception:
+        pause = _FIRST_PAUSE * 2 ** min(row.attempts, _MAX_DOUBLINGS)
+        claim.execute(
+            update(jobs)
+            .where(jobs.c.id == row.id)
+            .values(attempts=jobs.c.attempts + 1, run_after=func.clock_timestamp() + pause)
+        )
+        raise
+    claim.execute(delete(jobs).where(jobs.c.id == row.id))

@@ -120,6 +120,9 @@ MODEL_LOAD_FAILURES = Counter(
 
 OUTBOX_DEPTH = Gauge("headstart_outbox_depth", "Architectures that the vector index does not hold yet")
 OUTBOX_LAG_SECONDS = Gauge("headstart_outbox_lag_seconds", "How long the oldest of them has waited; 0 where none waits")
+INDEX_SPACES_SET_ASIDE = Gauge(
+    "headstart_index_spaces_set_aside", "Search spaces that the vector index refuses, set aside after some tries"
+)
 VECTOR_INDEX_UP = Gauge(
     "headstart_vector_index_up", "1 where the vector index answered when last asked, else 0; NaN before"
 )

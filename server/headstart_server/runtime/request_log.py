@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, func, insert, text
+from sqlalchemy import Column, Connection, DateTime, Index, LargeBinary, Table, Text, func, insert, text
 from sqlalchemy.dialects.postgresql import UUID as UUIDColumn
 
 from headstart_server.runtime.database import metadata
@@ -24,6 +24,8 @@ requests = Table(
     Column("content_hash", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
     Column("answered_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    # For those whose life is over.
+    Index("ix_requests_answered_at", "answered_at"),
 )
 
 # Two statements in one message: the second sees what was committed while the first waited.
@@ -43,8 +45,8 @@ def answer_once(
     method: str,
     content_hash: bytes,
     work: Callable[[], bytes],
-) -> bytes:
-    """The answer of ``work``, or the one that it gave when this request came first.
+) -> tuple[bytes, bool]:
+    """The answer of ``work``, or the one that it gave when this request came first; and whether it comes first.
 
     Two requests of one id wait for each other; those of other ids do not. Raises AlreadyExists when the request id
     stands for another call or content.
@@ -58,8 +60,8 @@ def answer_once(
                 f"request_id {request_id} was used for another call: a new call needs a new request_id",
                 reason="REQUEST_ID_REUSED",
             )
-        return bytes(row.response)
+        return bytes(row.response), False
     response = work()
     answered = {"method": method, "content_hash": content_hash, "response": response}
     connection.execute(_KEEP, {"namespace": namespace, "request_id": request_id, **answered})
-    return response
+    return response, True

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     """PEM of the authority of the predictor role's certificate. Set: servers ask it by TLS."""
 
     database_pool_size: PositiveInt = 16
-    """Connections of a process to PostgreSQL; never fewer than its threads need, 27 by default and one for health."""
+    """Connections of a process to PostgreSQL; never fewer than its threads need, 34 by default and one for health."""
     database_threads: PositiveInt = 16
     """Threads of a server process that wait for PostgreSQL."""
     tenant_role: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,62})?$")] = DEFAULT_ROLE
@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     """Equal records and an equal seed give an equal model."""
     worker_poll_seconds: PositiveFloat = 1.0
     """How often an idle worker looks for work."""
+
+    request_days: PositiveFloat = 7.0
+    """How long a worker keeps answered requests: a request id that is repeated within gets the first answer."""
+    audit_days: PositiveFloat = 365.0
+    """How long a worker keeps entries of the audit log."""
 
     decision_ttl_seconds: PositiveFloat = 3600.0
     """After which a strategy decision without a result no longer counts as pending."""

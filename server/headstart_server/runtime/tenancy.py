@@ -53,8 +53,8 @@ PRIVILEGES = {
     "jobs": "SELECT (id), INSERT",
     "audit_log": "SELECT (id), INSERT",
 }
-# What is looked at before the namespace is known.
-NOT_FOR_TENANTS = frozenset({"tokens", "quotas"})
+# What is looked at before the namespace is known, or by workers alone.
+NOT_FOR_TENANTS = frozenset({"tokens", "quotas", "index_failures"})
 
 # PostgreSQL 16 tells membership from the right to become the role. Of the tables one stands for all: they are granted
 # in one transaction.

@@ -95,8 +95,10 @@ def _shares(each: Numbers, losses: Numbers, truth: Numbers, tasks: NDArray[np.in
     flat = each.reshape(len(each), -1)
     fitted = nnls(flat.T, truth.ravel())[0]
     voices = [np.eye(len(each))[place] for place in range(len(each))]
-    if fitted.sum() > 0:
-        voices.append(fitted / np.tensordot(fitted, each, axes=1).std())
+    spread = np.tensordot(fitted, each, axes=1).std()
+    # Members that say the same of every arm are no voice.
+    if spread > 1e-12:
+        voices.append(fitted / spread)
     costs = _by_task([chosen_loss(losses, np.tensordot(voice, each, axes=1)) for voice in voices], tasks)
     best = int(costs.mean(axis=1).argmin())
     dearer = costs - costs[best]

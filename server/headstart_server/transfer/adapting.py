@@ -188,7 +188,9 @@ def _like_its_siblings(space: SearchSpace, parameter: Parameter, values: dict[st
 def _middle(domain: Categorical | Integer | Float) -> Value:
     if isinstance(domain, Categorical):
         return domain.choices[len(domain.choices) // 2]
-    middle = math.sqrt(domain.lower * domain.upper) if domain.logarithmic else (domain.lower + domain.upper) / 2
+    lower, upper = domain.lower, domain.upper
+    # Neither product nor sum of the bounds: both may be beyond the largest float.
+    middle = math.sqrt(lower) * math.sqrt(upper) if domain.logarithmic else lower / 2 + upper / 2
     if isinstance(domain, Float):
         return min(max(middle, domain.lower), domain.upper)
     return min(max(round(middle), domain.lower), domain.upper)

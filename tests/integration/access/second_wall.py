@@ -19,6 +19,8 @@ ROWS = {
         candidate, status, metrics, curve_fidelities, curve_values, proxies, worker_id)
         VALUES ({n}, {n}, {n}, 1, gen_random_uuid(), 'x', {n}, '{{}}', 1, '{{}}', '{{}}', '{{}}', '{{}}', 'me')""",
     "outbox": "(id, search_space_id, fingerprint) VALUES ({n}, {n}, 'a')",
+    "index_failures": """(search_space_id, work, tries, error, retry_at)
+        VALUES ({n}, 'DELIVER', 1, '', 'infinity')""",
     "vector_indexes": "(search_space_id, version, state) VALUES ({n}, '1', 'SERVING')",
     "task_embeddings": """(task_id, search_space_id, version, profile, experiment_count)
         VALUES ({n}, {n}, '1', '{{0.5}}', 1)""",

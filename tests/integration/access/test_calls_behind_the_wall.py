@@ -69,10 +69,10 @@ class Server:
         gate = Gate(self.rooms.engine, "token")
         server = grpc.aio.server(interceptors=[CallInterceptor(100, gate)])
         meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
-            MetaLearningServicer(self.rooms, works[0], works[1], records), server
+            MetaLearningServicer(self.rooms, works[0], works[1], records, works[1]), server
         )
         knowledge_base_service_pb2_grpc.add_KnowledgeBaseServiceServicer_to_server(
-            KnowledgeBaseServicer(self.rooms, *works), server
+            KnowledgeBaseServicer(self.rooms, *works, works[1]), server
         )
         self.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()

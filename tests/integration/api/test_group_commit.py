@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,13 @@ from headstart.errors import translate
 from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import meta_learning_service_pb2_grpc
 from headstart.values import Record
+from headstart_server.api import record_queue
 from headstart_server.api.record_queue import RecordQueue
-from headstart_server.assembly import open_rooms
+from headstart_server.assembly import RECORD_THREADS, open_rooms
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database import create_engine, run_transaction
 from headstart_server.runtime.deadline import DeadlinePassed
-from headstart_server.runtime.errors import ResourceExhausted
+from headstart_server.runtime.errors import ResourceExhausted, Unavailable
 from tests.conftest import Service
 from tests.waiting import wait_until
 
@@ -195,3 +197,85 @@ def test_a_record_that_breaks_the_transaction_does_not_break_the_others(settings
     assert all(isinstance(problem, ResourceExhausted) for problem in problems.values())
     numbers = sorted(int(a.experiment_id.rpartition("/")[2]) for a in answers if not isinstance(a, Exception))
     assert numbers == list(range(1, len(sent) - len(problems)))
+
+
+def test_many_tasks_that_are_held_keep_no_other_from_being_recorded(settings):
+    """As eight imports at once: their records wait, in turns, and those of other tasks do not."""
+    rooms = open_rooms(settings)
+    held = [f"held-{number}" for number in range(8)]
+
+    def create(connection):
+        rooms.knowledge.create_search_space(connection, "default", SPACE)
+        for name in [*held, "free"]:
+            rooms.knowledge.create_task(connection, "default", Task(name, "", "accuracy", True, {}, {}, "", 0.0))
+
+    run_transaction(rooms.engine, create)
+
+    async def record():
+        queue = RecordQueue(rooms, 100)
+        for name in [*held, "free"]:
+            await queue.record(_Caller(), "default", request(name))
+        loop = asyncio.get_running_loop()
+        with rooms.engine.begin() as holding:
+            holding.execute(
+                text("SELECT 1 FROM task_summaries JOIN tasks ON id = task_id WHERE name LIKE 'held%' FOR UPDATE")
+            )
+            waiting = [asyncio.create_task(queue.record(_Caller(), "default", request(name))) for name in held]
+            await asyncio.sleep(0.5)
+            begun = loop.time()
+            for _ in range(5):
+                await asyncio.wait_for(queue.record(_Caller(), "default", request("free")), timeout=5)
+            took = loop.time() - begun
+            assert not any(each.done() for each in waiting)
+        # Each has had its turn more than once by now, and is written as soon as its task is free.
+        answers = await asyncio.wait_for(asyncio.gather(*waiting), timeout=20)
+        await loop.run_in_executor(None, queue.close)
+        return took, answers
+
+    took, answers = asyncio.run(record())
+    rooms.close()
+    assert took < 2.0
+    assert [answer.experiment_id for answer in answers] == [f"{name}/nas-bench-201/2" for name in held]
+
+
+def test_task_that_stays_held_is_told_after_its_time(settings, monkeypatch):
+    monkeypatch.setattr(record_queue, "_HELD_SECONDS", 1.5)
+    rooms = open_rooms(settings)
+    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
+
+    async def record():
+        queue = RecordQueue(rooms, 10)
+        await queue.record(_Caller(), "default", request("task"))
+        with rooms.engine.begin() as holding:
+            holding.execute(text("SELECT 1 FROM task_summaries FOR UPDATE"))
+            with pytest.raises(Unavailable, match="another transaction holds the task"):
+                await asyncio.wait_for(queue.record(_Caller(), "default", request("task")), timeout=10)
+        again = await asyncio.wait_for(queue.record(_Caller(), "default", request("task")), timeout=10)
+        await asyncio.get_running_loop().run_in_executor(None, queue.close)
+        return again
+
+    assert asyncio.run(record()).experiment_id == "task/nas-bench-201/2"
+    rooms.close()
+
+
+def test_records_that_find_no_thread_are_told_and_later_ones_are_written(settings, monkeypatch):
+    """As under a limit on processes: nothing stays marked as under way."""
+    rooms = open_rooms(settings)
+    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
+
+    def no_thread(_):
+        raise RuntimeError("can't start new thread")
+
+    async def record():
+        queue = RecordQueue(rooms, 10)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            for _ in range(RECORD_THREADS + 1):
+                with pytest.raises(Unavailable, match="no thread"):
+                    await asyncio.wait_for(queue.record(_Caller(), "default", request("task")), timeout=5)
+        answer = await asyncio.wait_for(queue.record(_Caller(), "default", request("task")), timeout=10)
+        await asyncio.get_running_loop().run_in_executor(None, queue.close)
+        return answer
+
+    assert asyncio.run(record()).experiment_id.startswith("task/nas-bench-201/")
+    rooms.close()

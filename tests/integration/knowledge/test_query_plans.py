@@ -330,10 +330,10 @@ def plans(settings: Settings, call: Callable[[Any, Any], Any]) -> list[tuple[str
     statements = Statements(rooms.engine)
     database, models = BlockingWork(2, "database"), BlockingWork(1, "models")
     with contextlib.suppress(ServiceError):
-        knowledge_base = KnowledgeBaseServicer(rooms, database, models, models)
+        knowledge_base = KnowledgeBaseServicer(rooms, database, models, models, models)
         record_queue = RecordQueue(rooms, 10)
         with acting_for(namespace_of_caller()):
-            asyncio.run(call(knowledge_base, MetaLearningServicer(rooms, database, models, record_queue)))
+            asyncio.run(call(knowledge_base, MetaLearningServicer(rooms, database, models, record_queue, models)))
         record_queue.close()
     explained = []
     for sent, parameters in statements.taken():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from headstart.v1 import knowledge_base_service_pb2 as pb2
-from headstart_server.api import knowledge_base
+from headstart.v1 import meta_learning_service_pb2 as pb2_meta
+from headstart_server.api import knowledge_base, meta_learning
 from headstart_server.api.blocking import BlockingWork
 
 
@@ -27,7 +28,7 @@ def test_edit_distances_keep_no_other_call_waiting(monkeypatch: pytest.MonkeyPat
     database, models, edits = (BlockingWork(1, name) for name in ("database", "models", "edits"))
     rooms: Any = SimpleNamespace()
     context: Any = SimpleNamespace(time_remaining=lambda: None)
-    servicer = knowledge_base.KnowledgeBaseServicer(rooms, database, models, edits)
+    servicer = knowledge_base.KnowledgeBaseServicer(rooms, database, models, edits, models)
 
     async def calls() -> None:
         measure = pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE
@@ -47,3 +48,59 @@ def test_edit_distances_keep_no_other_call_waiting(monkeypatch: pytest.MonkeyPat
     asyncio.run(calls())
     for work in (database, models, edits):
         work.close()
+
+
+def test_what_takes_seconds_keeps_no_question_of_milliseconds_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    enough = threading.Event()
+
+    def slow(*_: Any) -> Any:
+        assert enough.wait(20)
+        return pb2.ExplainTaskResponse()
+
+    monkeypatch.setattr(knowledge_base.task_similarity, "explain_task", slow)
+    monkeypatch.setattr(knowledge_base.task_similarity, "search_tasks", slow)
+    monkeypatch.setattr(knowledge_base, "search_architectures", lambda *_: pb2.SearchArchitecturesResponse())
+    pools = [BlockingWork(1, name) for name in ("database", "models", "edits", "slow")]
+    database, models, edits, for_slow = pools
+    rooms: Any = SimpleNamespace()
+    context: Any = SimpleNamespace(time_remaining=lambda: None)
+    knowledge = knowledge_base.KnowledgeBaseServicer(rooms, database, models, edits, for_slow)
+    meta = meta_learning.MetaLearningServicer(rooms, database, models, cast(Any, None), for_slow)
+    for name, work in (("_predict", pb2_meta.PredictPerformanceResponse()), ("_warm_start", None), ("_transfer", None)):
+        small = work
+
+        def answer(request: Any, small: Any = small) -> Any:
+            few = len(getattr(request, "queries", ())) <= 1 and len(getattr(request, "target_task_ids", ())) <= 1
+            return small if few and getattr(request, "count", 1) <= 1 else slow()
+
+        monkeypatch.setattr(meta, name, answer)
+
+    async def calls() -> None:
+        many = pb2_meta.PredictPerformanceRequest(queries=[pb2_meta.PredictionQuery()] * 4096)
+        begun = [
+            asyncio.create_task(call)
+            for call in (
+                knowledge.ExplainTask(pb2.ExplainTaskRequest(), context),
+                knowledge.SearchTasks(pb2.SearchTasksRequest(), context),
+                meta.TransferArchitecture(
+                    pb2_meta.TransferArchitectureRequest(target_task_ids=[str(n) for n in range(64)]), context
+                ),
+                meta.WarmStart(pb2_meta.WarmStartRequest(count=4096), context),
+                meta.PredictPerformance(many, context),
+            )
+        ]
+        await asyncio.sleep(0.1)
+        quick = asyncio.gather(
+            knowledge.SearchArchitectures(pb2.SearchArchitecturesRequest(), context),
+            meta.PredictPerformance(pb2_meta.PredictPerformanceRequest(), context),
+            meta.WarmStart(pb2_meta.WarmStartRequest(count=1), context),
+        )
+        try:
+            await asyncio.wait_for(quick, timeout=5)
+        finally:
+            enough.set()
+            await asyncio.gather(*begun)
+
+    asyncio.run(calls())
+    for pool in pools:
+        pool.close()

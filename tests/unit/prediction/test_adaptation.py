@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from headstart_server.prediction.adaptation import AdaptedPredictor, Asked, Estimates, Known
+from headstart_server.prediction.adaptation import PROXIES, AdaptedPredictor, Asked, Estimates, Known
 from headstart_server.prediction.feature_layout import feature_layout
 from headstart_server.prediction.gaussian_process import GaussianProcess
 from headstart_server.prediction.graph_batch import Floats
 from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale, normal_scores
+from headstart_server.prediction.proxy_columns import LearnedPatterns
 from headstart_server.prediction.repeats import Repeats
 from headstart_server.prediction.source_heads import agreement
 from headstart_server.prediction.stacking import ranking_weights
@@ -277,3 +278,47 @@ def test_predictor_that_is_replaced_is_gone_at_once(proxies: int) -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_answers_do_not_depend_on_which_proxies_were_asked_for_before() -> None:
+    """The fifth combination of proxies counts as the first would, in whatever order they come."""
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(40, 3))
+    values = features @ np.array([1.0, -0.5, 0.2]) + generator.normal(0.0, 0.3, 40)
+    proxies = values[:, None] + generator.normal(0.0, 0.2, (40, 3))
+    known = Known(features, values, True, proxies=proxies)
+    combinations = [row for row in np.ndindex(2, 2, 2) if any(row)]
+    asked_features = generator.normal(size=(1, 3))
+    asked = {row: np.where(np.array([row], bool), 0.7, np.nan) for row in combinations}
+
+    def answers(order: list[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
+        predictor = AdaptedPredictor(known)
+        return {row: predictor.predict(Asked(asked_features, None, asked[row]), 0.9).means[0] for row in order}
+
+    forwards, backwards = answers(combinations), answers(combinations[::-1])
+    for row in combinations:
+        assert forwards[row] == backwards[row], row
+    together = AdaptedPredictor(known).predict(
+        Asked(np.repeat(asked_features, len(combinations), axis=0), None, np.concatenate(list(asked.values()))), 0.9
+    )
+    np.testing.assert_allclose(together.means, list(forwards.values()), rtol=1e-9)
+    assert all(
+        PROXIES in [member.member for member in predictor.members]
+        for predictor in [
+            AdaptedPredictor(known).predict(Asked(asked_features, None, asked[row]), 0.9) for row in asked
+        ]
+    )
+
+
+def test_combinations_of_many_proxies_are_those_of_the_results() -> None:
+    placed = np.zeros((10, 5))
+    placed[:6, 4] = np.nan
+    placed[6:, 0] = np.nan
+    learned = LearnedPatterns(placed)
+    every, most = (True,) * 5, (True, True, True, True, False)
+    assert learned.nearest(every) == every
+    assert learned.nearest(most) == most
+    # Proxy 1 is there in all results.
+    assert learned.nearest((False, True, True, False, False)) == (False, True, False, False, False)
+    assert learned.nearest((True, False, False, False, False)) == (True, False, False, False, False)
+    assert learned.nearest((False,) * 5) == (False,) * 5

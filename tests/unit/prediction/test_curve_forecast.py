@@ -167,3 +167,57 @@ def test_stopping_keeps_the_best_and_saves_most_of_the_epochs() -> None:
 def test_without_incumbent_nothing_is_stopped() -> None:
     told = forecaster(toy_losses(50)).forecast([cut(values, 10) for values in toy_losses(20, seed=3)])
     assert not any(advice.stop for advice in advise(told, None, False))
+
+
+STEPS = np.arange(1.0, 11.0)
+
+
+def saturating(digits: int | None, scale: float = 1.0) -> list[np.ndarray]:
+    """Fourteen accuracies as tools write them: 0.5 + x/5 + 0.3 (1 - 0.3^epoch), rounded."""
+    curves = [scale * (0.5 + x / 13 / 5 + 0.3 * (1 - 0.3**STEPS)) for x in range(14)]
+    return curves if digits is None else [np.round(values, digits) for values in curves]
+
+
+REGULAR = {
+    "2 digits": (saturating(2), [0.86, 0.93, 0.95], True),
+    "3 digits": (saturating(3), [0.86, 0.93, 0.95], True),
+    "4 digits": (saturating(4), [0.86, 0.93, 0.95], True),
+    "percent": (saturating(1, 100.0), [86.0, 93.0, 95.0], True),
+    "error counts": ([1000 - values for values in saturating(0, 1000.0)], [140.0, 70.0, 50.0], False),
+    "power laws": ([0.9 - (0.2 + x / 65) * STEPS**-0.5 for x in range(14)], [0.6, 0.65, 0.7], True),
+    "exact": (saturating(None), [0.86, 0.93, 0.95], True),
+    "all the same": ([np.full(10, 0.5)] * 14, [0.5, 0.5, 0.5], True),
+}
+
+
+@pytest.mark.parametrize("kind", REGULAR)
+def test_curves_that_a_member_all_but_knows_are_told_in_numbers(kind: str) -> None:
+    curves, asked, maximize = REGULAR[kind]
+    history = [full(values, STEPS) for values in curves]
+    points = list(zip(STEPS[:3], asked, strict=True))
+    told = CurveForecaster(history, maximize, 10.0).forecast([Curve.of(points)])
+    numbers = (told.finals, told.lower, told.upper, told.below, told.above, told.weights, told.paths)
+    assert all(np.isfinite(each).all() for each in numbers)
+    assert np.isfinite(told.beats(asked[-1], maximize)).all()
+    assert told.weights.sum() == pytest.approx(1.0)
+    finals = [values[-1] for values in curves]
+    assert min(finals) - 0.5 * np.ptp(finals) <= told.finals[0] <= max(finals) + 0.5 * np.ptp(finals)
+
+
+def test_one_late_riser_does_not_stretch_the_interval_beyond_all_errors_seen() -> None:
+    curves = saturating(None)
+    curves[5] = np.where(STEPS < 6, 0.5, 0.9)
+    history = [full(values, STEPS) for values in curves]
+    told = CurveForecaster(history, True, 10.0).forecast(
+        [Curve.of(list(zip(STEPS[:3], [0.86, 0.93, 0.95], strict=True)))]
+    )
+    # The late riser rises by 0.4, and no curve by more.
+    assert told.upper[0] - told.finals[0] <= 0.45
+    assert told.finals[0] - told.lower[0] <= 0.45
+
+
+def test_weights_of_an_exact_member_are_its_own() -> None:
+    truth = np.linspace(0.0, 1.0, 14)
+    weights = least_error_weights(np.stack([truth, truth + 1e-3, np.zeros(14)]), truth, np.full(14, 1e9))
+    assert np.isfinite(weights).all()
+    assert weights[2] < 0.01

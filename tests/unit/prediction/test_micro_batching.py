@@ -127,3 +127,38 @@ def test_device_is_what_was_asked_for_or_an_error() -> None:
     assert choose_device("auto") in ("cpu", "cuda:0")
     with pytest.raises(StartupError, match="HEADSTART_DEVICE=cuda:97"):
         choose_device("cuda:97")
+
+
+def test_questions_that_wait_are_answered_where_no_thread_is_to_be_had(monkeypatch) -> None:
+    """As under a limit on processes: the leader stays, and later callers are not left waiting."""
+    model, asked = SlowModel(seconds=0.1), toy_canonicals(4)
+    batcher = MicroBatcher(model.score)
+    with ThreadPoolExecutor(4) as threads:
+        first = threads.submit(batcher.score, "m", [asked[0]])
+        time.sleep(0.03)
+        others = [threads.submit(batcher.score, "m", [candidate]) for candidate in asked[1:3]]
+        last = threads.submit(time.sleep, 0.0)
+        last.result(5)
+
+        def no_thread(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            answers = [each.result(5) for each in (first, *others)]
+        assert len(answers) == 3
+        assert threads.submit(batcher.score, "m", [asked[3]]).result(5) is not None
+
+
+def test_leader_that_cannot_go_on_leaves_nobody_waiting(monkeypatch) -> None:
+    model, asked = SlowModel(), toy_canonicals(2)
+    batcher = MicroBatcher(model.score)
+
+    def broken() -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batcher, "_next_batch", broken)
+        with pytest.raises(MemoryError):
+            batcher.score("m", [asked[0]])
+    assert batcher.score("m", [asked[1]]) is not None

@@ -22,8 +22,9 @@ from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tables import task_summaries
+from headstart_server.prediction.predictor_host import RemoteScorer
 from headstart_server.prediction.registry import KEPT_VERSIONS, load_artefact, newest_version, promote, write_version
-from headstart_server.prediction.scorer import LocalScorer, RemoteScorer
+from headstart_server.prediction.scorer import LocalScorer
 from headstart_server.prediction.service import Answer, PredictionService, Query
 from headstart_server.prediction.tables import model_versions
 from headstart_server.prediction.training import ModelArtefact
@@ -423,6 +424,8 @@ def test_predictor_host_gives_the_answers_of_the_process_itself(room: Room) -> N
     here = room.predict("target", pairs[100:])
     with predictor_host(room.settings) as address:
         scorer = RemoteScorer(address, room.settings.max_message_bytes)
+        # Without a candidate, as a server does ahead of the first question.
+        scorer.load(here.model_version)
         through_host = PredictionService(room.engine, room.knowledge, scorer, room.settings)
         queries = [Query(candidate, canonical) for candidate, canonical in pairs[100:]]
         there = through_host.predict("default", "target", SPACE_ID, queries, 0.9)
