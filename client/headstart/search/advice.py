@@ -6,7 +6,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.client import Client
 from headstart.search.history import History
@@ -21,15 +21,22 @@ _logger = logging.getLogger("headstart.search")
 class Advice:
     """Which questions a search asks.
 
-    ``warm_start_share`` of the budget goes to what WarmStart proposes; 0 asks for none. ``warm_start_batch`` are asked
+    ``warm_start_share`` of the budget goes to what WarmStart proposes; 0 asks for none. By default it is the whole budget,
+    or half of it where the caller brings strategies of his own. ``warm_start_batch`` are asked
     for at a time: by default one, so that each proposal knows the results of all before it; more where an evaluation is
     quicker than a call. ``select_strategy`` and ``predict`` switch the other two questions.
     """
 
-    warm_start_share: float = 0.5
+    warm_start_share: float | None = None
     warm_start_batch: int = 1
     select_strategy: bool = True
     predict: bool = True
+
+    def settled(self, own_strategies: bool) -> Advice:
+        """The same with a share."""
+        if self.warm_start_share is not None:
+            return self
+        return replace(self, warm_start_share=0.5 if own_strategies else 1.0)
 
 
 class Adviser:
@@ -44,7 +51,8 @@ class Adviser:
 
     def suggestion(self, history: History, spent: int, budget: int, generator: random.Random) -> Candidate | None:
         """An untried candidate to start with; None once the share is spent, or when there is none."""
-        return None if spent >= self._advice.warm_start_share * budget else self.suggest(history, generator)
+        share = self._advice.warm_start_share or 0.0
+        return None if spent >= share * budget else self.suggest(history, generator)
 
     def suggest(self, history: History, generator: random.Random) -> Candidate | None:
         """An untried candidate from WarmStart; None when there is none."""

@@ -106,6 +106,7 @@ def search(
     task = client.get_task(task_id)
     adviser = None
     if advice is not None:
+        advice = advice.settled(own_strategies=strategies is not None)
         adviser = Adviser(client.with_patience(PATIENCE_SECONDS), task_id, space.search_space_id, advice)
     if strategies is None:
         strategies = _strategies_with(adviser, advice)
@@ -204,7 +205,7 @@ def _strategies_with(adviser: Adviser | None, advice: Advice | None) -> dict[str
     if adviser is None or advice is None:
         return default_strategies()
     predict = adviser.predict if advice.predict else None
-    return default_strategies(predict, None if advice.warm_start_share > 0 else adviser.suggest)
+    return default_strategies(predict, None if advice.warm_start_share else adviser.suggest)
 
 
 def _untried(strategy: Strategy, history: History, generator: random.Random) -> Candidate | None:

@@ -7,6 +7,7 @@ import sys
 import time
 
 import headstart
+from headstart.search import Advice
 from headstart.spaces import Candidate, nas_bench_201
 
 
@@ -23,7 +24,15 @@ def main(address: str, task_id: str, budget: str, seed: str, pause: str = "0") -
 
     with headstart.connect(address) as client:
         result = headstart.search(
-            client, task_id, nas_bench_201(), evaluate, int(budget), seed=int(seed), worker_id=f"worker-{seed}"
+            client,
+            task_id,
+            nas_bench_201(),
+            evaluate,
+            int(budget),
+            # Half of it, so that strategies have their turn too.
+            advice=Advice(warm_start_share=0.5),
+            seed=int(seed),
+            worker_id=f"worker-{seed}",
         )
     steps = [
         {"proposed_by": step.proposed_by, "decision_id": step.decision_id, "value": step.outcome.objective_value}

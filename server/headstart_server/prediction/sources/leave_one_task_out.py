@@ -5,8 +5,6 @@ A source that has grown and was fitted again is asked anew; what the others said
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +15,7 @@ from headstart_server.prediction.gaussian_process import Numbers
 from headstart_server.prediction.sources.expected_agreement import ExpectedAgreement, HeldOut, expect_agreement
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogate
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.runtime.lru import Lru
 
 _KEPT_PAIRS = 16_384
 _KEPT_LIKENESS = 256
@@ -27,9 +26,8 @@ class LeaveOneTaskOut:
 
     def __init__(self) -> None:
         # By serial of the surrogate that speaks, and of the one whose results are held out.
-        self._scores: OrderedDict[tuple[int, int], Numbers] = OrderedDict()
-        self._between: OrderedDict[tuple[Lens, str, tuple[str, ...]], Numbers] = OrderedDict()
-        self._lock = threading.Lock()
+        self._scores: Lru[tuple[int, int], Numbers] = Lru(_KEPT_PAIRS)
+        self._between: Lru[tuple[Lens, str, tuple[str, ...]], Numbers] = Lru(_KEPT_LIKENESS)
 
     def expected(
         self,
@@ -50,31 +48,20 @@ class LeaveOneTaskOut:
     ) -> Numbers:
         """[n, k]"""
         candidates = held_out.held_out[0]
-        with self._lock:
-            known = {each.serial: self._scores.get((each.serial, held_out.serial)) for each in surrogates}
+        known = {each.serial: self._scores.get((each.serial, held_out.serial)) for each in surrogates}
         missing = [each for each in surrogates if known[each.serial] is None]
         if missing:
             vectors: Numbers = features.vectors(candidates).astype(np.float64)
             for each in missing:
-                known[each.serial] = each.modelled(vectors)
-            with self._lock:
-                for each in missing:
-                    scores = known[each.serial]
-                    assert scores is not None
-                    self._scores[each.serial, held_out.serial] = scores
-                while len(self._scores) > _KEPT_PAIRS:
-                    self._scores.popitem(last=False)
-        return np.stack([known[each.serial] for each in surrogates], axis=1)  # type: ignore[misc]
+                known[each.serial] = scores = each.modelled(vectors)
+                self._scores.put((each.serial, held_out.serial), scores)
+        return np.column_stack([scores for scores in known.values() if scores is not None])
 
     def _likeness_between(self, tasks: Sequence[Task], space_id: str, lens: Lens) -> Numbers:
         """[k, k]; the same for all targets as long as what is known of the tasks stays."""
         key = (lens, space_id, tuple(task.task_id for task in tasks))
-        with self._lock:
-            kept = self._between.get(key)
+        kept = self._between.get(key)
         if kept is None:
             kept = np.stack([lens.likeness(task, tasks, space_id) for task in tasks])
-            with self._lock:
-                self._between[key] = kept
-                while len(self._between) > _KEPT_LIKENESS:
-                    self._between.popitem(last=False)
+            self._between.put(key, kept)
         return kept

@@ -6,8 +6,6 @@ any unit and direction compare; far from what a task has tried they go to 0, its
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -23,6 +21,7 @@ from headstart_server.prediction.labels import most_telling
 from headstart_server.prediction.normal_scores import normal_scores
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.runtime.lru import Lru
 
 # Of a longer history the best hundred and the newest of the rest: a fit costs the cube of their number.
 _MOST_RESULTS = 300
@@ -76,9 +75,8 @@ class SourceSurrogates:
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
         self._predictors = predictors
-        self._kept: OrderedDict[tuple[str, str, str], SourceSurrogate] = OrderedDict()
+        self._kept: Lru[tuple[str, str, str], SourceSurrogate] = Lru(_KEPT_SURROGATES)
         self._serials = count()
-        self._lock = threading.Lock()
 
     def of(self, namespace: str, sources: Sequence[Observations]) -> list[SourceSurrogate]:
         """Of those of the sources that have completed results."""
@@ -87,18 +85,12 @@ class SourceSurrogates:
 
     def _surrogate(self, namespace: str, source: Observations) -> SourceSurrogate | None:
         key = (namespace, source.search_space_id, source.task.task_id)
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and kept.still_tells(source):
-                self._kept.move_to_end(key)
-                return kept
+        kept = self._kept.get(key)
+        if kept is not None and kept.still_tells(source):
+            return kept
         made = self._fit(namespace, source)
         if made is not None:
-            with self._lock:
-                self._kept[key] = made
-                self._kept.move_to_end(key)
-                if len(self._kept) > _KEPT_SURROGATES:
-                    self._kept.popitem(last=False)
+            self._kept.put(key, made)
         return made
 
     def _fit(self, namespace: str, source: Observations) -> SourceSurrogate | None:

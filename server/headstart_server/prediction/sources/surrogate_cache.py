@@ -6,7 +6,6 @@ Hyperparameters are searched for again when the task has a tenth more results.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -22,6 +21,7 @@ from headstart_server.prediction.labels import Labels
 from headstart_server.prediction.normal_scores import normal_scores
 from headstart_server.prediction.sources.model_averaging import ModelAverage, SourcePrior
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.runtime.lru import Lru
 
 # Of a thousand results each holds ten megabytes or so.
 _KEPT = 96
@@ -57,7 +57,7 @@ class SurrogateCache:
     """By namespace, task, space and the name of the sources. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, str, str], Fitted] = OrderedDict()
+        self._kept: Lru[tuple[str, str, str, str], Fitted] = Lru(_KEPT)
         self._scales: WeakKeyDictionary[StructuralFeatures, SpaceScale] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -75,12 +75,10 @@ class SurrogateCache:
     ) -> Fitted:
         """For the labels [n] of these observations, which may be none; ``columns`` [m, k] of candidates."""
         key = (namespace, observations.task.task_id, observations.search_space_id, sources)
-        with self._lock:
-            kept = self._kept.get(key)
-            # Observations are replaced, never changed.
-            if kept is not None and kept.values is observations.values:
-                self._kept.move_to_end(key)
-                return kept
+        kept = self._kept.get(key)
+        # Observations are replaced, never changed.
+        if kept is not None and kept.values is observations.values:
+            return kept
         known = canonicals()
         vectors = features.vectors(known)
         scale = self._scale(space, features, vectors)
@@ -93,11 +91,7 @@ class SurrogateCache:
             scale.features.place(vectors), np.nan_to_num(told), targets, prior, scale.distance, hyperparameters
         )
         fitted = Fitted(observations.values, average, scale, told, targets, searched_at)
-        with self._lock:
-            self._kept[key] = fitted
-            self._kept.move_to_end(key)
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+        self._kept.put(key, fitted)
         return fitted
 
     def _scale(self, space: SearchSpace, features: StructuralFeatures, vectors: NDArray[np.floating]) -> SpaceScale:
