@@ -17,7 +17,7 @@ from headstart_server.warm_start.suggestions import ENOUGH_RESULTS
 _ENOUGH = 10
 # The share of sources below which they are not worth following. Of a task with few results nothing is known but what is
 # expected of its sources, and random candidates tell more of the space than those that few sources promise.
-_LEAST_SHARE, _LEAST_SHARE_AT_FIRST = 0.1, 0.25
+_LEAST_SHARE, _LEAST_SHARE_AT_FIRST = 0.1, 0.2
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ _MOST_SOURCES = 16
 # Results of sources among the candidates while a task has few of its own, and later; how many of them are changed.
 _FIRST_TRANSFERRED, _TRANSFERRED, _CHANGED = 192, 16, 48
 # Past tasks that showed their agreement, without which a random candidate is compared with what they promise.
-_ENOUGH_SEEN = 1.0
+_ENOUGH_SEEN = 0.25
 # Judged for each suggestion asked for, at least, and in all at most.
 _JUDGED_EACH, _MOST_JUDGED = 4, 1024
 
