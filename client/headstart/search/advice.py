@@ -21,10 +21,10 @@ _logger = logging.getLogger("headstart.search")
 class Advice:
     """Which questions a search asks.
 
-    ``warm_start_share`` of the budget goes to what WarmStart proposes; 0 asks for none. By default it is the whole budget,
-    or half of it where the caller brings strategies of his own. ``warm_start_batch`` are asked
-    for at a time: by default one, so that each proposal knows the results of all before it; more where an evaluation is
-    quicker than a call. ``select_strategy`` and ``predict`` switch the other two questions.
+    ``warm_start_share`` of the budget goes to what WarmStart proposes; 0 asks for none. By default it is all of it, or
+    half where the caller brings strategies of his own. ``warm_start_batch`` are asked for at a time: by default one, so
+    that each proposal knows the results of all before it; more where an evaluation is quicker than a call.
+    ``select_strategy`` and ``predict`` switch the other two questions.
     """
 
     warm_start_share: float | None = None
