@@ -46,18 +46,38 @@ def value_problems(values: Mapping[str, Value]) -> str:
     return "; ".join(problems)
 
 
+def run_problem(run: Run) -> str:
+    """What keeps a run out whatever the search space is; empty where nothing does."""
+    if not run.values:
+        return "it has no parameters"
+    if problem := value_problems(run.values):
+        return problem
+    if run.status is not ExperimentStatus.COMPLETED:
+        return ""
+    if run.objective_value is None:
+        return "it has no value of the objective"
+    if not abs(run.objective_value) <= MAX_VALUE:
+        return f"it is completed with the value {run.objective_value}: that must be a finite number"
+    return ""
+
+
+def fits(run: Run, space: SearchSpace) -> bool:
+    """Whether a run can be recorded in a space."""
+    try:
+        _candidate(run.values, space)
+    except Unfit:
+        return False
+    return not run_problem(run)
+
+
 def to_record(run: Run, space: SearchSpace, task_id: str) -> tuple[Record, tuple[str, ...]]:
     """The record of a run, and what was left out of it. Raises Unfit."""
     notes = list(run.notes)
-    if problem := value_problems(run.values):
+    if problem := run_problem(run):
         raise Unfit(problem)
     candidate = _candidate(run.values, space)
     completed = run.status is ExperimentStatus.COMPLETED
     value = run.objective_value
-    if completed and value is None:
-        raise Unfit("it has no value of the objective")
-    if completed and value is not None and not abs(value) <= MAX_VALUE:
-        raise Unfit(f"it is completed with the value {value}: that must be a finite number")
     outcome = Outcome(
         run.status,
         value,

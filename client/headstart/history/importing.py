@@ -21,7 +21,7 @@ from headstart.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from headstart.history.checking import Unfit, to_record, value_problems
+from headstart.history.checking import Unfit, fits, run_problem, to_record
 from headstart.history.model import MAX_LISTED, ImportReport, Note, Progress, Run, Say, UsageProblem
 from headstart.history.sources import History
 from headstart.history.space_derivation import SpaceDerivation
@@ -162,7 +162,7 @@ def import_history(
     existing = service.find_space(name) if name else None
     count = history.count
     if existing is None:
-        space, read = _derived(history, name or slug(history.name))
+        space, read = _derived(history, name or slug(history.name), tasks.takes)
         count = count or read
         space = service.create_space(space, _other_space(space.search_space_id))
     else:
@@ -199,13 +199,19 @@ def _take(entry: Run | Note, space: SearchSpace, tasks: _Tasks, sender: Sender, 
     sender.add(entry.locator, record)
 
 
-def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
-    """The space that the runs moved in, and how many entries there are."""
+def _derived(
+    history: History, search_space_id: str, takes: Callable[[str], bool] = lambda task_name: True
+) -> tuple[SearchSpace, int]:
+    """The space that the recorded runs moved in, and how many entries there are.
+
+    Only what goes in shapes it. Whether a run fits shows when there is a space; where some do not, it is derived once
+    more without them. ``takes`` says whether the task of a name can be recorded on.
+    """
     derivation = SpaceDerivation(history.domains, history.conditions, history.always, history.texts)
     count = 0
     for entry in history.runs():
         count += 1
-        if isinstance(entry, Run) and not value_problems(entry.values):
+        if isinstance(entry, Run) and not run_problem(entry) and takes(entry.task_name):
             derivation.observe(entry.values, entry.status is ExperimentStatus.COMPLETED)
     if history.met is not None and (missing := history.met.missing_parameters()):
         raise UsageProblem(
@@ -213,10 +219,23 @@ def _derived(history: History, search_space_id: str) -> tuple[SearchSpace, int]:
             "out of it, or declare them in space.parameters"
         )
     space = derivation.space(search_space_id, history.space_description)
+    if not derivation.is_certain:
+        space = _without_unfit(history, space, takes)
     problems = [f"{violation.field}: {violation.description}" for violation in space_violations(space)]
     if problems:
         raise UsageProblem(f"the runs make no search space: {'; '.join(problems[:5])}")
     return space, count
+
+
+def _without_unfit(history: History, space: SearchSpace, takes: Callable[[str], bool]) -> SearchSpace:
+    """The space again, of those runs alone that fit it."""
+    derivation = SpaceDerivation(history.domains, history.conditions, history.always, history.texts)
+    fitting = 0
+    for entry in history.runs():
+        if isinstance(entry, Run) and takes(entry.task_name) and fits(entry, space):
+            derivation.observe(entry.values, entry.status is ExperimentStatus.COMPLETED)
+            fitting += 1
+    return derivation.space(space.search_space_id, space.description) if fitting else space
 
 
 def _told(parameter: Parameter) -> str:
@@ -310,6 +329,7 @@ class _Tasks:
         self._ids: dict[str, str] = {}
         self._made: dict[str, Task] = {}
         self._refusals: dict[str, str] = {}
+        self._takes: dict[str, bool] = {}
 
     @property
     def made(self) -> list[Task]:
@@ -323,6 +343,17 @@ class _Tasks:
                 raise Unfit(f"the task name {name!r} makes the id {task_id!r}, which another name has")
             self._ids[name] = task_id
         return self._ids[name]
+
+    def takes(self, name: str) -> bool:
+        """Whether runs of that task name can go in, as far as that shows before a task is made."""
+        if name not in self._takes:
+            try:
+                existing = None if self._task_id else self._service.find_task(self.id_of(name))
+            except Unfit:
+                self._takes[name] = False
+            else:
+                self._takes[name] = existing is None or existing.objective == self._template.objective
+        return self._takes[name]
 
     def check(self) -> None:
         """Raises UsageProblem where the task that was named exists with another objective."""

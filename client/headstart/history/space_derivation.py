@@ -86,6 +86,7 @@ class SpaceDerivation:
         texts: bool = False,
     ) -> None:
         self._texts = texts
+        self._declares = bool(domains or conditions or always)
         self._always = set(always)
         self._domains = dict(domains or {})
         self._conditions = dict(conditions or {})
@@ -109,6 +110,14 @@ class SpaceDerivation:
                     known.add(_key(value))
                     if len(known) > _MAX_DECIDING_VALUES:
                         decided[name] = None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether every run that was observed fits the space, as far as that shows without looking at each again."""
+        if self._declares or (self._texts and any(seen.others and seen.numbers for seen in self._seen.values())):
+            return False
+        always = {name for name in self._order if self._is_always_there(name)}
+        return all(always <= present for present in self._all)
 
     def space(self, search_space_id: str, description: str = "") -> SearchSpace:
         """Raises UsageProblem where the values make no space."""

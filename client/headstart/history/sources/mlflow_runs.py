@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +48,11 @@ def open_history(request: Request) -> History:
     def runs() -> Iterator[Run | Note]:
         for name in names:
             order = ["attributes.start_time ASC"]
+            parents = _parents(_pages(client.search_runs, [experiments[name]]))
             for run in _pages(client.search_runs, [experiments[name]], order_by=order):
+                if parents.get(run.info.run_id, set()) - run.data.params.keys():
+                    yield Note(f"run {run.info.run_id}", "it is the parent of other runs, which have the parameters")
+                    continue
                 yield _run(client, run, metric, mapping, task_name=name if len(names) > 1 else "")
 
     description = f"MLflow experiment {listed(names)}"
@@ -121,6 +125,16 @@ def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+def _parents(runs: Iterable[Any]) -> dict[str, set[str]]:
+    """The parameters that the runs below a run have, by the id of that run."""
+    of_children: dict[str, set[str]] = {}
+    for run in runs:
+        parent = run.data.tags.get("mlflow.parentRunId")
+        if parent:
+            of_children.setdefault(parent, set()).update(run.data.params)
+    return of_children
 
 
 def _run(client: MlflowClient, run: Any, metric: str, mapping: Mapped, task_name: str) -> Run | Note:

@@ -70,7 +70,9 @@ def open_history(request: Request) -> History:
             runs=runs,
             count=sum(map(len, trials.values())),
             space_description=f"From Optuna study {names_read}",
-            domains=_domains([trial for found in trials.values() for trial in found]),
+            domains=_domains(
+                [trial for found in trials.values() for trial in found if trial.state.name in _STATUS]
+            ),
         ),
         mapping,
     )
@@ -158,7 +160,7 @@ def _run(trial: FrozenTrial, study_name: str, objective: _Objective, several: bo
 
 
 def _domains(trials: Sequence[FrozenTrial]) -> dict[str, Domain]:
-    """Of each parameter what holds all the distributions that it had, in the order of first use."""
+    """Of each parameter what holds all the distributions that it had in ended trials, in the order of first use."""
     found: dict[str, dict[Any, Domain]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():

@@ -14,7 +14,7 @@ from headstart.history import run_import
 from headstart.history.importing import _derived
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.sources import History, Request, open_history
-from headstart.spaces import Float, SearchSpace
+from headstart.spaces import Float, Integer, SearchSpace
 from headstart.values import Task
 
 TASK = {"direction": "maximize"}
@@ -127,3 +127,30 @@ def test_a_line_that_is_nested_too_deep_is_told_and_the_next_one_read(tmp_path: 
     first, deep, last = history.runs()
     assert isinstance(deep, Note) and "not JSON" in deep.reason
     assert isinstance(first, Run) and isinstance(last, Run)
+
+
+@pytest.mark.parametrize(
+    ("lines", "declared"),
+    [
+        (["x,w,y", "1,2,5", "3,4,6", "1e9,9,"], {}),
+        (["x,w,y", "1,2,5", "3,4,6", "1e9,9,nan"], {}),
+        (["x,w,y", "1,2,5", "3,4,6", "1e9,99,7"], {"w": {"type": "integer", "lower": 2, "upper": 4}}),
+        (["x,w,y", *[f"{1 + place / 10},{place},5" for place in range(21)], "3,3,5", "1e9,3w,7"], {}),
+        (["x,w,y", "1,2,5", "3,4,6", ",,7"], {}),
+    ],
+)
+def test_a_line_that_is_not_recorded_does_not_shape_the_space(
+    tmp_path: Path, lines: list[str], declared: dict[str, Any]
+) -> None:
+    columns = {"parameters": ["x", "w"], "objective": "y"}
+    space, _ = _derived(opened(tmp_path, lines, columns=columns, space={"parameters": declared}), "table")
+    domains = {parameter.name: parameter.domain for parameter in space.parameters}
+    assert set(domains) == {"x", "w"}
+    assert getattr(domains["x"], "upper", None) == 3
+
+
+def test_a_failed_line_without_all_parameters_does_not_shape_the_space(tmp_path: Path) -> None:
+    columns = {"parameters": ["x", "w"], "objective": "y", "status": "s"}
+    history = opened(tmp_path, ["x,w,y,s", "1,2,5,done", "3,4,6,done", "1e9,,,failed"], columns=columns)
+    space, _ = _derived(history, "table")
+    assert space.parameters[0].domain == Integer(1, 3)
