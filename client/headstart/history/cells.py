@@ -29,6 +29,11 @@ class Conversion:
     scale: float = 1.0
     offset: float = 0.0
 
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether whole numbers stay whole."""
+        return float(self.scale).is_integer() and float(self.offset).is_integer()
+
     def scaled(self, number: float) -> float:
         return number * self.scale + self.offset
 
@@ -48,9 +53,13 @@ def convert(cell: Any, conversion: Conversion, column: str) -> Any:
             cell = _whole(cell, column)
         case "float":
             cell = cell_number(cell, column)
-    if conversion.scale != 1.0 or conversion.offset != 0.0:
-        return conversion.scaled(cell_number(cell, column))
-    return cell
+    if conversion.scale == 1.0 and conversion.offset == 0.0:
+        return cell
+    whole = plain_value(cell) if isinstance(cell, str) else cell
+    scaled = conversion.scaled(cell_number(cell, column))
+    if isinstance(whole, int) and not isinstance(whole, bool) and conversion.keeps_whole and math.isfinite(scaled):
+        return round(whole * conversion.scale + conversion.offset)
+    return scaled
 
 
 def plain_value(text: str) -> Value:

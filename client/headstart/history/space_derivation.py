@@ -8,7 +8,7 @@ runs gets a condition on an earlier one that tells where it is there, or, where 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headstart.history.model import UsageProblem
@@ -37,7 +37,8 @@ class _Seen:
     lower: float | int | None = None
     upper: float | int | None = None
     numbers: int = 0
-    floats: bool = False
+    whole: bool = True
+    integers: int = 0
     others: int = 0
     choices: set[Key] = field(default_factory=set)
 
@@ -48,7 +49,8 @@ class _Seen:
             self.others += 1
             return
         self.numbers += 1
-        self.floats = self.floats or isinstance(value, float)
+        self.integers += isinstance(value, int)
+        self.whole = self.whole and _is_whole(value)
         self.lower = value if self.lower is None else min(self.lower, value)
         self.upper = value if self.upper is None else max(self.upper, value)
 
@@ -62,7 +64,8 @@ class _Seen:
             return Categorical(tuple(value for _, value in sorted(self.choices, key=_order)))
         assert self.lower is not None and self.upper is not None
         logarithmic = self.lower > 0 and self.upper / self.lower >= _LOGARITHMIC_RATIO
-        if self.floats:
+        # 16.0 among whole numbers is one of them; where all are written so, nobody knows.
+        if not (self.whole and self.integers):
             return Float(float(self.lower), float(self.upper), logarithmic)
         return Integer(int(self.lower), int(self.upper), logarithmic)
 
@@ -218,17 +221,8 @@ def merged(domains: Iterable[Domain]) -> Domain:
     found = list(dict.fromkeys(domains))
     if len(found) == 1:
         return found[0]
-    if all(isinstance(domain, Integer) for domain in found):
-        ranges = [domain for domain in found if isinstance(domain, Integer)]
-        return Integer(
-            min(domain.lower for domain in ranges),
-            max(domain.upper for domain in ranges),
-            all(domain.logarithmic for domain in ranges),
-        )
-    grids = all(isinstance(domain, Categorical) for domain in found)
-    if not grids and all(_is_numeric(domain) for domain in found):
-        bounds = [bound for domain in found for bound in _bounds(domain)]
-        return Float(min(bounds), max(bounds), all(getattr(domain, "logarithmic", False) for domain in found))
+    if not all(isinstance(domain, Categorical) for domain in found) and all(map(_is_numeric, found)):
+        return _range(found)
     choices: dict[Key, Value] = {}
     for domain in found:
         if not isinstance(domain, Categorical):
@@ -243,11 +237,26 @@ def _is_numeric(domain: Domain) -> bool:
     )
 
 
-def _bounds(domain: Domain) -> tuple[float, float]:
+def _range(domains: Sequence[Domain]) -> Integer | Float:
+    """From the lowest to the highest number, of whole numbers where all are whole; logarithmic where all ranges are."""
+    bounds = [bound for domain in domains for bound in _bounds(domain)]
+    lower, upper = min(bounds), max(bounds)
+    ranges = [domain for domain in domains if not isinstance(domain, Categorical)]
+    logarithmic = lower > 0 and all(domain.logarithmic for domain in ranges)
+    if any(isinstance(domain, Float) for domain in ranges) or not all(map(_is_whole, bounds)):
+        return Float(float(lower), float(upper), logarithmic)
+    return Integer(int(lower), int(upper), logarithmic)
+
+
+def _is_whole(number: float) -> bool:
+    return isinstance(number, int) or number.is_integer()
+
+
+def _bounds(domain: Domain) -> list[float]:
+    """The ends of a range; of choices all, since one between two whole numbers may be none."""
     if isinstance(domain, Categorical):
-        numbers = [float(choice) for choice in domain.choices]
-        return min(numbers), max(numbers)
-    return float(domain.lower), float(domain.upper)
+        return [choice for choice in domain.choices if isinstance(choice, int | float)]
+    return [domain.lower, domain.upper]
 
 
 def _rank(domain: Domain) -> tuple[int, int] | None:
