@@ -73,6 +73,15 @@ def note(told: str) -> None:
     print(f"headstart: {told}", file=sys.stderr)
 
 
+def confirmed(question: str) -> bool:
+    """Asks beside the answer; silence is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    told = sys.stdin.readline()
+    if not (told.endswith("\n") and sys.stdin.isatty()):
+        print(file=sys.stderr)
+    return told.strip().lower() in {"y", "yes"}
+
+
 def _ended(address: str, told: str) -> typer.Exit:
     where = f"{address}: " if address else ""
     note(where + " ".join(told.split()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from headstart.command_line import words
 from headstart.command_line.documents import print_json
 from headstart.command_line.options import AsJson, Limit, TaskId, limited, page_size
-from headstart.command_line.session import CommandError, service
+from headstart.command_line.session import CommandError, confirmed, service
 from headstart.command_line.similarities import print_similar_tasks
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
 from headstart.values import Task
@@ -88,19 +87,10 @@ def delete_task(
         found = client.get_task(task_id)
         if not yes:
             question = f"Delete the task {task_id} and its {words.counted(_experiment_count(found), 'experiment')}?"
-            if not _confirmed(question):
+            if not confirmed(question):
                 raise CommandError("not confirmed, nothing was done")
         deleted = client.delete_task(task_id)
         print_text(f"{task_id} is gone, and {words.counted(deleted, 'experiment')} with it")
-
-
-def _confirmed(question: str) -> bool:
-    """Asks beside the answer; silence is a no."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    told = sys.stdin.readline()
-    if not (told.endswith("\n") and sys.stdin.isatty()):
-        print(file=sys.stderr)
-    return told.strip().lower() in {"y", "yes"}
 
 
 def _experiment_count(task: Task) -> int:

@@ -14,8 +14,10 @@ from headstart.client import Client
 from headstart.history.checking import request_id
 from headstart.history.formats import format_of
 from headstart.history.formats.json_lines import experiment_text
-from headstart.history.importing import Sender, Service, Tally, other_objective
 from headstart.history.model import ImportReport, Note, Progress, Say, UsageProblem
+from headstart.history.sending import Sender, Tally
+from headstart.history.service import Service
+from headstart.history.tasks import other_objective
 from headstart.spaces.declaration import SearchSpace
 from headstart.spaces.validation import candidate_violations
 from headstart.values import Experiment, Record, Task

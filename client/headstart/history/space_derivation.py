@@ -78,7 +78,7 @@ class _Seen:
 class SpaceDerivation:
     """Fed with the values of every run; ``domains`` are those that are known, ``always`` parameters of every run.
 
-    ``texts``: values were texts at their source, so that a word among numbers may be a broken one.
+    ``ranges`` are numbers that parameters may have beside those of the runs, as (lowest, highest). ``texts``: values were texts at their source, so that a word among numbers may be a broken one.
     """
 
     def __init__(
@@ -87,7 +87,9 @@ class SpaceDerivation:
         conditions: Mapping[str, Condition] | None = None,
         always: Collection[str] = (),
         texts: bool = False,
+        ranges: Mapping[str, tuple[Value, Value]] | None = None,
     ) -> None:
+        self._ranges = dict(ranges or {})
         self._texts = texts
         self._declares = bool(domains or conditions or always)
         self._always = set(always)
@@ -127,6 +129,7 @@ class SpaceDerivation:
         if not self._order:
             raise UsageProblem("there is no run with parameters to derive a search space from")
         unseen = [name for name in self._domains if not any(name in present for present in self._all)]
+        self._widen()
         for name in self._seen:
             self._domains[name] = self._seen[name].domain(name, self._texts)
         sometimes = [name for name in self._order if name not in unseen and not self._is_always_there(name)]
@@ -140,6 +143,15 @@ class SpaceDerivation:
                 condition = Condition(indicator, (True,))
             placed[name] = Parameter(name, self._domains[name], condition)
         return SearchSpace(search_space_id, tuple(placed.values()), description=description)
+
+    def _widen(self) -> None:
+        """Raises UsageProblem for the range of what is no number."""
+        for name, ends in self._ranges.items():
+            seen = self._seen.get(name)
+            if seen is None or not seen.numbers:
+                raise UsageProblem(f"a range is for a parameter whose values are numbers, which {name!r} is not")
+            for end in ends:
+                seen.add(end)
 
     def _is_always_there(self, name: str) -> bool:
         """In completed runs where there are any: a run that failed may have ended before it had all its parameters."""

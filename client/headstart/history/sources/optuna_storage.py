@@ -70,9 +70,7 @@ def open_history(request: Request) -> History:
             runs=runs,
             count=sum(map(len, trials.values())),
             space_description=f"From Optuna study {names_read}",
-            domains=_domains(
-                [trial for found in trials.values() for trial in found if trial.state.name in _STATUS]
-            ),
+            domains=_domains([trial for found in trials.values() for trial in found if trial.state.name in _STATUS]),
         ),
         mapping,
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from headstart.history.mapping import mapping_of
 from headstart.history.importing import _derived
+from headstart.history.mapping import mapping_of
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.sources import History, Request, mlflow_runs
 from headstart.values import Direction
