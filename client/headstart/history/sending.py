@@ -112,9 +112,7 @@ class Sender:
                     request_id=record.request_id,
                 )
             except AlreadyExists:
-                self._tally.skip(
-                    locator, "it was recorded before with another content, which stays unless --replace removes it"
-                )
+                self._tally.skip(locator, "it was recorded before with another content, which stays (see --replace)")
             except (*_REFUSALS, *_UNSENDABLE) as error:
                 if isinstance(error, ResourceExhausted) and error.retry_seconds is not None:
                     raise

@@ -78,7 +78,8 @@ class _Seen:
 class SpaceDerivation:
     """Fed with the values of every run; ``domains`` are those that are known, ``always`` parameters of every run.
 
-    ``ranges`` are numbers that parameters may have beside those of the runs, as (lowest, highest). ``texts``: values were texts at their source, so that a word among numbers may be a broken one.
+    ``ranges`` are numbers that parameters may have beside those of the runs, as (lowest, highest).
+    ``texts``: values were texts at their source, so that a word among numbers may be a broken one.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Reads the result folder of a Ray Tune experiment, without Ray: one folder a trial, as Ray 2 writes them.
 
-``params.json`` is the configuration (each report repeats it), ``result.json`` (a line a report) or ``progress.csv`` what
-was reported, ``experiment_state-*.json`` knows how trials ended; without it, ``error.txt`` says that one died.
+``params.json`` is the configuration (each report repeats it), ``result.json`` (a line a report) or ``progress.csv``
+what was reported, ``experiment_state-*.json`` knows how trials ended; without it, ``error.txt`` says that one died.
 """
 
 from __future__ import annotations
