@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import grpc
 
-from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors
+from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors, proxies
 from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
@@ -75,6 +75,7 @@ def connect(
     attempts. ``credentials`` switch to TLS. Clients may be shared by threads, not by processes: connect after forking.
     """
     options = [
+        *proxies.channel_options(address),
         ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
@@ -153,8 +154,14 @@ class Client:
         try:
             grpc.channel_ready_future(self._channel).result(seconds)
         except grpc.FutureTimeoutError:
-            message = f"no service at {self.address} within {seconds:g} seconds"
+            message = f"no service at {self.address} within {seconds:g} seconds{self._way}"
             raise errors.DeadlineExceeded(grpc.StatusCode.DEADLINE_EXCEEDED, "", message) from None
+
+    @property
+    def _way(self) -> str:
+        """What lies between here and the service, for messages."""
+        proxy = proxies.proxy_of(self.address)
+        return f" (through the proxy {proxy}; NO_PROXY names what is reached without)" if proxy else ""
 
     # Search spaces
 
@@ -439,6 +446,8 @@ class Client:
                 return method(request, timeout=begin + seconds - time.monotonic(), metadata=self._metadata)
             except grpc.RpcError as error:
                 failure = errors.translate(error)
+                if isinstance(failure, errors.Unavailable) and not failure.reason:
+                    failure.message += self._way
             wait = (failure.retry_seconds or 0.0) + pause * random.uniform(0.5, 1.0)
             late = time.monotonic() + wait >= begin + min(seconds, self._patience)
             if late or not _may_pass(failure) or self._closed.wait(wait):

@@ -15,6 +15,7 @@ import typer
 
 from headstart.client import Client, connect
 from headstart.errors import HeadstartError, Unavailable
+from headstart.proxies import proxy_of
 from headstart.spaces import InvalidInput
 
 # Somebody waits at the terminal: a service that is restarting is waited for, one that is not there is told soon.
@@ -55,6 +56,8 @@ def errors_told(address: str = "") -> Iterator[None]:
     except Unavailable as error:
         # With a reason it is the service that speaks; without, nobody does.
         told = str(error) if error.reason else "no service there; `headstart-server up` starts one"
+        if not error.reason and (proxy := proxy_of(address)):
+            told = f"no service there through the proxy {proxy}; NO_PROXY names what is reached without"
         raise _ended(address, told) from None
     except HeadstartError as error:
         raise _ended(address, str(error)) from None
