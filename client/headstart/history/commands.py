@@ -9,6 +9,7 @@ from headstart.client import Client
 from headstart.history.exporting import export_history
 from headstart.history.formats import format_named
 from headstart.history.importing import Choices, import_history
+from headstart.history.locations import local_path
 from headstart.history.model import ExportReport, ImportReport, Progress, Say, UsageProblem
 from headstart.history.restoring import restore
 from headstart.history.sources import Request, open_history
@@ -62,7 +63,14 @@ def run_import(
     if source == "export":
         if mapping or task_id or space_id or studies or objective or direction or ranges or replace:
             raise UsageProblem("an export brings its tasks and search spaces along: it takes no options but a dry run")
-        return restore(client, Path(location), dry_run=dry_run, chunk_size=chunk_size, say=say, progress=progress)
+        return restore(
+            client,
+            local_path(location) or Path(location),
+            dry_run=dry_run,
+            chunk_size=chunk_size,
+            say=say,
+            progress=progress,
+        )
     request = Request(source, location, mapping, tuple(studies), objective, _direction(direction))
     choices = Choices(task_id, space_id, ranges or {}, replace, agree, dry_run, chunk_size)
     return import_history(client, open_history(request), source, choices, say, progress)

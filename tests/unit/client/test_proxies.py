@@ -66,6 +66,6 @@ def test_the_proxy_on_the_way_is_named(monkeypatch: pytest.MonkeyPatch, capsys: 
             client.with_patience(0).get_task("x")
         with pytest.raises(headstart.DeadlineExceeded, match="127.0.0.1:9 of http_proxy"):
             client.wait_until_reachable(0.1)
-        with pytest.raises(BaseException), errors_told(client.address):  # noqa: B017, PT011 - typer's
+        with pytest.raises(BaseException), errors_told(client.address):  # noqa: B017 - typer's
             client.with_patience(0).get_task("x")
     assert "no service there through the proxy http://127.0.0.1:9 of http_proxy" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.history.locations import local_path, removed_after, removed_with, sqlite_url
 from headstart.history.mapping import Mapped
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for, text_value
@@ -77,19 +78,20 @@ def _client(location: str) -> MlflowClient:
         from mlflow.tracking import MlflowClient
     except ImportError:
         raise MissingExtra("reading MLflow runs", "mlflow") from None
-    uri = location
-    for prefix in ("sqlite:///", "file://", ""):
-        if location.startswith(prefix) and (prefix or "://" not in location):
-            path = Path(location.removeprefix(prefix))
-            if not path.exists():
-                raise UsageProblem(f"there is no MLflow store at {location}")
-            if not _is_store(path):
-                raise UsageProblem(f"{location} is no MLflow store")
-            uri = f"sqlite:///{path}" if path.is_file() else path.resolve().as_uri()
-            break
+    uri, path = location, local_path(location)
+    if path is not None:
+        if not path.exists():
+            raise UsageProblem(f"there is no MLflow store at {location}")
+        if not _is_store(path):
+            raise UsageProblem(f"{location} is no MLflow store")
+        uri = sqlite_url(path) if path.is_file() else path.resolve().as_uri()
     try:
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
+        # A store makes folders as it is opened: for artifacts here, and one for deleted runs that it wants to keep.
+        with removed_after(Path("mlruns")):
+            client = MlflowClient(tracking_uri=uri)
+            if path is not None and path.is_dir():
+                removed_with(client, path / ".trash")
+            client.search_experiments(max_results=1)
     except Exception as error:
         told = " ".join(str(error).split())[:500]
         raise UsageProblem(f"{location} cannot be read as an MLflow store: {told}") from error

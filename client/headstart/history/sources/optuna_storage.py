@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.history.locations import local_path, sqlite_url
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, selected, task_for
 from headstart.history.sources import History, Request, chosen, listed
@@ -81,17 +81,16 @@ def _storage(location: str) -> BaseStorage:
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
-    path = Path(location.removeprefix("sqlite:///") if location.startswith("sqlite:///") else location)
-    is_url = "://" in location and not location.startswith("sqlite:///")
-    if not is_url and not path.is_file():
+    path = local_path(location)
+    if path is not None and not path.is_file():
         raise UsageProblem(f"there is no Optuna storage at {location}")
     try:
-        if is_url:
+        if path is None:
             return RDBStorage(location, skip_table_creation=True)
         with path.open("rb") as file:
             is_sqlite = file.read(15) == b"SQLite format 3"
         if is_sqlite:
-            return RDBStorage(f"sqlite:///{path}", skip_table_creation=True)
+            return RDBStorage(sqlite_url(path), skip_table_creation=True)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
         told = " ".join(str(error).split())[:500]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.history.cells import plain_value
+from headstart.history.locations import local_path
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for
 from headstart.history.sources import History, Request
@@ -62,9 +63,9 @@ def open_history(request: Request) -> History:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
     metric = objective_named(request, mapping)
-    folder = Path(request.location)
-    if not folder.is_dir():
-        raise UsageProblem(f"there is no folder {folder}")
+    folder = local_path(request.location)
+    if folder is None or not folder.is_dir():
+        raise UsageProblem(f"there is no folder {request.location}")
     states = _states(folder)
     trials = _trials(folder, states)
     if not trials:
