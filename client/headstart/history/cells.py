@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -14,6 +15,15 @@ from headstart.spaces.declaration import Value
 KINDS = ("text", "integer", "float", "boolean", "json")
 
 _LEADING_ZERO = re.compile(r"\s*[+-]?0\d")
+
+
+# A curve of 10,000 points takes some 300,000 characters, more than Python's reader of CSV takes by itself.
+_CELL_CHARACTERS = 2**24
+
+
+def allow_long_cells() -> None:
+    """Of CSV files, in the whole process. To be called before one is read."""
+    csv.field_size_limit(max(_CELL_CHARACTERS, csv.field_size_limit()))
 
 
 class Unreadable(ValueError):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.history.cells import plain_value
+from headstart.history.cells import allow_long_cells, plain_value
 from headstart.history.locations import local_path
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for
@@ -217,9 +217,13 @@ def _reports(trial: Path, notes: list[str]) -> Iterator[Report]:
         return
     progress = trial / "progress.csv"
     if progress.is_file():
+        allow_long_cells()
         with progress.open(encoding="utf-8", errors="replace", newline="") as table:
-            for row in csv.DictReader(table):
-                yield {name: plain_value(cell) for name, cell in row.items() if isinstance(cell, str) and cell}
+            try:
+                for row in csv.DictReader(table):
+                    yield {name: plain_value(cell) for name, cell in row.items() if isinstance(cell, str) and cell}
+            except csv.Error as error:
+                notes.append(f"progress.csv is read to where it is no CSV any more ({error})")
 
 
 def _curve(reports: list[Report], metric: str) -> tuple[CurvePoint, ...]:

@@ -13,7 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.history.cells import Conversion, Unreadable, cell_number, convert, parsed_json, plain_value
+from headstart.history.cells import (
+    Conversion,
+    Unreadable,
+    allow_long_cells,
+    cell_number,
+    convert,
+    parsed_json,
+    plain_value,
+)
 from headstart.history.locations import local_path
 from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem, line_count
@@ -45,6 +53,7 @@ def open_history(request: Request) -> History:
     objective_column = request.objective or mapping.columns.get("objective")
     if objective_column is None:
         raise UsageProblem(f"{request.mapping}: columns.objective is missing: which column is the objective?")
+    allow_long_cells()
     reader = _Reader(path, request.source, mapping, objective_column)
     reader.check_columns()
     return History(

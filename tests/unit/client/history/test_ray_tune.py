@@ -107,3 +107,15 @@ def test_trials_that_ended_early_are_told_where_nobody_says_what_a_full_training
     mapping.write_text('{"task": {"max_fidelity": 2}}')
     said = ray_tune.open_history(Request("ray", str(trial.parent), mapping, (), "acc", Direction.MAXIMIZE))
     assert len(list(said.runs())) == 2 and list(said.remarks()) == []
+
+
+def test_a_table_of_long_cells_is_read_and_a_broken_one_told(trial: Path) -> None:
+    (trial / "result.json").unlink()
+    (trial / "error.txt").unlink()
+    (trial / "progress.csv").write_text(f"acc,training_iteration,note\n0.5,1,{'x' * 200_000}\n")
+    (run,) = read(trial.parent)
+    assert isinstance(run, Run) and run.objective_value == 0.5
+    (trial / "progress.csv").write_text(f"acc,training_iteration,note\n0.5,1,a\n0.6,2,{'x' * 2**24}x\n")
+    (run,) = read(trial.parent)
+    assert isinstance(run, Run) and run.objective_value == 0.5
+    assert run.notes[0].startswith("progress.csv is read to where it is no CSV any more")
