@@ -24,6 +24,7 @@ from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, Ex
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
 from headstart.strategy_values import RecordedDecision, StrategyExplanation
+from headstart.text import naming_broken_text, refuse_broken_text
 from headstart.transfer_values import MultiTaskObjective, Transfer
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as knowledge_grpc
@@ -94,6 +95,7 @@ def connect(
     return Client(channel, address=address, token=token, timeout=timeout)
 
 
+@naming_broken_text
 class Client:
     """Made by ``connect``. Every method takes ``timeout`` in seconds, and raises HeadstartError when the call fails.
 
@@ -474,4 +476,8 @@ def _request_id() -> str:
 
 
 def _record_to_proto(record: Record) -> meta_pb2.RecordExperimentRequest:
-    return codec_answers.record_to_proto(record if record.request_id else replace(record, request_id=_request_id()))
+    try:
+        return codec_answers.record_to_proto(record if record.request_id else replace(record, request_id=_request_id()))
+    except UnicodeEncodeError:
+        refuse_broken_text({"": record})
+        raise

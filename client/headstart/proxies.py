@@ -23,7 +23,7 @@ def channel_options(target: str) -> list[tuple[str, int]]:
 
 
 def proxy_of(target: str) -> str:
-    """The proxy on the way to a gRPC target with the variable that names it, for a person; empty where there is none."""
+    """The proxy on the way to a gRPC target, with the variable that names it, for a person; empty without one."""
     named = next((name for name in _PROXIES if os.environ.get(name)), None)
     hosts = list(_hosts(target))
     if named is None or not hosts or all(_is_direct(host) for host in hosts):

@@ -14,6 +14,7 @@ from headstart.history.model import Run
 from headstart.history.space_derivation import fitted, with_indicators
 from headstart.spaces.declaration import Candidate, SearchSpace, Value
 from headstart.spaces.validation import MAX_TEXT_LENGTH, candidate_violations
+from headstart.text import PROBLEM, broken_text, is_unicode, unicode_text
 from headstart.values import CurvePoint, ExperimentStatus, Outcome, Record
 
 MAX_NUMBERS = 256
@@ -50,6 +51,9 @@ def run_problem(run: Run) -> str:
     """What keeps a run out whatever the search space is; empty where nothing does."""
     if not run.values:
         return "it has no parameters"
+    broken = broken_text({"values": run.values, "id": run.identity, "task": run.task_name}, "")
+    if broken is not None:
+        return f"{broken} {PROBLEM}"
     if problem := value_problems(run.values):
         return problem
     if run.status is not ExperimentStatus.COMPLETED:
@@ -93,7 +97,7 @@ def to_record(run: Run, space: SearchSpace, task_id: str) -> tuple[Record, tuple
         space.search_space_id,
         candidate,
         outcome,
-        worker_id=run.worker_id.replace("\0", "")[:MAX_NAME],
+        worker_id=unicode_text(run.worker_id).replace("\0", "")[:MAX_NAME],
         request_id=request_id(task_id, run.identity),
     )
     return record, tuple(notes)
@@ -120,8 +124,8 @@ def _numbers(numbers: Mapping[str, float], kind: str, notes: list[str]) -> dict[
     for name, number in numbers.items():
         if not math.isfinite(number):
             notes.append(f"{kind} {name!r} is {number}: left out")
-        elif not 0 < len(name) <= MAX_NAME or "\0" in name:
-            notes.append(f"{kind} {name[:40]!r} has no name of 1 to {MAX_NAME} characters: left out")
+        elif not 0 < len(name) <= MAX_NAME or "\0" in name or not is_unicode(name):
+            notes.append(f"{kind} {name[:40]!r} has no name of 1 to {MAX_NAME} characters of Unicode: left out")
         else:
             kept[name] = float(number)
     if len(kept) > MAX_NUMBERS:

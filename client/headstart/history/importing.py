@@ -7,7 +7,7 @@ goes on where it was. A run that is wrong is told and left out; the rest goes in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headstart.client import Client
 from headstart.history.checking import Unfit, fits, run_problem, to_record
@@ -20,6 +20,7 @@ from headstart.history.space_derivation import SpaceDerivation
 from headstart.history.tasks import ImportTasks, check_id, slug
 from headstart.spaces.declaration import Categorical, Integer, Parameter, SearchSpace, Value
 from headstart.spaces.validation import space_violations
+from headstart.text import unicode_text
 from headstart.values import ExperimentStatus
 
 
@@ -44,6 +45,11 @@ def import_history(
     client: Client, history: History, source: str, choices: Choices, say: Say, progress: Progress
 ) -> ImportReport:
     """Raises UsageProblem before anything is recorded, and HeadstartError."""
+    history = replace(
+        history,
+        task=replace(history.task, description=unicode_text(history.task.description)),
+        space_description=unicode_text(history.space_description),
+    )
     check_id(history.task.task_id or None, "the task")
     check_id(history.search_space_id or None, "the search space")
     service = Service(client, choices.dry_run, say)

@@ -20,6 +20,7 @@ from headstart.history.service import Service
 from headstart.history.tasks import other_objective
 from headstart.spaces.declaration import SearchSpace
 from headstart.spaces.validation import candidate_violations
+from headstart.text import PROBLEM, broken_text
 from headstart.values import Experiment, Record, Task
 
 
@@ -72,6 +73,9 @@ def _present(service: Service, task: Task, say: Say) -> Task | None:
 
 
 def _problem(experiment: Experiment, spaces: dict[str, SearchSpace], tasks: dict[str, Task]) -> str | None:
+    broken = broken_text(experiment, "")
+    if broken is not None:
+        return f"{broken} {PROBLEM}"
     if experiment.task_id not in tasks:
         return f"its task {experiment.task_id!r} is not in the file"
     space = spaces.get(experiment.search_space_id)

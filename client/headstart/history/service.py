@@ -10,6 +10,7 @@ from headstart.errors import AlreadyExists, DeadlineExceeded, InvalidArgument, N
 from headstart.history.model import Say, UsageProblem
 from headstart.spaces.declaration import SearchSpace
 from headstart.spaces.validation import InvalidInput
+from headstart.text import PROBLEM, broken_text
 from headstart.values import Experiment, Task
 
 Held = TypeVar("Held")
@@ -34,6 +35,7 @@ class Service:
 
     def create_space(self, space: SearchSpace, otherwise: str) -> SearchSpace:
         """Raises UsageProblem, with ``otherwise`` where the id is taken by another declaration."""
+        _refuse_broken_text(space, "search space")
         existing = self.find_space(space.search_space_id) if self._dry_run else None
         if existing is not None and existing != space:
             raise UsageProblem(otherwise)
@@ -47,6 +49,7 @@ class Service:
             raise UsageProblem(f"the service refuses the search space: {' '.join(str(error).split())}") from None
 
     def create_task(self, task: Task) -> Task:
+        _refuse_broken_text(task, "task")
         if self._dry_run:
             return task
         try:
@@ -78,3 +81,10 @@ class Service:
         self._is_out_of_reach = True
         self._say("the service is out of reach: the dry run does not look at what it has")
         return None
+
+
+def _refuse_broken_text(value: SearchSpace | Task, what: str) -> None:
+    """Raises UsageProblem."""
+    broken = broken_text(value, "")
+    if broken is not None:
+        raise UsageProblem(f"{what}: {broken} {PROBLEM}")

@@ -9,6 +9,7 @@ import os
 from importlib.util import find_spec
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_GRPC = "no_grpc_proxy"
 _ALL = ("all_proxy", "ALL_PROXY")
 
 
@@ -21,8 +22,8 @@ def bypass_on_this_machine() -> None:
     exceptions = dict.fromkeys(each.strip() for text in named for each in text.split(",") if each.strip())
     told = ",".join([*exceptions, *(host for host in _LOOPBACK if host not in exceptions)])
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = told
-    if "no_grpc_proxy" in os.environ:
-        os.environ["no_grpc_proxy"] += "," + ",".join(_LOOPBACK)
+    if _GRPC in os.environ:
+        os.environ[_GRPC] += "," + ",".join(_LOOPBACK)
     for name in _ALL:
         if os.environ.get(name, "").startswith("socks") and find_spec("socksio") is None:
             del os.environ[name]

@@ -62,9 +62,9 @@ def test_networks_are_exceptions_and_one_host_outside_is_not_direct(monkeypatch:
 def test_the_proxy_on_the_way_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with headstart.connect("search.invalid:50051", timeout=1) as client:
-        with pytest.raises(headstart.Unavailable, match="127.0.0.1:9 of http_proxy"):
+        with pytest.raises(headstart.Unavailable, match=r"127\.0\.0\.1:9 of http_proxy"):
             client.with_patience(0).get_task("x")
-        with pytest.raises(headstart.DeadlineExceeded, match="127.0.0.1:9 of http_proxy"):
+        with pytest.raises(headstart.DeadlineExceeded, match=r"127\.0\.0\.1:9 of http_proxy"):
             client.wait_until_reachable(0.1)
         with pytest.raises(BaseException), errors_told(client.address):  # noqa: B017 - typer's
             client.with_patience(0).get_task("x")
