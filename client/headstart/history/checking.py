@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from headstart.history.model import Run
 from headstart.history.space_derivation import fitted, with_indicators
+from headstart.outcomes import MAX_NAME, MAX_VALUE, recordable
 from headstart.spaces.declaration import Candidate, SearchSpace, Value
 from headstart.spaces.validation import MAX_TEXT_LENGTH, candidate_violations
-from headstart.text import PROBLEM, broken_text, is_unicode, unicode_text
-from headstart.values import CurvePoint, ExperimentStatus, Outcome, Record
-
-MAX_NUMBERS = 256
-MAX_CURVE_POINTS = 10_000
-MAX_VALUE = 1e100
-MAX_NAME = 255
+from headstart.text import PROBLEM, broken_text, unicode_text
+from headstart.values import ExperimentStatus, Outcome, Record
 
 _NAMESPACE = uuid.UUID("7f4c2a56-5a0b-5d6e-9a55-2f0c1f5c7d11")
 
@@ -80,18 +76,19 @@ def to_record(run: Run, space: SearchSpace, task_id: str) -> tuple[Record, tuple
     if problem := run_problem(run):
         raise Unfit(problem)
     candidate = _candidate(run.values, space)
-    completed = run.status is ExperimentStatus.COMPLETED
-    value = run.objective_value
-    outcome = Outcome(
-        run.status,
-        value,
-        _numbers(run.metrics, "metric", notes),
-        _curve(run.learning_curve, completed, notes),
-        _amount(run.fidelity, "fidelity", notes),
-        _amount(run.cost_seconds, "cost", notes),
-        _numbers(run.proxies, "proxy", notes),
-        _seed(run.seed, notes),
+    outcome, left_out = recordable(
+        Outcome(
+            run.status,
+            run.objective_value,
+            run.metrics,
+            run.learning_curve,
+            run.fidelity,
+            run.cost_seconds,
+            run.proxies,
+            run.seed,
+        )
     )
+    notes += left_out
     record = Record(
         task_id,
         space.search_space_id,
@@ -117,49 +114,3 @@ def _candidate(values: Mapping[str, Value], space: SearchSpace) -> Candidate:
     if problems:
         raise Unfit("; ".join(problems))
     return candidate
-
-
-def _numbers(numbers: Mapping[str, float], kind: str, notes: list[str]) -> dict[str, float]:
-    kept = {}
-    for name, number in numbers.items():
-        if not math.isfinite(number):
-            notes.append(f"{kind} {name!r} is {number}: left out")
-        elif not 0 < len(name) <= MAX_NAME or "\0" in name or not is_unicode(name):
-            notes.append(f"{kind} {name[:40]!r} has no name of 1 to {MAX_NAME} characters of Unicode: left out")
-        else:
-            kept[name] = float(number)
-    if len(kept) > MAX_NUMBERS:
-        notes.append(f"{len(kept)} numbers of kind {kind}: only the first {MAX_NUMBERS} by name are kept")
-        kept = dict(sorted(kept.items())[:MAX_NUMBERS])
-    return kept
-
-
-def _curve(points: Iterable[CurvePoint], completed: bool, notes: list[str]) -> tuple[CurvePoint, ...]:
-    given = list(points)
-    kept = {
-        float(point.fidelity): CurvePoint(float(point.fidelity), float(point.value))
-        for point in given
-        if math.isfinite(point.fidelity) and point.fidelity >= 0 and (not completed or abs(point.value) <= MAX_VALUE)
-    }
-    if len(kept) < len(given):
-        notes.append(f"{len(given) - len(kept)} points of the learning curve are no numbers or repeated: left out")
-    curve = tuple(kept[fidelity] for fidelity in sorted(kept))
-    if len(curve) <= MAX_CURVE_POINTS:
-        return curve
-    notes.append(f"the learning curve has {len(curve)} points: {MAX_CURVE_POINTS} of them are kept, evenly spread")
-    last = len(curve) - 1
-    return tuple(curve[round(index * last / (MAX_CURVE_POINTS - 1))] for index in range(MAX_CURVE_POINTS))
-
-
-def _amount(amount: float | None, kind: str, notes: list[str]) -> float | None:
-    if amount is None or (math.isfinite(amount) and amount >= 0):
-        return None if amount is None else float(amount)
-    notes.append(f"{kind} is {amount}: left out")
-    return None
-
-
-def _seed(seed: int | None, notes: list[str]) -> int | None:
-    if seed is None or -(2**63) <= seed < 2**63:
-        return seed
-    notes.append("the seed has more than 64 bits: left out")
-    return None
