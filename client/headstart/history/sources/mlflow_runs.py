@@ -5,8 +5,10 @@ Parameters are texts in MLflow; what reads as a number or truth value is one.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -144,7 +146,7 @@ def _run(client: MlflowClient, run: Any, metric: str, mapping: Mapped, task_name
     status = _STATUS.get(run.info.status)
     if status is None:
         return Note(locator, f"it has not ended: its status is {run.info.status}")
-    metrics = {name: float(value) for name, value in run.data.metrics.items()}
+    metrics = {name: _number(value) for name, value in run.data.metrics.items()}
     value = metrics.pop(metric, None)
     begin, end = run.info.start_time, run.info.end_time
     return Run(
@@ -166,4 +168,9 @@ def _curve(history: list[Any]) -> tuple[CurvePoint, ...]:
     latest = {point.step: point.value for point in sorted(history, key=lambda point: (point.step, point.timestamp))}
     if len(latest) < 2:
         return ()
-    return tuple(CurvePoint(float(step), float(value)) for step, value in sorted(latest.items()))
+    return tuple(CurvePoint(float(step), _number(value)) for step, value in sorted(latest.items()))
+
+
+def _number(value: float) -> float:
+    """SQL stores keep infinity as the largest number there is."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else float(value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,3 +92,13 @@ def test_a_parent_that_has_the_parameters_of_its_folds_is_a_candidate(monkeypatc
     assert all(isinstance(entry, Run) for entry in history.runs())
     space, _ = _derived(history, "dense")
     assert [parameter.name for parameter in space.parameters] == ["lr"]
+
+
+def test_the_largest_number_stands_for_infinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = sys.float_info.max
+    run = mlflow_run("r", {"lr": "0.1"}, {"acc": -largest, "loss": largest, "size": 1e300})
+    (read,) = history_of(monkeypatch, [run]).runs()
+    assert isinstance(read, Run)
+    assert (read.objective_value, dict(read.metrics)) == (-math.inf, {"loss": math.inf, "size": 1e300})
+    points = [SimpleNamespace(step=step, timestamp=step, value=value) for step, value in ((1, largest), (2, 0.5))]
+    assert mlflow_runs._curve(points)[0].value == math.inf
