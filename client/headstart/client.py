@@ -20,6 +20,7 @@ from typing import Any, cast
 import grpc
 
 from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors, proxies
+from headstart.accepting import candidate_of, of_kind
 from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
@@ -325,7 +326,10 @@ class Client:
 
         Raises FailedPrecondition while nothing is known that a prediction could rest on.
         """
-        asked = [query if isinstance(query, Query) else Query(query) for query in queries]
+        asked = [
+            query if isinstance(query, Query) else Query(candidate_of(query, f"queries[{index}]"))
+            for index, query in enumerate(queries)
+        ]
         request = meta_pb2.PredictPerformanceRequest(
             task_id=task_id,
             search_space_id=search_space_id,
@@ -477,7 +481,8 @@ def _request_id() -> str:
 
 def _record_to_proto(record: Record) -> meta_pb2.RecordExperimentRequest:
     try:
-        return codec_answers.record_to_proto(record if record.request_id else replace(record, request_id=_request_id()))
+        named = of_kind(record, Record, "record").request_id
+        return codec_answers.record_to_proto(record if named else replace(record, request_id=_request_id()))
     except UnicodeEncodeError:
         refuse_broken_text({"": record})
         raise

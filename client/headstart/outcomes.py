@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from headstart.accepting import pairs_of
 from headstart.text import is_unicode
 from headstart.values import CurvePoint, ExperimentStatus, Outcome
 
@@ -60,7 +61,7 @@ def _numbers(numbers: Mapping[str, float], kind: str, notes: list[str]) -> dict[
 
 
 def _curve(points: Iterable[CurvePoint], completed: bool, notes: list[str]) -> tuple[CurvePoint, ...]:
-    given = list(points)
+    given = [CurvePoint(*point) for point in pairs_of(points, "learning_curve")]
     kept = {
         float(point.fidelity): CurvePoint(float(point.fidelity), float(point.value))
         for point in given

@@ -57,7 +57,7 @@ def refuse_broken_text(values: Mapping[str, Any]) -> None:
 
 
 def naming_broken_text(kind: type[Kind]) -> type[Kind]:
-    """Makes the public methods of a class raise InvalidInput with the field where an argument is not Unicode."""
+    """Makes the public methods of a class raise InvalidInput that names the argument which is no Unicode or no text."""
     for name, method in list(vars(kind).items()):
         if inspect.isfunction(method) and not name.startswith("_"):
             setattr(kind, name, _naming(method))
@@ -78,6 +78,9 @@ def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
         except UnicodeEncodeError:
             refuse(arguments, named)
             raise
+        except (TypeError, AttributeError):
+            _refuse_other_than_text(signature, arguments, named)
+            raise
 
     @functools.wraps(method)
     def iterate(*arguments: Any, **named: Any) -> Iterator[Any]:
@@ -86,8 +89,23 @@ def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
         except UnicodeEncodeError:
             refuse(arguments, named)
             raise
+        except (TypeError, AttributeError):
+            _refuse_other_than_text(signature, arguments, named)
+            raise
 
     return iterate if inspect.isgeneratorfunction(method) else call
+
+
+def _refuse_other_than_text(signature: inspect.Signature, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for a parameter that is declared to be a text and is none."""
+    try:
+        bound = signature.bind(*arguments, **named).arguments
+    except TypeError:
+        # Arguments that are missing or too many: Python says which.
+        return
+    for name, value in bound.items():
+        if signature.parameters[name].annotation == "str" and not isinstance(value, str):
+            raise InvalidInput([Violation(name, f"must be a text, got {value!r:.100}")])
 
 
 def _first(parts: Any) -> str | None:

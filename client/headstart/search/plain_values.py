@@ -6,6 +6,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
+from headstart.accepting import candidate_of
 from headstart.spaces import Candidate, Categorical, Integer, SearchSpace, Value
 from headstart.spaces.declaration import Domain
 
@@ -15,6 +16,7 @@ _ROUNDING = 1e-6
 
 def plain_candidate(space: SearchSpace, candidate: Candidate) -> Candidate:
     """The candidate with values of Python's own types, in the form of their domains; the same one where it has them."""
+    candidate = candidate_of(candidate, "proposal")
     domains = {parameter.name: parameter.domain for parameter in space.parameters}
     values = {
         name: _plain(value, domains[name]) if name in domains else value for name, value in candidate.values.items()
