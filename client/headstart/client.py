@@ -15,13 +15,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import grpc
 
 from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors, proxies
 from headstart.accepting import candidate_of, of_kind
 from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
+from headstart.proxies import require_address
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
 from headstart.strategy_values import RecordedDecision, StrategyExplanation
@@ -75,7 +76,9 @@ def connect(
     ``address`` is "host:port" or any gRPC target; several servers share the calls ("ipv4:10.0.0.1:50051,10.0.0.2:50051"
     or a DNS name with several addresses). ``timeout`` in seconds holds for each call that states none, with all its
     attempts. ``credentials`` switch to TLS. Clients may be shared by threads, not by processes: connect after forking.
+    Raises InvalidInput for what is no address.
     """
+    require_address(address)
     options = [
         *proxies.channel_options(address),
         ("grpc.service_config", _SERVICE_CONFIG),
@@ -124,6 +127,9 @@ class Client:
         self._meta = meta_grpc.MetaLearningServiceStub(channel)
         self._knowledge = knowledge_grpc.KnowledgeBaseServiceStub(channel)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be pickled or copied into another process: connect anew there")
+
     def __enter__(self) -> Client:
         return self
 
@@ -154,6 +160,8 @@ class Client:
     def wait_until_reachable(self, timeout: float | None = None) -> None:
         """Returns when a connection stands. Raises DeadlineExceeded."""
         seconds = self._timeout if timeout is None else timeout
+        if self._closed.is_set():
+            raise _closed()
         try:
             grpc.channel_ready_future(self._channel).result(seconds)
         except grpc.FutureTimeoutError:
@@ -251,6 +259,8 @@ class Client:
         """
 
         def open_stream(requests: Iterator[meta_pb2.RecordExperimentsRequest]) -> Any:
+            if self._closed.is_set():
+                raise _closed()
             return self._meta.RecordExperiments(requests, timeout=stream_seconds, metadata=self._metadata)
 
         chunks = in_chunks(map(_record_to_proto, records), chunk_size)
@@ -450,6 +460,11 @@ class Client:
         while True:
             try:
                 return method(request, timeout=begin + seconds - time.monotonic(), metadata=self._metadata)
+            except ValueError as error:
+                # What gRPC raises of a channel that is closed.
+                if self._closed.is_set():
+                    raise _closed() from None
+                raise error
             except grpc.RpcError as error:
                 failure = errors.translate(error)
                 if isinstance(failure, errors.Unavailable) and not failure.reason:
@@ -473,6 +488,10 @@ def _may_pass(failure: errors.HeadstartError) -> bool:
     """A limit on size stays, one on load is told with the time to come again."""
     busy = isinstance(failure, errors.ResourceExhausted) and failure.retry_seconds is not None
     return busy or isinstance(failure, errors.Unavailable)
+
+
+def _closed() -> errors.Unavailable:
+    return errors.Unavailable(grpc.StatusCode.CANCELLED, "", "the client is closed: connect anew")
 
 
 def _request_id() -> str:

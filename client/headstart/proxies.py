@@ -1,4 +1,4 @@
-"""Decides whether a connection goes through a proxy that the environment names.
+"""Decides what an address is, and whether a connection to it goes through a proxy that the environment names.
 
 gRPC reads ``grpc_proxy``, ``https_proxy`` and ``http_proxy``, and ``no_proxy`` in small letters only. A service on this
 machine is never behind a proxy, and ``NO_PROXY`` counts in capitals too.
@@ -12,8 +12,12 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from headstart.spaces.validation import InvalidInput, Violation
+
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _EXCEPTIONS = ("no_grpc_proxy", "NO_GRPC_PROXY", "no_proxy", "NO_PROXY")
+# gRPC's names that are not of a host and port.
+_NAMED = re.compile(r"^(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds|passthrough):")
 _SCHEME = re.compile(r"^(?:dns:(?://[^/]*/)?|ipv4:|ipv6:|passthrough:///)")
 
 
@@ -65,3 +69,15 @@ def _matches(host: str, exception: str) -> bool:
     except ValueError:
         name = exception.lstrip("*").lstrip(".")
         return host == name or host.endswith(f".{name}")
+
+
+def require_address(target: str) -> None:
+    """Raises InvalidInput for what a person writes instead of an address: a URL, or a host without a port."""
+    scheme = re.match(r"^(https?|grpcs?|tcp)://([^/]*)", target)
+    if scheme:
+        problem = f"is a URL: write HOST:PORT, {scheme[2] or '127.0.0.1:50051'} here"
+    elif "://" not in target and not _NAMED.match(target) and not re.search(r"(^|[^:]|\]):\d+$", target):
+        problem = f"names no port: write HOST:PORT, {target or '127.0.0.1'}:50051 for the usual one"
+    else:
+        return
+    raise InvalidInput([Violation("address", f"{target!r} {problem}")])

@@ -30,7 +30,6 @@ from training import DATASETS, describe, train
 import headstart
 from headstart import Candidate, CurvePoint, ExperimentStatus, HeadstartError, Outcome, Query, StopAdvice
 
-
 # Of one worker process, before the run is given up.
 STARTS = 4
 

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+import grpc
 import typer
 
 from headstart.client import Client, connect
@@ -33,6 +35,25 @@ class Connection:
     address: str
     token: str | None
     timeout: float
+    tls: bool = False
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """Of TLS, which each of its files asks for too. Raises CommandError for a file that cannot be read."""
+        if not (self.tls or self.ca_file or self.certificate_file or self.key_file):
+            return None
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise CommandError("--certificate-file and --key-file go together")
+        try:
+            authority, key, certificate = (
+                None if path is None else path.read_bytes()
+                for path in (self.ca_file, self.key_file, self.certificate_file)
+            )
+        except OSError as error:
+            raise CommandError(f"TLS: {error.filename}: {error.strerror}") from None
+        return grpc.ssl_channel_credentials(authority, key, certificate)
 
 
 @contextmanager
@@ -41,7 +62,12 @@ def service(context: typer.Context, patience: float = PATIENCE_SECONDS) -> Itera
     connection: Connection = context.obj
     with (
         errors_told(connection.address),
-        connect(connection.address, token=connection.token, timeout=connection.timeout) as client,
+        connect(
+            connection.address,
+            token=connection.token,
+            timeout=connection.timeout,
+            credentials=connection.credentials(),
+        ) as client,
     ):
         yield client.with_patience(patience)
 

@@ -20,6 +20,7 @@ from headstart.history.mapping import Mapped
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for, text_value
 from headstart.history.sources import History, Request, chosen, listed
+from headstart.packages import is_installed
 from headstart.values import CurvePoint, ExperimentStatus
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def _client(location: str) -> MlflowClient:
     # Since 3.8 the file store must be asked for by name; and the import of a history is nobody else's concern.
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    try:
-        from mlflow.tracking import MlflowClient
-    except ImportError:
-        raise MissingExtra("reading MLflow runs", "mlflow") from None
+    if not is_installed("mlflow"):
+        raise MissingExtra("reading MLflow runs", "mlflow")
+    from mlflow.tracking import MlflowClient
+
     uri, path = location, local_path(location)
     if path is not None:
         if not path.exists():

@@ -16,6 +16,7 @@ from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, selected, task_for
 from headstart.history.sources import History, Request, chosen, listed
 from headstart.history.space_derivation import merged
+from headstart.packages import is_installed
 from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, same_value
 from headstart.values import CurvePoint, Direction, ExperimentStatus
 
@@ -36,10 +37,10 @@ _STATUS = {
 
 def open_history(request: Request) -> History:
     """Raises UsageProblem."""
-    try:
-        import optuna
-    except ImportError:
-        raise MissingExtra("reading Optuna studies", "optuna") from None
+    if not is_installed("optuna"):
+        raise MissingExtra("reading Optuna studies", "optuna")
+    import optuna
+
     mapping = mapping_for(request)
     storage = _storage(request.location)
     names = sorted(optuna.get_all_study_names(storage))
