@@ -39,6 +39,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_ASK, "strategies", strategies.strategies),
     (_KEEP, "import", history.import_history),
     (_KEEP, "export", history.export_history),
+    (_KEEP, "update-task", tasks.update_task),
     (_KEEP, "delete-task", tasks.delete_task),
 )
 for _panel, _name, _command in _COMMANDS:

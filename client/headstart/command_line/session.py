@@ -6,17 +6,20 @@ An error is one line on standard error and exit code 1; a traceback means an err
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 import grpc
 import typer
 
 from headstart.client import Client, connect
-from headstart.errors import HeadstartError, Unavailable
+from headstart.errors import HeadstartError, NotFound, Unavailable
 from headstart.proxies import proxy_of
 from headstart.spaces import InvalidInput
 
@@ -69,7 +72,26 @@ def service(context: typer.Context, patience: float = PATIENCE_SECONDS) -> Itera
             credentials=connection.credentials(),
         ) as client,
     ):
-        yield client.with_patience(patience)
+        try:
+            yield client.with_patience(patience)
+        except NotFound as error:
+            error.message += did_you_mean(client.with_patience(0), error.message)
+            raise
+
+
+def did_you_mean(client: Client, message: str) -> str:
+    """The ids that are much like the one that is not there, for the end of the message; empty where none is."""
+    wanted = re.search(r"'([^']+)'", message)
+    if wanted is None:
+        return ""
+    listed = (each.task_id for each in client.list_tasks(page_size=1000))
+    if "space" in message.partition("'")[0]:
+        listed = (each.search_space_id for each in client.list_search_spaces())
+    try:
+        near = get_close_matches(wanted[1], islice(listed, 10_000), n=3, cutoff=0.6)
+    except HeadstartError:
+        return ""
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 @contextmanager

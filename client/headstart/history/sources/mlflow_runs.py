@@ -38,8 +38,6 @@ _PAGE = 1000
 def open_history(request: Request) -> History:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
-    metric = objective_named(request, mapping)
-    task = task_for(request, mapping, metric, "", "step")
     client = _client(request.location)
     experiments = {experiment.name: experiment.experiment_id for experiment in _pages(client.search_experiments)}
     if not request.studies:
@@ -48,6 +46,9 @@ def open_history(request: Request) -> History:
         if default is not None and not _asked(client.search_runs, [default], max_results=1):
             del experiments["Default"]
     names = chosen(sorted(experiments), request.studies, "MLflow experiment")
+
+    metric = objective_named(request, mapping, lambda: _metrics(client, [experiments[name] for name in names]))
+    task = task_for(request, mapping, metric, "", "step")
 
     def runs() -> Iterator[Run | Note]:
         for name in names:
@@ -140,6 +141,12 @@ def _parents(runs: Iterable[Any]) -> dict[str, set[str]]:
         if parent:
             of_children.setdefault(parent, set()).update(run.data.params)
     return of_children
+
+
+def _metrics(client: MlflowClient, experiment_ids: list[str]) -> Iterator[str]:
+    """What the first runs logged."""
+    for run in _asked(client.search_runs, experiment_ids, max_results=20):
+        yield from run.data.metrics
 
 
 def _run(client: MlflowClient, run: Any, metric: str, mapping: Mapped, task_name: str) -> Run | Note:

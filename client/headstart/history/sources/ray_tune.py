@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,6 @@ Report = dict[str, Any]
 def open_history(request: Request) -> History:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
-    metric = objective_named(request, mapping)
     folder = local_path(request.location)
     if folder is None or not folder.is_dir():
         raise UsageProblem(f"there is no folder {request.location}")
@@ -70,6 +69,7 @@ def open_history(request: Request) -> History:
     trials = _trials(folder, states)
     if not trials:
         raise UsageProblem(f"{folder} holds no Ray Tune trials: no folder in it has a {' or '.join(_FILES)}")
+    metric = objective_named(request, mapping, lambda: _metrics(trials))
     name = folder.resolve().name
     lengths = _Lengths(told=not mapping.task.get("max_fidelity"))
 
@@ -134,6 +134,15 @@ def _states(folder: Path) -> dict[str, str]:
             if isinstance(told, dict) and "status" in told:
                 states[str(told.get("relative_logdir", ""))] = str(told["status"])
     return states
+
+
+def _metrics(trials: Sequence[Path]) -> Iterator[str]:
+    """What the first trials reported as numbers."""
+    for trial in trials[:20]:
+        for report in _reports(trial, []):
+            yield from (
+                name for name, value in report.items() if name.split("/")[0] not in _OWN and _number(value) is not None
+            )
 
 
 def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str]) -> Run | Note:

@@ -61,7 +61,7 @@ class Page(list[Any]):
     token = ""
 
 
-def history_of(monkeypatch: pytest.MonkeyPatch, runs: list[Any]) -> History:
+def history_of(monkeypatch: pytest.MonkeyPatch, runs: list[Any], objective: str | None = "acc") -> History:
     """What is opened where MLflow has one experiment with these runs."""
     store = SimpleNamespace(
         search_experiments=lambda **asked: Page([SimpleNamespace(name="dense", experiment_id="1")]),
@@ -69,7 +69,7 @@ def history_of(monkeypatch: pytest.MonkeyPatch, runs: list[Any]) -> History:
         get_metric_history=lambda run_id, metric: [],
     )
     monkeypatch.setattr(mlflow_runs, "_client", lambda location: store)
-    return mlflow_runs.open_history(Request("mlflow", "there", objective="acc", direction=Direction.MAXIMIZE))
+    return mlflow_runs.open_history(Request("mlflow", "there", objective=objective, direction=Direction.MAXIMIZE))
 
 
 @pytest.mark.parametrize("own", [{}, {"n_trials": "2"}])
@@ -102,3 +102,8 @@ def test_the_largest_number_stands_for_infinity(monkeypatch: pytest.MonkeyPatch)
     assert (read.objective_value, dict(read.metrics)) == (-math.inf, {"loss": math.inf, "size": 1e300})
     points = [SimpleNamespace(step=step, timestamp=step, value=value) for step, value in ((1, largest), (2, 0.5))]
     assert mlflow_runs._curve(points)[0].value == math.inf
+
+
+def test_who_names_no_metric_is_told_the_option_and_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageProblem, match=r"--objective METRIC; there are: acc, loss$"):
+        history_of(monkeypatch, [mlflow_run("r", {"lr": "0.1"}, {"loss": 1, "acc": 0})], objective=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.history.model import Note, Run
+from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.sources import Request, ray_tune
 from headstart.values import Direction, ExperimentStatus
 
@@ -119,3 +119,11 @@ def test_a_table_of_long_cells_is_read_and_a_broken_one_told(trial: Path) -> Non
     (run,) = read(trial.parent)
     assert isinstance(run, Run) and run.objective_value == 0.5
     assert run.notes[0].startswith("progress.csv is read to where it is no CSV any more")
+
+
+def test_who_names_no_metric_is_told_the_option_and_the_metrics(trial: Path) -> None:
+    reported(trial, {"acc": 0.5, "inner": {"f1": 0.1}, "time_total_s": 1.0})
+    with pytest.raises(UsageProblem, match=r"--objective METRIC; there are: acc, inner/f1$"):
+        ray_tune.open_history(Request("ray", str(trial.parent), direction=Direction.MAXIMIZE))
+    with pytest.raises(UsageProblem, match="--direction maximize or minimize"):
+        ray_tune.open_history(Request("ray", str(trial.parent), objective="acc"))
