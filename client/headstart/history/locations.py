@@ -10,6 +10,7 @@ import re
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -36,11 +37,9 @@ def local_path(location: str) -> Path | None:
 
 def sqlite_url(path: Path) -> str:
     """Of an SQLite file whatever its name, for SQLAlchemy, which decodes the name from 2.1 on."""
-    from sqlalchemy import make_url
-
+    major, minor = version("sqlalchemy").split(".")[:2]
     name = str(path.resolve())
-    url = f"sqlite:///{quote(name)}"
-    return url if make_url(url).database == name else f"sqlite:///{name}"
+    return f"sqlite:///{quote(name) if (int(major), int(minor)) >= (2, 1) else name}"
 
 
 def removed_with(owner: object, folder: Path) -> None:
