@@ -25,7 +25,7 @@ from benchmarks.demo_report import ADVISED, ALONE, draw, results_grid, verdict
 from benchmarks.demo_search import Arm, Trace, arms, run_arms, task_prefix
 from benchmarks.history import EVALUATIONS, load_history
 from benchmarks.progress import bars
-from benchmarks.report import IMAGES, commit, machine
+from benchmarks.report import commit, machine
 from benchmarks.service import ServiceProblem, add_address_option, running_service, wait_for_predictor
 from benchmarks.tables import MissingTable, Table, nas_bench_graph_table
 from benchmarks.tables.nas_bench_graph import SHARED_SPACE_DATASETS
@@ -50,7 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4, help="processes of each search (%(default)s)")
     parser.add_argument("--evaluations", type=int, default=EVALUATIONS, help="of each search (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="2 source tasks, 60 evaluations, 2 workers, 1 seed")
-    parser.add_argument("--output", type=Path, default=IMAGES / "demo.png", help="where the picture goes")
+    parser.add_argument("--output", type=Path, default=Path("demo.png"), help="where the picture goes (%(default)s)")
     options = parser.parse_args()
     options.sources = [name for name in SHARED_SPACE_DATASETS if name != options.target]
     if options.quick:

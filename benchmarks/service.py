@@ -33,7 +33,8 @@ def add_address_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help=f"a running service; without it, the one on {LOCAL_ADDRESS}, or else one started for this command",
+        help=f"a running service, which what the command records stays in; without it, the one on {LOCAL_ADDRESS}, "
+        "or else one started for this command and forgotten with it",
     )
 
 

@@ -49,8 +49,7 @@ def main() -> None:
     with headstart.connect(options.address) as client:
         client.create_search_space(space)
         client.create_task(task)
-        known = sum(summary.experiment_count for summary in client.get_task(task.task_id).summaries)
-        result = headstart.search(client, task.task_id, space, evaluate, known + options.evaluations)
+        result = headstart.search(client, task.task_id, space, evaluate, evaluations=options.evaluations)
     for step in result.steps:
         print(f"{step.outcome.objective_value:.4f}  by {step.proposed_by:<26} {dict(step.candidate.values)}")
     assert result.best is not None

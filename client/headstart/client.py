@@ -16,15 +16,18 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import grpc
 
-from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors
+from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors, proxies
+from headstart.accepting import candidate_of, of_kind
 from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
+from headstart.proxies import require_address
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
 from headstart.strategy_values import RecordedDecision, StrategyExplanation
+from headstart.text import naming_broken_text, refuse_broken_text
 from headstart.transfer_values import MultiTaskObjective, Transfer
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as knowledge_grpc
@@ -74,8 +77,11 @@ def connect(
     ``address`` is "host:port" or any gRPC target; several servers share the calls ("ipv4:10.0.0.1:50051,10.0.0.2:50051"
     or a DNS name with several addresses). ``timeout`` in seconds holds for each call that states none, with all its
     attempts. ``credentials`` switch to TLS. Clients may be shared by threads, not by processes: connect after forking.
+    Raises InvalidInput for what is no address.
     """
+    require_address(address)
     options = [
+        *proxies.channel_options(address),
         ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
@@ -94,6 +100,7 @@ def connect(
     return Client(channel, address=address, token=token, timeout=timeout)
 
 
+@naming_broken_text
 class Client:
     """Made by ``connect``. Every method takes ``timeout`` in seconds, and raises HeadstartError when the call fails.
 
@@ -120,6 +127,9 @@ class Client:
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._meta = meta_grpc.MetaLearningServiceStub(channel)
         self._knowledge = knowledge_grpc.KnowledgeBaseServiceStub(channel)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be pickled or copied into another process: connect anew there")
 
     def __enter__(self) -> Client:
         return self
@@ -151,11 +161,19 @@ class Client:
     def wait_until_reachable(self, timeout: float | None = None) -> None:
         """Returns when a connection stands. Raises DeadlineExceeded."""
         seconds = self._timeout if timeout is None else timeout
+        if self._closed.is_set():
+            raise _closed()
         try:
             grpc.channel_ready_future(self._channel).result(seconds)
         except grpc.FutureTimeoutError:
-            message = f"no service at {self.address} within {seconds:g} seconds"
+            message = f"no service at {self.address} within {seconds:g} seconds{self._way}"
             raise errors.DeadlineExceeded(grpc.StatusCode.DEADLINE_EXCEEDED, "", message) from None
+
+    @property
+    def _way(self) -> str:
+        """What lies between here and the service, for messages."""
+        proxy = proxies.proxy_of(self.address)
+        return f" (through the proxy {proxy}; NO_PROXY names what is reached without)" if proxy else ""
 
     # Search spaces
 
@@ -248,6 +266,8 @@ class Client:
         """
 
         def open_stream(requests: Iterator[meta_pb2.RecordExperimentsRequest]) -> Any:
+            if self._closed.is_set():
+                raise _closed()
             return self._meta.RecordExperiments(requests, timeout=stream_seconds, metadata=self._metadata)
 
         chunks = in_chunks(map(_record_to_proto, records), chunk_size)
@@ -323,7 +343,10 @@ class Client:
 
         Raises FailedPrecondition while nothing is known that a prediction could rest on.
         """
-        asked = [query if isinstance(query, Query) else Query(query) for query in queries]
+        asked = [
+            query if isinstance(query, Query) else Query(candidate_of(query, f"queries[{index}]"))
+            for index, query in enumerate(queries)
+        ]
         request = meta_pb2.PredictPerformanceRequest(
             task_id=task_id,
             search_space_id=search_space_id,
@@ -444,8 +467,15 @@ class Client:
         while True:
             try:
                 return method(request, timeout=begin + seconds - time.monotonic(), metadata=self._metadata)
+            except ValueError as error:
+                # What gRPC raises of a channel that is closed.
+                if self._closed.is_set():
+                    raise _closed() from None
+                raise error
             except grpc.RpcError as error:
                 failure = errors.translate(error)
+                if isinstance(failure, errors.Unavailable) and not failure.reason:
+                    failure.message += self._way
             wait = (failure.retry_seconds or 0.0) + pause * random.uniform(0.5, 1.0)
             late = time.monotonic() + wait >= begin + min(seconds, self._patience)
             if late or not _may_pass(failure) or self._closed.wait(wait):
@@ -467,9 +497,18 @@ def _may_pass(failure: errors.HeadstartError) -> bool:
     return busy or isinstance(failure, errors.Unavailable)
 
 
+def _closed() -> errors.Unavailable:
+    return errors.Unavailable(grpc.StatusCode.CANCELLED, "", "the client is closed: connect anew")
+
+
 def _request_id() -> str:
     return str(uuid.uuid4())
 
 
 def _record_to_proto(record: Record) -> meta_pb2.RecordExperimentRequest:
-    return codec_answers.record_to_proto(record if record.request_id else replace(record, request_id=_request_id()))
+    try:
+        named = of_kind(record, Record, "record").request_id
+        return codec_answers.record_to_proto(record if named else replace(record, request_id=_request_id()))
+    except UnicodeEncodeError:
+        refuse_broken_text({"": record})
+        raise

@@ -13,6 +13,7 @@ from typing import cast
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from headstart.accepting import is_number, of_kind, pairs_of, refused
 from headstart.codec_spaces import (
     candidate_from_proto,
     candidate_to_proto,
@@ -115,6 +116,8 @@ def incumbent_from_proto(message: task_pb2.Incumbent) -> Incumbent:
 
 
 def task_to_proto(task: Task) -> task_pb2.Task:
+    """Raises InvalidInput for what is no task."""
+    of_kind(of_kind(task, Task, "task").objective, Objective, "task.objective")
     return task_pb2.Task(
         task_id=task.task_id,
         description=task.description,
@@ -165,20 +168,26 @@ def task_from_proto(message: task_pb2.Task, field: str = "task") -> Task:
     )
 
 
-def curve_to_proto(curve: Iterable[CurvePoint]) -> list[experiment_pb2.CurvePoint]:
-    return [experiment_pb2.CurvePoint(fidelity=point.fidelity, value=point.value) for point in curve]
+def curve_to_proto(curve: Iterable[CurvePoint], field: str = "learning_curve") -> list[experiment_pb2.CurvePoint]:
+    """Raises InvalidInput for what is no curve."""
+    return [experiment_pb2.CurvePoint(fidelity=fidelity, value=value) for fidelity, value in pairs_of(curve, field)]
 
 
 def curve_from_proto(messages: Iterable[experiment_pb2.CurvePoint]) -> tuple[CurvePoint, ...]:
     return tuple(CurvePoint(message.fidelity, message.value) for message in messages)
 
 
-def outcome_to_proto(outcome: Outcome) -> experiment_pb2.Outcome:
+def outcome_to_proto(outcome: Outcome, field: str = "outcome") -> experiment_pb2.Outcome:
+    """A number is the value of a completed training. Raises InvalidInput for what is no outcome."""
+    if is_number(outcome):
+        outcome = Outcome(ExperimentStatus.COMPLETED, float(cast(float, outcome)))
+    if not isinstance(outcome, Outcome):
+        raise refused(field, "an Outcome or a number", outcome)
     return experiment_pb2.Outcome(
         status=cast("experiment_pb2.ExperimentStatus", outcome.status.value),
         objective_value=outcome.objective_value,
         metrics=dict(outcome.metrics),
-        learning_curve=curve_to_proto(outcome.learning_curve),
+        learning_curve=curve_to_proto(outcome.learning_curve, f"{field}.learning_curve"),
         fidelity=outcome.fidelity,
         cost_seconds=outcome.cost_seconds,
         proxies=dict(outcome.proxies),

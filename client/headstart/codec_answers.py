@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from headstart.accepting import of_kind
 from headstart.codec import (
     candidate_from_proto,
     candidate_to_proto,
@@ -52,9 +53,10 @@ from headstart.values import (
 
 
 def query_to_proto(query: Query, field: str = "query") -> meta_pb2.PredictionQuery:
+    of_kind(query, Query, field)
     return meta_pb2.PredictionQuery(
         candidate=candidate_to_proto(query.candidate, f"{field}.candidate"),
-        learning_curve=curve_to_proto(query.learning_curve),
+        learning_curve=curve_to_proto(query.learning_curve, f"{field}.learning_curve"),
         proxies=dict(query.proxies),
         fidelity=query.fidelity,
     )
@@ -70,6 +72,7 @@ def query_from_proto(message: meta_pb2.PredictionQuery, field: str = "query") ->
 
 
 def arm_to_proto(arm: Arm, field: str = "arm") -> meta_pb2.Arm:
+    of_kind(arm, Arm, field)
     return meta_pb2.Arm(
         name=arm.name,
         hyperparameters=[
@@ -84,6 +87,7 @@ def arm_from_proto(message: meta_pb2.Arm, field: str = "arm") -> Arm:
 
 
 def record_to_proto(record: Record) -> meta_pb2.RecordExperimentRequest:
+    of_kind(record, Record, "record")
     return meta_pb2.RecordExperimentRequest(
         request_id=record.request_id,
         task_id=record.task_id,

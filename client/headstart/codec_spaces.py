@@ -12,6 +12,7 @@ from enum import Enum
 from numbers import Integral, Real
 from typing import TypeVar, cast
 
+from headstart.accepting import candidate_of, of_kind
 from headstart.spaces.declaration import (
     Candidate,
     Categorical,
@@ -132,6 +133,8 @@ def graph_from_proto(message: search_space_pb2.Graph, field: str = "graph") -> G
 
 
 def candidate_to_proto(candidate: Candidate, field: str = "candidate") -> search_space_pb2.Candidate:
+    """A mapping is a candidate's values. Raises InvalidInput for what is no candidate."""
+    candidate = candidate_of(candidate, field)
     return search_space_pb2.Candidate(
         values=values_to_proto(candidate.values, f"{field}.values"),
         graph=None if candidate.graph is None else graph_to_proto(candidate.graph, f"{field}.graph"),
@@ -156,6 +159,7 @@ def condition_from_proto(message: search_space_pb2.Condition, field: str = "cond
 
 
 def parameter_to_proto(parameter: Parameter, field: str = "parameter") -> search_space_pb2.Parameter:
+    of_kind(parameter, Parameter, field)
     message = search_space_pb2.Parameter(
         name=parameter.name, condition=condition_to_proto(parameter.condition, f"{field}.condition")
     )
@@ -173,6 +177,7 @@ def parameter_to_proto(parameter: Parameter, field: str = "parameter") -> search
             search_space_pb2.IntegerDomain(lower=domain.lower, upper=domain.upper, logarithmic=domain.logarithmic)
         )
     else:
+        of_kind(domain, Float, f"{field}.domain")
         message.float.CopyFrom(
             search_space_pb2.FloatDomain(lower=domain.lower, upper=domain.upper, logarithmic=domain.logarithmic)
         )
@@ -213,7 +218,7 @@ def parameters_from_proto(
 
 
 def space_to_proto(space: SearchSpace, field: str = "search_space") -> search_space_pb2.SearchSpace:
-    template = space.graph_template
+    template = of_kind(space, SearchSpace, field).graph_template
     return search_space_pb2.SearchSpace(
         search_space_id=space.search_space_id,
         description=space.description,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from headstart.accepting import member_of
 from headstart.spaces.declaration import Candidate, Parameter, Value
 
 
@@ -53,8 +54,14 @@ class StopAdvice(Enum):
 
 @dataclass(frozen=True)
 class Objective:
+    """``direction`` may be given by its name, "maximize" or "minimize"."""
+
     metric: str
     direction: Direction = Direction.MAXIMIZE
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.direction, Direction):
+            object.__setattr__(self, "direction", member_of(Direction, self.direction, "objective.direction"))
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class Outcome:
     """What came of trying a candidate.
 
     ``objective_value`` is finite when COMPLETED; it may be None, NaN or infinite when FAILED or STOPPED. ``fidelity``
-    is that of the objective value in the task's unit, None for a full training.
+    is that of the objective value in the task's unit, None for a full training. ``status`` may be given by its name.
     """
 
     status: ExperimentStatus
@@ -120,6 +127,10 @@ class Outcome:
     cost_seconds: float | None = None
     proxies: Mapping[str, float] = field(default_factory=dict)
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.status, ExperimentStatus):
+            object.__setattr__(self, "status", member_of(ExperimentStatus, self.status, "outcome.status"))
 
 
 def completed(objective_value: float, **details: object) -> Outcome:

@@ -4,7 +4,9 @@ Three searches, one after the other, each by several worker processes: wine, the
 first two leave behind is what the third starts from. Every training reports its learning curve, its cost and its
 parameter count; one that diverges is recorded as FAILED, one that the service advises against half-way as STOPPED.
 
-    python examples/digits/run.py [--address 127.0.0.1:50051] [--quick]
+    python examples/digits/run.py [--address 127.0.0.1:50051] [--quick] [--run NAME]
+
+A worker process that dies is started again and goes on from what the service has; so does the whole run with its name.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +29,9 @@ from training import DATASETS, describe, train
 
 import headstart
 from headstart import Candidate, CurvePoint, ExperimentStatus, HeadstartError, Outcome, Query, StopAdvice
+
+# Of one worker process, before the run is given up.
+STARTS = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,23 @@ def work(job: Job) -> Counter[str]:
     return Counter(step.proposed_by for step in result.steps)
 
 
+def work_to_the_end(job: Job) -> Counter[str]:
+    """The same in a process of its own, which is started again where it is killed, for want of memory, say.
+
+    Raises BrokenProcessPool where that happens again and again.
+    """
+    # Spawned, not forked: gRPC's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    for _ in range(STARTS - 1):
+        with ProcessPoolExecutor(1, mp_context=context) as process:
+            try:
+                return process.submit(work, job).result()
+            except BrokenProcessPool:
+                print(f"worker {job.worker} of {job.dataset} died and is started again", file=sys.stderr)
+    with ProcessPoolExecutor(1, mp_context=context) as process:
+        return process.submit(work, job).result()
+
+
 def advised_to_stop(client: headstart.Client, task_id: str, candidate: Candidate, curve: Sequence[CurvePoint]) -> bool:
     """What the service makes of half a learning curve. No forecast, or no service: go on training."""
     try:
@@ -70,7 +93,7 @@ def advised_to_stop(client: headstart.Client, task_id: str, candidate: Candidate
 
 
 def search(
-    client: headstart.Client, executor: Executor, dataset: str, run: str, options: argparse.Namespace
+    client: headstart.Client, dataset: str, run: str, options: argparse.Namespace
 ) -> tuple[list[str], Counter[str]]:
     """Search on one data set with all workers; a row of the final table, and how many each strategy proposed."""
     task = describe(dataset, options.epochs, run)
@@ -79,7 +102,8 @@ def search(
         Job(client.address, task.task_id, dataset, options.epochs, options.evaluations, worker)
         for worker in range(options.workers)
     ]
-    proposed_by = sum(executor.map(work, jobs), Counter[str]())
+    with ThreadPoolExecutor(options.workers) as threads:
+        proposed_by = sum(threads.map(work_to_the_end, jobs), Counter[str]())
     experiments = list(client.list_experiments(task.task_id, "small-networks"))
     statuses = Counter(experiment.outcome.status for experiment in experiments)
     completed = [e for e in experiments if e.outcome.status is ExperimentStatus.COMPLETED]
@@ -105,6 +129,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--evaluations", type=int, default=60, help="trainings on each data set (%(default)s)")
     parser.add_argument("--epochs", type=int, default=16, help="of a full training (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="6 trainings of 4 epochs on each data set")
+    parser.add_argument("--run", metavar="NAME", help="go on with an earlier run")
     options = parser.parse_args()
     if options.quick:
         options.evaluations, options.epochs = 6, 4
@@ -117,22 +142,18 @@ def main() -> int:
     headings = ("data", "trained", "failed", "stopped", "best", "found at", "weights", "time")
     grid = Grid(*headings, title="Validation accuracy of small networks")
     # A name for this run, so that each run searches on new tasks and starts from the earlier ones.
-    run = uuid.uuid4().hex[:6]
+    run = options.run or uuid.uuid4().hex[:6]
     proposed_by: Counter[str] = Counter()
-    # Spawned, not forked: gRPC's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
+    print(f"run {run}: if it ends early, --run {run} goes on with it", file=sys.stderr)
     try:
-        with (
-            headstart.connect(options.address) as client,
-            ProcessPoolExecutor(options.workers, mp_context=context) as executor,
-        ):
+        with headstart.connect(options.address) as client:
             client.create_search_space(small_networks())
             for dataset in DATASETS:
                 with console.status(f"{dataset}: {options.evaluations} trainings of {options.epochs} epochs"):
-                    row, proposals = search(client, executor, dataset, run, options)
+                    row, proposals = search(client, dataset, run, options)
                 grid.add_row(*row)
                 proposed_by += proposals
-    except HeadstartError as problem:
+    except (HeadstartError, BrokenProcessPool) as problem:
         print(problem, file=sys.stderr)
         return 2
     console.print(grid)

@@ -18,6 +18,7 @@ except ImportError:
     sys.exit("headstart-server needs more than the client: pip install 'headstart[server,embedded]'")
 
 from headstart_server import access_commands
+from headstart_server.runtime import proxies
 
 if TYPE_CHECKING:
     from headstart_server.runtime.settings import Settings
@@ -336,6 +337,7 @@ def _require_graph_kernels(settings: Settings) -> None:
 
 
 def main() -> None:
+    proxies.bypass_on_this_machine()
     try:
         app()
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
@@ -175,3 +176,22 @@ def test_who_is_second_to_insert_a_key_finds_it_the_second_time(two_rows: Engine
     assert run_transaction(two_rows, insert) == 7
     with pytest.raises(IntegrityError):
         run_transaction(two_rows, lambda c: c.execute(text("INSERT INTO counters VALUES (3, 8)")))
+
+
+def test_numbers_come_back_as_sent_where_the_database_rounds_them(database_url: str) -> None:
+    connection = psycopg2.connect(database_url.replace("postgresql+psycopg2", "postgresql"))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_database()")
+            (name,) = cursor.fetchone() or ("",)
+            cursor.execute(f'ALTER DATABASE "{name}" SET extra_float_digits = 0')
+    finally:
+        connection.close()
+    engine = create_engine(load_settings(database_url=database_url))
+    try:
+        with engine.connect() as own:
+            asked = text("SELECT CAST(:number AS double precision)")
+            assert own.execute(asked, {"number": 0.1 + 0.2}).scalar() == 0.1 + 0.2
+    finally:
+        engine.dispose()

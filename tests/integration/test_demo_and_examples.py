@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 import headstart
@@ -188,3 +189,33 @@ with own_service(lambda text: None) as address:
     print("address", address, flush=True)
     time.sleep(60)
 """
+
+
+@pytest.mark.timeout(300)
+def test_example_survives_the_death_of_a_worker_and_can_be_continued(address: str) -> None:
+    command = [sys.executable, "examples/digits/run.py", "--quick", "--address", address, "--run", "killed"]
+    environment = {**os.environ, "COLUMNS": "160"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=pipe, stderr=pipe, text=True, env=environment) as running:
+        worker = wait_for_child(running.pid, "spawn_main")
+        worker.kill()
+        told, errors = running.communicate(timeout=200)
+    assert running.returncode == 0, errors
+    assert "died and is started again" in errors
+    assert all(name in told for name in ("wine", "breast-cancer", "digits"))
+    again = run(*command[1:])
+    assert again.returncode == 0, again.stderr
+    with headstart.connect(address) as client:
+        tasks = [task for task in client.list_tasks() if task.task_id.endswith("killed")]
+        counts = [summary.experiment_count for task in tasks for summary in task.summaries]
+    assert len(counts) == 3 and all(count in (6, 7) for count in counts)
+
+
+def wait_for_child(parent: int, named: str) -> psutil.Process:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in psutil.Process(parent).children():
+            if any(named in word for word in child.cmdline()):
+                return child
+        time.sleep(0.1)
+    raise AssertionError(f"no child {named}")

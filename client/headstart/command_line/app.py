@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +39,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_ASK, "strategies", strategies.strategies),
     (_KEEP, "import", history.import_history),
     (_KEEP, "export", history.export_history),
+    (_KEEP, "update-task", tasks.update_task),
     (_KEEP, "delete-task", tasks.delete_task),
 )
 for _panel, _name, _command in _COMMANDS:
@@ -61,11 +63,24 @@ def _connection(
         str | None, typer.Option(envvar="HEADSTART_TOKEN", metavar="TOKEN", help="Of your namespace.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="For each call.")] = 10.0,
+    tls: Annotated[
+        bool, typer.Option("--tls", envvar="HEADSTART_TLS", help="With the authorities of this system.")
+    ] = False,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(envvar="HEADSTART_CA_FILE", metavar="FILE", help="TLS: who signed the service's certificate."),
+    ] = None,
+    certificate_file: Annotated[
+        Path | None, typer.Option(envvar="HEADSTART_CERTIFICATE_FILE", metavar="FILE", help="TLS: your certificate.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(envvar="HEADSTART_KEY_FILE", metavar="FILE", help="TLS: its key.")
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version, and end.")
     ] = False,
 ) -> None:
-    context.obj = Connection(address, token, timeout)
+    context.obj = Connection(address, token, timeout, tls, ca_file, certificate_file, key_file)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -108,6 +108,7 @@ def draw_figure(clusters: Sequence[TaskCluster]) -> tuple[Figure, list[Text], in
         for number, cluster in enumerate(clusters)
         for task_id, position in zip(cluster.task_ids, cluster.positions, strict=False)
     ]
+    marks = apart(marks)
     # Room for labels: the area grows with the tasks.
     side = min(max(_SMALLEST_INCHES, 0.85 * math.sqrt(len(marks)) + 3), _LARGEST_INCHES)
     figure = Figure(figsize=(1.25 * side, side), dpi=_DOTS_PER_INCH)
@@ -129,6 +130,23 @@ def draw_figure(clusters: Sequence[TaskCluster]) -> tuple[Figure, list[Text], in
     canvas.draw()  # type: ignore[no-untyped-call]
     labels = _draw_labels(figure, canvas, axes, marks)
     return figure, labels, len(marks) - len(labels)
+
+
+def apart(marks: Sequence[_Mark]) -> list[_Mark]:
+    """Tasks of one place, of which nothing is known that tells them apart, laid around it in a spiral."""
+    places: dict[tuple[float, float], int] = {}
+    span = max((abs(mark.x - other.x) + abs(mark.y - other.y) for mark in marks for other in marks[:1]), default=0.0)
+    step = 0.02 * (span or 1.0)
+    laid: list[_Mark] = []
+    for mark in marks:
+        place = (mark.x, mark.y)
+        number = places.get(place, 0)
+        places[place] = number + 1
+        # Vogel's spiral: each at the golden angle from the last, with the same room around it.
+        angle, distance = 2.399963 * number, step * math.sqrt(number)
+        x, y = mark.x + distance * math.cos(angle), mark.y + distance * math.sin(angle)
+        laid.append(replace(mark, x=x, y=y))
+    return laid
 
 
 def _draw_cluster(axes: Axes, marks: Sequence[_Mark], number: int) -> None:

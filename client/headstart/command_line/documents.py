@@ -21,12 +21,17 @@ from headstart.spaces import Categorical, Graph, Integer, NodeTemplate, Ordering
 
 def print_json(value: Any) -> None:
     """One document, laid out for reading."""
-    sys.stdout.write(json.dumps(document(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(json.dumps(document(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_json_line(value: Any) -> None:
     """One document on a line of its own."""
-    sys.stdout.write(json.dumps(document(value), ensure_ascii=False, allow_nan=False) + "\n")
+    _write(json.dumps(document(value), ensure_ascii=False, allow_nan=False))
+
+
+def _write(text: str) -> None:
+    """Half characters, which no encoding has, as JSON escapes them."""
+    sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")
 
 
 def document(value: Any) -> Any:

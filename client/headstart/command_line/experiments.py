@@ -115,10 +115,18 @@ def experiments(
 
 def experiment(
     context: typer.Context,
-    experiment_id: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="TASK/SPACE/SEQUENCE")],
+    named: Annotated[
+        list[str],
+        typer.Argument(metavar="ID", show_default=False, help="TASK/SPACE/SEQUENCE, or the three of them one by one."),
+    ],
     json: Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")] = False,
 ) -> None:
     """One result, with all that was recorded of it."""
+    experiment_id = "/".join(named)
+    if experiment_id.count("/") != 2:
+        raise typer.BadParameter(
+            f"{experiment_id!r} names no experiment: write TASK/SPACE/SEQUENCE, or TASK SPACE SEQUENCE", param_hint="ID"
+        )
     with service(context) as client:
         found = client.get_experiment(experiment_id)
         if json:

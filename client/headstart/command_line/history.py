@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from headstart.command_line import words
 from headstart.command_line.documents import print_json
-from headstart.command_line.options import AsJson
-from headstart.command_line.session import PATIENCE_SECONDS, errors_told, note, service
+from headstart.command_line.options import AsJson, parameter_range
+from headstart.command_line.session import PATIENCE_SECONDS, confirmed, errors_told, note, service
 from headstart.command_line.tables import Column, print_table, print_text
 from headstart.history.commands import (
     DEFAULT_CHUNK_SIZE,
@@ -64,6 +64,19 @@ def import_history(
         str | None, typer.Option("--objective", metavar="METRIC", help="Which metric is the objective.")
     ] = None,
     direction: Annotated[Direction | None, typer.Option("--direction", help="Of the objective.")] = None,
+    ranges: Annotated[
+        list[Any] | None,
+        typer.Option(
+            "--range",
+            parser=parameter_range,
+            metavar="NAME=MIN..MAX",
+            help="What a parameter may be beside what was tried; may be repeated.",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove what was recorded on the task, and record it anew.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --replace removes.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, record nothing.")] = False,
     chunk_size: Annotated[
         int, typer.Option("--chunk-size", min=1, max=4096, help="Records kept together or not at all.")
@@ -85,6 +98,9 @@ def import_history(
             studies=tuple(study or ()),
             objective=objective,
             direction=direction.value if direction else None,
+            ranges=dict(ranges or ()),
+            replace=replace,
+            agree=lambda question: yes or dry_run or confirmed(question),
             dry_run=dry_run,
             chunk_size=chunk_size,
             say=say,
@@ -151,16 +167,21 @@ def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
         yield (lambda done, total: None), lambda told: note(words.one_line(told))
         return
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task(doing, total=None)
+    progress = Progress(*columns, console=console, transient=True)
+    bar = progress.add_task(doing, total=None)
 
-        def report(done: int, total: int | None) -> None:
-            progress.update(bar, completed=done, total=total)
+    def report(done: int, total: int | None) -> None:
+        # Not before there is something to show: a person may be asked until then.
+        progress.start()
+        progress.update(bar, completed=done, total=total)
 
-        def say(told: str) -> None:
-            console.print(f"headstart: {words.one_line(told)}", soft_wrap=True)
+    def say(told: str) -> None:
+        console.print(f"headstart: {words.one_line(told)}", soft_wrap=True)
 
+    try:
         yield report, say
+    finally:
+        progress.stop()
 
 
 def _print_report(report: ImportReport, limit: int) -> None:

@@ -68,6 +68,30 @@ def named_range(text: str) -> tuple[str, NumberRange]:
     return name, number_range(ends)
 
 
+def parameter_range(text: str) -> tuple[str, tuple[int | float, int | float]]:
+    """From "NAME=MIN..MAX" with both ends; whole numbers stay whole."""
+    name, _, ends = text.rpartition("=")
+    lower, dots, upper = ends.partition("..")
+    try:
+        numbers = _plain_number(lower), _plain_number(upper)
+    except ValueError:
+        name = ""
+    if not (name and dots):
+        raise typer.BadParameter(f"{text!r} is no range of a parameter: write NAME=MIN..MAX")
+    return name, numbers
+
+
+def _plain_number(text: str) -> int | float:
+    """Raises ValueError."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if math.isfinite(number):
+            return number
+        raise
+
+
 def point_in_time(text: str) -> datetime:
     """From ISO 8601, with a date alone for its midnight; without a zone it is UTC, as in the tables."""
     try:

@@ -130,10 +130,14 @@ def draw_strategies(decisions: Sequence[RecordedDecision], path: Path) -> None:
     windows = _windows(decisions)
     ends = [end for end, _ in windows]
     names = sorted({_name_of(each) for each in decisions})
-    shares.stackplot(ends, [[share_of(name, part) for _, part in windows] for name in names], labels=names)
-    for name in names:
+    colours = colours_of(len(names))
+    heights = [[share_of(name, part) for _, part in windows] for name in names]
+    shares.stackplot(ends, heights, labels=names, colors=colours)
+    for name, colour in zip(names, colours, strict=True):
         points = [(end, mean) for end, part in windows if (mean := mean_reward_of(name, part)) is not None]
-        rewards.plot([end for end, _ in points], [mean for _, mean in points], marker="o", markersize=3, label=name)
+        rewards.plot(
+            [end for end, _ in points], [mean for _, mean in points], marker="o", markersize=3, label=name, color=colour
+        )
     shares.set(ylabel="share of decisions", ylim=(0.0, 1.0))
     rewards.set(xlabel="decisions of the task", ylabel="mean reward", ylim=(0.0, 1.02))
     rewards.grid(alpha=0.3)
@@ -142,6 +146,17 @@ def draw_strategies(decisions: Sequence[RecordedDecision], path: Path) -> None:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
         raise CommandError(f"{path}: {error}") from None
+
+
+def colours_of(count: int) -> list[tuple[float, float, float]]:
+    """As many colours, each another one: matplotlib repeats its ten."""
+    from matplotlib import colormaps
+    from matplotlib.colors import hsv_to_rgb
+
+    named = colormaps["tab10" if count <= 10 else "tab20"]
+    if count <= named.N:
+        return [named(place)[:3] for place in range(count)]
+    return [tuple(hsv_to_rgb((place / count, 0.9, 0.55 + 0.4 * (place % 2)))) for place in range(count)]
 
 
 def _windows(decisions: Sequence[RecordedDecision]) -> list[tuple[int, Sequence[RecordedDecision]]]:

@@ -18,7 +18,7 @@ from rich.text import Text
 from headstart.command_line import words
 
 # Without a terminal there is no width to fit; rich wants one.
-_UNLIMITED = 10_000
+_UNLIMITED = 1_000_000
 
 _STYLES = {"completed": "green", "failed": "red", "stopped": "yellow"}
 
@@ -27,8 +27,8 @@ _STYLES = {"completed": "green", "failed": "red", "stopped": "yellow"}
 class Column:
     """How its cells are set.
 
-    ``number``: to the right. ``wide``: the first to be cut, outside terminals only after 100 characters. ``prose``:
-    never cut, but laid over several lines.
+    ``number``: to the right. ``wide``: the first to be cut in a terminal. ``prose``: never cut, but laid over several
+    lines.
     """
 
     heading: str
@@ -58,7 +58,7 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
         justify = "right" if column.number else "left"
         table.add_column(Text(column.heading), justify=justify, no_wrap=not (column.wide or column.prose))  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(_cell(cell, column) for cell, column in zip(row, columns, strict=True)))
+        table.add_row(*(_cell(cell, column, to.is_terminal) for cell, column in zip(row, columns, strict=True)))
     if to.is_terminal:
         to.print(table)
         return
@@ -81,11 +81,10 @@ def print_text(text: str) -> None:
     to.print("\n".join(map(words.one_line, text.split("\n"))), soft_wrap=not to.is_terminal)
 
 
-def _cell(cell: str, column: Column) -> Text:
+def _cell(cell: str, column: Column, is_terminal: bool) -> Text:
     """On one line whatever its words are, unless it is prose."""
     text = words.one_line(cell)
     if column.prose:
         return Text(text, no_wrap=False, overflow="fold")
-    return Text(
-        words.cut(text) if column.wide else text, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis"
-    )
+    told = words.cut(text) if column.wide and is_terminal else text
+    return Text(told, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from headstart.command_line import words
 from headstart.command_line.documents import print_json
 from headstart.command_line.options import AsJson, Limit, TaskId, limited, page_size
-from headstart.command_line.session import CommandError, service
+from headstart.command_line.session import CommandError, confirmed, service
 from headstart.command_line.similarities import print_similar_tasks
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
 from headstart.values import Task
@@ -78,6 +78,57 @@ def task(context: typer.Context, task_id: TaskId, json: AsJson = False) -> None:
             print_similar_tasks(similar)
 
 
+def update_task(
+    context: typer.Context,
+    task_id: TaskId,
+    description: Annotated[str | None, typer.Option("--description", help="In a sentence.")] = None,
+    descriptor: Annotated[
+        list[str] | None,
+        typer.Option("--descriptor", metavar="NAME=WORD", help="What the data is; may be repeated."),
+    ] = None,
+    meta_feature: Annotated[
+        list[str] | None,
+        typer.Option("--meta-feature", metavar="NAME=NUMBER", help="Of the data; may be repeated."),
+    ] = None,
+    fidelity_unit: Annotated[str | None, typer.Option("--fidelity-unit", help="Of a training: epoch, say.")] = None,
+    max_fidelity: Annotated[
+        float | None, typer.Option("--max-fidelity", min=0, help="Of a full training; not once there are results.")
+    ] = None,
+) -> None:
+    """Describe a task, one that was imported, say. What is not named stays; an empty word or number is taken out."""
+    words_of = dict(map(_named, descriptor or ()))
+    numbers_of = {name: _number(name, text) for name, text in map(_named, meta_feature or ())}
+    with service(context) as client:
+        found = client.get_task(task_id)
+        client.update_task(
+            replace(
+                found,
+                description=found.description if description is None else description,
+                descriptor={name: word for name, word in {**found.descriptor, **words_of}.items() if word},
+                meta_features={
+                    name: number for name, number in {**found.meta_features, **numbers_of}.items() if number is not None
+                },
+                fidelity_unit=found.fidelity_unit if fidelity_unit is None else fidelity_unit,
+                max_fidelity=found.max_fidelity if max_fidelity is None else max_fidelity,
+            )
+        )
+        print_facts(_facts(client.get_task(task_id)))
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"{text!r} names nothing: write NAME=VALUE")
+    return name, value
+
+
+def _number(name: str, text: str) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise typer.BadParameter(f"{name} must be a number, got {text!r}", param_hint="--meta-feature") from None
+
+
 def delete_task(
     context: typer.Context,
     task_id: TaskId,
@@ -88,19 +139,10 @@ def delete_task(
         found = client.get_task(task_id)
         if not yes:
             question = f"Delete the task {task_id} and its {words.counted(_experiment_count(found), 'experiment')}?"
-            if not _confirmed(question):
+            if not confirmed(question):
                 raise CommandError("not confirmed, nothing was done")
         deleted = client.delete_task(task_id)
         print_text(f"{task_id} is gone, and {words.counted(deleted, 'experiment')} with it")
-
-
-def _confirmed(question: str) -> bool:
-    """Asks beside the answer; silence is a no."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    told = sys.stdin.readline()
-    if not (told.endswith("\n") and sys.stdin.isatty()):
-        print(file=sys.stderr)
-    return told.strip().lower() in {"y", "yes"}
 
 
 def _experiment_count(task: Task) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -16,6 +17,15 @@ KINDS = ("text", "integer", "float", "boolean", "json")
 _LEADING_ZERO = re.compile(r"\s*[+-]?0\d")
 
 
+# A curve of 10,000 points takes some 300,000 characters, more than Python's reader of CSV takes by itself.
+_CELL_CHARACTERS = 2**24
+
+
+def allow_long_cells() -> None:
+    """Of CSV files, in the whole process. To be called before one is read."""
+    csv.field_size_limit(max(_CELL_CHARACTERS, csv.field_size_limit()))
+
+
 class Unreadable(ValueError):
     """A line that makes no run; the message says why."""
 
@@ -28,6 +38,11 @@ class Conversion:
     kind: str = ""
     scale: float = 1.0
     offset: float = 0.0
+
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether whole numbers stay whole."""
+        return float(self.scale).is_integer() and float(self.offset).is_integer()
 
     def scaled(self, number: float) -> float:
         return number * self.scale + self.offset
@@ -48,9 +63,13 @@ def convert(cell: Any, conversion: Conversion, column: str) -> Any:
             cell = _whole(cell, column)
         case "float":
             cell = cell_number(cell, column)
-    if conversion.scale != 1.0 or conversion.offset != 0.0:
-        return conversion.scaled(cell_number(cell, column))
-    return cell
+    if conversion.scale == 1.0 and conversion.offset == 0.0:
+        return cell
+    whole = plain_value(cell) if isinstance(cell, str) else cell
+    scaled = conversion.scaled(cell_number(cell, column))
+    if isinstance(whole, int) and not isinstance(whole, bool) and conversion.keeps_whole and math.isfinite(scaled):
+        return round(whole * conversion.scale + conversion.offset)
+    return scaled
 
 
 def plain_value(text: str) -> Value:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from headstart.history.model import Run
 from headstart.history.space_derivation import fitted, with_indicators
+from headstart.outcomes import MAX_NAME, MAX_VALUE, recordable
 from headstart.spaces.declaration import Candidate, SearchSpace, Value
 from headstart.spaces.validation import MAX_TEXT_LENGTH, candidate_violations
-from headstart.values import CurvePoint, ExperimentStatus, Outcome, Record
-
-MAX_NUMBERS = 256
-MAX_CURVE_POINTS = 10_000
-MAX_VALUE = 1e100
-MAX_NAME = 255
+from headstart.text import PROBLEM, broken_text, unicode_text
+from headstart.values import ExperimentStatus, Outcome, Record
 
 _NAMESPACE = uuid.UUID("7f4c2a56-5a0b-5d6e-9a55-2f0c1f5c7d11")
 
@@ -46,34 +43,58 @@ def value_problems(values: Mapping[str, Value]) -> str:
     return "; ".join(problems)
 
 
+def run_problem(run: Run) -> str:
+    """What keeps a run out whatever the search space is; empty where nothing does."""
+    if not run.values:
+        return "it has no parameters"
+    broken = broken_text({"values": run.values, "id": run.identity, "task": run.task_name}, "")
+    if broken is not None:
+        return f"{broken} {PROBLEM}"
+    if problem := value_problems(run.values):
+        return problem
+    if run.status is not ExperimentStatus.COMPLETED:
+        return ""
+    if run.objective_value is None:
+        return "it has no value of the objective"
+    if not abs(run.objective_value) <= MAX_VALUE:
+        return f"it is completed with the value {run.objective_value}: that must be a finite number"
+    return ""
+
+
+def fits(run: Run, space: SearchSpace) -> bool:
+    """Whether a run can be recorded in a space."""
+    try:
+        _candidate(run.values, space)
+    except Unfit:
+        return False
+    return not run_problem(run)
+
+
 def to_record(run: Run, space: SearchSpace, task_id: str) -> tuple[Record, tuple[str, ...]]:
     """The record of a run, and what was left out of it. Raises Unfit."""
     notes = list(run.notes)
-    if problem := value_problems(run.values):
+    if problem := run_problem(run):
         raise Unfit(problem)
     candidate = _candidate(run.values, space)
-    completed = run.status is ExperimentStatus.COMPLETED
-    value = run.objective_value
-    if completed and value is None:
-        raise Unfit("it has no value of the objective")
-    if completed and value is not None and not abs(value) <= MAX_VALUE:
-        raise Unfit(f"it is completed with the value {value}: that must be a finite number")
-    outcome = Outcome(
-        run.status,
-        value,
-        _numbers(run.metrics, "metric", notes),
-        _curve(run.learning_curve, completed, notes),
-        _amount(run.fidelity, "fidelity", notes),
-        _amount(run.cost_seconds, "cost", notes),
-        _numbers(run.proxies, "proxy", notes),
-        _seed(run.seed, notes),
+    outcome, left_out = recordable(
+        Outcome(
+            run.status,
+            run.objective_value,
+            run.metrics,
+            run.learning_curve,
+            run.fidelity,
+            run.cost_seconds,
+            run.proxies,
+            run.seed,
+        )
     )
+    notes += left_out
     record = Record(
         task_id,
         space.search_space_id,
         candidate,
         outcome,
-        worker_id=run.worker_id.replace("\0", "")[:MAX_NAME],
+        worker_id=unicode_text(run.worker_id).replace("\0", "")[:MAX_NAME],
         request_id=request_id(task_id, run.identity),
     )
     return record, tuple(notes)
@@ -93,49 +114,3 @@ def _candidate(values: Mapping[str, Value], space: SearchSpace) -> Candidate:
     if problems:
         raise Unfit("; ".join(problems))
     return candidate
-
-
-def _numbers(numbers: Mapping[str, float], kind: str, notes: list[str]) -> dict[str, float]:
-    kept = {}
-    for name, number in numbers.items():
-        if not math.isfinite(number):
-            notes.append(f"{kind} {name!r} is {number}: left out")
-        elif not 0 < len(name) <= MAX_NAME or "\0" in name:
-            notes.append(f"{kind} {name[:40]!r} has no name of 1 to {MAX_NAME} characters: left out")
-        else:
-            kept[name] = float(number)
-    if len(kept) > MAX_NUMBERS:
-        notes.append(f"{len(kept)} numbers of kind {kind}: only the first {MAX_NUMBERS} by name are kept")
-        kept = dict(sorted(kept.items())[:MAX_NUMBERS])
-    return kept
-
-
-def _curve(points: Iterable[CurvePoint], completed: bool, notes: list[str]) -> tuple[CurvePoint, ...]:
-    given = list(points)
-    kept = {
-        float(point.fidelity): CurvePoint(float(point.fidelity), float(point.value))
-        for point in given
-        if math.isfinite(point.fidelity) and point.fidelity >= 0 and (not completed or abs(point.value) <= MAX_VALUE)
-    }
-    if len(kept) < len(given):
-        notes.append(f"{len(given) - len(kept)} points of the learning curve are no numbers or repeated: left out")
-    curve = tuple(kept[fidelity] for fidelity in sorted(kept))
-    if len(curve) <= MAX_CURVE_POINTS:
-        return curve
-    notes.append(f"the learning curve has {len(curve)} points: {MAX_CURVE_POINTS} of them are kept, evenly spread")
-    last = len(curve) - 1
-    return tuple(curve[round(index * last / (MAX_CURVE_POINTS - 1))] for index in range(MAX_CURVE_POINTS))
-
-
-def _amount(amount: float | None, kind: str, notes: list[str]) -> float | None:
-    if amount is None or (math.isfinite(amount) and amount >= 0):
-        return None if amount is None else float(amount)
-    notes.append(f"{kind} is {amount}: left out")
-    return None
-
-
-def _seed(seed: int | None, notes: list[str]) -> int | None:
-    if seed is None or -(2**63) <= seed < 2**63:
-        return seed
-    notes.append("the seed has more than 64 bits: left out")
-    return None

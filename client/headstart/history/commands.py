@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from headstart.client import Client
 from headstart.history.exporting import export_history
 from headstart.history.formats import format_named
-from headstart.history.importing import check_id, import_history
+from headstart.history.importing import Choices, import_history
+from headstart.history.locations import local_path
 from headstart.history.model import ExportReport, ImportReport, Progress, Say, UsageProblem
 from headstart.history.restoring import restore
 from headstart.history.sources import Request, open_history
+from headstart.history.tasks import check_id
+from headstart.spaces.declaration import Value
 from headstart.values import Direction
 
 IMPORT_SOURCES = ("csv", "jsonl", "optuna", "mlflow", "ray", "export")
@@ -31,6 +34,9 @@ def run_import(
     studies: Sequence[str] = (),
     objective: str | None = None,
     direction: str | None = None,
+    ranges: Mapping[str, tuple[Value, Value]] | None = None,
+    replace: bool = False,
+    agree: Callable[[str], bool] = lambda question: True,
     dry_run: bool = False,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     say: Say = lambda told: None,
@@ -41,7 +47,10 @@ def run_import(
     ``source`` is one of IMPORT_SOURCES; ``location`` is a file (csv, jsonl, export), a storage URL (optuna, mlflow) or
     a folder (ray). ``studies`` names Optuna studies or MLflow experiments; empty takes the only one. ``direction`` is
     "maximize" or "minimize". ``space_id`` names the search space to use, or to make where it is not there yet.
-    ``say`` gets lines for a person, ``progress`` the entries done and their number where it is known.
+    ``ranges`` widens the ranges of a derived space to (lowest, highest) by the name of the parameter. ``replace``
+    removes the tasks that the runs go into and records them anew, to correct a wrong import; ``agree`` is asked before,
+    and nothing is removed where a task has results of others. ``say`` gets lines for a person, ``progress`` the entries
+    done and their number where it is known.
 
     Raises UsageProblem before anything is recorded, and HeadstartError when the service cannot be reached or refuses:
     what was acknowledged until then stays, and the same call goes on behind it. OSError where the source cannot be
@@ -52,21 +61,19 @@ def run_import(
     if chunk_size < 1:
         raise UsageProblem(f"chunks hold at least one entry, got {chunk_size}")
     if source == "export":
-        if mapping or task_id or space_id or studies or objective or direction:
+        if mapping or task_id or space_id or studies or objective or direction or ranges or replace:
             raise UsageProblem("an export brings its tasks and search spaces along: it takes no options but a dry run")
-        return restore(client, Path(location), dry_run=dry_run, chunk_size=chunk_size, say=say, progress=progress)
+        return restore(
+            client,
+            local_path(location) or Path(location),
+            dry_run=dry_run,
+            chunk_size=chunk_size,
+            say=say,
+            progress=progress,
+        )
     request = Request(source, location, mapping, tuple(studies), objective, _direction(direction))
-    return import_history(
-        client,
-        open_history(request),
-        source=source,
-        task_id=task_id,
-        space_id=space_id,
-        dry_run=dry_run,
-        chunk_size=chunk_size,
-        say=say,
-        progress=progress,
-    )
+    choices = Choices(task_id, space_id, ranges or {}, replace, agree, dry_run, chunk_size)
+    return import_history(client, open_history(request), source, choices, say, progress)
 
 
 def _direction(word: str | None) -> Direction | None:

@@ -217,5 +217,5 @@ def task_template(mapping: Mapped, direction: Direction | None, metric: str) -> 
 def _needed(value: Direction | None, metric: str) -> Direction:
     """Raises UsageProblem where nobody has said it."""
     if value is None:
-        raise UsageProblem(f"say whether {metric!r} is better when it is higher: direction maximize or minimize")
+        raise UsageProblem(f"say whether {metric!r} is better when it is higher: --direction maximize or minimize")
     return value

@@ -14,10 +14,13 @@ from headstart.client import Client
 from headstart.history.checking import request_id
 from headstart.history.formats import format_of
 from headstart.history.formats.json_lines import experiment_text
-from headstart.history.importing import Sender, Service, Tally, other_objective
 from headstart.history.model import ImportReport, Note, Progress, Say, UsageProblem
+from headstart.history.sending import Sender, Tally
+from headstart.history.service import Service
+from headstart.history.tasks import other_objective
 from headstart.spaces.declaration import SearchSpace
 from headstart.spaces.validation import candidate_violations
+from headstart.text import PROBLEM, broken_text
 from headstart.values import Experiment, Record, Task
 
 
@@ -70,6 +73,9 @@ def _present(service: Service, task: Task, say: Say) -> Task | None:
 
 
 def _problem(experiment: Experiment, spaces: dict[str, SearchSpace], tasks: dict[str, Task]) -> str | None:
+    broken = broken_text(experiment, "")
+    if broken is not None:
+        return f"{broken} {PROBLEM}"
     if experiment.task_id not in tasks:
         return f"its task {experiment.task_id!r} is not in the file"
     space = spaces.get(experiment.search_space_id)

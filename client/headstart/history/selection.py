@@ -6,13 +6,13 @@ and seed: which parameters are taken and under what name, which metrics are kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from headstart.history.cells import Unreadable, convert, plain_value
 from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem
-from headstart.history.sources import History, Request
+from headstart.history.sources import History, Request, listed
 from headstart.spaces.declaration import Value
 from headstart.values import Direction, Task
 
@@ -33,11 +33,13 @@ def mapping_for(request: Request) -> Mapped:
     return mapping
 
 
-def objective_named(request: Request, mapping: Mapped) -> str:
-    """The metric that is the objective. Raises UsageProblem where nobody has said it."""
+def objective_named(request: Request, mapping: Mapped, metrics: Callable[[], Iterable[str]] = tuple[str, ...]) -> str:
+    """The metric that is the objective. Raises UsageProblem with the ``metrics`` there are where nobody has said it."""
     name = request.objective or mapping.columns.get("objective") or mapping.task.get("metric")
     if not name:
-        raise UsageProblem("say which metric is the objective")
+        shown = listed(sorted(set(metrics())))
+        there = f"; there are: {shown}" if shown else ""
+        raise UsageProblem(f"say which metric is the objective: --objective METRIC{there}")
     return str(name)
 
 

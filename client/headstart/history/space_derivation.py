@@ -8,7 +8,7 @@ runs gets a condition on an earlier one that tells where it is there, or, where 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headstart.history.model import UsageProblem
@@ -37,7 +37,8 @@ class _Seen:
     lower: float | int | None = None
     upper: float | int | None = None
     numbers: int = 0
-    floats: bool = False
+    whole: bool = True
+    integers: int = 0
     others: int = 0
     choices: set[Key] = field(default_factory=set)
 
@@ -48,7 +49,8 @@ class _Seen:
             self.others += 1
             return
         self.numbers += 1
-        self.floats = self.floats or isinstance(value, float)
+        self.integers += isinstance(value, int)
+        self.whole = self.whole and _is_whole(value)
         self.lower = value if self.lower is None else min(self.lower, value)
         self.upper = value if self.upper is None else max(self.upper, value)
 
@@ -62,7 +64,8 @@ class _Seen:
             return Categorical(tuple(value for _, value in sorted(self.choices, key=_order)))
         assert self.lower is not None and self.upper is not None
         logarithmic = self.lower > 0 and self.upper / self.lower >= _LOGARITHMIC_RATIO
-        if self.floats:
+        # 16.0 among whole numbers is one of them; where all are written so, nobody knows.
+        if not (self.whole and self.integers):
             return Float(float(self.lower), float(self.upper), logarithmic)
         return Integer(int(self.lower), int(self.upper), logarithmic)
 
@@ -75,6 +78,7 @@ class _Seen:
 class SpaceDerivation:
     """Fed with the values of every run; ``domains`` are those that are known, ``always`` parameters of every run.
 
+    ``ranges`` are numbers that parameters may have beside those of the runs, as (lowest, highest).
     ``texts``: values were texts at their source, so that a word among numbers may be a broken one.
     """
 
@@ -84,8 +88,11 @@ class SpaceDerivation:
         conditions: Mapping[str, Condition] | None = None,
         always: Collection[str] = (),
         texts: bool = False,
+        ranges: Mapping[str, tuple[Value, Value]] | None = None,
     ) -> None:
+        self._ranges = dict(ranges or {})
         self._texts = texts
+        self._declares = bool(domains or conditions or always)
         self._always = set(always)
         self._domains = dict(domains or {})
         self._conditions = dict(conditions or {})
@@ -110,11 +117,20 @@ class SpaceDerivation:
                     if len(known) > _MAX_DECIDING_VALUES:
                         decided[name] = None
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether every run that was observed fits the space, as far as that shows without looking at each again."""
+        if self._declares or (self._texts and any(seen.others and seen.numbers for seen in self._seen.values())):
+            return False
+        always = {name for name in self._order if self._is_always_there(name)}
+        return all(always <= present for present in self._all)
+
     def space(self, search_space_id: str, description: str = "") -> SearchSpace:
         """Raises UsageProblem where the values make no space."""
         if not self._order:
             raise UsageProblem("there is no run with parameters to derive a search space from")
         unseen = [name for name in self._domains if not any(name in present for present in self._all)]
+        self._widen()
         for name in self._seen:
             self._domains[name] = self._seen[name].domain(name, self._texts)
         sometimes = [name for name in self._order if name not in unseen and not self._is_always_there(name)]
@@ -128,6 +144,15 @@ class SpaceDerivation:
                 condition = Condition(indicator, (True,))
             placed[name] = Parameter(name, self._domains[name], condition)
         return SearchSpace(search_space_id, tuple(placed.values()), description=description)
+
+    def _widen(self) -> None:
+        """Raises UsageProblem for the range of what is no number."""
+        for name, ends in self._ranges.items():
+            seen = self._seen.get(name)
+            if seen is None or not seen.numbers:
+                raise UsageProblem(f"a range is for a parameter whose values are numbers, which {name!r} is not")
+            for end in ends:
+                seen.add(end)
 
     def _is_always_there(self, name: str) -> bool:
         """In completed runs where there are any: a run that failed may have ended before it had all its parameters."""
@@ -209,17 +234,8 @@ def merged(domains: Iterable[Domain]) -> Domain:
     found = list(dict.fromkeys(domains))
     if len(found) == 1:
         return found[0]
-    if all(isinstance(domain, Integer) for domain in found):
-        ranges = [domain for domain in found if isinstance(domain, Integer)]
-        return Integer(
-            min(domain.lower for domain in ranges),
-            max(domain.upper for domain in ranges),
-            all(domain.logarithmic for domain in ranges),
-        )
-    grids = all(isinstance(domain, Categorical) for domain in found)
-    if not grids and all(_is_numeric(domain) for domain in found):
-        bounds = [bound for domain in found for bound in _bounds(domain)]
-        return Float(min(bounds), max(bounds), all(getattr(domain, "logarithmic", False) for domain in found))
+    if not all(isinstance(domain, Categorical) for domain in found) and all(map(_is_numeric, found)):
+        return _range(found)
     choices: dict[Key, Value] = {}
     for domain in found:
         if not isinstance(domain, Categorical):
@@ -234,11 +250,26 @@ def _is_numeric(domain: Domain) -> bool:
     )
 
 
-def _bounds(domain: Domain) -> tuple[float, float]:
+def _range(domains: Sequence[Domain]) -> Integer | Float:
+    """From the lowest to the highest number, of whole numbers where all are whole; logarithmic where all ranges are."""
+    bounds = [bound for domain in domains for bound in _bounds(domain)]
+    lower, upper = min(bounds), max(bounds)
+    ranges = [domain for domain in domains if not isinstance(domain, Categorical)]
+    logarithmic = lower > 0 and all(domain.logarithmic for domain in ranges)
+    if any(isinstance(domain, Float) for domain in ranges) or not all(map(_is_whole, bounds)):
+        return Float(float(lower), float(upper), logarithmic)
+    return Integer(int(lower), int(upper), logarithmic)
+
+
+def _is_whole(number: float) -> bool:
+    return isinstance(number, int) or number.is_integer()
+
+
+def _bounds(domain: Domain) -> list[float]:
+    """The ends of a range; of choices all, since one between two whole numbers may be none."""
     if isinstance(domain, Categorical):
-        numbers = [float(choice) for choice in domain.choices]
-        return min(numbers), max(numbers)
-    return float(domain.lower), float(domain.upper)
+        return [choice for choice in domain.choices if isinstance(choice, int | float)]
+    return [domain.lower, domain.upper]
 
 
 def _rank(domain: Domain) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from headstart.metafeatures.sampling import STATISTICS_COLUMNS, Indices, Numbers, some
-from headstart.metafeatures.targets import is_missing
+from headstart.metafeatures.targets import is_category, is_missing, is_number
 
 Codes = NDArray[np.int64]
 
@@ -49,7 +49,11 @@ def read_columns(data: Any, rows_of: Any, categorical: Collection[Any], generato
         if unknown:
             raise ValueError(f"there is no column {', '.join(map(repr, unknown))}")
         columns = [data.iloc[:, place].to_numpy() for place in range(len(names))]
-        chosen = {place for place, name in enumerate(names) if name in categorical}
+        chosen = {
+            place
+            for place, (name, kind) in enumerate(zip(names, data.dtypes, strict=True))
+            if name in categorical or is_category(kind)
+        }
         return _dense(columns, len(data), chosen, rows_of, generator)
     table = np.asarray(data)
     if table.dtype.kind in "US":
@@ -130,9 +134,7 @@ def _is_numeric(column: NDArray[Any], gone: NDArray[np.bool_]) -> bool:
     if column.dtype.kind != "O":
         return False
     present = column[~gone]
-    return len(present) > 0 and all(
-        isinstance(cell, int | float | np.number) and not isinstance(cell, bool) for cell in present
-    )
+    return len(present) > 0 and all(map(is_number, present))
 
 
 def _as_numbers(column: NDArray[Any], gone: NDArray[np.bool_]) -> Numbers:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,7 @@ def read_target(findings: Findings, target: Any, count: int, problem: str | None
         raise ValueError(f"problem must be classification or regression, got {problem!r}")
     if target is None:
         return None
+    kinds = list(target.dtypes) if hasattr(target, "columns") else [getattr(target, "dtype", None)]
     raw = np.asarray(target)
     if raw.ndim == 2 and raw.shape[1] == 1:
         raw = raw[:, 0]
@@ -46,7 +50,7 @@ def read_target(findings: Findings, target: Any, count: int, problem: str | None
     rows = np.flatnonzero(present)
     findings.add("labelled_share", len(rows) / count if count else None, "there are no instances")
     values = raw[rows]
-    is_classification = problem == "classification" if problem else _looks_like_classes(values)
+    is_classification = problem == "classification" if problem else is_category(kinds[0]) or _looks_like_classes(values)
     findings.words["problem"] = prefix + ("classification" if is_classification else "regression")
     if is_classification:
         return Target(True, _classes(findings, values), rows)
@@ -55,16 +59,34 @@ def read_target(findings: Findings, target: Any, count: int, problem: str | None
     return Target(False, numbers, rows)
 
 
+def is_category(kind: Any) -> bool:
+    """Whether a column was declared to be of categories (pandas), whatever these look like."""
+    return getattr(kind, "categories", None) is not None
+
+
+def is_number(cell: Any) -> bool:
+    """Whether a cell of an array of objects is a number: also one of NumPy, a Decimal or a Fraction."""
+    return isinstance(cell, Real | Decimal | np.number) and not isinstance(cell, bool)
+
+
 def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """None, NaN and NaT, in arrays of any type."""
+    """None, NaN, NaT and the infinities, in arrays of any type."""
     if values.dtype.kind in "fc":
         return np.asarray(~np.isfinite(values))
     if values.dtype.kind in "mM":
         return np.asarray(np.isnat(values))
     if values.dtype.kind == "O":
-        # NaN and pandas' NA are what does not equal itself.
-        return np.array([value is None or _differs_from_itself(value) for value in values], dtype=bool)
+        return np.array([_is_gone(value) for value in values], dtype=bool)
     return np.zeros(values.shape, dtype=bool)
+
+
+def _is_gone(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    if isinstance(value, float | np.floating):
+        return not math.isfinite(value)
+    # pandas' NA and NaT are what does not equal itself.
+    return value is None or _differs_from_itself(value)
 
 
 def _differs_from_itself(value: Any) -> bool:
@@ -77,7 +99,7 @@ def _differs_from_itself(value: Any) -> bool:
 
 def _looks_like_classes(values: NDArray[Any]) -> bool:
     if values.dtype.kind == "O":
-        if not all(isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in values):
+        if not all(map(is_number, values)):
             return True
         values = values.astype(np.float64)
     if values.dtype.kind not in "iuf":

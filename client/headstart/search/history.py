@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from headstart.search.plain_values import plain_candidate
 from headstart.spaces import Candidate, SearchSpace, canonicalize
 from headstart.values import Direction, ExperimentStatus, Outcome, is_full_training
 
@@ -66,7 +67,7 @@ class History:
         return self._recorded
 
     def fingerprint(self, candidate: Candidate) -> str:
-        return canonicalize(self.space, candidate).fingerprint
+        return canonicalize(self.space, plain_candidate(self.space, candidate)).fingerprint
 
     def trial(self, candidate: Candidate, outcome: Outcome, fingerprint: str = "") -> Trial:
         score = -math.inf

@@ -7,22 +7,22 @@ and each sees the results of all. The budget is counted over all of them.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import random
 import socket
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from headstart.client import Client
 from headstart.search.advice import Advice, Adviser
+from headstart.search.evaluation import Catch, Evaluate, Evaluator
 from headstart.search.history import History, Trial
 from headstart.search.memory import PATIENCE_SECONDS, LocalMemory, Memory, ServiceMemory
+from headstart.search.plain_values import plain_candidate
 from headstart.search.portfolio import Optimizer, default_strategies, portfolio_of
 from headstart.search.strategies import Strategy
 from headstart.spaces import Candidate, SearchSpace, Value, enumerate_space, sample, space_size
-from headstart.values import Direction, ExperimentStatus, Outcome, Record
+from headstart.values import Direction, Outcome, Record
 
 # What proposed the candidates that WarmStart gave, in results.
 WARM_START = "warm_start"
@@ -38,8 +38,6 @@ _LARGEST_ENUMERATION = 200_000
 _BUILT_STRATEGIES = 64
 
 _logger = logging.getLogger("headstart.search")
-
-Evaluate = Callable[[Candidate], Outcome | float]
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,10 @@ def search(
     task_id: str,
     space: SearchSpace,
     evaluate: Evaluate,
-    budget: int,
+    budget: int | None = None,
     *,
+    evaluations: int | None = None,
+    catch: Catch | None = None,
     strategies: Mapping[str, Strategy | Optimizer] | None = None,
     advice: Advice | None = Advice(),  # noqa: B008 - frozen
     seed: int = 0,
@@ -90,11 +90,14 @@ def search(
     after_sequence: int = 0,
     on_result: Callable[[Step], None] | None = None,
 ) -> SearchResult:
-    """Search as one worker until the task has ``budget`` experiments in the space.
+    """Search as one worker until the task has ``budget`` experiments in the space, or after ``evaluations`` own ones.
 
-    The task and the space must exist. ``evaluate`` returns an Outcome, or the objective's value alone; an exception is
-    recorded as a FAILED outcome, and so is a value that is not finite. The budget counts experiments of all workers
-    recorded after ``after_sequence``, and is exceeded by at most one for each other worker. ``strategies`` are the arms
+    The task and the space must exist. ``evaluate`` returns an Outcome, or the objective's value alone; a value that is
+    not finite is recorded as a FAILED outcome, and so is an exception of ``catch``: by default any but an error of the
+    program (a name or module that is not there, or what ends this worker's first evaluation at once), which ends the
+    search. The budget counts experiments of all workers recorded after ``after_sequence``, those of earlier searches
+    too, and is exceeded by at most one for each other worker; ``evaluations`` counts what this call evaluates, and
+    either may be left out. ``strategies`` are the arms
     offered to the service, ``advice`` the questions asked: None asks nothing, follows regularized evolution and only
     records. A search repeats itself for the same ``seed`` and ``worker_id`` if the answers do.
 
@@ -113,7 +116,8 @@ def search(
     memory = ServiceMemory(client, task_id, space.search_space_id, worker_id, after_sequence)
     history = History(space, task.objective.direction, task.max_fidelity)
     generator = random.Random(f"{seed}/{worker_id}")
-    return _Worker(history, memory, adviser, strategies, generator).run(evaluate, budget, on_result)
+    worker = _Worker(history, memory, adviser, strategies, generator)
+    return worker.run(evaluate, budget, on_result, evaluations, catch)
 
 
 def search_without_service(
@@ -121,6 +125,7 @@ def search_without_service(
     evaluate: Evaluate,
     budget: int,
     *,
+    catch: Catch | None = None,
     direction: Direction = Direction.MAXIMIZE,
     strategies: Mapping[str, Strategy | Optimizer] | None = None,
     seed: int = 0,
@@ -129,7 +134,7 @@ def search_without_service(
     """The same loop alone: regularized evolution unless other strategies are given. The cold start to compare with."""
     strategies = default_strategies() if strategies is None else strategies
     worker = _Worker(History(space, direction), LocalMemory(), None, strategies, random.Random(f"{seed}/"))
-    return worker.run(evaluate, budget, on_result)
+    return worker.run(evaluate, budget, on_result, catch=catch)
 
 
 class _Worker:
@@ -148,16 +153,33 @@ class _Worker:
         self._strategies: dict[tuple[str, tuple[tuple[str, Value], ...]], Strategy] = {}
         self._generator = generator
 
-    def run(self, evaluate: Evaluate, budget: int, on_result: Callable[[Step], None] | None) -> SearchResult:
+    def run(
+        self,
+        evaluate: Evaluate,
+        budget: int | None,
+        on_result: Callable[[Step], None] | None,
+        evaluations: int | None = None,
+        catch: Catch | None = None,
+    ) -> SearchResult:
+        """Raises ValueError where neither a budget nor a number of evaluations is given."""
+        if budget is None and evaluations is None:
+            raise ValueError("a search needs a budget, of all workers, or a number of evaluations, of its own")
+        evaluator = Evaluator(evaluate, catch)
         steps: list[Step] = []
         exhausted = False
-        while (spent := self._memory.refresh(self._history)) < budget:
-            proposal = self._propose(spent, budget)
+        total = self._total(budget, evaluations)
+        while (spent := self._memory.refresh(self._history)) < total and len(steps) != evaluations:
+            proposal = self._propose(spent, total)
             if proposal is None:
                 exhausted = True
                 break
             candidate, proposed_by, decision_id = proposal
-            outcome = _evaluate(evaluate, candidate)
+            try:
+                outcome = evaluator.outcome(candidate)
+            except BaseException:
+                # What was evaluated before is kept.
+                self._memory.finish()
+                raise
             self._memory.record(self._history.trial(candidate, outcome), decision_id)
             steps.append(Step(candidate, outcome, proposed_by, decision_id, spent))
             if on_result is not None:
@@ -166,6 +188,20 @@ class _Worker:
         spent = self._memory.refresh(self._history)
         best = self._history.best(1)
         return SearchResult(best[0] if best else None, spent, tuple(steps), exhausted, unrecorded)
+
+    def _total(self, budget: int | None, evaluations: int | None) -> int:
+        """How many experiments all workers are to reach. Says so where they have reached it already."""
+        spent = self._memory.refresh(self._history)
+        if budget is None:
+            return spent + (evaluations or 0)
+        if spent >= budget:
+            _logger.warning(
+                "nothing is evaluated: %d experiments were recorded before, which count against the budget of %d; "
+                "evaluations=N asks for N more",
+                spent,
+                budget,
+            )
+        return budget
 
     def _propose(self, spent: int, budget: int) -> tuple[Candidate, str, str] | None:
         """A candidate, what proposed it, and the decision it is run under; None when all have been tried."""
@@ -210,11 +246,11 @@ def _strategies_with(adviser: Adviser | None, advice: Advice | None) -> dict[str
 
 def _untried(strategy: Strategy, history: History, generator: random.Random) -> Candidate | None:
     """A proposal that nobody has tried; None where the whole space has been."""
-    candidate = strategy.propose(history, generator)
+    candidate = plain_candidate(history.space, strategy.propose(history, generator))
     for _ in range(_PROPOSALS):
         if candidate not in history:
             return candidate
-        candidate = strategy.propose(history, generator)
+        candidate = plain_candidate(history.space, strategy.propose(history, generator))
     if history.space.explicit_graphs:
         return candidate
     for _ in range(_RANDOM_PROPOSALS):
@@ -224,17 +260,3 @@ def _untried(strategy: Strategy, history: History, generator: random.Random) -> 
     if space_size(history.space) > _LARGEST_ENUMERATION:
         return candidate
     return next((each for each in enumerate_space(history.space) if each not in history), None)
-
-
-def _evaluate(evaluate: Evaluate, candidate: Candidate) -> Outcome:
-    begin = time.monotonic()
-    try:
-        result = evaluate(candidate)
-    except Exception:
-        _logger.exception("evaluation failed: %s", dict(candidate.values))
-        return Outcome(ExperimentStatus.FAILED, cost_seconds=time.monotonic() - begin)
-    if not isinstance(result, Outcome):
-        value = float(result)
-        status = ExperimentStatus.COMPLETED if math.isfinite(value) else ExperimentStatus.FAILED
-        result = Outcome(status, value)
-    return replace(result, cost_seconds=time.monotonic() - begin) if result.cost_seconds is None else result

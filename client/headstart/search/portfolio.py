@@ -5,7 +5,6 @@ An ``Optimizer`` is one arm that the service chooses among. Others are found by 
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from functools import partial
 from importlib import metadata
 from typing import Any
 
+from headstart.packages import is_installed
 from headstart.search.strategies import (
     GeneticAlgorithm,
     LocalSearch,
@@ -126,7 +126,7 @@ def _as_is(strategy: Strategy) -> Strategy:
 
 
 def _installed(*packages: str) -> bool:
-    return all(importlib.util.find_spec(package) is not None for package in packages)
+    return all(is_installed(package) for package in packages)
 
 
 def _gaussian_process(**settings: Any) -> Strategy:

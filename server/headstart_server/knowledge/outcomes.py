@@ -115,7 +115,7 @@ def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Vio
         if len(numbers) > MAX_METRICS:
             yield Violation(f"{field}.{name}", f"at most {MAX_METRICS} entries, got {len(numbers)}")
         for key, number in numbers.items():
-            yield from text_violations(key, f"{field}.{name}", MAX_NAME, minimum=1)
+            yield from text_violations(key, f"{field}.{name}[{key[:63]}]", MAX_NAME, minimum=1)
             if not math.isfinite(number):
                 yield Violation(f"{field}.{name}[{key[:63]}]", "must be finite; leave out what is missing")
     for name, amount in (("fidelity", outcome.fidelity), ("cost_seconds", outcome.cost_seconds)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,18 @@ class Child:
             )
         self._process = psutil.Process(self._popen.pid)
         return False
+
+    def shorten_log(self) -> None:
+        """Put what a long log has aside, in place of what was put aside before, and go on in an empty file.
+
+        The program keeps the file open and appends to it, so that it is emptied and not renamed. What is written
+        between the two steps is lost.
+        """
+        log = self.program.log
+        with contextlib.suppress(OSError):
+            if log.stat().st_size > MAX_LOG_BYTES:
+                shutil.copyfile(log, log.with_name(log.name + ".1"))
+                os.truncate(log, 0)
 
     @property
     def pid(self) -> int | None:

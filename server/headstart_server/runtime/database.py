@@ -200,6 +200,8 @@ def _set_up(driver_connection: Any, _: object) -> None:
         cursor.execute(
             f"SET lock_timeout = '{LOCK_SECONDS}s'; SET statement_timeout = '{STATEMENT_SECONDS}s'; "
             f"SET random_page_cost = {RANDOM_PAGE_COST}; "
+            # Numbers come back as they were sent, also where the database is set to round them.
+            "SET extra_float_digits = 1; "
             # The same seen from PostgreSQL, where a transaction of a server that vanished would hold its locks on
             # tasks for two hours, and every other server's changes to them wait.
             "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 2; "

@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from headstart import proxies
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import split_address
 
@@ -36,10 +37,12 @@ def own_address(address: str) -> str:
 
 
 def _channel(address: str, ca_file: Path | None, name: str | None) -> grpc.Channel:
+    options = proxies.channel_options(address)
     if ca_file is None:
-        return grpc.insecure_channel(address)
+        return grpc.insecure_channel(address, options)
     try:
         credentials = grpc.ssl_channel_credentials(ca_file.read_bytes())
     except OSError as error:
         raise StartupError(f"TLS: {error.filename}: {error.strerror}") from None
-    return grpc.secure_channel(address, credentials, [] if name is None else [("grpc.ssl_target_name_override", name)])
+    override = [] if name is None else [("grpc.ssl_target_name_override", name)]
+    return grpc.secure_channel(address, credentials, [*options, *override])

@@ -187,6 +187,7 @@ class Supervisor:
             self._pause(WATCH_SECONDS)
             for child in self._children:
                 name = child.program.name
+                child.shorten_log()
                 if child.exit_code() is not None and name not in said_dead:
                     said_dead.add(name)
                     reason = self._why(child) if child.exit_code() == EXIT_STARTUP_ERROR else None

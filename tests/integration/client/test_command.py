@@ -253,7 +253,11 @@ def test_an_import_tells_what_it_skipped_and_the_exit_code_says_so(
     assert code == 1 and told.startswith("4 read: 2 would be recorded") and run("task", task_id)[0] == 1
     assert said.splitlines()[0] == f"headstart: search space '{task_id}', derived:" and "layers: integer 2 to 4" in said
     code, told, said = run(*arguments)
-    assert (code, said) == (1, "") and told.startswith("4 read: 2 recorded, 0 known before, 2 skipped")
+    assert code == 1 and told.startswith("4 read: 2 recorded, 0 known before, 2 skipped")
+    assert said.splitlines() == [
+        "headstart: only what was tried is in range for rate, layers: where more is allowed, say --range "
+        "NAME=LOWEST..HIGHEST"
+    ]
     skipped = told[told.index("SKIPPED") :].splitlines()[1:]
     assert [line.split()[0] for line in skipped] == ["runs.csv:3", "runs.csv:5"]
     assert "finite" in skipped[0] and "duplicate" in skipped[1]
@@ -319,3 +323,47 @@ def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], word: str, capsy
     assert main(["--address", "127.0.0.1:1", *arguments]) == 2
     told = capsys.readouterr()
     assert told.out == "" and word in told.err
+
+
+def test_an_experiment_is_named_as_a_list_shows_it(run: Run, names: tuple[str, str]) -> None:
+    task_id, space_id = names
+    whole = run("experiment", f"{task_id}/{space_id}/3")
+    assert whole[0] == 0 and whole == run("experiment", task_id, space_id, "3")
+    code, _, told = run("experiment", "3")
+    assert code == 2 and "TASK SPACE SEQUENCE" in " ".join(told.split())
+
+
+def test_a_candidate_is_whole_in_a_pipe(run: Run, shared_service: Any, unique_id: Callable[[str], str]) -> None:
+    space = SearchSpace(
+        unique_id("wide"),
+        tuple(headstart.Parameter(f"a_rather_long_name_{number}", headstart.Integer(1, 9)) for number in range(20)),
+    )
+    task_id = unique_id("wide")
+    with headstart.connect(shared_service.address) as client:
+        client.create_search_space(space)
+        client.create_task(headstart.Task(task_id, headstart.Objective("acc")))
+        record_some(client, task_id, space, 1)
+    told = run("experiments", task_id, space.search_space_id)[1]
+    assert all(f"a_rather_long_name_{number}=" in told for number in range(20))
+
+
+def test_a_mistyped_id_is_answered_with_those_that_are_like_it(run: Run, names: tuple[str, str]) -> None:
+    task_id, space_id = names
+    code, _, told = run("task", task_id[:-1])
+    assert code == 1 and f"did you mean {task_id}" in " ".join(told.split())
+    code, _, told = run("space", f"x{space_id}")
+    assert code == 1 and "did you mean" in told and space_id in told
+    assert "did you mean" not in run("task", "qqqqqqqqqqqq")[2]
+
+
+def test_an_imported_task_can_be_described(run: Run, names: tuple[str, str], shared_service: Any) -> None:
+    task_id, _ = names
+    options = ("--description", "Digits, of 1998", "--descriptor", "modality=image", "--meta-feature", "classes=10")
+    code, told, _ = run("update-task", task_id, *options)
+    assert code == 0 and "modality=image" in told
+    run("update-task", task_id, "--descriptor", "domain=post", "--meta-feature", "classes=")
+    with headstart.connect(shared_service.address) as client:
+        task = client.get_task(task_id)
+    assert (task.description, dict(task.descriptor)) == ("Digits, of 1998", {"modality": "image", "domain": "post"})
+    assert dict(task.meta_features) == {}
+    assert run("update-task", task_id, "--descriptor", "image")[0] == 2

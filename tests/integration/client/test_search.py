@@ -124,11 +124,14 @@ def test_budget_counts_from_the_given_sequence_on(client: headstart.Client) -> N
     assert len({e.fingerprint for e in client.list_experiments("target", SPACE.search_space_id)}) == 15
 
 
+ALL_WARM = Advice(warm_start_share=1.0)
+
+
 def test_failures_are_recorded_as_such(client: headstart.Client) -> None:
     def evaluate(candidate: Candidate) -> float:
         raise RuntimeError("out of memory")
 
-    result = headstart.search(client, "target", SPACE, evaluate, 3, advice=Advice(warm_start_share=1.0))
+    result = headstart.search(client, "target", SPACE, evaluate, 3, catch=RuntimeError, advice=ALL_WARM)
     assert result.best is None
     summary = client.get_task("target").summaries[0]
     assert (summary.experiment_count, summary.completed_count, summary.incumbent) == (3, 0, None)

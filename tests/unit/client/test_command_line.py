@@ -16,6 +16,7 @@ import typer
 from headstart.command_line import cluster_map, options, words
 from headstart.command_line.documents import document
 from headstart.command_line.history import _usage_told
+from headstart.command_line.strategies import colours_of
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
 from headstart.knowledge_values import Explanation, NumberRange, TaskCluster, TaskPosition
 from headstart.spaces import (
@@ -291,9 +292,11 @@ def test_labels_of_a_map_do_not_overlap() -> None:
 
 
 def test_a_map_tells_what_it_had_no_room_for() -> None:
-    same_spot = TaskCluster("one", tuple(f"task-{index}" for index in range(300)), "", (TaskPosition(0, 0),) * 300)
-    _, labels, left_out = cluster_map.draw_figure([same_spot])
-    assert labels and left_out and len(labels) + left_out == 300
+    spots = tuple(TaskPosition(index * 1e-9, 0) for index in range(300))
+    far = (TaskPosition(1, 1),)
+    one_spot = TaskCluster("one", tuple(f"task-{index}" for index in range(299)), "", (*spots[:298], *far))
+    _, labels, left_out = cluster_map.draw_figure([one_spot])
+    assert labels and left_out and len(labels) + left_out == 299
 
 
 def test_clusters_of_a_map_look_different() -> None:
@@ -319,3 +322,22 @@ def test_a_source_that_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().err == f"headstart: {tmp_path}: Is a directory\n"
     with pytest.raises(BrokenPipeError), _usage_told():
         raise BrokenPipeError
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 20, 21, 40])
+def test_every_strategy_of_a_picture_has_a_colour_of_its_own(count: int) -> None:
+    assert len(set(colours_of(count))) == count
+
+
+def test_tasks_of_one_place_are_drawn_apart() -> None:
+    same = TaskPosition(0.5, 0.5)
+    names = tuple(f"task-{number}" for number in range(30))
+    cluster = TaskCluster("all alike", names, "", (same,) * 30)
+    figure, labels, _ = cluster_map.draw_figure([cluster])
+    points = [
+        (x, y)
+        for line in figure.axes[0].lines
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)  # type: ignore[arg-type]
+    ]
+    assert len(set(points)) == 30
+    assert len(labels) > 3

@@ -93,3 +93,10 @@ def test_servers_ask_the_predictor() -> None:
     assert [name for name, service in OURS.items() if "HEADSTART_PREDICTOR_TARGET" in service["environment"]] == [
         "server"
     ]
+
+
+def test_a_password_of_any_characters_is_no_part_of_a_url() -> None:
+    for service in OURS.values():
+        environment = service["environment"]
+        assert "PASSWORD" not in environment["HEADSTART_DATABASE_URL"]
+        assert environment["PGPASSWORD"] == SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"]

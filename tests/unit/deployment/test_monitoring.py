@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
 
 from headstart.search.portfolio import default_strategies
 from headstart_server.runtime.metrics import ARMS, CATALOGUE, arm_label, catalogue_names
+from headstart_server.runtime.settings import load_settings, split_address
 
 ROOT = Path(__file__).parents[3]
 DOCKER = ROOT / "docker"
@@ -106,11 +108,21 @@ def test_dashboards_use_the_provisioned_data_source() -> None:
 
 
 def test_scraped_jobs_are_those_that_the_alerts_know() -> None:
-    jobs = {
-        job["job_name"] for job in yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())["scrape_configs"]
-    }
     alerted = set(re.findall(r'job="([^"]+)"', " ".join(QUERIES.values())))
-    assert alerted <= jobs
+    assert alerted <= set(scraped("prometheus.yml"))
+    # Where `up` runs there is no predictor host.
+    assert alerted - {"headstart-predictor"} <= set(scraped("up.yml"))
+
+
+def scraped(file: str) -> dict[str, Any]:
+    told = yaml.safe_load((DOCKER / "prometheus" / file).read_text())
+    return {job["job_name"]: job for job in told["scrape_configs"]}
+
+
+def test_the_parts_of_up_are_scraped_where_they_show_their_metrics() -> None:
+    host, port = split_address(load_settings().metrics_address)
+    places = [job["static_configs"][0]["targets"] for job in scraped("up.yml").values()]
+    assert places == [[f"{host}:{port}"], [f"{host}:{port + 1}"]]
 
 
 def test_every_alert_leads_to_a_part_of_the_runbook_that_says_what_it_means_and_what_to_do() -> None:

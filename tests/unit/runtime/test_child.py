@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from headstart_server.runtime import child as child_module
 from headstart_server.runtime.child import FIRST_PAUSE_SECONDS, Child, Program
 from tests.waiting import wait_until
 
@@ -138,3 +139,20 @@ def test_program_left_behind_is_taken_over_instead_of_started_twice(tmp_path: Pa
     assert second.exit_code() is None
     assert second.stop() is True
     assert first.exit_code() is not None
+
+
+def test_a_log_that_grows_while_its_program_runs_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "MAX_LOG_BYTES", 1000)
+    script = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.005)"
+    log = tmp_path / "chroma.log"
+    child = Child(Program(name="chroma", command=lambda: [sys.executable, "-c", script], log=log))
+    child.start()
+    try:
+        for _ in range(3):
+            wait_until(lambda: log.stat().st_size > 1000, what="a long log")
+            child.shorten_log()
+            assert log.stat().st_size < 1000
+            assert (tmp_path / "chroma.log.1").stat().st_size > 1000
+    finally:
+        child.stop()
+    assert set(log.read_bytes()) <= set(b"x\n")

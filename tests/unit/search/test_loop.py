@@ -5,9 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import random
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 
+import headstart
+from headstart.outcomes import recordable
 from headstart.search import RandomSearch, Step, search_without_service
 from headstart.search.history import History
 from headstart.spaces import (
@@ -21,7 +26,7 @@ from headstart.spaces import (
     nas_bench_201,
     sample,
 )
-from headstart.values import Direction, ExperimentStatus, Outcome
+from headstart.values import CurvePoint, Direction, Experiment, ExperimentStatus, Objective, Outcome, Task, completed
 
 TINY = SearchSpace("tiny", (Parameter("a", Integer(1, 4)), Parameter("b", Categorical(("x", "y")))))
 LINE = SearchSpace("line", (Parameter("x", Float(-1.0, 1.0)),))
@@ -133,3 +138,135 @@ def test_own_strategies_can_be_given() -> None:
     result = search_without_service(LINE, number, 3, strategies={"middle": Middle()})
     assert result.steps[0].candidate == Candidate({"x": 0.0})
     assert {step.proposed_by for step in result.steps} == {"middle"}
+
+
+ODD = {
+    "huge": Outcome(ExperimentStatus.COMPLETED, 1e150),
+    "nan": completed(math.nan),
+    "none": Outcome(ExperimentStatus.COMPLETED),
+    "metric": completed(0.5, metrics={"loss": math.nan, "size": 3}),
+    "curve": completed(0.5, learning_curve=(CurvePoint(1, 0.1), CurvePoint(1, 0.2), CurvePoint(2, math.nan))),
+    "cost": completed(0.5, cost_seconds=-1.0, fidelity=math.inf, seed=2**70),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_one_odd_outcome_is_kept_as_far_as_it_can_be_and_the_search_goes_on(
+    odd: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "headstart.search"):
+        result = search_without_service(LINE, lambda candidate: ODD[odd], 3)
+    outcome = result.steps[0].outcome
+    assert len(result.steps) == 3 and len(caplog.records) == 3
+    assert recordable(outcome) == (outcome, ())
+    if odd in ("huge", "nan", "none"):
+        assert outcome.status is ExperimentStatus.FAILED
+    else:
+        assert (outcome.status, outcome.objective_value) == (ExperimentStatus.COMPLETED, 0.5)
+    assert odd != "metric" or outcome.metrics == {"size": 3.0}
+    assert odd != "curve" or outcome.learning_curve == (CurvePoint(1.0, 0.2),)
+
+
+def failing(error: Exception, first: int = 0) -> Callable[[Candidate], float]:
+    calls = iter(range(100))
+
+    def evaluate(candidate: Candidate) -> float:
+        if next(calls) >= first:
+            raise error
+        return 0.5
+
+    return evaluate
+
+
+@pytest.mark.parametrize(
+    ("error", "first"), [(NameError("nam"), 2), (ModuleNotFoundError("torhc"), 2), (ValueError("at once"), 0)]
+)
+def test_an_error_of_the_program_ends_the_search_with_that_error(error: Exception, first: int) -> None:
+    steps: list[Step] = []
+    with pytest.raises(type(error), match=str(error)):
+        search_without_service(LINE, failing(error, first), 9, on_result=steps.append)
+    assert len(steps) == first
+    assert search_without_service(LINE, failing(error, first), 9, catch=Exception).evaluations == 9
+
+
+def test_what_is_not_caught_ends_the_search_too() -> None:
+    with pytest.raises(RuntimeError):
+        search_without_service(LINE, failing(RuntimeError("memory"), 2), 9, catch=(MemoryError, ValueError))
+    assert search_without_service(LINE, failing(MemoryError(), 2), 9, catch=MemoryError).evaluations == 9
+
+
+@pytest.mark.parametrize("returned", [None, "good", {"accuracy": 0.5}])
+def test_an_evaluation_that_returns_no_number_is_told_in_a_sentence(returned: object) -> None:
+    evaluate: Any = lambda candidate: returned  # noqa: E731
+    with pytest.raises(TypeError, match="evaluate must return a number or an Outcome, it returned"):
+        search_without_service(LINE, evaluate, 3, catch=Exception)
+
+
+MIXED = SearchSpace(
+    "mixed",
+    (
+        Parameter("width", Integer(1, 512)),
+        Parameter("rate", Float(0.001, 0.1)),
+        Parameter("drop", Categorical((0.1, 0.3))),
+        Parameter("bias", Categorical((False, True))),
+        Parameter("op", Categorical(("conv", "pool"))),
+    ),
+)
+
+
+@pytest.mark.parametrize("width", [3.0, np.int64(3), np.float32(3.0), 3])
+def test_a_strategy_may_propose_numbers_of_numpy_and_whole_floats(width: Any) -> None:
+    class Odd:
+        def propose(self, history: History, generator: random.Random) -> Candidate:
+            values: dict[str, Any] = {
+                "width": type(width)(width + len(history)),
+                "rate": np.float32(0.1),
+                "drop": np.float32(0.3),
+                "bias": np.bool_(True),
+                "op": np.str_("conv"),
+            }
+            assert Candidate(values) not in history
+            return Candidate(values)
+
+    result = search_without_service(MIXED, lambda candidate: number(candidate, "width"), 2, strategies={"odd": Odd()})
+    values = result.steps[0].candidate.values
+    assert values == {"width": 3, "rate": 0.1, "drop": 0.3, "bias": True, "op": "conv"}
+    assert [type(value) for value in values.values()] == [int, float, float, bool, str]
+
+
+class Remembering:
+    """A service that keeps what is recorded on its only task."""
+
+    def __init__(self) -> None:
+        self.kept: list[Experiment] = []
+
+    def get_task(self, task_id: str) -> Task:
+        return Task(task_id, Objective("acc"))
+
+    def with_patience(self, seconds: float) -> Remembering:
+        return self
+
+    def record(self, task_id: str, space_id: str, candidate: Candidate, outcome: Outcome, **named: str) -> None:
+        name = f"{task_id}/{space_id}/{len(self.kept) + 1}"
+        fingerprint = canonicalize(LINE, candidate).fingerprint
+        self.kept.append(Experiment(name, task_id, space_id, candidate, fingerprint, outcome))
+
+    def list_experiments(self, task_id: str, space_id: str, after_sequence: int) -> list[Experiment]:
+        return self.kept[after_sequence:]
+
+
+def test_a_second_search_says_that_the_budget_is_spent_and_can_ask_for_more(caplog: pytest.LogCaptureFixture) -> None:
+    client: Any = Remembering()
+    with caplog.at_level(logging.WARNING, "headstart.search"):
+        headstart.search(client, "task", LINE, number, 5, advice=None)
+        assert caplog.records == []
+        again = headstart.search(client, "task", LINE, number, 5, advice=None)
+        assert len(again.steps) == 0
+        (said,) = caplog.messages
+        assert "5 experiments were recorded before, which count against the budget of 5" in said
+    more = headstart.search(client, "task", LINE, number, evaluations=3, advice=None)
+    assert (len(more.steps), len(client.kept)) == (3, 8)
+    assert len(headstart.search(client, "task", LINE, number, 9, evaluations=3, advice=None).steps) == 1
+    assert len(headstart.search(client, "task", LINE, number, 99, evaluations=3, advice=None).steps) == 3
+    with pytest.raises(ValueError, match="needs a budget"):
+        headstart.search(client, "task", LINE, number, advice=None)

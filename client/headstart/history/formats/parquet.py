@@ -21,14 +21,14 @@ from headstart.history.formats.stored_form import (
     task_to_json,
 )
 from headstart.history.model import MissingExtra, Note, UsageProblem
+from headstart.packages import is_installed
 from headstart.spaces.declaration import SearchSpace
 from headstart.values import CurvePoint, Experiment, ExperimentStatus, Outcome, Task
 
-try:
-    import pyarrow
-    import pyarrow.parquet
-except ImportError:
-    raise MissingExtra("Parquet", "parquet") from None
+if not is_installed("pyarrow"):
+    raise MissingExtra("Parquet", "parquet")
+import pyarrow
+import pyarrow.parquet
 
 VERSION = 1
 

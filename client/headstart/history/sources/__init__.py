@@ -44,7 +44,8 @@ class History:
     empty where the source does not give one. ``domains`` and ``conditions`` are those that are known before any run is
     read, ``always`` the parameters that every run is to have; ``count`` is the number of entries, None where that is
     known only after reading them. ``texts``: parameters are texts at the source, so that a broken number is a word.
-    ``met`` knows, after the runs were read, which columns of the mapping file there were.
+    ``met`` knows, after the runs were read, which columns of the mapping file there were, and ``remarks`` what a person
+    should know of them as a whole.
     """
 
     name: str
@@ -58,6 +59,7 @@ class History:
     always: frozenset[str] = frozenset()
     texts: bool = False
     met: Met | None = None
+    remarks: Callable[[], Sequence[str]] = list[str]
 
 
 def open_history(request: Request) -> History:

@@ -5,18 +5,22 @@ Parameters are texts in MLflow; what reads as a number or truth value is one.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.history.locations import local_path, removed_after, removed_with, sqlite_url
 from headstart.history.mapping import Mapped
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for, text_value
 from headstart.history.sources import History, Request, chosen, listed
+from headstart.packages import is_installed
 from headstart.values import CurvePoint, ExperimentStatus
 
 if TYPE_CHECKING:
@@ -34,8 +38,6 @@ _PAGE = 1000
 def open_history(request: Request) -> History:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
-    metric = objective_named(request, mapping)
-    task = task_for(request, mapping, metric, "", "step")
     client = _client(request.location)
     experiments = {experiment.name: experiment.experiment_id for experiment in _pages(client.search_experiments)}
     if not request.studies:
@@ -45,10 +47,17 @@ def open_history(request: Request) -> History:
             del experiments["Default"]
     names = chosen(sorted(experiments), request.studies, "MLflow experiment")
 
+    metric = objective_named(request, mapping, lambda: _metrics(client, [experiments[name] for name in names]))
+    task = task_for(request, mapping, metric, "", "step")
+
     def runs() -> Iterator[Run | Note]:
         for name in names:
             order = ["attributes.start_time ASC"]
+            parents = _parents(_pages(client.search_runs, [experiments[name]]))
             for run in _pages(client.search_runs, [experiments[name]], order_by=order):
+                if parents.get(run.info.run_id, set()) - run.data.params.keys():
+                    yield Note(f"run {run.info.run_id}", "it is the parent of other runs, which have the parameters")
+                    continue
                 yield _run(client, run, metric, mapping, task_name=name if len(names) > 1 else "")
 
     description = f"MLflow experiment {listed(names)}"
@@ -69,23 +78,24 @@ def _client(location: str) -> MlflowClient:
     # Since 3.8 the file store must be asked for by name; and the import of a history is nobody else's concern.
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if not is_installed("mlflow"):
+        raise MissingExtra("reading MLflow runs", "mlflow")
+    from mlflow.tracking import MlflowClient
+
+    uri, path = location, local_path(location)
+    if path is not None:
+        if not path.exists():
+            raise UsageProblem(f"there is no MLflow store at {location}")
+        if not _is_store(path):
+            raise UsageProblem(f"{location} is no MLflow store")
+        uri = sqlite_url(path) if path.is_file() else path.resolve().as_uri()
     try:
-        from mlflow.tracking import MlflowClient
-    except ImportError:
-        raise MissingExtra("reading MLflow runs", "mlflow") from None
-    uri = location
-    for prefix in ("sqlite:///", "file://", ""):
-        if location.startswith(prefix) and (prefix or "://" not in location):
-            path = Path(location.removeprefix(prefix))
-            if not path.exists():
-                raise UsageProblem(f"there is no MLflow store at {location}")
-            if not _is_store(path):
-                raise UsageProblem(f"{location} is no MLflow store")
-            uri = f"sqlite:///{path}" if path.is_file() else path.resolve().as_uri()
-            break
-    try:
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
+        # A store makes folders as it is opened: for artifacts here, and one for deleted runs that it wants to keep.
+        with removed_after(Path("mlruns")):
+            client = MlflowClient(tracking_uri=uri)
+            if path is not None and path.is_dir():
+                removed_with(client, path / ".trash")
+            client.search_experiments(max_results=1)
     except Exception as error:
         told = " ".join(str(error).split())[:500]
         raise UsageProblem(f"{location} cannot be read as an MLflow store: {told}") from error
@@ -123,12 +133,28 @@ def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
             return
 
 
+def _parents(runs: Iterable[Any]) -> dict[str, set[str]]:
+    """The parameters that the runs below a run have, by the id of that run."""
+    of_children: dict[str, set[str]] = {}
+    for run in runs:
+        parent = run.data.tags.get("mlflow.parentRunId")
+        if parent:
+            of_children.setdefault(parent, set()).update(run.data.params)
+    return of_children
+
+
+def _metrics(client: MlflowClient, experiment_ids: list[str]) -> Iterator[str]:
+    """What the first runs logged."""
+    for run in _asked(client.search_runs, experiment_ids, max_results=20):
+        yield from run.data.metrics
+
+
 def _run(client: MlflowClient, run: Any, metric: str, mapping: Mapped, task_name: str) -> Run | Note:
     locator = f"run {run.info.run_id}"
     status = _STATUS.get(run.info.status)
     if status is None:
         return Note(locator, f"it has not ended: its status is {run.info.status}")
-    metrics = {name: float(value) for name, value in run.data.metrics.items()}
+    metrics = {name: _number(value) for name, value in run.data.metrics.items()}
     value = metrics.pop(metric, None)
     begin, end = run.info.start_time, run.info.end_time
     return Run(
@@ -150,4 +176,9 @@ def _curve(history: list[Any]) -> tuple[CurvePoint, ...]:
     latest = {point.step: point.value for point in sorted(history, key=lambda point: (point.step, point.timestamp))}
     if len(latest) < 2:
         return ()
-    return tuple(CurvePoint(float(step), float(value)) for step, value in sorted(latest.items()))
+    return tuple(CurvePoint(float(step), _number(value)) for step, value in sorted(latest.items()))
+
+
+def _number(value: float) -> float:
+    """SQL stores keep infinity as the largest number there is."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else float(value)

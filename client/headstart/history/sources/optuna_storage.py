@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.history.locations import local_path, sqlite_url
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, selected, task_for
 from headstart.history.sources import History, Request, chosen, listed
 from headstart.history.space_derivation import merged
+from headstart.packages import is_installed
 from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, same_value
 from headstart.values import CurvePoint, Direction, ExperimentStatus
 
@@ -36,10 +37,10 @@ _STATUS = {
 
 def open_history(request: Request) -> History:
     """Raises UsageProblem."""
-    try:
-        import optuna
-    except ImportError:
-        raise MissingExtra("reading Optuna studies", "optuna") from None
+    if not is_installed("optuna"):
+        raise MissingExtra("reading Optuna studies", "optuna")
+    import optuna
+
     mapping = mapping_for(request)
     storage = _storage(request.location)
     names = sorted(optuna.get_all_study_names(storage))
@@ -70,7 +71,7 @@ def open_history(request: Request) -> History:
             runs=runs,
             count=sum(map(len, trials.values())),
             space_description=f"From Optuna study {names_read}",
-            domains=_domains([trial for found in trials.values() for trial in found]),
+            domains=_domains([trial for found in trials.values() for trial in found if trial.state.name in _STATUS]),
         ),
         mapping,
     )
@@ -81,17 +82,16 @@ def _storage(location: str) -> BaseStorage:
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
-    path = Path(location.removeprefix("sqlite:///") if location.startswith("sqlite:///") else location)
-    is_url = "://" in location and not location.startswith("sqlite:///")
-    if not is_url and not path.is_file():
+    path = local_path(location)
+    if path is not None and not path.is_file():
         raise UsageProblem(f"there is no Optuna storage at {location}")
     try:
-        if is_url:
+        if path is None:
             return RDBStorage(location, skip_table_creation=True)
         with path.open("rb") as file:
             is_sqlite = file.read(15) == b"SQLite format 3"
         if is_sqlite:
-            return RDBStorage(f"sqlite:///{path}", skip_table_creation=True)
+            return RDBStorage(sqlite_url(path), skip_table_creation=True)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
         told = " ".join(str(error).split())[:500]
@@ -158,7 +158,7 @@ def _run(trial: FrozenTrial, study_name: str, objective: _Objective, several: bo
 
 
 def _domains(trials: Sequence[FrozenTrial]) -> dict[str, Domain]:
-    """Of each parameter what holds all the distributions that it had, in the order of first use."""
+    """Of each parameter what holds all the distributions that it had in ended trials, in the order of first use."""
     found: dict[str, dict[Any, Domain]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():

@@ -1,7 +1,7 @@
 """Reads the result folder of a Ray Tune experiment, without Ray: one folder a trial, as Ray 2 writes them.
 
-``params.json`` is the configuration, ``result.json`` (a line a report) or ``progress.csv`` what was reported,
-``experiment_state-*.json`` knows how trials ended; without it, ``error.txt`` says that one died.
+``params.json`` is the configuration (each report repeats it), ``result.json`` (a line a report) or ``progress.csv``
+what was reported, ``experiment_state-*.json`` knows how trials ended; without it, ``error.txt`` says that one died.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.history.cells import plain_value
-from headstart.history.mapping import Mapped
+from headstart.history.cells import allow_long_cells, plain_value
+from headstart.history.locations import local_path
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for
 from headstart.history.sources import History, Request
@@ -53,25 +53,32 @@ _OWN = {
     "warmup_time",
 }
 
+# One of these makes a folder a trial's.
+_FILES = ("params.json", "result.json", "progress.csv", "error.txt")
+
 Report = dict[str, Any]
 
 
 def open_history(request: Request) -> History:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
-    metric = objective_named(request, mapping)
-    folder = Path(request.location)
-    if not folder.is_dir():
-        raise UsageProblem(f"there is no folder {folder}")
-    trials = sorted(path.parent for path in folder.glob("*/params.json"))
-    if not trials:
-        raise UsageProblem(f"{folder} holds no Ray Tune trials: no folder in it has a params.json")
-    name = folder.resolve().name
+    folder = local_path(request.location)
+    if folder is None or not folder.is_dir():
+        raise UsageProblem(f"there is no folder {request.location}")
     states = _states(folder)
+    trials = _trials(folder, states)
+    if not trials:
+        raise UsageProblem(f"{folder} holds no Ray Tune trials: no folder in it has a {' or '.join(_FILES)}")
+    metric = objective_named(request, mapping, lambda: _metrics(trials))
+    name = folder.resolve().name
+    lengths = _Lengths(told=not mapping.task.get("max_fidelity"))
 
     def runs() -> Iterator[Run | Note]:
+        lengths.of_completed.clear()
         for trial in trials:
-            yield _run(trial, name, metric, states, mapping)
+            run = _run(trial, name, metric, states)
+            lengths.add(run)
+            yield run
 
     description = f"Ray Tune experiment {name}"
     return selected(
@@ -81,9 +88,39 @@ def open_history(request: Request) -> History:
             runs=runs,
             count=len(trials),
             space_description=f"From {description}",
+            remarks=lengths.remarks,
         ),
         mapping,
     )
+
+
+class _Lengths:
+    """After how many iterations completed trials ended, which may say that a scheduler stopped some."""
+
+    def __init__(self, told: bool) -> None:
+        self._told = told
+        self.of_completed: list[float] = []
+
+    def add(self, run: Run | Note) -> None:
+        if isinstance(run, Run) and run.status is ExperimentStatus.COMPLETED and run.fidelity is not None:
+            self.of_completed.append(run.fidelity)
+
+    def remarks(self) -> list[str]:
+        longest = max(self.of_completed, default=0.0)
+        shorter = sum(length < longest for length in self.of_completed)
+        if not (self._told and shorter):
+            return []
+        return [
+            f"{shorter} of {len(self.of_completed)} completed trials ended before iteration {longest:g}, which the "
+            "longest reached, and count as fully trained: where a scheduler (ASHA, say) stopped them, say "
+            f"max_fidelity = {longest:g} in the mapping file's [task]"
+        ]
+
+
+def _trials(folder: Path, states: Mapping[str, str]) -> list[Path]:
+    """The folders that hold a trial, and those that should: a trial that the state file names may be gone."""
+    found = {path.parent for name in _FILES for path in folder.glob(f"*/{name}")}
+    return sorted(found | {folder / name for name in states if name and "/" not in name})
 
 
 def _states(folder: Path) -> dict[str, str]:
@@ -99,12 +136,23 @@ def _states(folder: Path) -> dict[str, str]:
     return states
 
 
-def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str], mapping: Mapped) -> Run | Note:
-    params = _parsed((trial / "params.json").read_text(encoding="utf-8", errors="replace"))
-    if not isinstance(params, dict):
-        return Note(f"{trial.name}/params.json", "it is not a JSON object")
+def _metrics(trials: Sequence[Path]) -> Iterator[str]:
+    """What the first trials reported as numbers."""
+    for trial in trials[:20]:
+        for report in _reports(trial, []):
+            yield from (
+                name for name, value in report.items() if name.split("/")[0] not in _OWN and _number(value) is not None
+            )
+
+
+def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str]) -> Run | Note:
+    if not trial.is_dir():
+        return Note(trial.name, "the folder of the trial is missing")
     notes: list[str] = []
     reports = list(_reports(trial, notes))
+    params = _params(trial, reports)
+    if isinstance(params, Note):
+        return params
     state = states.get(trial.name)
     if state is not None:
         # A trial that failed and was tried again keeps the file of its error.
@@ -117,26 +165,51 @@ def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str], m
         return Note(trial.name, f"it has not ended: its status is {state}" if state else "it has no results")
     last = reports[-1] if reports else {}
     identity = last.get("trial_id", trial.name)
-    iterations = _number(last.get("training_iteration"))
-    # A trial that ended before a full training, stopped by a scheduler, say, has its value at that fidelity.
-    full = mapping.task.get("max_fidelity")
     return Run(
         locator=trial.name,
         identity=f"ray\0{experiment}\0{identity}",
         values={name: _value(value) for name, value in _flat(params).items() if value is not None},
         status=status,
-        objective_value=_number(last.get(metric)),
+        objective_value=_last_value(reports, metric, notes),
         metrics={
             name: number
             for name, value in last.items()
             if name != metric and name.split("/")[0] not in _OWN and (number := _number(value)) is not None
         },
         learning_curve=_curve(reports, metric),
-        fidelity=iterations if full is not None or status is not ExperimentStatus.COMPLETED else None,
+        # A trial that ended before a full training, stopped by a scheduler, say, has its value at that fidelity.
+        fidelity=_number(last.get("training_iteration")),
         cost_seconds=_number(last.get("time_total_s")),
         worker_id=f"ray:{identity}",
         notes=tuple(notes),
     )
+
+
+def _params(trial: Path, reports: list[Report]) -> dict[str, Any] | Note:
+    """The configuration of a trial: its file, or what its reports repeat of it."""
+    path = trial / "params.json"
+    if path.is_file():
+        params = _parsed(path.read_text(encoding="utf-8", errors="replace"))
+        return params if isinstance(params, dict) else Note(f"{trial.name}/params.json", "it is not a JSON object")
+    repeated = {
+        name.removeprefix("config/"): value
+        for name, value in (reports[-1] if reports else {}).items()
+        if name.startswith("config/")
+    }
+    return repeated or Note(trial.name, "it has no params.json, and no report that repeats its configuration")
+
+
+def _last_value(reports: list[Report], metric: str, notes: list[str]) -> float | None:
+    """The last value that was reported of the objective, which need not be in the last report."""
+    for back, report in enumerate(reversed(reports)):
+        value = _number(report.get(metric))
+        if value is None:
+            continue
+        if back:
+            iteration = report.get("training_iteration", len(reports) - back)
+            notes.append(f"the last report has no {metric!r}: its value is that of iteration {iteration}")
+        return value
+    return None
 
 
 def _reports(trial: Path, notes: list[str]) -> Iterator[Report]:
@@ -153,9 +226,13 @@ def _reports(trial: Path, notes: list[str]) -> Iterator[Report]:
         return
     progress = trial / "progress.csv"
     if progress.is_file():
+        allow_long_cells()
         with progress.open(encoding="utf-8", errors="replace", newline="") as table:
-            for row in csv.DictReader(table):
-                yield {name: plain_value(cell) for name, cell in row.items() if isinstance(cell, str) and cell}
+            try:
+                for row in csv.DictReader(table):
+                    yield {name: plain_value(cell) for name, cell in row.items() if isinstance(cell, str) and cell}
+            except csv.Error as error:
+                notes.append(f"progress.csv is read to where it is no CSV any more ({error})")
 
 
 def _curve(reports: list[Report], metric: str) -> tuple[CurvePoint, ...]:

@@ -13,7 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.history.cells import Conversion, Unreadable, cell_number, convert, parsed_json, plain_value
+from headstart.history.cells import (
+    Conversion,
+    Unreadable,
+    allow_long_cells,
+    cell_number,
+    convert,
+    parsed_json,
+    plain_value,
+)
+from headstart.history.locations import local_path
 from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem, line_count
 from headstart.history.sources import History, Request
@@ -36,14 +45,15 @@ def open_history(request: Request) -> History:
     if request.mapping is None:
         raise UsageProblem("a table needs a mapping file that says which columns are what")
     mapping = read_mapping(request.mapping)
-    path = Path(request.location)
-    if not path.is_file():
-        raise UsageProblem(f"there is no file {path}")
+    path = local_path(request.location)
+    if path is None or not path.is_file():
+        raise UsageProblem(f"there is no file {request.location}")
     if mapping.parameters is None:
         raise UsageProblem(f"{request.mapping}: columns.parameters is missing: which columns are parameters?")
     objective_column = request.objective or mapping.columns.get("objective")
     if objective_column is None:
         raise UsageProblem(f"{request.mapping}: columns.objective is missing: which column is the objective?")
+    allow_long_cells()
     reader = _Reader(path, request.source, mapping, objective_column)
     reader.check_columns()
     return History(

@@ -125,6 +125,21 @@ def test_a_file_that_grew_and_moved_adds_only_what_is_new(client: headstart.Clie
     assert (report.recorded_count, report.already_known_count) == (1, 2)
 
 
+def test_a_wrong_import_is_replaced(client: headstart.Client, files: Files) -> None:
+    """A mapping that forgot the scale is corrected: the same lines come in again under their request ids."""
+    table = files.table([HEADING, *LINES[:2]])
+    forgot = MAPPING.replace("[convert.accuracy]\nscale = 0.01\n", "")
+    run_import(client, "csv", table, mapping=files.mapping(forgot))
+    again = run_import(client, "csv", table, mapping=files.mapping())
+    assert [note.reason for note in again.skipped] == [
+        "it was recorded before with another content, which stays (see --replace)"
+    ] * 2
+    report = run_import(client, "csv", table, mapping=files.mapping(), replace=True)
+    assert (report.recorded_count, report.skipped_count) == (2, 0)
+    values = [each.outcome.objective_value for each in client.list_experiments(files.task, files.space)]
+    assert values == pytest.approx([0.915, 0.8])
+
+
 def test_a_dry_run_tells_all_and_sends_nothing(client: headstart.Client, files: Files) -> None:
     told: list[str] = []
     table = files.table([HEADING, *LINES])
@@ -133,7 +148,7 @@ def test_a_dry_run_tells_all_and_sends_nothing(client: headstart.Client, files: 
     assert report.dry_run and report.recorded_count + report.skipped_count == len(LINES)
     domains = {parameter.name: parameter.domain for parameter in report.spaces[0].parameters}
     assert domains["lr"] == Float(0.001, 0.1, True)
-    assert domains["layers"] == Integer(2, 4)
+    assert domains["layers"] == Integer(2, 3)
     assert domains["optimizer"] == Categorical(("adam", "sgd"))
     assert domains["bias"] == Categorical((False, True))
     assert report.tasks[0].task_id == files.task
@@ -213,7 +228,7 @@ id = "id"
     again = run_import(client, "csv", changed, mapping=mapping)
     assert again.recorded_count == 1
     assert [(note.locator, note.reason) for note in again.skipped] == [
-        ("runs.csv:2", "it was recorded before with another content, which stays")
+        ("runs.csv:2", "it was recorded before with another content, which stays (see --replace)")
     ]
 
 

@@ -41,3 +41,10 @@ def test_texts_stand_for_numbers_truth_values_and_words(text: str, value: Any) -
 def test_different_codes_of_digits_stay_different() -> None:
     codes = ["0011", "011", "11", "00", "0", "01e4", "-01"]
     assert [str(plain_value(code)) for code in codes] == codes
+
+
+@pytest.mark.parametrize("cell", [3, "3"])
+def test_a_whole_scale_keeps_whole_numbers_whole(cell: Any) -> None:
+    assert repr(convert(cell, Conversion(scale=1000, offset=1), "x")) == "3001"
+    assert repr(convert(cell, Conversion(scale=0.5), "x")) == "1.5"
+    assert repr(convert("3.0", Conversion(scale=1000), "x")) == "3000.0"

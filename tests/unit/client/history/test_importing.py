@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,8 +16,8 @@ from headstart.errors import DeadlineExceeded, HeadstartError, InvalidArgument, 
 from headstart.history import run_import
 from headstart.history.model import UsageProblem
 from headstart.record_stream import RecordedMany
-from headstart.spaces.declaration import SearchSpace
-from headstart.values import Record, Task
+from headstart.spaces.declaration import Candidate, Float, SearchSpace
+from headstart.values import Direction, Experiment, Objective, Record, Task, TaskSummary, completed
 
 
 class Played:
@@ -118,3 +119,73 @@ def test_a_dry_run_waits_once_for_a_service_that_is_not_there(
     assert sum("out of reach" in line for line in told) == 1
     with pytest.raises(type(failure)):
         run_import(client(service), **table(column="name"))
+
+
+class Keeping(Played):
+    """A service that has a task with experiments of these workers, and forgets it when told to."""
+
+    def __init__(self, task: Task, *workers: str) -> None:
+        super().__init__()
+        self.task: Task | None = replace(task, summaries=(TaskSummary("runs", len(workers), len(workers)),))
+        self.workers = workers
+        self.made: list[Task] = []
+
+    def get_task(self, name: str) -> Task:
+        if self.task is None or name != self.task.task_id:
+            raise self.failure
+        return self.task
+
+    def list_experiments(self, task_id: str, search_space_id: str) -> Iterator[Experiment]:
+        for number, worker in enumerate(self.workers, start=1):
+            name = f"{task_id}/{search_space_id}/{number}"
+            outcome = completed(1.0)
+            yield Experiment(name, task_id, search_space_id, Candidate({"lr": 0.1}), "", outcome, worker_id=worker)
+
+    def delete_task(self, task_id: str) -> int:
+        self.task = None
+        return len(self.workers)
+
+    def create_task(self, task: Task) -> Task:
+        self.made.append(task)
+        return super().create_task(task)
+
+
+WRONG = Task("only", Objective("loss", Direction.MINIMIZE), "the digits", {"modality": "image"})
+
+
+def test_replace_removes_what_a_wrong_import_recorded_and_keeps_the_words_of_the_task(
+    table: Callable[..., dict[str, Any]],
+) -> None:
+    service, told = Keeping(WRONG, "", ""), list[str]()
+    with pytest.raises(UsageProblem, match="minimize 'loss'"):
+        run_import(client(service), **table(id="only"))
+    run_import(client(service), **table(id="only"), replace=True, dry_run=True, say=told.append)
+    assert service.task is not None and service.sent == []
+    report = run_import(client(service), **table(id="only"), replace=True)
+    assert (service.task, report.recorded_count, len(service.sent)) == (None, 6, 6)
+    (made,) = service.made
+    assert (made.objective.metric, made.description, dict(made.descriptor)) == ("value", "the digits", WRONG.descriptor)
+    assert "task 'only' with its 2 experiments is removed and recorded anew" in told
+
+
+def test_replace_removes_no_results_of_others_and_nothing_unasked(table: Callable[..., dict[str, Any]]) -> None:
+    service = Keeping(WRONG, "", "host-12")
+    with pytest.raises(UsageProblem, match=r"others than this import \(host-12\)"):
+        run_import(client(service), **table(id="only"), replace=True)
+    service.workers = ("",)
+    with pytest.raises(UsageProblem, match="not confirmed"):
+        run_import(client(service), **table(id="only"), replace=True, agree=lambda question: False)
+    assert service.task is not None and service.sent == []
+
+
+def test_a_range_widens_what_was_tried_and_where_none_is_said_it_is_told(table: Callable[..., dict[str, Any]]) -> None:
+    told: list[str] = []
+    report = run_import(client(Played()), **table(id="only"), say=told.append)
+    assert report.spaces[0].parameters[0].domain == Float(0.1, 0.6)
+    assert told == ["only what was tried is in range for lr: where more is allowed, say --range NAME=LOWEST..HIGHEST"]
+    told.clear()
+    ranges = {"lr": (0.0001, 0.5)}
+    report = run_import(client(Played()), **table(id="only"), ranges=ranges, say=told.append)
+    assert (report.spaces[0].parameters[0].domain, told) == (Float(0.0001, 0.6, True), [])
+    with pytest.raises(UsageProblem, match="which 'momentum' is not"):
+        run_import(client(Played()), **table(id="only"), ranges={"momentum": (0, 1)})

@@ -147,8 +147,30 @@ def test_ranges_that_changed_between_runs_are_joined() -> None:
     assert merged([Categorical(("a", "b")), Categorical(("b", "c"))]) == Categorical(("a", "b", "c"))
     assert merged([Categorical((16, 32)), Categorical((16, 32, 64))]) == Categorical((16, 32, 64))
     assert merged([Categorical((2, 4)), Float(8.0, 16.0)]) == Float(2.0, 16.0)
+    assert merged([Integer(2, 8), Float(8.0, 16.0)]) == Float(2.0, 16.0)
     with pytest.raises(UsageProblem):
         merged([Categorical(("a",)), Float(0.0, 1.0)])
+
+
+@pytest.mark.parametrize(
+    ("domains", "whole"),
+    [
+        ([Categorical(tuple(range(16, 257, 16))), Integer(16, 512)], Integer(16, 512)),
+        ([Categorical((16, 32, 64)), Integer(8, 48, True)], Integer(8, 64, True)),
+        ([Categorical((16.0, 32.0)), Integer(8, 48)], Integer(8, 48)),
+        ([Categorical((0, 16)), Integer(1, 48, True)], Integer(0, 48)),
+        ([Categorical((16, 32.5)), Integer(8, 48)], Float(8.0, 48.0)),
+    ],
+)
+def test_whole_numbers_stay_whole_when_steps_and_choices_change(domains: list[Any], whole: Any) -> None:
+    assert merged(domains) == whole
+    assert merged(reversed(domains)) == whole
+
+
+def test_whole_numbers_stay_whole_when_some_are_written_with_a_point() -> None:
+    assert domains(derived({"batch": 16}, {"batch": 72.0}))["batch"] == Integer(16, 72)
+    assert domains(derived({"batch": 16}, {"batch": 72.5}))["batch"] == Float(16.0, 72.5)
+    assert domains(derived({"rate": 0.0}, {"rate": 1.0}))["rate"] == Float(0.0, 1.0)
 
 
 def test_values_take_the_form_of_their_domain_and_no_other_value() -> None:

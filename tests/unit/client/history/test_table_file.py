@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from headstart.history import run_import
 from headstart.history.importing import _derived
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.sources import History, Request, open_history
-from headstart.spaces import Float, SearchSpace
+from headstart.record_stream import RecordedMany
+from headstart.spaces import Float, Integer, SearchSpace
 from headstart.values import Task
 
 TASK = {"direction": "maximize"}
@@ -127,3 +129,75 @@ def test_a_line_that_is_nested_too_deep_is_told_and_the_next_one_read(tmp_path: 
     first, deep, last = history.runs()
     assert isinstance(deep, Note) and "not JSON" in deep.reason
     assert isinstance(first, Run) and isinstance(last, Run)
+
+
+@pytest.mark.parametrize(
+    ("lines", "declared"),
+    [
+        (["x,w,y", "1,2,5", "3,4,6", "1e9,9,"], {}),
+        (["x,w,y", "1,2,5", "3,4,6", "1e9,9,nan"], {}),
+        (["x,w,y", "1,2,5", "3,4,6", "1e9,99,7"], {"w": {"type": "integer", "lower": 2, "upper": 4}}),
+        (["x,w,y", *[f"{1 + place / 10},{place},5" for place in range(21)], "3,3,5", "1e9,3w,7"], {}),
+        (["x,w,y", "1,2,5", "3,4,6", ",,7"], {}),
+    ],
+)
+def test_a_line_that_is_not_recorded_does_not_shape_the_space(
+    tmp_path: Path, lines: list[str], declared: dict[str, Any]
+) -> None:
+    columns = {"parameters": ["x", "w"], "objective": "y"}
+    space, _ = _derived(opened(tmp_path, lines, columns=columns, space={"parameters": declared}), "table")
+    domains = {parameter.name: parameter.domain for parameter in space.parameters}
+    assert set(domains) == {"x", "w"}
+    assert getattr(domains["x"], "upper", None) == 3
+
+
+def test_a_failed_line_without_all_parameters_does_not_shape_the_space(tmp_path: Path) -> None:
+    columns = {"parameters": ["x", "w"], "objective": "y", "status": "s"}
+    history = opened(tmp_path, ["x,w,y,s", "1,2,5,done", "3,4,6,done", "1e9,,,failed"], columns=columns)
+    space, _ = _derived(history, "table")
+    assert space.parameters[0].domain == Integer(1, 3)
+
+
+def test_a_curve_of_ten_thousand_points_is_one_cell(tmp_path: Path) -> None:
+    curve = ", ".join(f"0.{point:015d}" for point in range(10_000))
+    assert len(curve) > 131_072
+    columns = {"parameters": ["x"], "objective": "y", "curve": "c"}
+    (run,) = opened(tmp_path, ["x,y,c", f'1,2,"[{curve}]"'], columns=columns).runs()
+    assert isinstance(run, Run) and len(run.learning_curve) == 10_000
+
+
+HALF = "\ud83d"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"cfg": {"lr": HALF}, "y": 1}, {"cfg": {"lr": 0.5}, "id": HALF, "y": 1}, {"cfg": {"lr": 0.5, HALF: 1}, "y": 1}],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_line_that_is_not_unicode_is_skipped_and_told(tmp_path: Path, broken: dict[str, Any], dry_run: bool) -> None:
+    columns = {"parameters": "cfg", "objective": "y", "id": "id"}
+    lines = [{"cfg": {"lr": 0.1}, "id": "a", "y": 1}, broken]
+    opened(tmp_path, lines, columns=columns)
+    client: Any = EmptyService()
+    client.record_many = lambda records, chunk_size: RecordedMany(len(records), 0)
+    client.create_search_space = client.create_task = lambda value: value
+    report = run_import(
+        client, "jsonl", str(tmp_path / "runs.jsonl"), mapping=tmp_path / "mapping.json", dry_run=dry_run
+    )
+    assert (report.recorded_count, [note.locator for note in report.skipped]) == (1, ["runs.jsonl:2"])
+    assert "half a character" in report.skipped[0].reason
+    assert [parameter.name for parameter in report.spaces[0].parameters] == ["lr"]
+
+
+def test_a_file_whose_name_is_not_unicode_is_imported(tmp_path: Path) -> None:
+    name = os.fsdecode(b"run\xff.csv")
+    (tmp_path / name).write_text("x,y\n1,2\n")
+    columns = {"parameters": ["x"], "objective": "y"}
+    (tmp_path / "mapping.json").write_text(json.dumps({"task": TASK, "columns": columns}))
+    client: Any = EmptyService()
+    client.create_search_space = client.create_task = lambda value: value
+    sent: list[Any] = []
+    client.record_many = lambda records, chunk_size: sent.extend(records) or RecordedMany(len(records), 0)
+    report = run_import(client, "csv", str(tmp_path / name), mapping=tmp_path / "mapping.json")
+    assert report.recorded_count == 1
+    assert report.spaces[0].description == "From run?.csv"

@@ -6,6 +6,8 @@ import math
 import subprocess
 import sys
 import time
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -392,3 +394,28 @@ def test_every_name_is_documented_with_its_unit() -> None:
         assert f"| `{name}` | {unit} | {meaning} |" in page, name
     for word, meaning in WORDS.items():
         assert f"| `{word}` | {meaning} |" in page, word
+
+
+def test_categories_of_whole_numbers_are_categories() -> None:
+    codes = pd.Series(range(60)).astype("category")
+    told = describe(pd.DataFrame({"zip": codes, "size": range(60)}), codes)
+    assert (told.meta_features["numeric_features"], told.meta_features["categorical_features"]) == (1.0, 1.0)
+    assert told.descriptor["problem"] == "classification"
+    framed = describe(pd.DataFrame({"size": range(60)}), pd.DataFrame({"label": codes}))
+    assert framed.descriptor["problem"] == "classification"
+
+
+@pytest.mark.parametrize("gone", [math.inf, -math.inf, np.float32("inf"), Decimal("Infinity"), Decimal("sNaN"), None])
+def test_what_is_not_finite_is_missing_in_columns_of_objects(gone: Any) -> None:
+    table = pd.DataFrame({"x": pd.Series([1, 2.5, gone, 4], dtype=object)})
+    told = describe(table)
+    assert told.meta_features["missing_share"] == 0.25
+    assert told.meta_features["numeric_features"] == 1.0
+
+
+@pytest.mark.parametrize("number", [Decimal, Fraction])
+def test_decimals_and_fractions_are_numbers(number: Any) -> None:
+    values = [number(value) / 8 for value in range(40)]
+    told = describe(pd.DataFrame({"price": pd.Series(values, dtype=object)}), pd.Series(values, dtype=object))
+    assert told.meta_features["numeric_features"] == 1.0
+    assert told.descriptor["problem"] == "regression"

@@ -1,0 +1,14 @@
+"""Whether a package is installed. A folder of its name in the working directory is none."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+
+def is_installed(name: str) -> bool:
+    """A folder without ``__init__.py`` is found by Python as well, as a package without a file."""
+    try:
+        found = find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return found is not None and found.origin is not None
