@@ -18,8 +18,8 @@ class Transferred:
 
 def ranked(sources: Sequence[Observations], weights: Mapping[str, float]) -> list[Transferred]:
     """``weights`` by task id; tasks without one take no part."""
-    standings = {source.task.task_id: ranked_results_of(source) for source in sources}
-    ranking = Ranking([(standings[task_id], weight) for task_id, weight in weights.items()])
+    results = {source.task.task_id: ranked_results_of(source) for source in sources}
+    ranking = Ranking([(results[task_id], weight) for task_id, weight in weights.items()])
     return [
         Transferred(ranking.fingerprint(code), score, ranking.evidence([code])[0])
         for code, score in ranking.best_first()

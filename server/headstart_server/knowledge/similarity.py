@@ -20,8 +20,9 @@ from headstart_server.knowledge.tasks import Task
 _PRIOR_STRENGTH = 10.0
 _PROFILE_STRENGTH = 15.0
 
-# Weight of a task of which nothing is known: it comes after those of which anything is.
-_UNKNOWN = 0.01
+# Weight of a task of which no words or numbers are known, and what that counts for: it comes after those of which
+# anything is known.
+_UNKNOWN, _UNKNOWN_STRENGTH = 0.01, 2.0
 _TOLD_DETAILS = 3
 
 
@@ -80,7 +81,8 @@ def weight_of(evidence: Sequence[Evidence]) -> float:
     """The mean of the prior and what speaks for or against it, each by the architectures that it counts for."""
     priors = [each.value for each in evidence if each.basis in (Basis.DESCRIPTOR, Basis.META_FEATURES)]
     prior = sum(priors) / len(priors) if priors else _UNKNOWN
-    total, strength = _PRIOR_STRENGTH * prior, _PRIOR_STRENGTH
+    strength = _PRIOR_STRENGTH if priors else _UNKNOWN_STRENGTH
+    total = strength * prior
     for each in evidence:
         counts_for = strength_of(each)
         total, strength = total + counts_for * each.value, strength + counts_for

@@ -6,12 +6,8 @@ import pytest
 from headstart_server.knowledge.fingerprints import Fingerprints
 from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations, observations_of
-from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
+from headstart_server.knowledge.similarity import Basis
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.service import SourceScores
-from headstart_server.warm_start.first_proposals import said_of
-from headstart_server.warm_start.gate import judge
-from headstart_server.warm_start.ranked_results import ranked_results_of
 from headstart_server.warm_start.sources import weigh_sources
 from tests.transferred import Transferred
 from tests.transferred import ranked as ranked_list
@@ -69,35 +65,3 @@ def test_model_of_a_source_speaks_where_nothing_was_measured_on_both():
     scores = {"source": target.means.values.copy()}
     evidence = weigh_sources(target, [source], scores, Lens())[0].evidence[-1]
     assert (evidence.basis, evidence.value, evidence.count) == (Basis.MEASURED_AGREEMENT, pytest.approx(1.0), 30)
-
-
-def test_gate_closes_without_sources_and_against_contradiction():
-    assert not judge([]).open
-    agreeing = SimilarTask("a", 0.4, (Evidence(Basis.MEASURED_AGREEMENT, 0.5, 20),))
-    contradicting = SimilarTask("b", 0.0, (Evidence(Basis.MEASURED_AGREEMENT, -0.5, 20),))
-    assert judge([agreeing, contradicting]).open
-    assert not judge([contradicting]).open
-
-
-def test_gate_closes_where_the_only_resembling_task_is_contradicted():
-    """The contradicted one still has weight from its words; the other one has none at all."""
-    contradicted = SimilarTask("a", 0.2, (Evidence(Basis.MEASURED_AGREEMENT, -0.05, 12),))
-    stranger = SimilarTask("b", 0.0, (Evidence(Basis.DESCRIPTOR, 0.0, 1),))
-    gate = judge([contradicted, stranger])
-    assert not gate.open
-    assert gate.weights == {}
-
-
-def test_contradicted_task_takes_no_part_beside_one_that_agrees():
-    contradicted = SimilarTask("a", 0.2, (Evidence(Basis.MEASURED_AGREEMENT, -0.05, 12),))
-    agreeing = SimilarTask("b", 0.1, ())
-    assert judge([contradicted, agreeing]).weights == {"b": 0.1}
-
-
-def test_what_a_source_measured_to_be_good_counts_before_what_is_predicted_for_it():
-    source = ranked_results_of(observed("one", {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.2}))
-    measured = source.normal_scores_of(["a", "e"])
-    told = SourceScores(("one",), np.array([[0.4], [0.3]]), "")
-    found = said_of(told, ["one"], {"one": source}, ["a", "e"])
-    assert found[:, 0] == pytest.approx([measured[0], 0.3])
-    assert said_of(None, ["one"], {"one": source}, ["a", "e"])[:, 0] == pytest.approx(measured)
