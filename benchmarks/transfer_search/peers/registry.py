@@ -40,6 +40,6 @@ PEERS = {
     "rgpe": Peer("openbox", "openbox", Search(_built_by("openbox_advisors", "rgpe"))),
     "transbo": Peer("openbox", "openbox", Search(_built_by("openbox_advisors", "transbo"))),
     "smac": Peer("smac", "smac", Search(_built_by("smac_facade", "smac"))),
-    "past, then smac": Peer("smac", "smac", Search(_built_by("smac_facade", "smac"), best_of_past)),
+    "past, then smac": Peer("smac", "smac", Search(_built_by("smac_facade", "smac_told"), best_of_past)),
     "ax transfer": Peer("ax", "ax-platform", Search(_built_by("ax_transfer", "ax_transfer"))),
 }
