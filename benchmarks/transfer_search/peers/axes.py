@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, Value, numeric_choices
+from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, Value
 from headstart.spaces.declaration import holds, same_value
 
 Coordinate = int | float
@@ -26,12 +26,12 @@ class Axis:
     @cached_property
     def choices(self) -> Sequence[Value] | None:
         domain = self.parameter.domain
-        return (numeric_choices(domain) or domain.choices) if isinstance(domain, Categorical) else None
+        return (domain.ordered_choices or domain.choices) if isinstance(domain, Categorical) else None
 
     @property
     def ordered(self) -> bool:
         domain = self.parameter.domain
-        return not isinstance(domain, Categorical) or numeric_choices(domain) is not None
+        return not isinstance(domain, Categorical) or domain.ordered_choices is not None
 
     def coordinate(self, value: Value) -> Coordinate:
         if self.choices is not None:
