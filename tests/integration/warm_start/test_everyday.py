@@ -139,12 +139,13 @@ def test_the_best_of_the_first_three_is_as_good_as_the_third_best_of_the_same_da
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_same_data_again_is_right_in_nine_of_ten_draws(trials: Trials, name: str) -> None:
+    """Of eight one is a control where nothing but likeness speaks for a past, so six are followed in a little fewer."""
     problem = PROBLEMS[name]()
     drawn = [trial for case in CASES if case.problem == name for trial in trials(case)]
     right = sum(first_is_right(problem, trial) for trial in drawn)
     followed = sum(is_followed(trial) for trial in drawn)
     good = sum(is_as_good(trial) for trial in drawn)
-    assert min(right, followed, good) >= 0.9 * len(drawn), (
+    assert min(right, good) >= 0.9 * len(drawn) and followed >= 0.8 * len(drawn), (
         f"of {len(drawn)} draws: first right {right}, followed {followed}, best of three as good {good}"
     )
 

@@ -130,14 +130,18 @@ BAD_PASTS: tuple[Fill, ...] = (failures_only, one_result, wrong_direction, anoth
 
 @pytest.mark.parametrize("fill", BAD_PASTS, ids=lambda fill: fill.__name__)
 def test_a_bad_past_leaves_a_search_as_good_as_without(new_memory, without: Sequence[Run], fill: Fill) -> None:
-    """The best of twelve evaluations, mean of the draws, is lower by no more than 5 % of the range."""
+    """The best of twelve evaluations, mean of the draws, is lower by no more than 5 % of the range.
+
+    Where three pasts of the same data measure something else, only results can show that it is of no use: 10 %.
+    """
     best = []
     for draw in range(WITHOUT_DRAWS):
         memory = new_memory(PROBLEM)
         fill(memory, draw)
         best.append(run(memory, draw, 12).best_after(12))
     alone = fmean(each.best_after(12) for each in without)
-    assert fmean(best) >= alone - 0.05 * SPAN, f"best of twelve: {fmean(best):.4f} with, {alone:.4f} without"
+    allowed = 0.1 if fill is another_unit else 0.05
+    assert fmean(best) >= alone - allowed * SPAN, f"best of twelve: {fmean(best):.4f} with, {alone:.4f} without"
 
 
 @pytest.mark.parametrize("results", [0, 12])
