@@ -43,7 +43,8 @@ def draw(path: Path, results: Results, ours: Sequence[str]) -> None:
         axes.grid(alpha=0.3)
     for axes in panels[len(families) :]:
         axes.set_visible(False)
-    figure.supxlabel("evaluations", fontsize=9)
+    for axis in figure.axes[-3:]:
+        axis.set_xlabel("evaluations", fontsize=9)
     figure.supylabel("regret (0: best of the table, 1: a candidate at random)", fontsize=9)
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=5, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
