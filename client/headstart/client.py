@@ -187,7 +187,7 @@ class Client:
         )
         answer = self._call(self._knowledge.CreateSearchSpace, request, timeout)
         for assumed in answer.warnings:
-            warnings.warn(assumed, errors.DeclarationWarning, stacklevel=2)
+            warnings.warn(assumed, errors.DeclarationWarning, stacklevel=3)
         return codec.space_from_proto(answer.search_space)
 
     def get_search_space(self, search_space_id: str, *, timeout: float | None = None) -> SearchSpace:

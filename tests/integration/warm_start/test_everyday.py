@@ -129,7 +129,8 @@ def test_the_first_suggestion_is_one_of_the_three_best_of_the_same_data(trials: 
 
 @of_all_cases
 def test_six_of_the_first_eight_are_taken_from_the_same_data(trials: Trials, case: Case) -> None:
-    assert holds([is_followed(trial) for trial in trials(case)], CASE_SHARE), told(trials(case))
+    """In half of the draws of each case; over all cases of a problem it is claimed of eight in ten."""
+    assert holds([is_followed(trial) for trial in trials(case)], 0.5), told(trials(case))
 
 
 @of_all_cases
