@@ -41,5 +41,7 @@ PEERS = {
     "transbo": Peer("openbox", "openbox", Search(_built_by("openbox_advisors", "transbo"))),
     "smac": Peer("smac", "smac", Search(_built_by("smac_facade", "smac"))),
     "past, then smac": Peer("smac", "smac", Search(_built_by("smac_facade", "smac_told"), best_of_past)),
-    "ax transfer": Peer("ax", "ax-platform", Search(_built_by("ax_transfer", "ax_transfer"))),
+    "ax transfer": Peer(
+        "ax", "ax-platform", Search(_built_by("ax_transfer", "ax_transfer"), lambda case: best_of_past(case)[:1])
+    ),
 }
