@@ -188,6 +188,15 @@ def test_the_best_peer_is_that_of_each_family_and_runs_on_all_its_tasks() -> Non
     assert told.target == 0.8 and told.at_most
 
 
+def test_a_peer_that_has_run_less_than_three_seeds_is_not_the_best_by_luck() -> None:
+    lucky = curves({"smac": {"one": 0.1, "two": 0.1}}, seeds=2).curves
+    results = Results({**curves({WARM: BOTH, "tpe": {"one": 0.3, "two": 0.5}}).curves, **lucky})
+    assert targets.best_peer(results) == "tpe"
+    assert (
+        targets.best_peer(Results({each: curve for each, curve in results.curves.items() if each.seed < 2})) == "smac"
+    )
+
+
 def test_ours_are_no_peers_of_ourselves() -> None:
     assert targets.best_peer(curves({WARM: BOTH, ALONE: {"one": 0.0, "two": 0.0}})) is None
 
