@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measure(options, console)
         report(options, console)
     except (MissingTable, ServiceProblem, HeadstartError) as problem:
-        print(problem, file=sys.stderr)
+        print(str(problem) or type(problem).__name__, file=sys.stderr)
         return 2
     return 0
 
