@@ -25,7 +25,7 @@ PYTEST_OPTIONS ?= -n 2 --dist loadfile
 DATA ?=
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-27s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv and install everything into it (once; again when the requirements change)
 
@@ -145,13 +145,13 @@ bench-everyday: install ## whether a warm start copies what is known of the same
 bench-transfer-search: install ## searches that start from the past of other tasks, and what a user would take instead (DATA=folder of tables; some hours)
 	$(BIN)/python -m benchmarks.transfer_search $(if $(DATA),--data $(DATA))
 
-# Other tools have requirements that ours contradict: an environment of their own, and the same working file.
-PEERS_VENV := .venv-peers
-PEERS := benchmarks/transfer_search/peers.txt
-bench-transfer-search-peers: install ## the searches of other tools for the same table (DATA=...; hours): before the target above
-	@test -x $(PEERS_VENV)/bin/python || $(BIN)/python -m venv $(PEERS_VENV)
-	$(PEERS_VENV)/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_OPTIONS) -r $(PEERS)
-	PYTHONPATH=client:. $(PEERS_VENV)/bin/python -m benchmarks.transfer_search --only-peers $(if $(DATA),--data $(DATA))
+# Other tools have requirements that ours and each other's contradict: environments of their own, the same working file.
+PEERS := peers peers-openbox
+bench-transfer-search-peers: install ## the searches of other tools for the same table: before the target above (DATA=...; a day)
+	@set -e; for name in $(PEERS); do \
+	  test -x .venv-$$name/bin/python || $(BIN)/python -m venv .venv-$$name; \
+	  .venv-$$name/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_OPTIONS) -r benchmarks/transfer_search/$$name.txt; \
+	  PYTHONPATH=client:. .venv-$$name/bin/python -m benchmarks.transfer_search --only-peers $(if $(DATA),--data $(DATA)); done
 
 bench-strategies: install ## strategies alone and selected, on 23 tasks; arms that drift (some hours)
 	$(BIN)/python -m benchmarks.strategy

@@ -11,7 +11,7 @@ Each search that was run is a line of the working file: a run that was broken of
 ``--report`` runs nothing. Tools that need an environment of their own (benchmarks/transfer_search/peers*.txt) are run
 from there with the same file (``--only-peers``), and the report has them all. Writes
 benchmarks/results/transfer_search.json and docs/img/transfer_search.png; with ``--development`` it runs other seeds and
-tasks, and writes nothing there.
+tasks, and writes nothing there. Ax is run only by name: it takes minutes for a suggestion.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def installed(names: Sequence[str], console: Console) -> list[str]:
     for name in names:
         missing = missing_packages(PEERS[name]) if name in PEERS else []
         if missing:
-            console.print(f"{name} is left out: {', '.join(missing)} is not installed (see peers.txt)")
+            console.print(f"{name} is left out: {', '.join(missing)} is not installed (see peers*.txt)")
         else:
             found.append(name)
     return found
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measure(options, console)
         report(options, console)
     except (MissingTable, ServiceProblem, HeadstartError) as problem:
-        print(problem, file=sys.stderr)
+        print(str(problem) or type(problem).__name__, file=sys.stderr)
         return 2
     return 0
 
@@ -190,7 +190,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if unknown := set(options.families) - set(FAMILIES):
         parser.error(f"no such families: {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
     if options.searches is None:
-        options.searches = list(PEERS) if options.only_peers else [*_OURS, *BASELINES, *PEERS]
+        peers = [name for name, peer in PEERS.items() if peer.by_default]
+        options.searches = peers if options.only_peers else [*_OURS, *BASELINES, *peers]
     if options.model:
         options.searches.append(WARM_WITH_MODEL)
     if unknown := {*options.searches, *options.again} - set(SEARCHES):

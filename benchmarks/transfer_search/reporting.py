@@ -14,6 +14,7 @@ from benchmarks.tables import MissingTable
 from benchmarks.transfer_search import targets
 from benchmarks.transfer_search.families import PAST_EVALUATIONS, agreement, cases_of
 from benchmarks.transfer_search.figures import BUDGET, POINTS, Results, described, overall, paired
+from benchmarks.transfer_search.peers import pinned
 from benchmarks.transfer_search.searches import SERVICE_SEARCHES, WARM
 from benchmarks.transfer_search.work import Done, Run, WorkingFile
 
@@ -33,7 +34,7 @@ def report(options: argparse.Namespace, console: Console) -> None:
         print_rows(console, "Targets", rows)
     about = machine()
     console.print(f"machine  {about['processor']}, {about['cores']} cores; commit {commit()}")
-    if options.development:
+    if options.development or options.only_peers:
         return
     write_json(
         options.results,
@@ -52,6 +53,7 @@ def report(options: argparse.Namespace, console: Console) -> None:
                 search: paired(results, WARM, search) for search in results.searches if search != WARM
             },
             "searches": _about_searches(done),
+            "other_tools": pinned(),
         },
     )
     from benchmarks.transfer_search.pictures import draw

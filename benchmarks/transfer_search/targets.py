@@ -18,6 +18,7 @@ PAST_FIRST = ("past, then tpe", "past, then evolution")
 AGREEING = 0.4
 # A task is harmed where this factor lies below the 95 % interval of the paired ratio.
 HARM = 1.05
+LEAST_SEEDS = 3
 
 
 def rows(results: Results, agreement: Mapping[str, float], ours: str = WARM) -> list[Row]:
@@ -42,11 +43,16 @@ def compared(family: Results, ours: str, theirs: str, point: int | None = None) 
 
 
 def best_peer(family: Results) -> str | None:
-    """The one with the lowest area of those that are not ours and have run all tasks of the family."""
+    """The one with the lowest area of those that are not ours and have run all tasks of the family.
+
+    With few seeds one may look best by luck: it must have run three, or as many as any search has.
+    """
+    seeds = {search: min(len(family.seeds(search, task)) for task in family.tasks) for search in family.searches}
+    enough = min(LEAST_SEEDS, max(seeds.values()))
     areas = {}
     for search in family.searches:
         common = family.common([search])
-        if search not in SERVICE_SEARCHES and common.keys() == set(family.tasks):
+        if search not in SERVICE_SEARCHES and seeds[search] >= enough:
             areas[search] = fmean(_means(common, search, None))
     return min(areas, key=areas.__getitem__) if areas else None
 

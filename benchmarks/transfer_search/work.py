@@ -6,6 +6,7 @@ Other tools, which need environments of their own, add their searches to the sam
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,11 +37,15 @@ class WorkingFile:
         self._path = path
 
     def add(self, done: Done) -> None:
-        """At the end, at once: the last line may be cut off, no other is."""
+        """At the end, at once: the last line may be cut off, and is then ended first."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         line = {**asdict(done.run), "seconds": round(done.seconds, 3), "commit": done.commit}
-        with self._path.open("a") as file:
-            file.write(json.dumps({**line, "regrets": [round(each, 6) for each in done.regrets]}) + "\n")
+        text = json.dumps({**line, "regrets": [round(each, 6) for each in done.regrets]}) + "\n"
+        with self._path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                text = text if file.read() == b"\n" else "\n" + text
+            file.write(text.encode())
 
     def read(self) -> dict[Run, Done]:
         """The last of each run."""

@@ -11,22 +11,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from ConfigSpace import (
-    CategoricalHyperparameter,
-    Configuration,
-    ConfigurationSpace,
-    UniformFloatHyperparameter,
-    UniformIntegerHyperparameter,
-)
+from ConfigSpace import Configuration, ConfigurationSpace
 from openbox import Advisor, History, Observation, logger
 from openbox.utils.constants import FAILED, SUCCESS
 
 from benchmarks.transfer_search.families import Case, Past
-from benchmarks.transfer_search.peers.axes import Axes, Axis
+from benchmarks.transfer_search.peers.axes import Axes
+from benchmarks.transfer_search.peers.hyperparameters import hyperparameter, value_of
 from headstart.search import Strategy
 from headstart.search.ask_tell import AskTell
 from headstart.search.history import Trial
-from headstart.spaces import Candidate, Categorical, SearchSpace
+from headstart.spaces import Candidate, SearchSpace
 
 _MANY = 10
 
@@ -73,7 +68,7 @@ class _Advised:
 
     def _observation(self, candidate: Candidate, score: float | None) -> Any:
         flat = self._axes.flat(candidate)
-        values = {axis.name: flat[axis.name] if axis.ordered else str(flat[axis.name]) for axis in self._axes.axes}
+        values = {axis.name: value_of(axis, flat[axis.name]) for axis in self._axes.axes}
         state = FAILED if score is None else SUCCESS
         objective = np.inf if score is None else -score
         return Observation(Configuration(self._space, values=values), [objective], trial_state=state)
@@ -81,17 +76,5 @@ class _Advised:
 
 def _configuration_space(axes: Axes, seed: int) -> ConfigurationSpace:
     space = ConfigurationSpace(seed=seed)
-    space.add_hyperparameters([_hyperparameter(axis) for axis in axes.axes])
+    space.add_hyperparameters([hyperparameter(axis) for axis in axes.axes])
     return space
-
-
-def _hyperparameter(axis: Axis) -> Any:
-    domain = axis.parameter.domain
-    if axis.choices is not None:
-        places = range(len(axis.choices))
-        if axis.ordered:
-            return UniformIntegerHyperparameter(axis.name, 0, places[-1])
-        return CategoricalHyperparameter(axis.name, [str(place) for place in places])
-    assert not isinstance(domain, Categorical)
-    kind = UniformIntegerHyperparameter if isinstance(domain.lower, int) else UniformFloatHyperparameter
-    return kind(axis.name, domain.lower, domain.upper, log=domain.logarithmic)

@@ -9,24 +9,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ConfigSpace import (
-    CategoricalHyperparameter,
-    Configuration,
-    ConfigurationSpace,
-    InCondition,
-    UniformFloatHyperparameter,
-    UniformIntegerHyperparameter,
-)
+from ConfigSpace import Configuration, ConfigurationSpace, InCondition
 from smac import HyperparameterOptimizationFacade as Facade
 from smac import Scenario
 from smac.runhistory import StatusType, TrialInfo, TrialValue
 
 from benchmarks.transfer_search.families import BUDGET, Case
-from benchmarks.transfer_search.peers.axes import Axes, Axis
+from benchmarks.transfer_search.peers.axes import Axes
+from benchmarks.transfer_search.peers.hyperparameters import hyperparameter, value_of
 from headstart.search import Strategy
 from headstart.search.ask_tell import AskTell
 from headstart.search.history import Trial
-from headstart.spaces import Candidate, Categorical, SearchSpace
+from headstart.spaces import Candidate, SearchSpace
 
 _WORST = 1e10
 
@@ -60,7 +54,7 @@ class _Smac:
     def tell(self, trial: Trial) -> None:
         flat = self._axes.flat(trial.candidate)
         active = {axis.name for axis in self._axes.axes if axis.parameter.name in trial.candidate.values}
-        values = {axis.name: _given(axis, flat[axis.name]) for axis in self._axes.axes if axis.name in active}
+        values = {axis.name: value_of(axis, flat[axis.name]) for axis in self._axes.axes if axis.name in active}
         failed = trial.score == float("-inf")
         cost = _WORST if failed else -trial.score
         status = StatusType.CRASHED if failed else StatusType.SUCCESS
@@ -92,31 +86,15 @@ class _Smac:
 def _configuration_space(axes: Axes, seed: int) -> ConfigurationSpace:
     space = ConfigurationSpace(seed=seed)
     by_name = {axis.parameter.name: axis for axis in axes.axes}
-    added = {axis.name: _hyperparameter(axis) for axis in axes.axes}
+    added = {axis.name: hyperparameter(axis) for axis in axes.axes}
     space.add(list(added.values()))
     for axis in axes.axes:
         condition = axis.parameter.condition
         if condition is not None:
             parent = by_name[condition.parameter]
-            values = [_given(parent, parent.coordinate(value)) for value in condition.values]
+            values = [value_of(parent, parent.coordinate(value)) for value in condition.values]
             space.add(InCondition(added[axis.name], added[parent.name], values))
     return space
-
-
-def _hyperparameter(axis: Axis) -> Any:
-    domain = axis.parameter.domain
-    if axis.choices is not None:
-        places = range(len(axis.choices))
-        if axis.ordered:
-            return UniformIntegerHyperparameter(axis.name, 0, places[-1])
-        return CategoricalHyperparameter(axis.name, [str(place) for place in places])
-    assert not isinstance(domain, Categorical)
-    kind = UniformIntegerHyperparameter if isinstance(domain.lower, int) else UniformFloatHyperparameter
-    return kind(axis.name, domain.lower, domain.upper, log=domain.logarithmic)
-
-
-def _given(axis: Axis, coordinate: float) -> Any:
-    return coordinate if axis.ordered else str(int(coordinate))
 
 
 def _coordinates(axes: Axes, configuration: Any) -> dict[str, float]:

@@ -7,7 +7,7 @@ surrogates are used, as its documentation says. Both minimise: they are given mi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,13 @@ from headstart.spaces import Candidate, Categorical
 
 _METRIC = "loss"
 _SEEDS = 2**32
+_DRAWN = 10_000
 
 
 def quantile_transfer(case: Case) -> Strategy:
     def start(axes: Axes, seed: int) -> Callable[[], dict[str, Any] | None]:
         space = _space(axes)
-        searcher = QuantileBasedSurrogateSearcher(space, _evaluations(case, axes, space), random_seed=seed % _SEEDS)
+        searcher = _QuantileTransfer(space, _evaluations(case, axes, space), random_seed=seed % _SEEDS)
         return searcher.suggest
 
     return AskTell(lambda space, seed: _Deaf(Axes(space), start(Axes(space), seed)))
@@ -45,7 +46,7 @@ def zero_shot(case: Case) -> Strategy:
     def start(axes: Axes, seed: int) -> Callable[[], dict[str, Any] | None]:
         space = _space(axes)
 
-        class Seeded(ZeroShotTransfer):  # type: ignore[misc]
+        class Seeded(_ZeroShot):
             # Of 0.16.0: it draws candidates for its surrogates before it has made its generator.
             random_state = np.random.RandomState(seed % _SEEDS)
 
@@ -55,6 +56,33 @@ def zero_shot(case: Case) -> Strategy:
         return scheduler.get_config
 
     return AskTell(lambda space, seed: _Deaf(Axes(space), start(Axes(space), seed)))
+
+
+class _DrawnAtOnce:
+    """Candidates drawn by columns instead of value by value: the same distributions, a minute less a search."""
+
+    random_state: np.random.RandomState
+    config_space: dict[str, Any]
+    _rows: Iterator[dict[str, Any]] = iter(())
+
+    def _sample_random_config(self, config_space: dict[str, Any] | None = None) -> dict[str, Any]:
+        row = next(self._rows, None)
+        if row is None:
+            columns = {
+                name: domain.sample(size=_DRAWN, random_state=self.random_state)
+                for name, domain in (config_space or self.config_space).items()
+            }
+            self._rows = iter(pd.DataFrame(columns).to_dict("records"))
+            row = next(self._rows)
+        return row
+
+
+class _QuantileTransfer(_DrawnAtOnce, QuantileBasedSurrogateSearcher):  # type: ignore[misc]
+    pass
+
+
+class _ZeroShot(_DrawnAtOnce, ZeroShotTransfer):  # type: ignore[misc]
+    pass
 
 
 class _Deaf:
