@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 import optuna
 import pytest
@@ -128,9 +129,12 @@ def test_the_first_suggestion_is_one_of_the_three_best_of_the_same_data(trials: 
 
 
 @of_all_cases
-def test_six_of_the_first_eight_are_taken_from_the_same_data(trials: Trials, case: Case) -> None:
-    """In half of the draws of each case; over all cases of a problem it is claimed of eight in ten."""
-    assert holds([is_followed(trial) for trial in trials(case)], 0.5), told(trials(case))
+def test_most_of_the_first_eight_are_taken_from_the_same_data(trials: Trials, case: Case) -> None:
+    """On average of the draws of a case five; that it is six in eight of ten draws is claimed over all cases."""
+    drawn = trials(case)
+    least = min(5, to_follow(drawn[0].known_count))
+    assert fmean(followed_count(trial.suggestions) for trial in drawn) >= least, told(drawn)
+    assert fmean(followed_count(trial.batch) for trial in drawn) >= least, told(drawn)
 
 
 @of_all_cases
