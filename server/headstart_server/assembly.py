@@ -19,22 +19,16 @@ from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.rewards import credit_decisions
 from headstart_server.strategy.service import StrategyService
+from headstart_server.threads import (
+    EDIT_THREADS,
+    GATE_THREADS,
+    HELD_THREADS,
+    MODEL_THREADS,
+    RECORD_THREADS,
+    SLOW_THREADS,
+)
 from headstart_server.transfer.service import TransferService
 from headstart_server.warm_start.service import WarmStartService
-
-# Torch has threads of its own; two callers keep it busy while one decodes.
-MODEL_THREADS = 2
-# For edit distances, which are Python: more would only take turns from the rest.
-EDIT_THREADS = 2
-# For the look at tokens and quotas.
-GATE_THREADS = 2
-# Transactions of records at once: one as a rule, the others where it takes long.
-RECORD_THREADS = 3
-# For records of tasks that another transaction holds: they take turns.
-HELD_THREADS = 3
-# For what may take seconds: explanations, transfers to many tasks, searches over all spaces, thousands of candidates.
-# What takes milliseconds must not wait for it.
-SLOW_THREADS = 2
 
 
 @dataclass(frozen=True)

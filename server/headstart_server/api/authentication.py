@@ -21,8 +21,8 @@ from headstart_server.access.quotas import CallRate, Quota, Usage, read_quota, r
 from headstart_server.access.roles import Role, may
 from headstart_server.access.tokens import Token, find_token, matches, number_of
 from headstart_server.api.identity import ANYBODY, Caller
-from headstart_server.assembly import GATE_THREADS
 from headstart_server.runtime.errors import PermissionDenied, ResourceExhausted, Unauthenticated
+from headstart_server.threads import GATE_THREADS
 
 REMEMBERED_SECONDS = 5.0
 _MOST_REMEMBERED = 4096

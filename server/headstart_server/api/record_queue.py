@@ -23,7 +23,7 @@ from sqlalchemy import Connection, text
 
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.api import decode, encode
-from headstart_server.assembly import HELD_THREADS, RECORD_THREADS, Rooms
+from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.recording import Recorded
 from headstart_server.runtime import metrics, tracing
@@ -32,6 +32,7 @@ from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, ServiceError, Unavailable
 from headstart_server.runtime.tenancy import acting_for
 from headstart_server.strategy.credits import Credit, read_credits
+from headstart_server.threads import HELD_THREADS, RECORD_THREADS
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

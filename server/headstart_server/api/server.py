@@ -32,9 +32,10 @@ from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
 from headstart_server.api.record_queue import RecordQueue
 from headstart_server.api.transport import server_credentials
-from headstart_server.assembly import EDIT_THREADS, MODEL_THREADS, SLOW_THREADS, open_predictor, open_rooms
+from headstart_server.assembly import open_predictor, open_rooms
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
+from headstart_server.threads import EDIT_THREADS, MODEL_THREADS, SLOW_THREADS
 
 # So that clients of a name with several addresses find replicas that came later.
 _MAX_CONNECTION_AGE_SECONDS = 600

@@ -251,19 +251,28 @@ def test_explanation_names_tasks_numbers_and_what_comes_first(client):
     assert answer.gate is not None
     assert len(answer.suggestions) == 5
     assert answer.similar_tasks[0].task_id.startswith("photo-")
-    first = answer.suggestions[0].sources[0]
+    first = answer.suggestions[0]
+    assert first.prediction is not None
     for told in (
         "new has 5 completed architectures",
         "6 other tasks tried",
         f"{answer.similar_tasks[0].task_id} counts {answer.similar_tasks[0].weight:.2f}",
         "domain: photographs",
-        first.task_id,
-        f"{first.objective_value:.6g}",
+        first.reason,
+        f"{first.prediction.mean:.6g}",
     ):
         assert told in answer.explanation, (told, answer.explanation)
     # Nothing was set aside: the next warm start makes the same suggestions.
     next_ones = client.warm_start("new", SPACE_ID, 5, exploration_share=0.0).suggestions
     assert [s.fingerprint for s in next_ones] == [s.fingerprint for s in answer.suggestions]
+
+
+def test_explanation_of_an_untouched_task_names_where_the_first_candidate_was_seen(client):
+    declare(client, "new", "photographs", 1500.0)
+    answer = client.explain_task("new", SPACE_ID)
+    first = max(answer.suggestions[0].sources, key=lambda source: source.quantile)
+    for told in ("new has no completed experiment", first.task_id, f"{first.objective_value:.6g}"):
+        assert told in answer.explanation, (told, answer.explanation)
 
 
 def test_explanation_of_a_task_without_a_past_says_so(service):
