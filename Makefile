@@ -5,7 +5,7 @@ SHELL := /bin/bash
 	deployment-check bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start bench-everyday \
 	bench-transfer-search bench-transfer-search-peers \
-	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests bench-simulation bench-unit-costs clean
+	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests bench-hostile bench-simulation bench-unit-costs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -168,6 +168,9 @@ bench-selection: install ## which algorithm to take, from the past alone (DATA=f
 
 bench-bad-requests: install ## ten thousand requests that nobody should send (ten minutes)
 	$(BIN)/python -m benchmarks.bad_requests
+
+bench-hostile: install ## one hostile caller beside an ordinary one: what others notice (half an hour)
+	$(BIN)/python -m benchmarks.hostile
 
 bench-faults: install ## fifty kills of all parts under load: is every acknowledged result there, once? (ten minutes)
 	$(BIN)/python -m benchmarks.faults
