@@ -5,7 +5,8 @@
 Messages are generated from the descriptors of the contract: any field may be missing or hold what its type allows
 (numbers at and beyond every limit, NaN and infinity, texts that are empty, endless, of any script or with control
 characters, enum values that do not exist, graphs with cycles and edges to nowhere), ids may be unknown, and may be
-those of another tenant. Parts of a request are right now and then, so that what is wrong is met deep inside too.
+those of another tenant. Parts of a request are right now and then, so that what is wrong is met deep inside too. One in
+eight is no message: bytes at random, or a message that was cut off or has a byte changed.
 
 The service runs with tokens. No answer may be INTERNAL, UNKNOWN or UNAVAILABLE, what is refused may change nothing, no
 answer may hold anything of the other tenant, whose data stay as they are, and the server process stays the same.
@@ -38,7 +39,7 @@ from rich.table import Table as Sheet
 from sqlalchemy import Engine, create_engine, text
 
 import headstart
-from benchmarks.report import RESULTS, write_json
+from benchmarks.report import RESULTS, Row, row_figures, write_json
 from benchmarks.service import own_service
 from headstart.codec_spaces import candidate_to_proto, space_to_proto
 from headstart.spaces import mlp_classifier, nas_bench_201, sample
@@ -160,7 +161,7 @@ class Caller:
         self._before = self.rows()
         self.met = Met()
 
-    def send(self, method: MethodDescriptor, requests: list[Message]) -> None:
+    def send(self, method: MethodDescriptor, requests: list[Message | bytes]) -> None:
         """Raises AssertionError for an answer that may not be."""
         status, answers = self._call(method, requests)
         self.met.answers[method.name, status.name] += 1
@@ -179,10 +180,10 @@ class Caller:
         if problem is not None:
             raise AssertionError(f"{method.name} {problem}: {requests}")
 
-    def _call(self, method: MethodDescriptor, requests: list[Message]) -> tuple[grpc.StatusCode, list[Message]]:
+    def _call(self, method: MethodDescriptor, requests: list[Message | bytes]) -> tuple[grpc.StatusCode, list[Message]]:
         path = f"/{method.containing_service.full_name}/{method.name}"
         codecs = {
-            "request_serializer": lambda message: message.SerializeToString(),
+            "request_serializer": lambda each: each if isinstance(each, bytes) else each.SerializeToString(),
             "response_deserializer": GetMessageClass(method.output_type).FromString,
         }
         answers: list[Message] = []
@@ -216,8 +217,26 @@ class Caller:
             return str(connection.execute(text(query), {"name": namespace}).scalar_one())
 
 
-def requests_of(method: MethodDescriptor) -> st.SearchStrategy[list[Message]]:
-    one = messages(method.input_type)
+@st.composite
+def _broken(draw: Callable[[Any], Any], descriptor: Descriptor) -> bytes:
+    """No message, or no message any more."""
+    whole = draw(messages(descriptor)).SerializeToString()
+    if not whole or draw(st.booleans()):
+        return bytes(draw(st.binary(min_size=1, max_size=64)))
+    place = draw(st.integers(0, len(whole) - 1))
+    if draw(st.booleans()):
+        return bytes(whole[:place])
+    return bytes(whole[:place] + bytes([draw(st.integers(0, 255))]) + whole[place + 1 :])
+
+
+@st.composite
+def _one(draw: Callable[[Any], Any], descriptor: Descriptor) -> Message | bytes:
+    chosen = _broken(descriptor) if draw(st.integers(0, 7)) == 0 else messages(descriptor)
+    return draw(chosen)  # type: ignore[no-any-return]
+
+
+def requests_of(method: MethodDescriptor) -> st.SearchStrategy[list[Message | bytes]]:
+    one = _one(method.input_type)
     return st.lists(one, min_size=1, max_size=3) if method.client_streaming else one.map(lambda message: [message])
 
 
@@ -255,7 +274,7 @@ def _try(caller: Caller, method: MethodDescriptor, count: int, seed: int) -> Non
         report_multiple_bugs=False,
     )
     @hypothesis.given(requests_of(method))
-    def attempt(requests: list[Message]) -> None:
+    def attempt(requests: list[Message | bytes]) -> None:
         caller.send(method, requests)
 
     attempt()
@@ -319,7 +338,11 @@ def main() -> int:
     by_status = Counter[str]()
     for (_, status), number in met.answers.items():
         by_status[status] += number
-    write_json(RESULTS / "bad_requests.json", {**vars(options), "answers": dict(by_status), "faults": met.faults})
+    rows = [Row("answers that may not be, of 10,000 bad requests", len(met.faults), "", 0, True)]
+    write_json(
+        RESULTS / "bad_requests.json",
+        {"rows": row_figures(rows), **vars(options), "answers": dict(by_status), "faults": met.faults},
+    )
     return 1 if met.faults else 0
 
 

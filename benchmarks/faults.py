@@ -1,12 +1,14 @@
 """Kills parts of a running service under load, and compares what callers were promised with what the database holds.
 
-    python -m benchmarks.faults [--kills 50] [--seed 0] [--quick]
+    python -m benchmarks.faults [--kills 50] [--stops 8] [--seed 0] [--quick]
 
 Starts `headstart-server up` on a temporary data directory. Workers record results, some under a decision they asked
 for; each result has a request id, and is sent again under it until it is acknowledged, as any worker would. Meanwhile
 PostgreSQL, Chroma, the server and the worker are killed (SIGKILL) at random moments, now and then two at once, and
 nothing is done about it: the supervisor has to. After each kill it is measured how long the next result takes to be
-acknowledged, or, for Chroma and the worker, how long the part takes to be back.
+acknowledged, or, for Chroma and the worker, how long the part takes to be back. Among the kills, parts are stopped with
+all their processes (SIGSTOP) for 5 to 20 seconds and go on (SIGCONT); a part that the supervisor replaces meanwhile
+does not.
 
 At the end every acknowledged result must be in the database exactly once, with the value and the id that its
 caller was told; nothing else may be there but results that were under way; and the sums kept for each task and
@@ -16,6 +18,7 @@ each decision must be those of its results. Writes benchmarks/results/faults.jso
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import sys
 import tempfile
@@ -35,7 +38,7 @@ from sqlalchemy import create_engine, text
 
 import headstart
 from benchmarks.progress import bars
-from benchmarks.report import RESULTS, write_json
+from benchmarks.report import RESULTS, Row, row_figures, write_json
 from benchmarks.service import ServiceProblem, own_service
 from headstart.errors import HeadstartError
 from headstart.spaces import nas_bench_201, sample
@@ -50,8 +53,11 @@ ARMS = ("random", "evolution")
 # Of the kills that hit two parts at once, and of the results that are recorded under a decision.
 TWO_AT_ONCE, DECIDED = 0.2, 0.3
 PAUSE_SECONDS = (0.2, 3.0)
+STOP_SECONDS = (5.0, 20.0)
 # The supervisor's longest pause before it starts a part that dies again and again is 30 seconds.
 RECOVERY_SECONDS = 120.0
+# The target for the longest recovery, on two cores.
+LONGEST_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,13 @@ class Recovery:
 
 @dataclass(frozen=True)
 class Verdict:
-    """``problems``: one sentence for each promise that was not kept, none where all were."""
+    """``recoveries`` from kills, ``resumptions`` after stops; ``problems``: one sentence for each broken promise."""
 
     acknowledged: int
     under_way: int
     repeats: int
     recoveries: tuple[Recovery, ...]
+    resumptions: tuple[Recovery, ...]
     problems: tuple[str, ...]
 
 
@@ -152,6 +159,27 @@ def kill(parts: Sequence[str], records_again: Callable[[], bool]) -> Recovery:
     raise ServiceProblem(f"{' and '.join(parts)} killed: no result was acknowledged for {RECOVERY_SECONDS:.0f} seconds")
 
 
+def stop(part: str, seconds: float, records_again: Callable[[], bool]) -> Recovery:
+    """Stop all processes of a part for some seconds; how long after that until results are acknowledged again."""
+    victim = parts_running().get(part)
+    if victim is None:
+        raise ServiceProblem(f"{part} does not run")
+    stopped = [victim, *victim.children(recursive=True)]
+    for process in stopped:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    time.sleep(seconds)
+    for process in stopped:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+    begin = time.monotonic()
+    while time.monotonic() - begin < RECOVERY_SECONDS:
+        if part in parts_running() and records_again():
+            return Recovery((part,), time.monotonic() - begin)
+        time.sleep(0.05)
+    raise ServiceProblem(f"{part} stopped and resumed: no result was acknowledged for {RECOVERY_SECONDS:.0f} seconds")
+
+
 def check(url: str, promises: Promises) -> list[str]:
     """What the database holds against what was promised."""
     engine = create_engine(url)
@@ -197,13 +225,20 @@ def check(url: str, promises: Promises) -> list[str]:
     return problems
 
 
-def run(kills: int, seed: int, console: Console) -> Verdict:
-    """Raises ServiceProblem where the service does not come back by itself."""
+def run(kills: int, stops: int, seed: int, console: Console) -> Verdict:
+    """Kills, with stops spread among them. Raises ServiceProblem where the service does not come back by itself."""
     generator = random.Random(seed)
+    stop_order = [part for _ in range(-(-stops // len(PARTS))) for part in generator.sample(list(PARTS), len(PARTS))]
     # Each part is killed equally often, or once more than another.
     order = [part for _ in range(-(-kills // len(PARTS))) for part in generator.sample(list(PARTS), len(PARTS))]
     promises, over = Promises(), threading.Event()
     recoveries: list[Recovery] = []
+    resumptions: list[Recovery] = []
+
+    def records_again() -> Callable[[], bool]:
+        known = len(promises.told)
+        return lambda: len(promises.told) > known + WORKERS
+
     with tempfile.TemporaryDirectory(prefix="headstart-", dir="/tmp" if Path("/tmp").is_dir() else None) as directory:
         Path(directory).chmod(0o711)
         data = Path(directory) / "data"
@@ -227,24 +262,46 @@ def run(kills: int, seed: int, console: Console) -> Verdict:
                     time.sleep(generator.uniform(*PAUSE_SECONDS))
                     count = 2 if generator.random() < TWO_AT_ONCE and done + 2 <= kills else 1
                     chosen = tuple(dict.fromkeys(order[done : done + count]))
-                    known = len(promises.told)
-                    recoveries.append(kill(chosen, lambda known=known: len(promises.told) > known + WORKERS))  # type: ignore[misc]
+                    recoveries.append(kill(chosen, records_again()))
                     note = f"{', '.join(chosen)}: {recoveries[-1].seconds:.1f} s; {len(promises.told)} acknowledged"
                     progress.update(bar, advance=len(chosen), note=note)
+                    while len(resumptions) < stops * (done + len(chosen)) // kills:
+                        part, seconds = stop_order[len(resumptions)], generator.uniform(*STOP_SECONDS)
+                        resumptions.append(stop(part, seconds, records_again()))
+                        note = f"{part} stopped for {seconds:.0f} s: {resumptions[-1].seconds:.1f} s after it"
+                        progress.update(bar, note=note)
             finally:
                 over.set()
                 for thread in threads:
                     thread.join()
             problems = check(EmbeddedPostgres(data / "postgresql").url(), promises)
     under_way = len(promises.sent) - len(promises.told)
-    return Verdict(len(promises.told), under_way, promises.repeats, tuple(recoveries), tuple(problems))
+    return Verdict(
+        len(promises.told), under_way, promises.repeats, tuple(recoveries), tuple(resumptions), tuple(problems)
+    )
+
+
+def rows(verdict: Verdict) -> list[Row]:
+    return [
+        Row("acknowledged results lost, doubled or changed", len(verdict.problems), "", 0, True),
+        Row(
+            "longest time until results are acknowledged again after a kill",
+            max(each.seconds for each in verdict.recoveries),
+            "s",
+            LONGEST_SECONDS,
+            True,
+        ),
+    ]
 
 
 def report(verdict: Verdict, console: Console) -> None:
     sheet = Sheet(title="Seconds until results are acknowledged again and the part is back")
     for heading in ("killed", "times", "median", "most"):
         sheet.add_column(heading, justify="left" if heading == "killed" else "right")
-    for name, seconds in by_part(verdict).items():
+    for name, seconds in {
+        **by_part(verdict.recoveries),
+        **{f"{part} (stopped)": seconds for part, seconds in by_part(verdict.resumptions).items()},
+    }.items():
         sheet.add_row(name, str(len(seconds)), f"{median(seconds):.1f}", f"{max(seconds):.1f}")
     console.print(sheet)
     console.print(
@@ -255,9 +312,9 @@ def report(verdict: Verdict, console: Console) -> None:
         console.print(f"  {problem}")
 
 
-def by_part(verdict: Verdict) -> dict[str, list[float]]:
+def by_part(recoveries: Sequence[Recovery]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
-    for each in verdict.recoveries:
+    for each in recoveries:
         found.setdefault(" and ".join(sorted(each.parts)), []).append(each.seconds)
     return dict(sorted(found.items()))
 
@@ -265,12 +322,14 @@ def by_part(verdict: Verdict) -> dict[str, list[float]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--stops", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="each part once, nothing written")
+    parser.add_argument("--quick", action="store_true", help="each part killed once, one stopped, nothing written")
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        verdict = run(len(PARTS) if options.quick else options.kills, options.seed, console)
+        kills, stops = (len(PARTS), 1) if options.quick else (options.kills, options.stops)
+        verdict = run(kills, stops, options.seed, console)
     except ServiceProblem as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -279,13 +338,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_json(
             RESULTS / "faults.json",
             {
+                "rows": row_figures(rows(verdict)),
                 "kills": options.kills,
+                "stops": options.stops,
                 "seed": options.seed,
                 "acknowledged": verdict.acknowledged,
                 "calls_repeated": verdict.repeats,
                 "under_way_at_the_end": verdict.under_way,
                 "broken_promises": list(verdict.problems),
-                "recovery_seconds": by_part(verdict),
+                "recovery_seconds": by_part(verdict.recoveries),
+                "seconds_after_stops": by_part(verdict.resumptions),
             },
         )
     return 1 if verdict.problems else 0

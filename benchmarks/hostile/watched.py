@@ -1,4 +1,4 @@
-"""Watches what a hostile caller does to others: an ordinary caller's answers, the server's memory and processor time."""
+"""Watches what a hostile caller does: answers of an ordinary caller, memory and processor time of the server."""
 
 from __future__ import annotations
 

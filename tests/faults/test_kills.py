@@ -15,10 +15,11 @@ from headstart.spaces import nas_bench_201, sample
 
 
 @pytest.mark.timeout(400)
-def test_each_part_is_killed_and_no_promise_is_broken() -> None:
-    verdict = run(len(PARTS), 0, Console(quiet=True))
+def test_each_part_is_killed_and_one_stopped_and_no_promise_is_broken() -> None:
+    verdict = run(len(PARTS), 1, 0, Console(quiet=True))
     assert verdict.problems == ()
     assert sorted(part for each in verdict.recoveries for part in each.parts) == sorted(PARTS)
+    assert len(verdict.resumptions) == 1
     assert verdict.acknowledged > 50
     # The load was there while the parts were not.
     assert verdict.repeats > 0
