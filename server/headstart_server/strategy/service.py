@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tasks import StoredTask, find_task
+from headstart_server.runtime.deadline import check
 from headstart_server.runtime.planned_once import planned_once
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
 from headstart_server.strategy.bandit import (
@@ -126,6 +127,7 @@ class StrategyService:
         policy = self._policy(connection, task, serving)
         decisions, contexts = [], []
         for _ in range(slots):
+            check()
             known_beliefs = list(beliefs.values())
             probabilities = choice_probabilities(known_beliefs, generator, draws_for(slots))
             if advice is not None and advice.holds(state, known_beliefs, probabilities):

@@ -21,10 +21,11 @@ from headstart_server.prediction.labels import Labels
 from headstart_server.prediction.normal_scores import normal_scores
 from headstart_server.prediction.sources.model_averaging import ModelAverage, SourcePrior
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
-# Of a thousand results each holds ten megabytes or so.
-_KEPT = 96
+# Of a thousand results each holds ten megabytes or so, in spaces of wide vectors more.
+_KEPT_BYTES = 1024 * 2**20
 _GROWTH_BEFORE_NEW_HYPERPARAMETERS = 1.1
 
 
@@ -57,7 +58,9 @@ class SurrogateCache:
     """By namespace, task, space and the name of the sources. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: Lru[tuple[str, str, str, str], Fitted] = Lru(_KEPT)
+        self._kept: Lru[tuple[str, str, str, str], Fitted] = Lru(
+            _KEPT_BYTES, lambda kept: array_bytes(kept.average, kept.columns, kept.targets)
+        )
         self._scales: WeakKeyDictionary[StructuralFeatures, SpaceScale] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
