@@ -82,13 +82,13 @@ class Observations:
     def first(self, count: int) -> Observations:
         """The experiments recorded first, as they were observed when there were no more."""
         proxies = self.proxies[:count]
-        met = ~np.isnan(proxies).all(axis=0)
+        met: NDArray[np.bool_] = np.asarray(~np.isnan(proxies).all(axis=0))
         return replace(
             self,
             codes=self.codes[:count],
             values=self.values[:count],
             completed=self.completed[:count],
-            proxy_names=tuple(name for name, own in zip(self.proxy_names, met, strict=True) if own),
+            proxy_names=tuple(name for name, own in zip(self.proxy_names, met.tolist(), strict=True) if own),
             proxies=proxies[:, met],
         )
 
