@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from headstart_server.prediction.refits import last_refit
 from headstart_server.runtime.settings import Settings
-from tests.unit.prediction.test_service import SPACE_ID, Room, values_of
+from tests.unit.prediction.test_service import SPACE_ID, Pairs, Room, values_of
 from tests.unit.prediction.toys import toy_candidates
 
 
@@ -21,6 +22,13 @@ def test_refits_come_at_each_of_the_first_counts_and_then_after_a_tenth_more() -
     assert all(last_refit(count) <= count for count in range(2000)) and len(refits) < 80
 
 
+def turned_to_noise(pairs: Pairs) -> NDArray[np.float64]:
+    """Values that follow from the graphs up to the thirtieth, and then from nothing: so hyperparameters change."""
+    values = np.array(values_of(pairs))
+    values[30:] = np.random.default_rng(0).uniform(0, 90, len(pairs) - 30)
+    return values
+
+
 @pytest.fixture
 def room(engine: Engine, settings: Settings) -> Room:
     return Room(engine, settings.model_copy(update={"graph_kernels": "torch"}))
@@ -28,7 +36,7 @@ def room(engine: Engine, settings: Settings) -> Room:
 
 def test_predictions_do_not_depend_on_when_a_process_was_first_asked(room: Room) -> None:
     pairs = toy_candidates(46)
-    values = np.array(values_of(pairs)) + np.random.default_rng(0).normal(0, 15, len(pairs))
+    values = turned_to_noise(pairs)
     proxies = {canonical.fingerprint: {"flops": float(place % 7)} for place, (_, canonical) in enumerate(pairs)}
     room.task("t")
     late, middle = Room.beside(room), Room.beside(room)
@@ -48,7 +56,7 @@ def test_predictions_do_not_depend_on_when_a_process_was_first_asked(room: Room)
 
 def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(room: Room) -> None:
     pairs = toy_candidates(60)
-    noise = np.random.default_rng(0).normal(0, 15, len(pairs))
+    values = turned_to_noise(pairs)
     room.task("source")
     room.record("source", pairs[:20], values_of(pairs[:20]))
     room.task("t")
@@ -60,7 +68,7 @@ def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(room: Room) 
 
     for end in range(30, 52):
         new = slice(0 if end == 30 else end - 1, end)
-        room.record("t", pairs[new], (np.array(values_of(pairs[new])) + noise[new]).tolist())
+        room.record("t", pairs[new], values[new].tolist())
         means(room)
     # As numbers are rounded, which depends on how many candidates are scored together.
     assert means(room) == pytest.approx(means(Room.beside(room)), rel=1e-9)
