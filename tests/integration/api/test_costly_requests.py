@@ -111,6 +111,8 @@ def test_many_queries_are_answered_as_few_are(client: headstart.Client, task: he
     together = client.predict(task.task_id, "nas-bench-201", candidates)
     for place in (0, 300, 511, 512, 699):
         (alone,) = client.predict(task.task_id, "nas-bench-201", [candidates[place]]).predictions
-        assert together.predictions[place].mean == pytest.approx(alone.mean, abs=1e-6)
-        assert together.predictions[place].upper == pytest.approx(alone.upper, abs=1e-6)
+        assert together.predictions[place].estimate.mean == pytest.approx(alone.estimate.mean, abs=1e-6)
+        assert together.predictions[place].estimate.interval.upper == pytest.approx(
+            alone.estimate.interval.upper, abs=1e-6
+        )
         assert {each.member for each in together.predictions[place].members} == {each.member for each in alone.members}
