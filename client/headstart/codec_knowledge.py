@@ -5,6 +5,7 @@ The same rules as in ``codec``: a message whose structure is wrong raises Invali
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from headstart.codec import (
@@ -58,12 +59,17 @@ def filter_to_proto(asked: ExperimentFilter, field: str = "filter") -> knowledge
     )
 
 
+def _statuses_from_proto(numbers: Iterable[int], field: str) -> tuple[ExperimentStatus, ...]:
+    """Each once, in the order in which they were first named."""
+    places: dict[int, int] = {}
+    for place, number in enumerate(numbers):
+        places.setdefault(number, place)
+    return tuple(enum_from_proto(ExperimentStatus, number, f"{field}[{place}]") for number, place in places.items())
+
+
 def filter_from_proto(message: knowledge_pb2.ExperimentFilter, field: str = "filter") -> ExperimentFilter:
     return ExperimentFilter(
-        statuses=tuple(
-            enum_from_proto(ExperimentStatus, status, f"{field}.statuses[{index}]")
-            for index, status in enumerate(message.statuses)
-        ),
+        statuses=_statuses_from_proto(message.statuses, f"{field}.statuses"),
         objective_value=NumberRange(
             message.min_objective_value if message.HasField("min_objective_value") else None,
             message.max_objective_value if message.HasField("max_objective_value") else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, Value
-from headstart.spaces.declaration import holds, same_value
+from headstart.spaces.declaration import holds, value_key
 
 Coordinate = int | float
 
@@ -35,7 +35,7 @@ class Axis:
 
     def coordinate(self, value: Value) -> Coordinate:
         if self.choices is not None:
-            return next(place for place, choice in enumerate(self.choices) if same_value(choice, value))
+            return next(place for place, choice in enumerate(self.choices) if value_key(choice) == value_key(value))
         assert isinstance(value, int | float)
         return value
 

@@ -18,7 +18,7 @@ from headstart.spaces import (
     SearchSpace,
     Value,
 )
-from headstart.spaces.declaration import Domain, holds, same_value
+from headstart.spaces.declaration import Domain, holds, value_key
 
 
 def tree_parzen(initial: int = 10, candidates: int = 24, multivariate: bool = True) -> AskTell:
@@ -124,4 +124,5 @@ class _Axis:
     def coordinate(self, value: Value) -> Value:
         if not isinstance(self._domain, Categorical):
             return value
-        return next(index for index, choice in enumerate(self._choices) if same_value(choice, value))
+        places = self._domain.ranks if self._ordered else self._domain.places
+        return places[value_key(value)]

@@ -1,27 +1,20 @@
 """Which candidates are equivalent: the canonical graph of a candidate and its fingerprint.
 
 Zero ops and dead nodes are pruned, identities contracted, and the nodes put into an order that does not depend on how
-they were numbered, so that isomorphic candidates get the same graph and the same fingerprint. The order comes from
-colour refinement with individualisation (McKay and Piperno, "Practical graph isomorphism, II", 2014, section 2).
+they were numbered, so that isomorphic candidates get the same graph and the same fingerprint. The order is
+found in ``canonical_order``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from headstart.spaces.canonical_order import canonical_order
 from headstart.spaces.declaration import Candidate, Graph, Node, OpRole, SearchSpace, Value, ValueOf, holds
-
-# Node and edge visits after which no further ways to tell interchangeable nodes apart are compared: those of a colour
-# are numbered as they come. That is still exact for copies of the same part; after twice as many, ties stay.
-_ENOUGH_WORK = 200_000
-
-# Nodes up to which refinement is fast from labels alone.
-_SMALL = 32
 
 # Multiplicities count parallel paths through identities; beyond this many they are taken as equal.
 _MAX_MULTIPLICITY = 2**16
@@ -55,10 +48,15 @@ class CanonicalCandidate:
     fingerprint: str
 
 
-def canonicalize(space: SearchSpace, candidate: Candidate) -> CanonicalCandidate:
-    """The canonical form of a valid candidate of a space."""
+def canonicalize(
+    space: SearchSpace, candidate: Candidate, checkpoint: Callable[[], None] | None = None
+) -> CanonicalCandidate:
+    """The canonical form of a valid candidate of a space.
+
+    ``checkpoint`` is called every few milliseconds of the work, and may end it with an exception.
+    """
     graph = candidate.graph if space.explicit_graphs else instantiate(space, candidate)
-    canonical = None if graph is None else canonical_graph(graph, space.op_roles)
+    canonical = None if graph is None else canonical_graph(graph, space.op_roles, checkpoint)
     expressed = space.parameters_in_template
     values = () if candidate.values.keys() <= expressed else _unexpressed(candidate, expressed)
     content = [
@@ -115,7 +113,9 @@ def _plain_node(op: str) -> Node:
     return Node(op)
 
 
-def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGraph:
+def canonical_graph(
+    graph: Graph, op_roles: Mapping[str, OpRole], checkpoint: Callable[[], None] | None = None
+) -> CanonicalGraph:
     """Prune, contract and order a valid graph."""
     roles = [op_roles.get(node.op) for node in graph.nodes]
     zeros, identities = _places(roles, OpRole.ZERO), _places(roles, OpRole.IDENTITY)
@@ -124,9 +124,12 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
     for place in zeros:
         _detach(place, successors, predecessors)
     for place in identities:
-        edge_count += _contract(place, successors, predecessors)
+        # Before it is contracted: one identity can have a thousand neighbours on either side.
+        edge_count += _more_edges(place, successors, predecessors)
         if edge_count > _MAX_CONTRACTED_EDGES:
-            return canonical_graph(graph, {op: kept for op, kept in op_roles.items() if kept is not OpRole.IDENTITY})
+            others = {op: kept for op, kept in op_roles.items() if kept is not OpRole.IDENTITY}
+            return canonical_graph(graph, others, checkpoint)
+        _contract(place, successors, predecessors)
     rest = set(range(len(roles))).difference(zeros, identities)
     inputs, outputs = _places(roles, OpRole.INPUT), _places(roles, OpRole.OUTPUT)
     alive = _alive(rest, inputs, outputs, successors, predecessors)
@@ -139,7 +142,7 @@ def canonical_graph(graph: Graph, op_roles: Mapping[str, OpRole]) -> CanonicalGr
         for target, count in successors[source].items()
         if target in number
     ]
-    order = _canonical_order([_label_text(*label) for label in labels], edges)
+    order = canonical_order([_label_text(*label) for label in labels], edges, checkpoint)
     position = {node: index for index, node in enumerate(order)}
     return CanonicalGraph(
         ops=tuple(labels[node][0] for node in order),
@@ -191,14 +194,19 @@ def _detach(node: int, successors: Adjacency, predecessors: Adjacency) -> None:
     successors[node] = {}
 
 
-def _contract(node: int, successors: Adjacency, predecessors: Adjacency) -> int:
-    """Join what is before a node with what is after it; returns by how many edges that is more at the most."""
+def _more_edges(node: int, successors: Adjacency, predecessors: Adjacency) -> int:
+    """By how many edges a graph without an identity has more, at the most."""
+    before, after = len(predecessors[node]), len(successors[node])
+    return before * after - before - after
+
+
+def _contract(node: int, successors: Adjacency, predecessors: Adjacency) -> None:
+    """Join what is before a node with what is after it."""
     before, after = predecessors[node], successors[node]
     _detach(node, successors, predecessors)
     for source, count in before.items():
         for target, further in after.items():
             _connect(source, target, count * further, successors, predecessors)
-    return len(before) * len(after) - len(before) - len(after)
 
 
 def _alive(
@@ -228,142 +236,3 @@ def _label_text(op: str, attributes: Attributes) -> str:
 @lru_cache(maxsize=4096)
 def _op_text(op: str) -> str:
     return _to_json([op, []])
-
-
-def _canonical_order(labels: list[str], edges: list[tuple[int, int, int]]) -> list[int]:
-    """Node indices in an order that every isomorphic graph would give the same labels and edges in."""
-    nodes = range(len(labels))
-    if len(set(labels)) == len(labels):
-        return sorted(nodes, key=labels.__getitem__)
-    return sorted(nodes, key=_Ordering(labels, edges).colours().__getitem__)
-
-
-class _Ordering:
-    """Finds a colour for every node, all different, that depends on the structure alone."""
-
-    def __init__(self, labels: list[str], edges: list[tuple[int, int, int]]) -> None:
-        self._labels = labels
-        self._edges = edges
-        self._incoming: list[list[tuple[int, int]]] = [[] for _ in labels]
-        self._outgoing: list[list[tuple[int, int]]] = [[] for _ in labels]
-        for source, target, count in edges:
-            self._outgoing[source].append((target, count))
-            self._incoming[target].append((source, count))
-        self._work = 0
-
-    def colours(self) -> list[int]:
-        best: tuple[list[tuple[int, int, int]], list[int]] | None = None
-        stack = [self._start()]
-        while stack:
-            colours = self._refine(stack.pop())
-            cell = _first_shared_cell(colours)
-            if cell is None:
-                if best is None and not stack:
-                    return colours
-                form = sorted((colours[source], colours[target], count) for source, target, count in self._edges)
-                if best is None or form < best[0]:
-                    best = (form, colours)
-            elif self._are_twins(cell):
-                stack.append(_told_apart(colours, cell))
-            elif self._work < _ENOUGH_WORK:
-                stack += [_singled_out(colours, node) for node in cell]
-            elif best is not None:
-                break
-            elif self._work < 2 * _ENOUGH_WORK:
-                stack = [_told_apart(colours, cell)]
-            else:
-                return colours
-        assert best is not None
-        return best[1]
-
-    def _start(self) -> list[int]:
-        """Ranks by label; in larger graphs, to refine in few rounds, also by the longest paths to and from a node."""
-        if len(self._labels) <= _SMALL:
-            return _ranks(self._labels)
-        order = _topological(self._incoming, self._outgoing)
-        depth, height = [0] * len(order), [0] * len(order)
-        for node in order:
-            depth[node] = max((depth[source] + 1 for source, _ in self._incoming[node]), default=0)
-        for node in reversed(order):
-            height[node] = max((height[target] + 1 for target, _ in self._outgoing[node]), default=0)
-        return _ranks(list(zip(self._labels, depth, height, strict=True)))
-
-    def _are_twins(self, cell: list[int]) -> bool:
-        """Whether nodes have the same neighbours: then any order of them gives the same graph."""
-        incoming, outgoing = set(self._incoming[cell[0]]), set(self._outgoing[cell[0]])
-        return all(set(self._incoming[node]) == incoming and set(self._outgoing[node]) == outgoing for node in cell[1:])
-
-    def _refine(self, colours: list[int]) -> list[int]:
-        """Split colours by the colours of neighbours until nothing splits; colours become ranks 0, 1, ..."""
-        count = 0
-        while True:
-            cells = _cells(colours)
-            split: list[list[int]] = []
-            for colour in sorted(cells):
-                cell = cells[colour]
-                split += [cell] if len(cell) == 1 else self._split(cell, colours)
-            colours = colours.copy()
-            for rank, cell in enumerate(split):
-                for node in cell:
-                    colours[node] = rank
-            self._work += len(self._labels) + 2 * len(self._edges)
-            if len(split) in (count, len(colours)) or self._work > 2 * _ENOUGH_WORK:
-                return colours
-            count = len(split)
-
-    def _split(self, cell: list[int], colours: list[int]) -> list[list[int]]:
-        """Nodes of a colour by what is before and after them."""
-        parts: dict[Any, list[int]] = {}
-        for node in cell:
-            before = sorted([(colours[source], times) for source, times in self._incoming[node]])
-            after = sorted([(colours[target], times) for target, times in self._outgoing[node]])
-            parts.setdefault((tuple(before), tuple(after)), []).append(node)
-        return [parts[key] for key in sorted(parts)] if len(parts) > 1 else [cell]
-
-
-def _cells(colours: list[int]) -> dict[int, list[int]]:
-    """The nodes of each colour, in their order."""
-    cells: dict[int, list[int]] = {}
-    for node, colour in enumerate(colours):
-        cells.setdefault(colour, []).append(node)
-    return cells
-
-
-def _ranks(keys: list[Any]) -> list[int]:
-    rank = {key: index for index, key in enumerate(sorted(set(keys)))}
-    return [rank[key] for key in keys]
-
-
-def _topological(incoming: list[list[tuple[int, int]]], outgoing: list[list[tuple[int, int]]]) -> list[int]:
-    waiting = [len(before) for before in incoming]
-    order = [node for node, count in enumerate(waiting) if count == 0]
-    for node in order:
-        for target, _ in outgoing[node]:
-            waiting[target] -= 1
-            if waiting[target] == 0:
-                order.append(target)
-    return order
-
-
-def _first_shared_cell(colours: list[int]) -> list[int] | None:
-    """The nodes of the smallest colour that more than one node has; None where all colours differ."""
-    if len(set(colours)) == len(colours):
-        return None
-    cells = _cells(colours)
-    shared = [colour for colour, cell in cells.items() if len(cell) > 1]
-    return cells[min(shared)]
-
-
-def _singled_out(colours: list[int], node: int) -> list[int]:
-    """One node before the others of its colour."""
-    chosen = [2 * colour for colour in colours]
-    chosen[node] -= 1
-    return chosen
-
-
-def _told_apart(colours: list[int], cell: list[int]) -> list[int]:
-    """All nodes of a colour one after another."""
-    chosen = [len(cell) * colour for colour in colours]
-    for index, node in enumerate(cell):
-        chosen[node] -= index
-    return chosen

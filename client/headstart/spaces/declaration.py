@@ -13,6 +13,9 @@ from functools import cached_property
 
 Value = str | int | float | bool
 
+# Values of equal keys are the same value.
+ValueKey = tuple[bool, Value]
+
 # So many choices, all of them numbers, are taken as ordered; of two, an order tells nothing.
 _LEAST_DETECTED = 3
 
@@ -44,6 +47,20 @@ class Categorical:
             return None
         return tuple(sorted(numbers))
 
+    @cached_property
+    def places(self) -> Mapping[ValueKey, int]:
+        """The place of each choice in their list, by its key: membership costs one look-up, however many there are."""
+        return {value_key(choice): place for place, choice in enumerate(self.choices)}
+
+    @cached_property
+    def ranks(self) -> Mapping[ValueKey, int]:
+        """The rank of each choice in their order, by its key; empty where they have none."""
+        return {value_key(choice): rank for rank, choice in enumerate(self.ordered_choices or ())}
+
+    def __contains__(self, value: Value) -> bool:
+        """Whether a value is one of the choices."""
+        return value_key(value) in self.places
+
 
 @dataclass(frozen=True)
 class Integer:
@@ -72,6 +89,11 @@ class Condition:
 
     parameter: str
     values: tuple[Value, ...]
+
+    @cached_property
+    def accepted(self) -> frozenset[ValueKey]:
+        """The keys of the values."""
+        return frozenset(map(value_key, self.values))
 
 
 class ParameterRole(Enum):
@@ -205,11 +227,9 @@ class Candidate:
     graph: Graph | None = None
 
 
-def same_value(left: Value, right: Value) -> bool:
-    """Equality that keeps True, 1 and "1" apart, and takes 1 and 1.0 for the same number."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return isinstance(left, bool) and isinstance(right, bool) and left == right
-    return left == right
+def value_key(value: Value) -> ValueKey:
+    """A key that keeps True, 1 and "1" apart, and takes 1 and 1.0 for the same number."""
+    return isinstance(value, bool), value
 
 
 def holds(condition: Condition | None, values: Mapping[str, Value]) -> bool:
@@ -218,8 +238,4 @@ def holds(condition: Condition | None, values: Mapping[str, Value]) -> bool:
         return True
     if condition.parameter not in values:
         return False
-    held = values[condition.parameter]
-    if isinstance(held, str):
-        # The common case, and no value of another type equals a string.
-        return held in condition.values
-    return any(same_value(held, value) for value in condition.values)
+    return value_key(values[condition.parameter]) in condition.accepted

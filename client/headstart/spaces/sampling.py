@@ -16,7 +16,7 @@ from headstart.spaces.declaration import (
     SearchSpace,
     Value,
     holds,
-    same_value,
+    value_key,
 )
 
 # Width of a mutation step of a number, as a share of its range (logarithmic where the domain is).
@@ -115,8 +115,10 @@ def _neighbour(domain: Domain, value: Value, generator: random.Random) -> Value:
     if isinstance(domain, Categorical):
         ordered = domain.ordered_choices
         if ordered is None:
-            return generator.choice([choice for choice in domain.choices if not same_value(choice, value)])
-        rank = _neighbour(Integer(0, len(ordered) - 1), _rank(ordered, value), generator)
+            # Any but its own, without a list of the others.
+            place = generator.randrange(len(domain.choices) - 1)
+            return domain.choices[place + (place >= domain.places[value_key(value)])]
+        rank = _neighbour(Integer(0, len(ordered) - 1), domain.ranks[value_key(value)], generator)
         return ordered[int(rank)]
     for _ in range(16):
         position = unit_position(domain, value) + generator.gauss(0.0, _STEP)
@@ -155,7 +157,7 @@ def unit_position(domain: Domain, value: Value) -> float:
     if isinstance(domain, Categorical):
         ordered = domain.ordered_choices
         assert ordered is not None
-        return _rank(ordered, value) / max(1, len(ordered) - 1)
+        return domain.ranks[value_key(value)] / max(1, len(ordered) - 1)
     assert isinstance(value, int | float)
     if domain.lower == domain.upper:
         return 0.0
@@ -166,10 +168,6 @@ def unit_position(domain: Domain, value: Value) -> float:
     if math.isinf(domain.upper - domain.lower):
         return (value / 2 - domain.lower / 2) / (domain.upper / 2 - domain.lower / 2)
     return (value - domain.lower) / (domain.upper - domain.lower)
-
-
-def _rank(ordered: Sequence[Value], value: Value) -> int:
-    return next(rank for rank, choice in enumerate(ordered) if same_value(choice, value))
 
 
 def _assignments(

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from headstart.spaces.declaration import (
     Candidate,
@@ -22,7 +23,6 @@ from headstart.spaces.declaration import (
     Value,
     ValueOf,
     holds,
-    same_value,
 )
 
 MAX_NODES = 2048
@@ -31,6 +31,10 @@ MAX_PARAMETERS = 256
 MAX_CHOICES = 4096
 MAX_NAME_LENGTH = 63
 MAX_TEXT_LENGTH = 4096
+MAX_VIOLATIONS = 1024
+
+# Characters of a text, and items of a list, that a violation shows at most.
+_SHOWN = 120
 
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -52,8 +56,8 @@ class InvalidInput(ValueError):
 
 
 def require(violations: Iterator[Violation]) -> None:
-    """Raise InvalidInput when there is any violation."""
-    found = list(violations)
+    """Raise InvalidInput when there is any violation. The search ends at MAX_VIOLATIONS of them."""
+    found = list(islice(violations, MAX_VIOLATIONS))
     if found:
         raise InvalidInput(found)
 
@@ -130,6 +134,10 @@ def _of_numbers(domain: Domain) -> bool:
     return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in domain.choices)
 
 
+def _of_strings(domain: Domain) -> bool:
+    return isinstance(domain, Categorical) and all(isinstance(choice, str) for choice in domain.choices)
+
+
 def _domain_violations(domain: Domain, path: str) -> Iterator[Violation]:
     if isinstance(domain, Categorical):
         if not 0 < len(domain.choices) <= MAX_CHOICES:
@@ -174,6 +182,7 @@ def _template_violations(template: GraphTemplate, domains: Mapping[str, Domain],
     if len(template.edges) > MAX_EDGES:
         yield Violation(f"{field}.edges", f"at most {MAX_EDGES} edges, got {len(template.edges)}")
         return
+    of_strings = {name for name, domain in domains.items() if _of_strings(domain)}
     index_of: dict[str, int] = {}
     for index, node in enumerate(template.nodes):
         path = f"{field}.nodes[{index}]"
@@ -182,8 +191,7 @@ def _template_violations(template: GraphTemplate, domains: Mapping[str, Domain],
             yield Violation(f"{path}.name", f"{node.name!r} is declared twice")
         index_of[node.name] = index
         if isinstance(node.op, ValueOf):
-            domain = domains.get(node.op.parameter)
-            if not isinstance(domain, Categorical) or not all(isinstance(choice, str) for choice in domain.choices):
+            if node.op.parameter not in of_strings:
                 yield Violation(
                     f"{path}.op_parameter", f"{node.op.parameter!r} is not a categorical parameter of strings"
                 )
@@ -221,7 +229,7 @@ def candidate_violations(space: SearchSpace, candidate: Candidate, field: str = 
         elif not active:
             condition = parameter.condition
             assert condition is not None
-            yield Violation(path, f"only allowed where {condition.parameter} is one of {list(condition.values)}")
+            yield Violation(path, f"only allowed where {condition.parameter} is one of {_short_list(condition.values)}")
         else:
             problem = value_problem(candidate.values[parameter.name], parameter.domain)
             if problem:
@@ -275,9 +283,9 @@ def _attribute_violations(name: str, value: Value | ValueOf, path: str) -> Itera
 def value_problem(value: Value, domain: Domain) -> str | None:
     """What keeps a value out of a domain, or None."""
     if isinstance(domain, Categorical):
-        if any(same_value(value, choice) for choice in domain.choices):
+        if value in domain:
             return None
-        return f"{_short(value)} is not one of the choices {_short(list(domain.choices))}"
+        return f"{_short(value)} is not one of the choices {_short_list(domain.choices)}"
     if isinstance(domain, Integer):
         if isinstance(value, bool) or not isinstance(value, int):
             return f"must be an integer, got {_short(value)}"
@@ -306,6 +314,11 @@ def has_cycle(node_count: int, edges: list[tuple[int, int]] | tuple[tuple[int, i
     return taken < node_count
 
 
+def _short_list(values: tuple[Value, ...]) -> str:
+    """The first of many: writing all of them out for each wrong value takes longer than finding it."""
+    return _short([value[:_SHOWN] if isinstance(value, str) else value for value in values[:_SHOWN]])
+
+
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(value[:_SHOWN] if isinstance(value, str) else value)
     return text if len(text) <= 120 else text[:117] + "..."

@@ -22,7 +22,7 @@ from headstart_server.knowledge.architecture_index import IndexUnavailable
 from headstart_server.knowledge.architecture_similarity import Edits, edit_distances, op_distance
 from headstart_server.knowledge.service import Match
 from headstart_server.prediction.embeddings import embedding_name
-from headstart_server.runtime import metrics
+from headstart_server.runtime import deadline, metrics
 from headstart_server.runtime.errors import NotFound, Unavailable
 
 _DEFAULT_COUNT = 10
@@ -39,13 +39,17 @@ logger = logging.getLogger(__name__)
 Nearest = Sequence[tuple[str, float]]
 
 
-def search_architectures(rooms: Rooms, request: pb2.SearchArchitecturesRequest) -> pb2.SearchArchitecturesResponse:
+def search_architectures(
+    rooms: Rooms, request: pb2.SearchArchitecturesRequest, quick: float | None = None
+) -> pb2.SearchArchitecturesResponse:
+    """Raises NotQuick where reading the candidate takes more than ``quick`` seconds of processor time."""
     namespace, space_id = namespace_of_caller(), request.search_space_id
     count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
     measure = _measure(request)
     seconds = _seconds(request)
     space = rooms.knowledge.search_space(namespace, space_id)
-    canonical = rooms.knowledge.canonical(namespace, space, codec_spaces.candidate_from_proto(request.candidate))
+    with deadline.quick(quick):
+        canonical = rooms.knowledge.canonical(namespace, space, codec_spaces.candidate_from_proto(request.candidate))
     anew = measure != pb2.ARCHITECTURE_MEASURE_EMBEDDING
     if anew and canonical.graph is None:
         raise decode.invalid("measure", "this search space has no graphs to compare: ask for EMBEDDING")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -22,6 +22,8 @@ from headstart_server.transfer.multi_task import Objective
 from headstart_server.warm_start.suggestions import PoolMember
 
 MAX_CANDIDATES = 4096
+MAX_SPACE_BYTES = 2**20
+MAX_ALL_CHOICES = 16_384
 MAX_WORKER_ID = 255
 MAX_TARGETS = 64
 _DEFAULT_LEVEL = 0.9
@@ -58,9 +60,20 @@ def experiment_name(text: str) -> tuple[str, str, int]:
 
 
 def search_space(message: search_space_pb2.SearchSpace) -> SearchSpace:
+    size = message.ByteSize()
+    if size > MAX_SPACE_BYTES:
+        raise invalid("search_space", f"takes {size} bytes: a declaration has at most {MAX_SPACE_BYTES}")
+    _limit_choices(message.parameters, "search_space.parameters")
     space = codec_spaces.space_from_proto(message)
     require(space_violations(space))
     return space
+
+
+def _limit_choices(parameters: Iterable[search_space_pb2.Parameter], field: str) -> None:
+    """Candidates are compared by vectors with a place for each choice."""
+    choices = sum(len(parameter.categorical.choices) for parameter in parameters)
+    if choices > MAX_ALL_CHOICES:
+        raise invalid(field, f"have {choices} choices: at most {MAX_ALL_CHOICES} over all parameters")
 
 
 def task(message: task_pb2.Task) -> Task:
@@ -214,6 +227,7 @@ def exploration_share(request: meta_pb2.WarmStartRequest) -> float | None:
 
 def strategies(request: meta_pb2.SelectStrategyRequest) -> tuple[list[Arm], int, tuple[float, float]]:
     """Arms, slots, and (spent, total) budget."""
+    _limit_choices((parameter for arm in request.arms for parameter in arm.hyperparameters), "arms")
     sent = [codec_answers.arm_from_proto(arm, f"arms[{index}]") for index, arm in enumerate(request.arms)]
     arms = [Arm(arm.name, arm.hyperparameters) for arm in sent]
     require(_all(arm_violations(arms), _budget_violations(request)))

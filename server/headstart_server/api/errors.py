@@ -77,7 +77,7 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
             message += f"; and {len(error.violations) - _MAX_NAMED} more"
         return message, [error_details_pb2.BadRequest(field_violations=violations), _info("INVALID_FIELD")]
     if isinstance(error, DeadlinePassed):
-        return "the deadline passed before the work began", [_info("DEADLINE_PASSED")]
+        return "the deadline passed before the work was done", [_info("DEADLINE_PASSED")]
     if not isinstance(error, errors.ServiceError):
         logger.error("call failed", exc_info=error)
         tracing.note_error(error)

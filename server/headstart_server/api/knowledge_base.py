@@ -17,9 +17,13 @@ from headstart_server.api.identity import caller, namespace_of_caller
 from headstart_server.api.mutations import mutate
 from headstart_server.api.pagination import in_batches, page_name, page_of, page_size, page_token
 from headstart_server.assembly import Rooms
+from headstart_server.runtime.deadline import NotQuick
 
 _DEFAULT_COUNT = 10
 _MAX_COUNT = 1000
+# What is answered in milliseconds: larger requests, and those whose candidate takes longer to read, have other threads.
+_MOST_QUICK_BYTES = 64 * 1024
+_QUICK_SECONDS = 0.1
 
 
 class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
@@ -60,7 +64,9 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             answer.warnings.extend(detected_orders(space))
             return answer
 
-        return await self._database.run(context, work)
+        # A declaration near the largest takes half a second to read, check and write.
+        threads = self._database if request.ByteSize() <= _MOST_QUICK_BYTES else self._slow
+        return await threads.run(context, work)
 
     async def GetSearchSpace(self, request: pb2.GetSearchSpaceRequest, context: Context) -> pb2.GetSearchSpaceResponse:
         def work() -> pb2.GetSearchSpaceResponse:
@@ -182,9 +188,12 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         self, request: pb2.SearchArchitecturesRequest, context: Context
     ) -> pb2.SearchArchitecturesResponse:
         # Edit distances take seconds if they are allowed to: neither predictions nor records must wait for them.
-        slow = request.measure == pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE
-        threads = self._edits if slow else self._models
-        return await threads.run(context, lambda: search_architectures(self._rooms, request))
+        if request.measure == pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE:
+            return await self._edits.run(context, lambda: search_architectures(self._rooms, request))
+        try:
+            return await self._models.run(context, lambda: search_architectures(self._rooms, request, _QUICK_SECONDS))
+        except NotQuick:
+            return await self._slow.run(context, lambda: search_architectures(self._rooms, request))
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
         # Over all common spaces each is read and compared.

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from google.protobuf.message import Message
 from sqlalchemy import Connection
 
 from headstart.v1 import meta_learning_service_pb2 as pb2
@@ -20,16 +21,22 @@ from headstart_server.api.mutations import mutate_once
 from headstart_server.api.record_queue import RecordQueue, count_recorded
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.runtime import metrics
+from headstart_server.runtime import deadline, metrics
 from headstart_server.runtime.database import run_transaction
 from headstart_server.strategy.credits import Credit, read_credits
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")
 
-# What is answered in milliseconds; more has threads of its own.
+# What is answered in milliseconds; more has threads of its own: by numbers and bytes of a request, and by what it takes
+# to read its candidates, which no number tells.
 _MOST_QUICK_CANDIDATES = 1024
 _MOST_QUICK_TARGETS = 4
+_MOST_QUICK_BYTES = 256 * 1024
+_MOST_QUICK_CHOICES = 4096
+_QUICK_SECONDS, _QUICK_SECONDS_OF_ANSWER, _QUICK_SECONDS_OF_CHUNK = 0.1, 1.0, 2.0
+# A call ends after so long even where its caller would wait longer.
+_LONGEST_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -57,21 +64,40 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         self._slow = slow
 
     async def WarmStart(self, request: pb2.WarmStartRequest, context: Context) -> pb2.WarmStartResponse:
-        threads = self._threads_for(request.count + len(request.pool))
-        return await threads.run(context, lambda: self._warm_start(request))
+        few = request.count + len(request.pool) <= _MOST_QUICK_CANDIDATES
+        return await self._on_fitting_threads(
+            context, self._models, few and _small(request), lambda quick: self._warm_start(request, quick)
+        )
 
-    def _threads_for(self, candidates: int) -> BlockingWork:
-        """Many candidates take seconds, which questions about few must not wait for."""
-        return self._models if candidates <= _MOST_QUICK_CANDIDATES else self._slow
+    async def _on_fitting_threads(
+        self, context: Context, threads: BlockingWork, quick: bool, work: Callable[[float | None], T]
+    ) -> T:
+        """Work with what it may spend on reading its request: on ``threads`` while that is little, else on the slow
+        ones, so that nobody's small question waits for it."""
 
-    def _warm_start(self, request: pb2.WarmStartRequest) -> pb2.WarmStartResponse:
+        def bounded(reading: float | None, whole: float | None) -> T:
+            deadline.at_most(_LONGEST_SECONDS)
+            with deadline.quick(whole):
+                return work(reading)
+
+        if quick:
+            try:
+                return await threads.run(context, lambda: bounded(_QUICK_SECONDS, _QUICK_SECONDS_OF_ANSWER))
+            except deadline.NotQuick:
+                pass
+        return await self._slow.run(context, lambda: bounded(None, None))
+
+    def _warm_start(self, request: pb2.WarmStartRequest, quick: float | None) -> pb2.WarmStartResponse:
         namespace = namespace_of_caller()
+        count = decode.count(request.count, "count", None, decode.MAX_CANDIDATES)
+        with deadline.quick(quick):
+            pool = decode.pool(self._rooms.knowledge, namespace, request)
         answer = self._rooms.warm_start.propose(
             namespace,
             request.task_id,
             request.search_space_id,
-            count=decode.count(request.count, "count", None, decode.MAX_CANDIDATES),
-            pool=decode.pool(self._rooms.knowledge, namespace, request),
+            count=count,
+            pool=pool,
             exploration_share=decode.exploration_share(request),
             seed=request.seed if request.HasField("seed") else None,
         )
@@ -86,12 +112,15 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def PredictPerformance(
         self, request: pb2.PredictPerformanceRequest, context: Context
     ) -> pb2.PredictPerformanceResponse:
-        threads = self._threads_for(len(request.queries))
-        return await threads.run(context, lambda: self._predict(request))
+        few = len(request.queries) <= _MOST_QUICK_CANDIDATES
+        return await self._on_fitting_threads(
+            context, self._models, few and _small(request), lambda quick: self._predict(request, quick)
+        )
 
-    def _predict(self, request: pb2.PredictPerformanceRequest) -> pb2.PredictPerformanceResponse:
+    def _predict(self, request: pb2.PredictPerformanceRequest, quick: float | None) -> pb2.PredictPerformanceResponse:
         namespace = namespace_of_caller()
-        queries, level = decode.queries(self._rooms.knowledge, namespace, request)
+        with deadline.quick(quick):
+            queries, level = decode.queries(self._rooms.knowledge, namespace, request)
         answer = self._rooms.prediction.predict(namespace, request.task_id, request.search_space_id, queries, level)
         answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
         for basis, number in Counter(map(answer.basis_of, answer.predictions)).items():
@@ -112,7 +141,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
 
         async def arrive() -> _Chunk | None:
             request = await anext(arriving, None)
-            return None if request is None else await self._database.run(context, _bound(self._decoded, request))
+            return None if request is None else await self._decode(context, request)
 
         ahead = _begin(arrive())
         try:
@@ -122,10 +151,17 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         finally:
             ahead.cancel()
 
-    def _decoded(self, request: pb2.RecordExperimentsRequest) -> _Chunk:
+    async def _decode(self, context: Context, request: pb2.RecordExperimentsRequest) -> _Chunk:
+        try:
+            return await self._database.run(context, lambda: self._decoded(request, _QUICK_SECONDS_OF_CHUNK))
+        except deadline.NotQuick:
+            return await self._slow.run(context, lambda: self._decoded(request, None))
+
+    def _decoded(self, request: pb2.RecordExperimentsRequest, quick: float | None) -> _Chunk:
         namespace = namespace_of_caller()
         decode.count(len(request.records), "records", None, decode.MAX_CANDIDATES)
-        records = decode.records(self._rooms.knowledge, namespace, request.records, lambda i: f"records[{i}].")
+        with deadline.quick(quick):
+            records = decode.records(self._rooms.knowledge, namespace, request.records, lambda i: f"records[{i}].")
         return _Chunk(request.chunk, namespace, records)
 
     def _record_chunk(self, chunk: _Chunk) -> pb2.RecordExperimentsResponse:
@@ -145,7 +181,10 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         )
 
     async def SelectStrategy(self, request: pb2.SelectStrategyRequest, context: Context) -> pb2.SelectStrategyResponse:
-        return await self._database.run(context, lambda: self._select(request))
+        # Each slot chooses among the arms, and settings of the one it chooses.
+        choices = max(request.slots, 1) * sum(1 + len(arm.hyperparameters) for arm in request.arms)
+        quick = choices <= _MOST_QUICK_CHOICES and _small(request)
+        return await self._on_fitting_threads(context, self._database, quick, lambda _: self._select(request))
 
     def _select(self, request: pb2.SelectStrategyRequest) -> pb2.SelectStrategyResponse:
         namespace = namespace_of_caller()
@@ -166,12 +205,17 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def TransferArchitecture(
         self, request: pb2.TransferArchitectureRequest, context: Context
     ) -> pb2.TransferArchitectureResponse:
-        threads = self._models if len(request.target_task_ids) <= _MOST_QUICK_TARGETS else self._slow
-        return await threads.run(context, lambda: self._transfer(request))
+        few = len(request.target_task_ids) <= _MOST_QUICK_TARGETS
+        return await self._on_fitting_threads(
+            context, self._models, few and _small(request), lambda quick: self._transfer(request, quick)
+        )
 
-    def _transfer(self, request: pb2.TransferArchitectureRequest) -> pb2.TransferArchitectureResponse:
+    def _transfer(
+        self, request: pb2.TransferArchitectureRequest, quick: float | None
+    ) -> pb2.TransferArchitectureResponse:
         namespace = namespace_of_caller()
-        asked = decode.transfer(self._rooms.knowledge, namespace, request)
+        with deadline.quick(quick):
+            asked = decode.transfer(self._rooms.knowledge, namespace, request)
         answer = self._rooms.transfer.transfer(
             namespace,
             request.search_space_id,
@@ -182,6 +226,10 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
             asked.weights,
         )
         return encode.transferred(answer)
+
+
+def _small(request: Message) -> bool:
+    return request.ByteSize() <= _MOST_QUICK_BYTES
 
 
 def _begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from headstart.spaces import CanonicalGraph
+from headstart_server.runtime.deadline import check, remaining_seconds
 
 # Larger graphs are not searched: networkx looks at the clock only after all pairs of nodes, and all pairs of edges.
 _MOST_NODES = 64
@@ -47,9 +48,11 @@ def edit_distances(target: CanonicalGraph, others: Sequence[CanonicalGraph], sec
 
     The most promising are searched first; each may use its share of what time is left.
     """
-    end = time.monotonic() + seconds
+    remaining = remaining_seconds()
+    end = time.monotonic() + (seconds if remaining is None else min(seconds, remaining))
     found: list[Edits] = []
     for other in others:
+        check()
         # Whatever the time, the most promising one by the order of the caller.
         in_time = not found or time.monotonic() < end
         found.append(_bounded(target, other) if in_time else _built_anew(target, other))
@@ -57,6 +60,7 @@ def edit_distances(target: CanonicalGraph, others: Sequence[CanonicalGraph], sec
         (index for index, edits in enumerate(found) if edits.upper_bound), key=lambda index: found[index].distance
     )
     for done, index in enumerate(open_pairs):
+        check()
         remaining = end - time.monotonic()
         if remaining <= 0:
             break

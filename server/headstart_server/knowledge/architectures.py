@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from threading import Lock
 
 from sqlalchemy import Connection, Engine, Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.knowledge.sizes import bytes_of_candidate, bytes_of_canonical
 from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
 from headstart_server.knowledge.tables import architectures, namespaces, search_spaces
+from headstart_server.runtime.lru import Lru
 
-_HELD_OF_SPACE = 50_000
+# Some hundred thousand of a small space, some hundred of the largest graphs.
+_HELD_BYTES = 256 * 2**20
 
 # Made once: putting a statement together takes longer than the database takes to answer it.
 _BY_FINGERPRINT = (
@@ -63,27 +65,31 @@ def numbered_architectures(
 
 
 class ArchitectureCache:
-    """Architectures by namespace, space and fingerprint. Thread-safe."""
+    """Architectures by namespace, space and fingerprint, of all spaces together what was used last. Thread-safe."""
 
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, str], dict[str, Architecture]] = {}
-        self._lock = Lock()
+    def __init__(self, most_bytes: int = _HELD_BYTES) -> None:
+        self._held: Lru[tuple[str, str, str], Architecture] = Lru(most_bytes, _bytes_of)
 
     def of(
         self, engine: Engine, namespace: str, space_id: str, fingerprints: Iterable[str]
     ) -> Mapping[str, Architecture]:
         """The asked ones, as far as they are recorded. The database is asked for those that are not held."""
-        asked = list(fingerprints)
-        with self._lock:
-            held = self._held.setdefault((namespace, space_id), {})
-            found = {fingerprint: held[fingerprint] for fingerprint in asked if fingerprint in held}
-        missing = {fingerprint for fingerprint in asked if fingerprint not in found}
+        found: dict[str, Architecture] = {}
+        missing: set[str] = set()
+        for fingerprint in fingerprints:
+            held = self._held.get((namespace, space_id, fingerprint))
+            if held is None:
+                missing.add(fingerprint)
+            else:
+                found[fingerprint] = held
         if missing:
             with engine.connect() as connection:
                 read = read_architectures(connection, namespace, space_id, missing)
             found.update(read)
-            with self._lock:
-                held.update(read)
-                while len(held) > _HELD_OF_SPACE:
-                    del held[next(iter(held))]
+            for fingerprint, architecture in read.items():
+                self._held.put((namespace, space_id, fingerprint), architecture)
         return found
+
+
+def _bytes_of(architecture: Architecture) -> int:
+    return bytes_of_candidate(architecture.candidate) + bytes_of_canonical(architecture.canonical)

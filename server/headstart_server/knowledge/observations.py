@@ -79,6 +79,29 @@ class Observations:
     def count(self) -> int:
         return len(self.codes)
 
+    def first(self, count: int) -> Observations:
+        """The experiments recorded first, as they were observed when there were no more."""
+        proxies = self.proxies[:count]
+        met: NDArray[np.bool_] = np.asarray(~np.isnan(proxies).all(axis=0))
+        return replace(
+            self,
+            codes=self.codes[:count],
+            values=self.values[:count],
+            completed=self.completed[:count],
+            proxy_names=tuple(name for name, own in zip(self.proxy_names, met.tolist(), strict=True) if own),
+            proxies=proxies[:, met],
+        )
+
+    def begins_with(self, other: Observations) -> bool:
+        """Whether the other has the first of these experiments; a task that was made anew has others."""
+        count = other.count
+        return (
+            count <= self.count
+            and self.task == other.task
+            and np.array_equal(self.codes[:count], other.codes)
+            and np.array_equal(self.values[:count], other.values, equal_nan=True)
+        )
+
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
         return self.names.names(self.codes.tolist())

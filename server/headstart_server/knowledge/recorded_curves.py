@@ -21,7 +21,8 @@ from headstart_server.runtime.lru import Lru
 # Of a task, so many of the newest experiments are looked at, and so many of their curves are kept.
 _LOOKED_AT = 1000
 MAX_CURVES = 300
-_KEPT_TASKS = 512
+# Of all tasks together.
+_KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ class _Held:
     curves: tuple[RecordedCurve, ...]
 
 
+def _bytes_of(held: _Held) -> int:
+    return 1000 + sum(300 + 120 * len(curve.points) for curve in held.curves)
+
+
 class CurveCache:
     """Curves by task and space, at most MAX_CURVES of each, the newest last. Thread-safe."""
 
     def __init__(self) -> None:
-        self._held: Lru[tuple[str, str, str], _Held] = Lru(_KEPT_TASKS)
+        self._held: Lru[tuple[str, str, str], _Held] = Lru(_KEPT_BYTES, _bytes_of)
 
     def held(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
         """Those of these very observations, where they were read before or where there are none."""

@@ -31,15 +31,19 @@ from headstart_server.knowledge.lens import Lens, LensCache
 from headstart_server.knowledge.observations import ObservationCache, Observations
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.recorded_curves import CurveCache, RecordedCurve
+from headstart_server.knowledge.sizes import bytes_of_canonical, bytes_of_space, bytes_of_values
 from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
 from headstart_server.knowledge.vector_search import VectorSearch
+from headstart_server.runtime.deadline import check
 from headstart_server.runtime.jobs import Job, enqueue
 from headstart_server.runtime.lru import Lru
 
 # Clusters and map of a namespace's tasks are to be made again.
 MAP_JOB = "map"
 
-_CANONICAL_CACHE = 200_000
+# Bytes of canonical forms, and of declarations, that a process keeps.
+_CANONICAL_BYTES = 64 * 2**20
+_SPACES_BYTES = 64 * 2**20
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +67,11 @@ class KnowledgeService:
         self._curves = CurveCache()
         self._lenses = LensCache()
         self._architectures = ArchitectureCache()
-        self._spaces: dict[tuple[str, str], SearchSpace] = {}
-        self._canonical: Lru[Hashable, CanonicalCandidate] = Lru(_CANONICAL_CACHE)
+        self._spaces: Lru[tuple[str, str], SearchSpace] = Lru(_SPACES_BYTES, bytes_of_space)
+        # With the bytes of the values that each is kept under.
+        self._canonical: Lru[Hashable, tuple[CanonicalCandidate, int]] = Lru(
+            _CANONICAL_BYTES, lambda kept: bytes_of_canonical(kept[0]) + kept[1]
+        )
         self.listeners: list[recording.Listener] = []
 
     @contextmanager
@@ -87,9 +94,10 @@ class KnowledgeService:
     def search_space(self, namespace: str, search_space_id: str) -> SearchSpace:
         """Raises NotFound."""
         key = (namespace, search_space_id)
-        if key not in self._spaces:
-            self._spaces[key] = self.stored_search_space(namespace, search_space_id).space
-        return self._spaces[key]
+        space = self._spaces.get(key)
+        if space is None:
+            space = self._spaces.setdefault(key, self.stored_search_space(namespace, search_space_id).space)
+        return space
 
     def stored_search_space(self, namespace: str, search_space_id: str) -> search_spaces.StoredSpace:
         """Raises NotFound."""
@@ -103,18 +111,24 @@ class KnowledgeService:
     def canonical(
         self, namespace: str, space: SearchSpace, candidate: Candidate, field: str = "candidate"
     ) -> CanonicalCandidate:
-        """The canonical form of a candidate; InvalidInput names what is wrong with it."""
+        """The canonical form of a candidate; InvalidInput names what is wrong with it.
+
+        Raises DeadlinePassed, and NotQuick, as ``deadline.check`` does.
+        """
         if candidate.graph is not None:
+            check()
             require(candidate_violations(space, candidate, field))
-            return canonicalize(space, candidate)
+            return canonicalize(space, candidate, check)
         # Values of different types can be equal (1, True): the type is part of the key.
         values = tuple((name, type(value), value) for name, value in sorted(candidate.values.items()))
         key = (namespace, space.search_space_id, values)
-        found = self._canonical.get(key)
-        if found is None:
-            require(candidate_violations(space, candidate, field))
-            found = canonicalize(space, candidate)
-            self._canonical.put(key, found)
+        kept = self._canonical.get(key)
+        if kept is not None:
+            return kept[0]
+        check()
+        require(candidate_violations(space, candidate, field))
+        found = canonicalize(space, candidate, check)
+        self._canonical.put(key, (found, bytes_of_values(candidate.values)))
         return found
 
     # Tasks

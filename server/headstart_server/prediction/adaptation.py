@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -77,6 +77,33 @@ class Estimates:
     members: tuple[MemberEstimates, ...]
     out_of_distribution: NDArray[np.bool_]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Estimates]) -> Estimates:
+        """Of candidates that were asked about in parts; a member that had nothing to say in a part has NaN there."""
+        if len(parts) == 1:
+            return parts[0]
+        told = [{each.member: each for each in part.members} for part in parts]
+        names = list(dict.fromkeys(name for members in told for name in members))
+        nothing = [np.full(len(part.means), np.nan) for part in parts]
+        members = []
+        for name in names:
+            own = [
+                held.get(name, MemberEstimates(name, none, none, np.zeros(len(none))))
+                for held, none in zip(told, nothing, strict=True)
+            ]
+            columns = ([each.means for each in own], [each.deviations for each in own], [each.weights for each in own])
+            members.append(MemberEstimates(name, *map(np.concatenate, columns)))
+        improvements = [part.improvement for part in parts if part.improvement is not None]
+        return cls(
+            np.concatenate([part.means for part in parts]),
+            np.concatenate([part.deviations for part in parts]),
+            np.concatenate([part.lower for part in parts]),
+            np.concatenate([part.upper for part in parts]),
+            np.concatenate(improvements) if improvements else None,
+            tuple(members),
+            np.concatenate([part.out_of_distribution for part in parts]),
+        )
+
 
 @dataclass(frozen=True)
 class Known:
@@ -112,18 +139,19 @@ class Asked:
 class AdaptedPredictor:
     """Fitted to ``known``, of which at least two values are finite.
 
-    ``hyperparameters`` are those found earlier, by member and proxies, ``members`` those that may take part. Raises
-    FailedPrecondition where no member can be fitted.
+    Hyperparameters are those of an ``earlier`` predictor, of fewer results of the task, or else its own; ``members``
+    are those that may take part. Raises FailedPrecondition where no member can be fitted.
     """
 
     def __init__(
         self,
         known: Known,
-        hyperparameters: Mapping[str, Hyperparameters] | None = None,
+        earlier: AdaptedPredictor | None = None,
         members: Collection[str] = MEMBERS,
     ) -> None:
         self._allowed = members
-        self.hyperparameters: dict[str, Hyperparameters] = dict(hyperparameters or {})
+        self._earlier = earlier
+        self._hyperparameters: dict[str, Hyperparameters] = {}
         self._scale = Scale.of(known.values, known.maximize)
         self._best = float(self._scale.scores[-1])
         self._targets = normal_scores(known.values, known.maximize)
@@ -281,10 +309,21 @@ class AdaptedPredictor:
     ) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
         """A Gaussian process over some of the columns; hyperparameters are kept under ``key``."""
         inputs = chosen(self._known)
-        process = GaussianProcess(inputs, self._known.prior, self._targets, self.hyperparameters.get(key))
-        self.hyperparameters[key] = process.hyperparameters
+        given = None if self._earlier is None else self._earlier.hyperparameters(key, chosen)
+        process = GaussianProcess(inputs, self._known.prior, self._targets, given)
+        self._hyperparameters[key] = process.hyperparameters
         self._noises[key] = process.noise_deviation
         return process.leave_one_out(), lambda columns: process.predict(chosen(columns), np.nan_to_num(columns.prior))
+
+    def hyperparameters(self, key: str, chosen: Callable[[Columns], Numbers]) -> Hyperparameters | None:
+        """What a Gaussian process over some of the columns was fitted with, or is now; None where none can be."""
+        if key not in self._hyperparameters:
+            try:
+                self._process(key, chosen)
+            except (np.linalg.LinAlgError, FloatingPointError, ValueError, IndexError):
+                # Of proxies that were measured only later.
+                return None
+        return self._hyperparameters[key]
 
     def _noise(self) -> float:
         """How far repeated results of the same architecture lie apart, before any is known."""

@@ -6,9 +6,7 @@ seen before assemble in a few milliseconds.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.feature_layout import FeatureLayout
+from headstart_server.runtime.lru import Lru, LruShare
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -23,7 +22,35 @@ Integers = NDArray[np.int64]
 # Parallel edges weigh as many as they are up to here; it also bounds what a graph takes as a message.
 MAX_EDGE_WEIGHT = 16
 
-_CACHED_CANDIDATES = 100_000
+# Nodes and edges of a chunk of candidates, and numbers of their vectors.
+_CHUNK_GRAPHS, _CHUNK_NUMBERS = 32_768, 2**21
+
+# Bytes of an array besides its numbers.
+_ARRAY = 130
+
+# Of the candidates of all layouts together.
+_KEPT_BYTES = 128 * 2**20
+
+
+def chunks_of(
+    candidates: Sequence[CanonicalCandidate], width: int = 0, most: int = 512
+) -> Iterator[Sequence[CanonicalCandidate]]:
+    """Candidates in their order, at most so many at a time, fewer where their graphs, or vectors of a width, are large.
+
+    A chunk of any candidates takes some tens of milliseconds and megabytes.
+    """
+    most = max(1, min(most, _CHUNK_NUMBERS // max(width, 1)))
+    chunk: list[CanonicalCandidate] = []
+    size = 0
+    for candidate in candidates:
+        own = 0 if candidate.graph is None else len(candidate.graph.ops) + len(candidate.graph.edges)
+        if chunk and (len(chunk) == most or size + own > _CHUNK_GRAPHS):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(candidate)
+        size += own
+    if chunk:
+        yield chunk
 
 
 @dataclass(frozen=True)
@@ -62,15 +89,21 @@ class _Arrays:
     weight: Floats
     values: Floats
 
+    @property
+    def nbytes(self) -> int:
+        arrays = (self.ops, self.attributes, self.outputs, self.ends, self.weight, self.values)
+        return sum(array.nbytes + _ARRAY for array in arrays)
+
+
+_SHARED: Lru[tuple[int, str], _Arrays] = Lru(_KEPT_BYTES, lambda arrays: arrays.nbytes)
+
 
 class BatchAssembler:
     """Assembles batches of candidates of one layout. Safe to use from several threads."""
 
-    def __init__(self, layout: FeatureLayout, cached_candidates: int = _CACHED_CANDIDATES) -> None:
+    def __init__(self, layout: FeatureLayout, shared: Lru[tuple[int, str], _Arrays] = _SHARED) -> None:
         self.layout = layout
-        self._cached_candidates = cached_candidates
-        self._cache: OrderedDict[str, _Arrays] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: LruShare[str, _Arrays] = LruShare(shared)
 
     def assemble(self, candidates: Sequence[CanonicalCandidate]) -> GraphBatch:
         parts = [self._arrays(candidate) for candidate in candidates]
@@ -91,16 +124,10 @@ class BatchAssembler:
         )
 
     def _arrays(self, candidate: CanonicalCandidate) -> _Arrays:
-        with self._lock:
-            arrays = self._cache.get(candidate.fingerprint)
-            if arrays is not None:
-                self._cache.move_to_end(candidate.fingerprint)
-                return arrays
-        arrays = _candidate_arrays(self.layout, candidate)
-        with self._lock:
-            self._cache[candidate.fingerprint] = arrays
-            if len(self._cache) > self._cached_candidates:
-                self._cache.popitem(last=False)
+        arrays = self._kept.get(candidate.fingerprint)
+        if arrays is None:
+            arrays = _candidate_arrays(self.layout, candidate)
+            self._kept.put(candidate.fingerprint, arrays)
         return arrays
 
 
@@ -127,7 +154,8 @@ def _candidate_arrays(layout: FeatureLayout, candidate: CanonicalCandidate) -> _
         ops=np.array([layout.op_place(op) for op in graph.ops], np.int64),
         attributes=attributes.reshape(len(graph.ops), layout.attribute_width),
         outputs=np.array(outputs, np.float32),
-        ends=edges[:, :2],
+        # A copy: a part of an array holds the whole of it.
+        ends=edges[:, :2].copy(),
         weight=np.minimum(edges[:, 2], MAX_EDGE_WEIGHT).astype(np.float32),
         values=values,
     )

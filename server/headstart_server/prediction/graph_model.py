@@ -106,6 +106,12 @@ class ModelKnowledge:
             return np.zeros(len(features), bool)
         return self._like.unlike_known(features.astype(np.float64))
 
+    @property
+    def nbytes(self) -> int:
+        """About what it takes in memory, with what is made of it."""
+        scales = sum(task.scale.scores.nbytes + task.scale.oriented.nbytes for task in self.tasks)
+        return self.seen.nbytes + 5 * self.reference.nbytes + scales + 1000
+
     @cached_property
     def _like(self) -> NearestNeighbours:
         return NearestNeighbours(self.reference.astype(np.float64), np.zeros(len(self.reference)))

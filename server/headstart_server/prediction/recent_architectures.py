@@ -17,10 +17,12 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.runtime.lru import Lru
 from headstart_server.runtime.single_flight import SingleFlight
 
-# Reading and embedding so many takes some seconds the first time.
+# Reading and embedding so many takes some seconds the first time; of wide embeddings there are fewer.
 MOST_ARCHITECTURES = 20_000
-# Each holds some tens of megabytes.
-_KEPT_SPACES = 16
+_MOST_BYTES = 48 * 2**20
+_LEAST_ARCHITECTURES = 500
+# Of all spaces together.
+_KEPT_BYTES = 256 * 2**20
 
 Vectors = Callable[[Sequence[CanonicalCandidate]], NDArray[np.float32]]
 
@@ -45,7 +47,9 @@ class RecentArchitectures:
     """By namespace and space. Thread-safe: searches of one space wait for each other's reading, and for no other's."""
 
     def __init__(self) -> None:
-        self._held: Lru[tuple[str, str], Recent] = Lru(_KEPT_SPACES)
+        self._held: Lru[tuple[str, str], Recent] = Lru(
+            _KEPT_BYTES, lambda recent: recent.embeddings.nbytes + 150 * len(recent.fingerprints)
+        )
         self._flights: SingleFlight[tuple[str, str]] = SingleFlight()
 
     def of(self, knowledge: KnowledgeService, namespace: str, search_space_id: str, vectors: Vectors) -> Recent:
@@ -54,14 +58,21 @@ class RecentArchitectures:
         with self._flights.of(key):
             held = self._held.get(key)
             last = held.last if held else 0
-            new = knowledge.newest_architectures(namespace, search_space_id, last, MOST_ARCHITECTURES)
+            none = vectors([])
+            most = _most(none.shape[1])
+            new = knowledge.newest_architectures(namespace, search_space_id, last, most)
             if not new:
-                return held or Recent(0, [], vectors([]))
+                return held or Recent(0, [], none)
             fingerprints = [found.fingerprint for _, found in new]
             embeddings = vectors([found.canonical for _, found in new])
             if held is not None:
                 fingerprints += held.fingerprints
                 embeddings = np.concatenate([embeddings, held.embeddings])
-            kept = Recent(new[0][0], fingerprints[:MOST_ARCHITECTURES], embeddings[:MOST_ARCHITECTURES])
+            kept = Recent(new[0][0], fingerprints[:most], embeddings[:most])
             self._held.put(key, kept)
             return kept
+
+
+def _most(width: int) -> int:
+    """How many of a width are kept."""
+    return max(_LEAST_ARCHITECTURES, min(MOST_ARCHITECTURES, _MOST_BYTES // (4 * max(width, 1))))

@@ -23,14 +23,15 @@ from headstart_server.prediction.labels import Labels
 from headstart_server.prediction.source_prediction import SourceNeighbours, from_neighbours
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.runtime.lru import Lru
 
 # Completed architectures of a task without which its own results cannot carry a prediction.
 LEAST_OWN = 2
 _LEAST_OF_SOURCE = 5
-# Of at most MAX_LABELS architectures each, some megabytes.
-_KEPT_NEIGHBOURS = 96
+# Of all sources together.
+_KEPT_BYTES = 256 * 2**20
 # From so many architectures of each source, and as many that failed: its spread over the sources is far wider than its
 # error.
 _MOST_OF_SOURCE = 256
@@ -42,7 +43,9 @@ class RecordAnswers:
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
         self._predictors = predictors
-        self._kept: Lru[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = Lru(_KEPT_NEIGHBOURS)
+        self._kept: Lru[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = Lru(
+            _KEPT_BYTES, lambda kept: array_bytes(kept[1])
+        )
 
     def predict(
         self,

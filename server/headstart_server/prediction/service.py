@@ -9,8 +9,10 @@ refuses; a number is never made up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ from headstart_server.knowledge.lens import Lens
 from headstart_server.knowledge.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.prediction import model_training
+from headstart_server.prediction.adaptation import Estimates
 from headstart_server.prediction.answers import (
     Answer,
     CurveForecast,
@@ -50,6 +53,7 @@ from headstart_server.prediction.sources.surrogate import Judged, Surrogate
 from headstart_server.prediction.structural_features import StructuralFeatures, structural_embedding
 from headstart_server.prediction.task_curves import TaskCurves
 from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
 
@@ -71,6 +75,9 @@ __all__ = [
 TRAIN_JOB = "train"
 
 _log = logging.getLogger(__name__)
+
+# Queries answered at once.
+_CHUNK = 512
 
 # Wrong fields told at once.
 _MOST_VIOLATIONS = 16
@@ -140,7 +147,9 @@ class PredictionService:
         version = self._models.of(namespace, observations.search_space_id)
         while version is not None:
             try:
-                told = self._from_model.predict(namespace, observations, queries, level, version)
+                told = self._in_chunks(
+                    queries, partial(self._from_model.predict, namespace, observations, level=level, version=version)
+                )
             except ModelUnreadable:
                 degraded = True
                 version = self._models.older_than(version)
@@ -153,11 +162,26 @@ class PredictionService:
                 return told, degraded or self._scorer.away
             break
         try:
-            return self._from_records.predict(namespace, observations, queries, level, degraded), degraded
+            told = self._in_chunks(
+                queries, partial(self._from_records.predict, namespace, observations, level=level, degraded=degraded)
+            )
+            return told, degraded
         except FailedPrecondition:
             if not curves_tell:
                 raise
             return None, degraded
+
+    @staticmethod
+    def _in_chunks(queries: Sequence[Query], answer: Callable[[Sequence[Query]], Told | None]) -> Told | None:
+        """So many queries at a time as take little memory; all of them rest on the same, so None for one is for all."""
+        parts: list[Told] = []
+        for start in range(0, len(queries), _CHUNK) or (0,):
+            check()
+            told = answer(queries[start : start + _CHUNK])
+            if told is None:
+                return None
+            parts.append(told)
+        return replace(parts[0], estimates=Estimates.joined([part.estimates for part in parts]))
 
     # What other tasks teach
 

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.graph_batch import chunks_of
 from headstart_server.prediction.graph_model import ModelKnowledge, read_knowledge
 from headstart_server.prediction.kept_scores import KeptScores
 from headstart_server.prediction.model_reading import ModelUnreadable, reading
 from headstart_server.prediction.registry import ModelVersion, load_artefact, newest_version, version_before
 from headstart_server.prediction.scorer import Scorer
+from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.lru import Lru
 from headstart_server.runtime.tenancy import acting_for
@@ -29,7 +31,8 @@ _log = logging.getLogger(__name__)
 
 # How long a server may go on with a version before it looks for a newer one.
 _LOOK_UP_SECONDS = 1.0
-_KEPT_DESCRIPTIONS = 256
+# Of what versions know.
+_KEPT_BYTES = 256 * 2**20
 # Scored candidates, and those of them that have a result: a thousand of a task at most are looked at.
 _KEPT_SCORES, _KEPT_SCORES_OF_RESULTS = 5_000, 20_000
 
@@ -47,7 +50,7 @@ class ServingModels:
         self._looked_up: dict[_Key, float] = {}
         self._loading: set[str] = set()
         self._unreadable: set[str] = set()
-        self._known: Lru[str, ModelKnowledge] = Lru(_KEPT_DESCRIPTIONS)
+        self._known: Lru[str, ModelKnowledge] = Lru(_KEPT_BYTES, lambda known: known.nbytes)
         self._scores = KeptScores(_KEPT_SCORES)
         self._scores_of_results = KeptScores(_KEPT_SCORES_OF_RESULTS)
 
@@ -102,7 +105,13 @@ class ServingModels:
         seen = self.knowledge(version).seen
 
         def score(missing: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
-            return self._scorer.score(version.name, missing).unseen(missing, seen)
+            # Passes take turns: the questions of others are answered between those of one.
+            chunks = list(chunks_of(missing)) or [missing]
+            return np.concatenate([score_chunk(chunk) for chunk in chunks])
+
+        def score_chunk(chunk: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+            check()
+            return self._scorer.score(version.name, chunk).unseen(chunk, seen)
 
         # A host that was away has to be asked, for its return to be noticed.
         return score(candidates) if self._scorer.away else self._scores.of(version.name, candidates, score)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.feature_layout import FeatureLayout
-from headstart_server.prediction.graph_batch import BatchAssembler, Floats, GraphBatch, Integers
-from headstart_server.runtime.lru import Lru
+from headstart_server.prediction.graph_batch import BatchAssembler, Floats, GraphBatch, Integers, chunks_of
+from headstart_server.runtime.deadline import check
+from headstart_server.runtime.lru import Lru, LruShare
 
 # Change with the meaning of the vectors: vectors of different versions are not comparable. The second is of layouts in
 # which ordered choices have one place; others are what they were.
@@ -29,30 +30,37 @@ _OPS_FOR_ALL_SUBSETS = 4
 _OPS_FOR_PAIRS = 12
 # Op pairs beyond this many are hashed together.
 _MAX_PAIR_PLACES = 256
-# Candidates are taken in chunks so that large graphs do not multiply with their subsets in memory.
-_CHUNK = 512
-_CACHED_CANDIDATES = 100_000
+# Of the vectors of all layouts together.
+_KEPT_BYTES = 128 * 2**20
+_SHARED: Lru[tuple[int, str], Floats] = Lru(_KEPT_BYTES, lambda row: row.nbytes + 130)
 
 
 class StructuralFeatures:
     """Feature vectors of candidates of one layout, kept by fingerprint. Safe to use from several threads."""
 
-    def __init__(self, layout: FeatureLayout, assembler: BatchAssembler | None = None) -> None:
+    def __init__(
+        self,
+        layout: FeatureLayout,
+        assembler: BatchAssembler | None = None,
+        shared: Lru[tuple[int, str], Floats] = _SHARED,
+    ) -> None:
         self.layout = layout
         self.assembler = assembler or BatchAssembler(layout)
         self._subsets = _subsets(layout)
-        self._cache: Lru[str, Floats] = Lru(_CACHED_CANDIDATES)
+        self._kept: LruShare[str, Floats] = LruShare(shared)
 
     def vectors(self, candidates: Sequence[CanonicalCandidate]) -> Floats:
         """float32 [candidates, width]; the width depends on the layout alone."""
-        known = {candidate.fingerprint: self._cache.get(candidate.fingerprint) for candidate in candidates}
+        known = {candidate.fingerprint: self._kept.get(candidate.fingerprint) for candidate in candidates}
         missing = list({each.fingerprint: each for each in candidates if known[each.fingerprint] is None}.values())
-        for start in range(0, len(missing), _CHUNK):
-            chunk = missing[start : start + _CHUNK]
+        # In chunks, so that large graphs do not multiply with their subsets in memory.
+        for chunk in chunks_of(missing, self.layout.value_width):
+            check()
             rows = batch_features(self.layout, self._subsets, self.assembler.assemble(chunk))
             for candidate, row in zip(chunk, rows, strict=True):
-                known[candidate.fingerprint] = row
-                self._cache.put(candidate.fingerprint, row)
+                # A copy: a row would hold the whole chunk.
+                known[candidate.fingerprint] = kept = row.copy()
+                self._kept.put(candidate.fingerprint, kept)
         if not candidates:
             return np.zeros((0, self.width), np.float32)
         return np.stack([known[candidate.fingerprint] for candidate in candidates])  # type: ignore[misc]

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from itertools import count
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_numbers = count()
+
 
 class Lru(Generic[K, V]):
-    """At most ``most`` values; reading a value counts as using it. Thread-safe."""
+    """Values of a total size of at most ``most``; reading a value counts as using it. Thread-safe.
 
-    def __init__(self, most: int) -> None:
+    Without ``size`` every value has size 1. Where a client decides how large a value is, ``size`` gives its bytes. One
+    that alone is larger than ``most`` is not kept.
+    """
+
+    def __init__(self, most: int, size: Callable[[V], int] | None = None) -> None:
         self._most = most
-        self._held: OrderedDict[K, V] = OrderedDict()
+        self._size = size
+        self._held: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._total = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._held)
 
+    @property
+    def total(self) -> int:
+        """The size of all that is kept."""
+        return self._total
+
     def get(self, key: K) -> V | None:
         """The value, which counts as used now; None where there is none."""
         with self._lock:
-            if key not in self._held:
+            held = self._held.get(key)
+            if held is None:
                 return None
             self._held.move_to_end(key)
-            return self._held[key]
+            return held[0]
 
     def __contains__(self, key: K) -> bool:
         """Whether there is a value, which does not count as using it."""
@@ -42,12 +57,39 @@ class Lru(Generic[K, V]):
     def setdefault(self, key: K, value: V) -> V:
         """What is kept already, or this value from now on."""
         with self._lock:
-            kept = self._held.get(key, value)
+            held = self._held.get(key)
+            kept = value if held is None else held[0]
             self._put(key, kept)
             return kept
 
+    def remove(self, key: K) -> None:
+        """Keep it no longer, where it is kept."""
+        with self._lock:
+            self._total -= self._held.pop(key, (None, 0))[1]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._held.clear()
+            self._total = 0
+
     def _put(self, key: K, value: V) -> None:
-        self._held[key] = value
-        self._held.move_to_end(key)
-        while len(self._held) > self._most:
-            self._held.popitem(last=False)
+        size = 1 if self._size is None else self._size(value)
+        self._total += size - self._held.pop(key, (None, 0))[1]
+        self._held[key] = value, size
+        while self._total > self._most:
+            _, (_, dropped) = self._held.popitem(last=False)
+            self._total -= dropped
+
+
+class LruShare(Generic[K, V]):
+    """Keeps values in a cache that it shares with others under one bound; their keys are apart."""
+
+    def __init__(self, shared: Lru[tuple[int, K], V]) -> None:
+        self._shared = shared
+        self._number = next(_numbers)
+
+    def get(self, key: K) -> V | None:
+        return self._shared.get((self._number, key))
+
+    def put(self, key: K, value: V) -> None:
+        self._shared.put((self._number, key), value)

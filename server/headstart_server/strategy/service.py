@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tasks import StoredTask, find_task
+from headstart_server.runtime.deadline import check
 from headstart_server.runtime.planned_once import planned_once
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
 from headstart_server.strategy.bandit import (
@@ -39,7 +40,7 @@ from headstart_server.strategy.prior import Prior
 from headstart_server.strategy.prior_serving import ServingPrior
 from headstart_server.strategy.search_state import state_of
 from headstart_server.strategy.serving import LoadedModels
-from headstart_server.strategy.settings_tuning import TriedSettings, choose_settings
+from headstart_server.strategy.settings_tuning import SettingsChooser
 
 MAX_ARMS = 64
 MAX_SLOTS = 1024
@@ -126,6 +127,7 @@ class StrategyService:
         policy = self._policy(connection, task, serving)
         decisions, contexts = [], []
         for _ in range(slots):
+            check()
             known_beliefs = list(beliefs.values())
             probabilities = choice_probabilities(known_beliefs, generator, draws_for(slots))
             if advice is not None and advice.holds(state, known_beliefs, probabilities):
@@ -198,14 +200,14 @@ class _Settings:
         self._generator = generator
         self._task = task
         self._ranges = {arm.name: arm.hyperparameters for arm in arms}
-        self._tried: dict[str, list[TriedSettings]] = {}
+        self._choosers: dict[str, SettingsChooser] = {}
 
     def decision(self, choice: Choice, expires_at: datetime) -> Decision:
         name, tuned = choice.key
         settings: dict[str, Value] = {}
         reason = choice.reason
         if tuned:
-            settings, why = choose_settings(self._ranges[name], self._known(name), int(self._generator.integers(2**62)))
+            settings, why = self._chooser(name).choose(int(self._generator.integers(2**62)))
             reason = f"{reason}; {why}"
         return Decision(
             decision_id=uuid4(),
@@ -219,7 +221,8 @@ class _Settings:
             expires_at=expires_at,
         )
 
-    def _known(self, arm: str) -> list[TriedSettings]:
-        if arm not in self._tried:
-            self._tried[arm] = tried_settings(self._connection, self._task, arm)
-        return self._tried[arm]
+    def _chooser(self, arm: str) -> SettingsChooser:
+        if arm not in self._choosers:
+            tried = tried_settings(self._connection, self._task, arm)
+            self._choosers[arm] = SettingsChooser(self._ranges[arm], tried)
+        return self._choosers[arm]

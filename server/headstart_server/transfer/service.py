@@ -21,6 +21,7 @@ from headstart_server.knowledge.similarity import (
 )
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.service import PredictionService, Query
+from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.transfer.adapting import Change, adapt, describe
 from headstart_server.transfer.data_shape import data_shape, shape_for_all
@@ -90,6 +91,7 @@ class TransferService:
         own = data_shape(source.task.meta_features)
         found = []
         for target in targets:
+            check()
             adapted = adapt(space, candidate, own, data_shape(target.task.meta_features))
             likeness = _likeness(target.task, source.task, lens)
             told = transferability(self._measured(namespace, source, target), likeness, pairs, INTERVAL_LEVEL)
@@ -142,6 +144,7 @@ class TransferService:
         for each in found:
             considered.setdefault(f"what was adapted to {each.task_id}", (each.candidate, shape))
         for target in targets:
+            check()
             best = target.best_indices
             order = np.argsort(-target.values[best] if target.task.maximize else target.values[best], kind="stable")
             names = target.names.names(target.codes[best[order[:_BEST_OF_TARGET]]].tolist())
@@ -159,6 +162,7 @@ class TransferService:
         on_source = self._ranks(namespace, source, queries)
         ranks = np.full((len(queries), len(targets)), 0.5)
         for column, (target, told) in enumerate(zip(targets, found, strict=True)):
+            check()
             own_ranks = self._ranks(namespace, target, queries)
             if own_ranks is not None:
                 ranks[:, column] = own_ranks
@@ -202,6 +206,7 @@ def _known_pairs(observed: Sequence[Observations], lens: Lens) -> list[tuple[flo
     most = sorted(observed, key=lambda each: -len(each.means.codes))[:_PAIRED_TASKS]
     pairs = []
     for place, one in enumerate(most):
+        check()
         for other in most[:place]:
             shared = measured_agreement(one, other)
             if shared is None or shared.count < _LEAST_SHARED:

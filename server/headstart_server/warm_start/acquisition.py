@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from headstart_server.prediction.service import Judged
+from headstart_server.runtime.deadline import check
 
 Numbers = NDArray[np.float64]
 
@@ -69,9 +70,11 @@ class Acquisition:
         """
         left = ~pending
         for place in np.flatnonzero(pending).tolist():
+            check()
             self.believe(place)
         among = left & preferred if preferred is not None and (left & preferred).any() else left
         while left.any():
+            check()
             place = int(np.argmax(np.where(among, self.promise, -1.0)))
             yield place
             left[place] = False

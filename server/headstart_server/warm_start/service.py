@@ -20,6 +20,7 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import SimilarTask
 from headstart_server.prediction.service import PredictionService, Query, Surrogate
 from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.warm_start.candidate_generation import PARENTS, Generated, generate
 from headstart_server.warm_start.comparison import Compared, TaskComparison
@@ -296,6 +297,7 @@ class WarmStartService:
     ) -> None:
         fruitless = 0
         while len(choice) < count and fruitless < _FRUITLESS_DRAWS:
+            check()
             candidate = sample(space, generator)
             canonical = self._knowledge.canonical(namespace, space, candidate)
             reason = "drawn at random from the search space"

@@ -18,7 +18,9 @@ from headstart_server.api.blocking import BlockingWork
 def test_edit_distances_keep_no_other_call_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     enough = threading.Event()
 
-    def search(_: Any, request: pb2.SearchArchitecturesRequest) -> pb2.SearchArchitecturesResponse:
+    def search(
+        _: Any, request: pb2.SearchArchitecturesRequest, quick: float | None = None
+    ) -> pb2.SearchArchitecturesResponse:
         if request.measure == pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE:
             assert enough.wait(20)
         return pb2.SearchArchitecturesResponse()

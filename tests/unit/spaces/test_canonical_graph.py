@@ -177,6 +177,66 @@ def test_copies_of_a_part_may_be_numbered_in_any_way(copies: int) -> None:
         assert canonical_graph(renumbered(graph, generator), ROLES) == canonical_graph(graph, ROLES)
 
 
+def copies_of_a_cycle(copies: int, length: int) -> Graph:
+    """Cycles whose edges point from every other node to both neighbours, with no edge between the cycles."""
+    edges = [
+        (first + place, first + (place + 1) % length)[:: 1 if place % 2 == 0 else -1]
+        for first in range(0, copies * length, length)
+        for place in range(length)
+    ]
+    return Graph((Node("conv"),) * (copies * length), tuple((source, target) for source, target in edges))
+
+
+@pytest.mark.parametrize(("copies", "length"), [(20, 20), (170, 12), (1, 2048)])
+def test_copies_of_a_symmetric_part_may_be_numbered_in_any_way(copies: int, length: int) -> None:
+    """No node of a cycle is told from another of it, and no cycle from another."""
+    graph = copies_of_a_cycle(copies, length)
+    generator = random.Random(1)
+    assert canonical_graph(renumbered(graph, generator), ROLES) == canonical_graph(graph, ROLES)
+
+
+def test_parts_that_refinement_cannot_tell_apart_stay_different() -> None:
+    """Two cycles of six look like one of twelve from every node."""
+    one, two = (copies_of_a_cycle(copies, length) for copies, length in ((10, 12), (20, 6)))
+    mixed = Graph(one.nodes, (*copies_of_a_cycle(9, 12).edges, *((a + 108, b + 108) for a, b in two.edges[:12])))
+    generator = random.Random(1)
+    forms = [canonical_graph(graph, ROLES) for graph in (one, two, mixed)]
+    assert len({form.edges for form in forms}) == 3
+    assert [canonical_graph(renumbered(graph, generator), ROLES) for graph in (one, two, mixed)] == forms
+
+
+def test_fingerprints_of_many_copies_stay_what_databases_hold() -> None:
+    digest = hashlib.sha256()
+    explicit = SearchSpace("any", explicit_graphs=True, op_roles=ROLES)
+    pairs = Graph((Node("conv"),) * 2048, tuple((2 * place, 2 * place + 1) for place in range(1024)))
+    chains = [copies_of_a_chain(*each) for each in ((12, "conv", "pool"), (40, "conv", "conv"), (682, "conv", "pool"))]
+    for graph in (pairs, *chains):
+        digest.update(canonicalize(explicit, Candidate(graph=graph)).fingerprint.encode())
+    assert digest.hexdigest()[:16] == "ffa439e12d7d8396"
+
+
+def test_the_work_on_one_graph_can_be_ended_every_few_milliseconds() -> None:
+    times = [time.perf_counter()]
+    canonical_graph(copies_of_a_cycle(1, 2048), ROLES, lambda: times.append(time.perf_counter()))
+    assert len(times) > 20
+    assert max(after - before for before, after in pairwise(times)) < 0.2
+
+    def stop() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        canonicalize(SearchSpace("any", explicit_graphs=True), Candidate(graph=copies_of_a_cycle(20, 20)), stop)
+
+
+def test_an_identity_of_a_thousand_neighbours_is_not_contracted() -> None:
+    """It would be replaced by a million edges."""
+    nodes = (*[Node("conv")] * 1000, Node("skip"), *[Node("pool")] * 1000)
+    graph = Graph(nodes, tuple((place, 1000) if place < 1000 else (1000, place + 1) for place in range(2000)))
+    begin = time.process_time()
+    assert "skip" in canonical_graph(graph, ROLES).ops
+    assert time.process_time() - begin < 0.3
+
+
 def test_twins_and_copies_in_one_graph() -> None:
     """Numbering the twins settles nothing about the copies."""
     copies = copies_of_a_chain(3, "dense", "pool")

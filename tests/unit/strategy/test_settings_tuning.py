@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from headstart.spaces import Categorical, Float, Integer, Ordering, Parameter
-from headstart_server.strategy.settings_tuning import TriedSettings, choose_settings
+from headstart_server.strategy.settings_tuning import SettingsChooser, TriedSettings
 
 RANGES = (
     Parameter("rate", Float(1e-3, 1.0, True)),
     Parameter("size", Integer(10, 100)),
     Parameter("kind", Categorical(("a", "b", "c"))),
 )
+
+
+def choose_settings(ranges: tuple[Parameter, ...], tried: list[TriedSettings], seed: int) -> tuple[dict, str]:
+    return SettingsChooser(ranges, tried).choose(seed)
 
 
 def reward(settings: dict[str, object]) -> float:
@@ -78,3 +83,17 @@ def test_ordered_choices_gather_as_numbers_do():
     )
     assert far < 5
     assert far_as_names > 15
+
+
+def test_a_thousand_choices_among_many_settings_take_bounded_time_and_memory():
+    """One column for each choice made gigabytes of two hundred results."""
+    ranges = tuple(Parameter(f"p{place}", Categorical(tuple(map(str, range(160))))) for place in range(100))
+    tried = [
+        TriedSettings({each.name: str((number + place) % 160) for place, each in enumerate(ranges)}, 0.5, 1, True)
+        for number in range(200)
+    ]
+    begin = time.process_time()
+    chooser = SettingsChooser(ranges, tried)
+    for seed in range(64):
+        chooser.choose(seed)
+    assert time.process_time() - begin < 1.5

@@ -17,7 +17,7 @@ from headstart.history.selection import mapping_for, selected, task_for
 from headstart.history.sources import History, Request, chosen, listed
 from headstart.history.space_derivation import merged
 from headstart.packages import is_installed
-from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, same_value
+from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, value_key
 from headstart.values import CurvePoint, Direction, ExperimentStatus
 
 if TYPE_CHECKING:
@@ -210,6 +210,6 @@ def _choices(choices: Sequence[Any]) -> Mapping[int, Value]:
     values: list[Value] = [
         str(choice) if value is None else value for choice, value in zip(choices, plain, strict=True)
     ]
-    if any(same_value(left, right) for index, left in enumerate(values) for right in values[:index]):
+    if len(set(map(value_key, values))) < len(values):
         values = [repr(choice) for choice in choices]
     return dict(enumerate(values))

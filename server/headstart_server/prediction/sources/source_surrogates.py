@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.sizes import bytes_of_canonical
 from headstart_server.prediction.evidence import Evidence
 from headstart_server.prediction.gaussian_process import GaussianProcess, Numbers
 from headstart_server.prediction.labels import most_telling
 from headstart_server.prediction.normal_scores import normal_scores
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
 # Of a longer history the best hundred and the newest of the rest: a fit costs the cube of their number.
@@ -28,8 +30,8 @@ _MOST_RESULTS = 300
 # Of so many results, evenly by rank, other sources are asked what they would have said.
 _HELD_OUT = 48
 _GROWTH_BEFORE_REFIT = 1.25
-# Of 300 results each holds a megabyte or two.
-_KEPT_SURROGATES = 512
+# Of 300 results each holds a megabyte or two, in spaces of wide vectors more.
+_KEPT_BYTES = 1024 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class SourceSurrogates:
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
         self._predictors = predictors
-        self._kept: Lru[tuple[str, str, str], SourceSurrogate] = Lru(_KEPT_SURROGATES)
+        self._kept: Lru[tuple[str, str, str], SourceSurrogate] = Lru(_KEPT_BYTES, _bytes_of)
         self._serials = count()
 
     def of(self, namespace: str, sources: Sequence[Observations]) -> list[SourceSurrogate]:
@@ -127,6 +129,10 @@ class SourceSurrogates:
             return None
         vectors = features.vectors(canonicals).astype(np.float64)
         return GaussianProcess(vectors, np.zeros((len(vectors), 0)), targets)
+
+
+def _bytes_of(surrogate: SourceSurrogate) -> int:
+    return array_bytes(surrogate.process) + sum(map(bytes_of_canonical, surrogate.held_out[0]))
 
 
 def _better_than_median(

@@ -144,7 +144,7 @@ class Sources:
             labels,
             self._evidence.knowledge.search_space(namespace, space_id),
             self._evidence.features(namespace, space_id),
-            lambda: self._canonicals(namespace, observations, labels),
+            lambda wanted: self._canonicals(namespace, observations, wanted),
             columns.scores_of_results,
             columns.prior(),
         )

@@ -1,6 +1,7 @@
 """Keeps the model average of each search, and fits it again when the task has new results.
 
-Hyperparameters are searched for again when the task has a tenth more results.
+Hyperparameters are those of the first results, up to the count that ``refits`` names, whenever a process was first
+asked.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from headstart.spaces import CanonicalCandidate, SearchSpace
 from headstart_server.knowledge.observations import Observations
 from headstart_server.prediction.feature_scale import FeatureScale, scale_of_space
 from headstart_server.prediction.gaussian_process import Numbers, median_distance
-from headstart_server.prediction.labels import Labels
+from headstart_server.prediction.labels import Labels, labels_of, most_telling
 from headstart_server.prediction.normal_scores import normal_scores
-from headstart_server.prediction.sources.model_averaging import ModelAverage, SourcePrior
+from headstart_server.prediction.refits import last_refit
+from headstart_server.prediction.sources.model_averaging import Hyperparameters, ModelAverage, SourcePrior
 from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
-# Of a thousand results each holds ten megabytes or so.
-_KEPT = 96
-_GROWTH_BEFORE_NEW_HYPERPARAMETERS = 1.1
+# Of a thousand results each holds ten megabytes or so, in spaces of wide vectors more.
+_KEPT_BYTES = 1024 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class SpaceScale:
 class Fitted:
     """``columns`` [n, k]: what sources say of the results; ``targets`` [n]: their normal scores."""
 
-    values: Numbers
+    observations: Observations
     average: ModelAverage
     scale: SpaceScale
     columns: Numbers
@@ -57,7 +59,9 @@ class SurrogateCache:
     """By namespace, task, space and the name of the sources. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: Lru[tuple[str, str, str, str], Fitted] = Lru(_KEPT)
+        self._kept: Lru[tuple[str, str, str, str], Fitted] = Lru(
+            _KEPT_BYTES, lambda kept: array_bytes(kept.average, kept.columns, kept.targets)
+        )
         self._scales: WeakKeyDictionary[StructuralFeatures, SpaceScale] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -69,7 +73,7 @@ class SurrogateCache:
         labels: Labels,
         space: SearchSpace,
         features: StructuralFeatures,
-        canonicals: Callable[[], Sequence[CanonicalCandidate]],
+        canonicals: Callable[[Labels], Sequence[CanonicalCandidate]],
         columns: Callable[[Sequence[CanonicalCandidate]], Numbers],
         prior: SourcePrior,
     ) -> Fitted:
@@ -77,20 +81,35 @@ class SurrogateCache:
         key = (namespace, observations.task.task_id, observations.search_space_id, sources)
         kept = self._kept.get(key)
         # Observations are replaced, never changed.
-        if kept is not None and kept.values is observations.values:
+        if kept is not None and kept.observations.values is observations.values:
             return kept
-        known = canonicals()
+        known = canonicals(labels)
         vectors = features.vectors(known)
         scale = self._scale(space, features, vectors)
         told, targets = columns(known), normal_scores(labels.values, observations.task.maximize)
-        count = len(targets)
-        hyperparameters, searched_at = None, count
-        if kept is not None and 0 < kept.searched_at <= count <= _GROWTH_BEFORE_NEW_HYPERPARAMETERS * kept.searched_at:
-            hyperparameters, searched_at = kept.average.hyperparameters, kept.searched_at
-        average = ModelAverage(
-            scale.features.place(vectors), np.nan_to_num(told), targets, prior, scale.distance, hyperparameters
-        )
-        fitted = Fitted(observations.values, average, scale, told, targets, searched_at)
+
+        def average_of(
+            some: NDArray[np.floating], told: Numbers, targets: Numbers, given: Hyperparameters | None
+        ) -> ModelAverage:
+            return ModelAverage(scale.features.place(some), np.nan_to_num(told), targets, prior, scale.distance, given)
+
+        searched_at = last_refit(observations.count)
+        hyperparameters = None
+        if searched_at < observations.count:
+            if kept is not None and kept.searched_at == searched_at and observations.begins_with(kept.observations):
+                hyperparameters = kept.average.hyperparameters
+            else:
+                first = observations.first(searched_at)
+                few = most_telling(labels_of(first), first.task.maximize)
+                if not len(few.fingerprints):
+                    # Nothing to choose by: they are chosen anew until there is.
+                    searched_at = 0
+                else:
+                    then = canonicals(few)
+                    values = normal_scores(few.values, first.task.maximize)
+                    hyperparameters = average_of(features.vectors(then), columns(then), values, None).hyperparameters
+        average = average_of(vectors, told, targets, hyperparameters)
+        fitted = Fitted(observations, average, scale, told, targets, searched_at)
         self._kept.put(key, fitted)
         return fitted
 
