@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from headstart_server.prediction.refits import last_refit
+from headstart_server.prediction.sources.model_averaging import Hyperparameters, ModelAverage
 from headstart_server.runtime.settings import Settings
 from tests.unit.prediction.test_service import SPACE_ID, Pairs, Room, values_of
 from tests.unit.prediction.toys import toy_candidates
@@ -54,7 +55,13 @@ def test_predictions_do_not_depend_on_when_a_process_was_first_asked(room: Room)
     assert late.predict("t", asked).predictions == room.predict("t", asked).predictions
 
 
-def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(room: Room) -> None:
+def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Hyperparameters that tell how many results they were chosen by.
+    monkeypatch.setattr(
+        ModelAverage, "_most_likely", lambda self, features, columns, targets: Hyperparameters(len(targets) / 20, 0.1)
+    )
     pairs = toy_candidates(60)
     values = turned_to_noise(pairs)
     room.task("source")
@@ -66,7 +73,7 @@ def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(room: Room) 
         target, others, lens = of.knowledge.compared("default", "t", SPACE_ID)
         return of.prediction.surrogate("default", target, others, lens).judge(candidates, True).mean.tolist()
 
-    for end in range(30, 52):
+    for end in range(30, 55):
         new = slice(0 if end == 30 else end - 1, end)
         room.record("t", pairs[new], values[new].tolist())
         means(room)
