@@ -6,6 +6,8 @@ MODEL_THREADS = 2
 EDIT_THREADS = 2
 # Reads of tokens and quotas.
 GATE_THREADS = 2
+# Large requests, which are decoded one after the other: in Python, more would only take turns.
+DECODE_THREADS = 1
 # Transactions of records at once: one as a rule, the others where it takes long.
 RECORD_THREADS = 3
 # Records of tasks that another transaction holds: they take turns.

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 PROTO = Path(__file__).parents[2] / "proto"
@@ -44,6 +45,17 @@ def test_reflection_lists_the_services_with_all_their_methods(shared_service):
             "SelectStrategy",
             "TransferArchitecture",
         }
+
+
+def test_reflection_answers_under_its_name_of_today_too(shared_service):
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with grpc.insecure_channel(shared_service.address) as channel:
+        answer = channel.stream_unary(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )(iter([request]), timeout=10)
+    assert "headstart.v1.MetaLearningService" in {each.name for each in answer.list_services_response.service}
 
 
 def test_health_is_serving_for_every_service(shared_service):

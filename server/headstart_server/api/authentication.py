@@ -10,8 +10,9 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from grpc.aio import ServicerContext
@@ -26,12 +27,23 @@ from headstart_server.threads import GATE_THREADS
 
 REMEMBERED_SECONDS = 5.0
 _MOST_REMEMBERED = 4096
-_EXPERIMENTS = frozenset({"RecordExperiment", "RecordExperiments"})
-_TASKS = frozenset({"CreateTask"})
+# Of tokens that are not remembered: anybody can make up numbers.
+_MOST_STRANGERS = 64
+# What calls use up, by method.
+_USES = {"RecordExperiment": "experiments", "RecordExperiments": "experiments", "CreateTask": "tasks"}
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass
+class _Use:
+    """What a namespace uses of a quota beyond what the database said: by requests that are worked on, and by those that
+    ended since it was asked."""
+
+    in_work: int = 0
+    since: int = 0
 
 
 class Gate:
@@ -44,52 +56,123 @@ class Gate:
         self._quotas: _Remembered[Quota] = _Remembered(engine, self._executor)
         self._usages: _Remembered[Usage] = _Remembered(engine, self._executor)
         self._rates: dict[str, CallRate] = {}
+        self._uses: dict[tuple[str, str | None], _Use] = {}
+        self._strangers = 0
 
     async def admit(self, method: str, context: ServicerContext[Any, Any]) -> Caller:
-        """Raises Unauthenticated, PermissionDenied, ResourceExhausted."""
-        if self._authentication == "none":
-            found = ANYBODY
-        else:
-            found = _of_certificate(context) if self._authentication == "certificate" else await self._bearer(context)
-            if not may(found.role, method):
-                name = method.rpartition("/")[2]
-                raise PermissionDenied(f"the role {found.role.name} may not call {name}", reason="ROLE_NOT_ALLOWED")
-        if found.role is not Role.SERVICE:
-            await self._check_quota(found.namespace, method.rpartition("/")[2])
+        """Let one call in. Raises Unauthenticated, PermissionDenied, ResourceExhausted."""
+        found = await self.identify(method, context)
+        wait = await self._wait_seconds(found)
+        if wait > 0:
+            raise ResourceExhausted(f"namespace {found.namespace} has no call left this second", "CALL_QUOTA", wait)
+        await self._check(found, _USES.get(method.rpartition("/")[2]), 0)
         return found
 
+    async def identify(self, method: str, context: ServicerContext[Any, Any]) -> Caller:
+        """Who calls. Raises Unauthenticated, PermissionDenied; ResourceExhausted where too many strangers ask."""
+        if self._authentication == "none":
+            return ANYBODY
+        found = _of_certificate(context) if self._authentication == "certificate" else await self._bearer(context)
+        if not may(found.role, method):
+            name = method.rpartition("/")[2]
+            raise PermissionDenied(f"the role {found.role.name} may not call {name}", reason="ROLE_NOT_ALLOWED")
+        return found
+
+    async def take_turn(self, who: Caller) -> None:
+        """Wait until the namespace has a call left, and take it."""
+        while (wait := await self._wait_seconds(who)) > 0:
+            await asyncio.sleep(wait)
+
+    async def count(self, who: Caller, name: str, number: int) -> int:
+        """Count what a request records or creates against its quota, before it does; give the result to ``end``.
+
+        Within a server process nothing exceeds the quota; of others it hears within seconds. Raises ResourceExhausted.
+        """
+        what = _USES.get(name)
+        if not await self._check(who, what, number):
+            return 0
+        self._use(who.namespace, what).in_work += number
+        return number
+
+    def end(self, namespace: str, name: str, counted: int) -> None:
+        """A request that was counted has ended, well or not."""
+        if counted:
+            use = self._use(namespace, _USES[name])
+            use.in_work -= counted
+            use.since += counted
+
+    async def _check(self, who: Caller, what: str | None, number: int) -> bool:
+        """Whether there is a bound, in which so many more fit."""
+        if what is None or who.role is Role.SERVICE:
+            return False
+        namespace = who.namespace
+        quota = await self._quota(namespace)
+        bound: int | None = getattr(quota, what)
+        if bound is None:
+            return False
+        if not self._usages.is_fresh(namespace):
+            # What ended before the database is asked is in its answer; of what is in work it may know or not.
+            for each in set(_USES.values()):
+                self._use(namespace, each).since = 0
+        usage = await self._usages.get(namespace, lambda connection: read_usage(connection, namespace))
+        use = self._use(namespace, what)
+        used = getattr(usage, what) + use.in_work + use.since
+        if used + max(number, 1) <= bound:
+            return True
+        reason = f"{what.upper()}_QUOTA"
+        if used >= bound:
+            raise ResourceExhausted(f"namespace {namespace} has its {bound} {what}", reason, 60.0)
+        raise ResourceExhausted(
+            f"namespace {namespace} has {bound - used} of its {bound} {what} left, and {number} were sent", reason, 60.0
+        )
+
+    def _use(self, namespace: str, what: str | None) -> _Use:
+        return self._uses.setdefault((namespace, what), _Use())
+
+    async def _quota(self, namespace: str) -> Quota:
+        return await self._quotas.get(namespace, lambda connection: read_quota(connection, namespace))
+
+    async def _wait_seconds(self, who: Caller) -> float:
+        """0 where the namespace has a call left, which is then taken."""
+        if who.role is Role.SERVICE:
+            return 0.0
+        quota = await self._quota(who.namespace)
+        if quota.calls_per_second is None:
+            return 0.0
+        return self._rates.setdefault(who.namespace, CallRate()).wait_seconds(quota.calls_per_second)
+
     async def _bearer(self, context: ServicerContext[Any, Any]) -> Caller:
-        text = _bearer_text(dict(context.invocation_metadata() or ()))
+        text = _bearer_text(context.invocation_metadata() or ())
         number = number_of(text)
-        token = None if number is None else await self._tokens.get(number, lambda c: find_token(c, number))
+        token = None if number is None else await self._token(number)
         if token is None or not matches(token, text):
             raise Unauthenticated("the token is not known, has expired, or was revoked", reason="TOKEN_NOT_VALID")
         return Caller(token.namespace, token.role, f"token {token.number} {token.name}")
 
-    async def _check_quota(self, namespace: str, name: str) -> None:
-        quota = await self._quotas.get(namespace, lambda connection: read_quota(connection, namespace))
-        if quota.calls_per_second is not None:
-            rate = self._rates.setdefault(namespace, CallRate())
-            wait = rate.wait_seconds(quota.calls_per_second)
-            if wait > 0:
-                raise ResourceExhausted(
-                    f"namespace {namespace} has {quota.calls_per_second:g} calls a second", "CALL_QUOTA", wait
-                )
-        bound = quota.experiments if name in _EXPERIMENTS else quota.tasks if name in _TASKS else None
-        if bound is None:
-            return
-        usage = await self._usages.get(namespace, lambda connection: read_usage(connection, namespace))
-        used = usage.experiments if name in _EXPERIMENTS else usage.tasks
-        if used >= bound:
-            what = "experiments" if name in _EXPERIMENTS else "tasks"
-            raise ResourceExhausted(f"namespace {namespace} has its {bound} {what}", f"{what.upper()}_QUOTA", 60.0)
+    async def _token(self, number: int) -> Token | None:
+        known = self._tokens.knows(number)
+        if not known and self._strangers >= _MOST_STRANGERS:
+            raise ResourceExhausted("too many callers ask to be let in", "TOO_MANY_CALLS")
+        self._strangers += not known
+        try:
+            token = await self._tokens.get(number, lambda connection: find_token(connection, number))
+        finally:
+            self._strangers -= not known
+        if token is None:
+            self._tokens.forget_first(number)
+        return token
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _bearer_text(metadata: Mapping[str, str | bytes]) -> str:
-    sent = metadata.get("authorization", "")
+def _bearer_text(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    headers = [value for key, value in metadata if key == "authorization"]
+    if len(headers) > 1:
+        raise Unauthenticated(
+            f"the metadata has {len(headers)} entries 'authorization': send one", reason="TOKEN_AMBIGUOUS"
+        )
+    sent = headers[0] if headers else ""
     kind, _, text = (sent.decode(errors="replace") if isinstance(sent, bytes) else sent).partition(" ")
     if kind.lower() != "bearer" or not text:
         raise Unauthenticated("a bearer token is needed in the metadata 'authorization'", reason="TOKEN_MISSING")
@@ -115,6 +198,19 @@ class _Remembered(Generic[T]):
         self._engine = engine
         self._executor = executor
         self._known: OrderedDict[Hashable, tuple[float, asyncio.Future[T]]] = OrderedDict()
+
+    def knows(self, key: Hashable) -> bool:
+        """Whether it was asked for not long ago."""
+        return key in self._known
+
+    def is_fresh(self, key: Hashable) -> bool:
+        """Whether the next answer is one that is remembered."""
+        return time.monotonic() < self._known.get(key, (0.0, None))[0]
+
+    def forget_first(self, key: Hashable) -> None:
+        """Where something must be forgotten, this first."""
+        if key in self._known:
+            self._known.move_to_end(key, last=False)
 
     async def get(self, key: Hashable, read: Callable[[Connection], T]) -> T:
         now = time.monotonic()

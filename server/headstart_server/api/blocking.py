@@ -1,26 +1,38 @@
-"""Keeps blocking work off the event loop: bounded threads for the database, and for the models."""
+"""Keeps blocking work off the event loop: bounded threads for the database, and for the models.
+
+Namespaces take turns: one that asks much waits for itself, and others for one piece of its work at the most.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
 from grpc.aio import ServicerContext
 
 from headstart_server.runtime.deadline import DeadlinePassed, deadline
+from headstart_server.runtime.tenancy import tenant
 
 T = TypeVar("T")
 
 
 class BlockingWork:
-    """Runs functions in threads. Work whose caller's deadline has passed while it waited is dropped."""
+    """Runs functions in threads, in turns by namespace and in order within one.
+
+    Work whose caller's deadline has passed while it waited is dropped.
+    """
 
     def __init__(self, threads: int, name: str) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._lock = threading.Lock()
+        # By namespace, the one whose turn it is first.
+        self._waiting: OrderedDict[str | None, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()
 
     async def run(self, context: ServicerContext[Any, Any], work: Callable[[], T]) -> T:
         """Raises DeadlinePassed, and whatever the work raises."""
@@ -34,8 +46,42 @@ class BlockingWork:
             return work()
 
         # The request id of the log, and the deadline, follow the work into its thread.
-        return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, begin)
+        carried = copy_context()
+        return await asyncio.wrap_future(self.submit(lambda: carried.run(begin)))
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Run something, in the turn of the namespace that is set here, without waiting for it."""
+        answer: Future[T] = Future()
+        with self._lock:
+            self._waiting.setdefault(tenant.get(), deque()).append((answer, work))
+        # One turn for each piece of work, whichever it will be.
+        self._executor.submit(self._take_turn)
+        return answer
 
     def close(self) -> None:
         """Wait for what runs; drop what has not begun."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+        for waiting in self._waiting.values():
+            for answer, _ in waiting:
+                answer.cancel()
+
+    def _take_turn(self) -> None:
+        with self._lock:
+            namespace, waiting = next(iter(self._waiting.items()))
+            answer, work = waiting.popleft()
+            if waiting:
+                self._waiting.move_to_end(namespace)
+            else:
+                del self._waiting[namespace]
+        _settle(answer, work)
+
+
+def _settle(answer: Future[T], work: Callable[[], T]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        answer.set_result(work())
+    except BaseException as error:
+        answer.set_exception(error)
+        # The error refers to this frame, and the answer to the error: together they would be kept.
+        del answer, work

@@ -1,4 +1,8 @@
-"""What holds for every call: a request id in the log, metrics, a bound on how many run, errors as statuses."""
+"""What holds for every call: a request id in the log, metrics, admission, a bound on how many run, errors as statuses.
+
+The bytes of a request are read and decoded after its caller was let in, so a handler takes them from here undecoded. A
+unary call is given to gRPC as a stream of one request, since gRPC reads those only when they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,21 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import grpc
+from google.protobuf.message import Message
 
+from headstart.spaces import InvalidInput, Violation
 from headstart_server.api.authentication import Gate
 from headstart_server.api.errors import abort, code_of
-from headstart_server.api.identity import caller
+from headstart_server.api.identity import ANYBODY, Caller, caller
+from headstart_server.api.intake import Intake
+from headstart_server.api.outside import Outside
+from headstart_server.api.shares import Shares
+from headstart_server.api.streams import RecordingStream
 from headstart_server.runtime import metrics, tracing
+from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted
 from headstart_server.runtime.log import log_with
+from headstart_server.runtime.settings import Settings
 from headstart_server.runtime.tenancy import tenant
 
 if TYPE_CHECKING:
@@ -24,14 +36,22 @@ if TYPE_CHECKING:
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _OURS = "/headstart."
+# How long a request may take to arrive: its call holds a place meanwhile.
+_READ_SECONDS = 60.0
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Wraps the methods of this package; health checks and reflection pass, so that they answer under any load."""
 
-    def __init__(self, max_concurrent_calls: int, gate: Gate) -> None:
-        self._places = max_concurrent_calls
-        self._gate = gate
+    def __init__(self, settings: Settings, gate: Gate) -> None:
+        # Where anybody may call there is one namespace.
+        fair = settings.authentication != "none"
+        self.gate = gate
+        self.intake = Intake(settings.max_message_fields, fair)
+        self.places = Shares(settings.max_concurrent_calls, fair)
+        self.open_streams = Shares(settings.max_concurrent_calls, fair)
+        self.stream_idle_seconds = settings.stream_idle_seconds
+        self._outside = Outside()
 
     async def intercept_service(
         self,
@@ -40,59 +60,63 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> grpc.RpcMethodHandler[Any, Any]:
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_OURS):
+        if handler is None:
             return handler
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        if not method.startswith(_OURS):
+            return self._outside.wrap(handler)
+        message_type = handler.request_deserializer.__self__  # type: ignore[union-attr]
+        serializer = handler.response_serializer
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+            call = self._unary(method, message_type, handler.unary_unary)
+            return grpc.stream_unary_rpc_method_handler(call, None, serializer)
         assert handler.stream_stream is not None
-        return grpc.stream_stream_rpc_method_handler(self._stream(method, handler.stream_stream), **codec)
+        stream = self._stream(method, message_type, handler.stream_stream)
+        return grpc.stream_stream_rpc_method_handler(stream, None, serializer)
 
-    def _unary(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        async def call(request: Any, context: Context) -> Any:
-            async with _Account(self, method, context, getattr(request, "task_id", "")) as account:
-                return await account.settle(behaviour(request, context))
+    def close(self) -> None:
+        self.intake.close()
 
-        return call
-
-    def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        async def call(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            async with _Account(self, method, context) as account:
-                responses = behaviour(requests, context)
-                while (response := await account.settle(anext(responses, None))) is not None:
-                    yield response
+    def _unary(self, method: str, message_type: type[Message], behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(messages: AsyncIterator[bytes], context: Context) -> Any:
+            async with Call(self, method, context) as account:
+                return await account.settle(account.answer(messages, message_type, behaviour))
 
         return call
 
+    def _stream(self, method: str, message_type: type[Message], behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(messages: AsyncIterator[bytes], context: Context) -> None:
+            async with Call(self, method, context, streaming=True) as account:
+                stream = RecordingStream(self, account.caller, method, message_type, messages, context)
+                await account.settle(stream.run(behaviour))
 
-class _Account:
-    """One call from its arrival to its answer."""
+        return call
 
-    def __init__(self, interceptor: CallInterceptor, method: str, context: Context, task: str = "") -> None:
-        self._interceptor = interceptor
+
+class Call:
+    """One call from its arrival to its answer. A stream holds a place among the open streams, the rest among calls."""
+
+    def __init__(self, server: CallInterceptor, method: str, context: Context, streaming: bool = False) -> None:
+        self.caller: Caller = ANYBODY
+        self._server = server
+        self._places = server.open_streams if streaming else server.places
+        self._streaming = streaming
         self._method = method
         self._name = method.rpartition("/")[2]
         self._context = context
-        self._task = task
+        self._has_place = False
+        # What it holds of the memory for large requests, and of a quota.
+        self._cost = 0
+        self._counted = 0
         self._span: Span | None = None
         self._code = grpc.StatusCode.OK
         self._start = time.perf_counter()
 
-    async def __aenter__(self) -> _Account:
+    async def __aenter__(self) -> Call:
         self._span = tracing.begin_call(self._method, self._context.invocation_metadata())
-        self._tell(request_id=uuid4().hex, task=self._task)
-        self._interceptor._places -= 1
+        self._tell(request_id=uuid4().hex)
         metrics.GRPC_IN_FLIGHT.inc()
         try:
-            if self._interceptor._places < 0:
-                raise ResourceExhausted("the server has as many calls as it takes", "TOO_MANY_CALLS")
-            admitted = await self._interceptor._gate.admit(self._method, self._context)
-            caller.set(admitted)
-            tenant.set(admitted.namespace)
-            self._tell(namespace=admitted.namespace)
+            await self._enter()
         except BaseException as error:
             try:
                 if isinstance(error, Exception):
@@ -103,8 +127,32 @@ class _Account:
                 self._close()
         return self
 
+    async def _enter(self) -> None:
+        self.caller = await self._server.gate.admit(self._method, self._context)
+        caller.set(self.caller)
+        tenant.set(self.caller.namespace)
+        self._tell(namespace=self.caller.namespace)
+        self._has_place = self._places.take(self.caller.namespace)
+        if not self._has_place:
+            what, reason = ("streams", "TOO_MANY_STREAMS") if self._streaming else ("calls", "TOO_MANY_CALLS")
+            raise ResourceExhausted(f"the server has as many {what} as it takes of this namespace", reason)
+
     async def __aexit__(self, *_: object) -> None:
         self._close()
+
+    async def answer(
+        self, messages: AsyncIterator[bytes], message_type: type[Message], behaviour: Callable[..., Any]
+    ) -> Any:
+        """Read the request, decode it, and let the method answer it."""
+        namespace = self.caller.namespace
+        data = await _one_message(messages)
+        if data is None:
+            raise InvalidInput([Violation(message_type.DESCRIPTOR.name, "no message was sent")])
+        request, self._cost = await self._server.intake.decode(data, message_type, namespace, self._context)
+        del data
+        self._tell(task=getattr(request, "task_id", ""))
+        self._counted = await self._server.gate.count(self.caller, self._name, 1)
+        return await behaviour(request, self._context)
 
     async def settle(self, work: Awaitable[Any]) -> Any:
         """The result of the work; errors end the call with their status."""
@@ -122,11 +170,33 @@ class _Account:
 
     async def _fail(self, error: Exception) -> None:
         self._code = code_of(error)
-        await abort(self._context, error)
+        try:
+            await abort(self._context, error)
+        finally:
+            _forget_frames(error)
 
     def _close(self) -> None:
-        self._interceptor._places += 1
+        namespace = self.caller.namespace
+        if self._has_place:
+            self._places.free(namespace)
+        self._server.intake.free(namespace, self._cost)
+        self._server.gate.end(namespace, self._name, self._counted)
         metrics.GRPC_IN_FLIGHT.dec()
         metrics.GRPC_CALLS.labels(self._name, self._code.name).inc()
         metrics.GRPC_SECONDS.labels(self._name).observe(time.perf_counter() - self._start, tracing.exemplar(self._span))
         tracing.end_call(self._span, self._code)
+
+
+async def _one_message(messages: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            return await anext(messages, None)
+    except TimeoutError:
+        raise DeadlinePassed from None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """An error is kept until garbage is looked for, and by its frames the whole request would be."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

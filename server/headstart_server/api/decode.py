@@ -190,6 +190,8 @@ def _query(
     curve = _curve(sent.learning_curve)
     if curve:
         require(curve_violations(curve, f"{field}.learning_curve"))
+        if curve[-1][0] == 0:
+            raise invalid(f"{field}.learning_curve", "must have a point above fidelity 0: training has not begun there")
     for name, number in sent.proxies.items():
         if not math.isfinite(number):
             raise invalid(f"{field}.proxies[{name[:63]}]", "must be finite; leave out what is missing")

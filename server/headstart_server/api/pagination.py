@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeGuard, TypeVar
 from uuid import UUID
 
@@ -104,10 +104,16 @@ def _part_to_json(part: KeyPart) -> int | float | str:
 def _part_from_json(stored: object, kind: type) -> KeyPart:
     part: object = stored
     if isinstance(stored, str):
-        part = datetime.fromisoformat(stored) if kind is datetime else UUID(stored) if kind is UUID else stored
+        part = _time(stored) if kind is datetime else UUID(stored) if kind is UUID else stored
     if type(part) is not kind or not _is_key_part(part):
         raise _foreign()
     return part
+
+
+def _time(text: str) -> datetime:
+    """In UTC: PostgreSQL does not take every offset that Python does. Raises ValueError, OverflowError."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _is_key_part(part: object) -> TypeGuard[KeyPart]:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from headstart.v1 import (
     knowledge_base_service_pb2,
@@ -31,6 +30,7 @@ from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.predictor import PredictorServicer
 from headstart_server.api.record_queue import RecordQueue
+from headstart_server.api.reflection import add_reflection
 from headstart_server.api.transport import server_credentials
 from headstart_server.assembly import open_predictor, open_rooms
 from headstart_server.runtime.errors import StartupError
@@ -62,7 +62,8 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     slow = BlockingWork(SLOW_THREADS, "slow")
     record_queue = RecordQueue(rooms, settings.record_queue_size)
     gate = Gate(rooms.engine, settings.authentication)
-    server, port = _bound_server(settings, gate)
+    calls = CallInterceptor(settings, gate)
+    server, port = _bound_server(settings, calls)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
         MetaLearningServicer(rooms, database, models, record_queue, slow), server
     )
@@ -75,7 +76,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     ]
     watch = HealthWatch(services, settings)
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
-    reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    add_reflection([*services, health.SERVICE_NAME], server)
     preparing = asyncio.get_running_loop().run_in_executor(None, rooms.prediction.prepare)
     index_watch = IndexWatch(rooms.knowledge.vectors)
     watching_index = asyncio.create_task(index_watch.run())
@@ -87,6 +88,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     database.close()
     models.close()
     edits.close()
+    calls.close()
     gate.close()
     rooms.close()
 
@@ -96,22 +98,24 @@ async def serve_predictor(settings: Settings, ready: Ready | None = None) -> Non
     engine, scorer = open_predictor(settings)
     models = BlockingWork(MODEL_THREADS, "models")
     gate = Gate(engine, settings.authentication)
-    server, port = _bound_server(settings, gate)
+    calls = CallInterceptor(settings, gate)
+    server, port = _bound_server(settings, calls)
     predictor_service_pb2_grpc.add_PredictorServiceServicer_to_server(PredictorServicer(scorer, models), server)
     services = [predictor_service_pb2.DESCRIPTOR.services_by_name["PredictorService"].full_name]
     watch = HealthWatch(services, settings)
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
-    reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    add_reflection([*services, health.SERVICE_NAME], server)
     await _run(server, port, watch, settings, ready)
     models.close()
+    calls.close()
     gate.close()
     engine.dispose()
 
 
-def _bound_server(settings: Settings, gate: Gate) -> tuple[grpc.aio.Server, int]:
+def _bound_server(settings: Settings, calls: CallInterceptor) -> tuple[grpc.aio.Server, int]:
     """A server that holds its port. Raises StartupError where another process does."""
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(settings.max_concurrent_calls, gate)],
+        interceptors=[calls],
         options=[
             # Two processes must not share a port by accident.
             ("grpc.so_reuseport", int(settings.share_port)),

@@ -9,6 +9,7 @@ that are not the client's own portfolio count as one (``arm_label``). Every proc
 from __future__ import annotations
 
 import math
+import os
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.metrics import MetricWrapperBase
@@ -20,6 +21,19 @@ _CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 _TRAINING_SECONDS = (1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
 _DEVIATIONS = (0.25, 0.5, 0.674, 1.0, 1.645, 2.0, 3.0, 5.0, 10.0)
 _ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
+
+
+def _check_shared_directory() -> None:
+    """prometheus_client keeps every metric in a file there, from the moment when the metric is declared."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or os.environ.get("prometheus_multiproc_dir")  # noqa: SIM112
+    if directory and not (os.path.isdir(directory) and os.access(directory, os.W_OK)):
+        raise StartupError(
+            f"PROMETHEUS_MULTIPROC_DIR names {directory}, which is no directory that can be written to: "
+            "make it, or unset the variable (every process shows its own metrics without it)"
+        )
+
+
+_check_shared_directory()
 
 GRPC_CALLS = Counter("headstart_grpc_calls_total", "Calls answered", ["method", "code"])
 GRPC_SECONDS = Histogram(

@@ -69,8 +69,13 @@ class Settings(BaseSettings):
     """A predictor role to ask. Without it servers score in their own process."""
     max_message_bytes: PositiveInt = 8 * MEBIBYTE
     """The largest request or answer. Above it: RESOURCE_EXHAUSTED."""
+    max_message_fields: PositiveInt = 1_000_000
+    """Fields of a request, in all messages inside it, where it is larger than 32 KiB. Above it: INVALID_ARGUMENT."""
     max_concurrent_calls: PositiveInt = 256
-    """Calls that one server process works on at once. Above it: RESOURCE_EXHAUSTED."""
+    """Calls that one server process works on at once, and streams that it holds open. Above it: RESOURCE_EXHAUSTED.
+    Where callers are known, a namespace gets more while it holds at most four times what is free."""
+    stream_idle_seconds: PositiveFloat = 60.0
+    """A stream without a request for so long is ended with UNAVAILABLE; the client opens another when it needs one."""
     processes: PositiveInt = 1
     """Server processes of `serve` that share the port. Each has its own connections, caches and models, and metrics one
     port higher than the one before."""

@@ -27,7 +27,7 @@ from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge import tasks
-from headstart_server.runtime.settings import Settings
+from headstart_server.runtime.settings import Settings, load_settings
 from headstart_server.runtime.tenancy import DEFAULT_ROLE
 
 SPACE = nas_bench_201()
@@ -67,7 +67,7 @@ class Server:
         works = [BlockingWork(2, name) for name in ("database", "models", "edits")]
         records = record_queue.RecordQueue(self.rooms, 100)
         gate = Gate(self.rooms.engine, "token")
-        server = grpc.aio.server(interceptors=[CallInterceptor(100, gate)])
+        server = grpc.aio.server(interceptors=[CallInterceptor(load_settings(authentication="token"), gate)])
         meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
             MetaLearningServicer(self.rooms, works[0], works[1], records, works[1]), server
         )

@@ -1,0 +1,37 @@
+"""Shares what a server has, places among its calls or memory, among namespaces.
+
+A namespace takes more as long as it holds at most four times what is free (dynamic thresholds, Choudhury and Hahne
+1998). One alone may hold four fifths; of several that want all, each gets the same, and some is left for newcomers.
+"""
+
+from __future__ import annotations
+
+_FACTOR = 4
+
+
+class Shares:
+    """Belongs to one event loop. Where ``fair`` is false, one namespace may hold everything."""
+
+    def __init__(self, most: int, fair: bool) -> None:
+        self.most = most
+        self._fair = fair
+        self._free = most
+        self._held: dict[str, int] = {}
+
+    def take(self, namespace: str, amount: int = 1) -> bool:
+        """Whether the namespace may have so much; it then holds it. What exceeds the whole may be had while all is
+        free."""
+        amount = min(amount, self.most)
+        held = self._held.get(namespace, 0)
+        if amount > self._free or (self._fair and held and held + amount > _FACTOR * self._free):
+            return False
+        self._free -= amount
+        self._held[namespace] = held + amount
+        return True
+
+    def free(self, namespace: str, amount: int = 1) -> None:
+        amount = min(amount, self.most)
+        self._free += amount
+        self._held[namespace] -= amount
+        if not self._held[namespace]:
+            del self._held[namespace]
