@@ -1,8 +1,8 @@
 """Decodes requests, after their callers were let in, and bounds what they take in memory.
 
-A large message is counted and decoded on a thread, so that no other call waits for it. Its fields are counted before
-there are objects of them. What large messages take while they are worked on comes out of one budget, which namespaces
-share; others wait for it, and beyond some waiting bytes they are refused.
+A large message is decoded on a thread, so that no other call waits for it. The fields of a very large one are counted
+before there are objects of them. What large messages take while they are worked on comes out of one budget, which
+namespaces share; others wait for it, and beyond some waiting bytes they are refused.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from headstart_server.threads import DECODE_THREADS
 
 # Decoded on the event loop; a tree of such a message takes two megabytes at the most.
 SMALL_BYTES = 32 * 1024
+# Up to this size no count is made, since it takes longer than to decode: as many fields are assumed as bytes allow.
+_UNCOUNTED_BYTES = 512 * 1024
+_LEAST_FIELD_BYTES = 2
 # Of the decoder's tree and of the values that are made of it.
 _FIELD_BYTES = 250
 _BUDGET_BYTES = 512 * 1024 * 1024
@@ -99,6 +102,9 @@ class Intake:
             self._threads.submit(_give_memory_back)
 
     def _cost(self, data: bytes, message_type: type[Message]) -> int:
+        most = len(data) // _LEAST_FIELD_BYTES
+        if len(data) <= _UNCOUNTED_BYTES and most <= self._max_fields:
+            return len(data) + _FIELD_BYTES * most
         fields = count_fields(data, tags_of(message_type.DESCRIPTOR), self._max_fields)
         if fields > self._max_fields:
             raise InvalidInput(
