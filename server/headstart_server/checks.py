@@ -15,7 +15,7 @@ from rich.table import Table
 from sqlalchemy import Engine, text
 
 from headstart_server.knowledge.index_failures import set_aside
-from headstart_server.runtime import tenancy
+from headstart_server.runtime import chroma_probe, tenancy
 from headstart_server.runtime.database import SCHEMA_REVISION, create_engine, schema_revision
 from headstart_server.runtime.embedded import EmbeddedPostgres, chroma_answers, port_is_free
 from headstart_server.runtime.errors import StartupError, Unavailable
@@ -169,7 +169,11 @@ def _embedded_database(settings: Settings) -> Finding:
 def _chroma(settings: Settings) -> Finding:
     if "chroma_url" in settings.model_fields_set:
         if chroma_answers(settings.chroma_url):
-            return Finding("Chroma", State.FINE, f"answers at {settings.chroma_url}")
+            problem = chroma_probe.problem(settings.chroma_url)
+            if problem is not None:
+                said = f"answers at {settings.chroma_url} and does not work ({problem}): look at its disk, restart it"
+                return Finding("Chroma", State.NOTE, said)
+            return Finding("Chroma", State.FINE, f"writes and reads at {settings.chroma_url}")
         # The service answers without it, so this is no reason not to start.
         advice = "answers are marked degraded until it is back; set HEADSTART_CHROMA_URL if it is elsewhere"
         return Finding("Chroma", State.NOTE, f"does not answer at {settings.chroma_url}: {advice}")

@@ -150,7 +150,9 @@ def test_nothing_that_is_in_a_backup_is_run(database_url: str, empty_database_ur
     assert "scratch" not in rows(empty_database_url)
 
 
-def test_backup_of_an_earlier_revision_is_brought_to_this_one(empty_database_url: str, tmp_path: Path, postgres) -> None:
+def test_backup_of_an_earlier_revision_is_brought_to_this_one(
+    empty_database_url: str, tmp_path: Path, postgres
+) -> None:
     engine = create_engine(load_settings(database_url=empty_database_url))
     with engine.begin() as connection:
         upgrade(connection, "0001")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -16,14 +17,21 @@ import grpc
 import psutil
 import pytest
 
+import headstart
 from benchmarks.service import free_port
+from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2 as knowledge
 from headstart.v1 import task_pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
+from headstart.values import ArchitectureMatches
+from headstart_server.runtime import chroma_probe
 from headstart_server.runtime.supervisor import server_answers
+from headstart_server.runtime.watchdog import PROBE_SECONDS
 from tests.waiting import wait_until
 
 STOP_SECONDS = 15
+SPACE = nas_bench_201()
+CANDIDATE = sample(SPACE, random.Random(0))
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -155,6 +163,34 @@ def test_killed_child_comes_back_and_nothing_is_lost(steady_up: Up, name: str) -
     wait_until(replaced, 60, f"{name}'s return")
     wait_until(lambda: answers(steady_up), 100, "an answer")
     assert f"kept-{name}" in task_ids(steady_up)
+
+
+def test_chroma_that_runs_and_does_not_work_is_started_again(steady_up: Up) -> None:
+    url = f"http://127.0.0.1:{(steady_up.directory / 'chroma' / 'port').read_text().strip()}"
+    # It is watched from the first time that it has worked.
+    wait_until(lambda: chroma_probe.problem(url) is None, 60, "Chroma's work")
+    time.sleep(PROBE_SECONDS + 1)
+    stopped = steady_up.children()["chroma"]
+    stopped.suspend()
+    begin = time.monotonic()
+    wait_until(lambda: "chroma runs and does not work" in steady_up.text(), 60, "noticing it")
+    assert time.monotonic() - begin < 40
+    wait_until(lambda: chroma_probe.problem(url) is None, 60, "Chroma's return")
+    assert steady_up.children()["chroma"].pid != stopped.pid
+    record_some(steady_up)
+    wait_until(lambda: not searched(steady_up).degraded and bool(searched(steady_up).matches), 60, "a delivery")
+
+
+def record_some(up: Up) -> None:
+    with headstart.connect(up.address, timeout=30) as client:
+        client.create_search_space(SPACE)
+        client.create_task(headstart.Task("delivered", headstart.Objective("accuracy")))
+        client.record("delivered", SPACE.search_space_id, CANDIDATE, headstart.completed(0.5))
+
+
+def searched(up: Up) -> ArchitectureMatches:
+    with headstart.connect(up.address, timeout=30) as client:
+        return client.search_architectures(SPACE.search_space_id, CANDIDATE)
 
 
 def test_supervisor_that_is_killed_takes_all_but_postgresql_along_and_the_next_one_goes_on(up: Up) -> None:

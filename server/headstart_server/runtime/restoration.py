@@ -115,7 +115,7 @@ def _load_rows(connection: Connection, script: IO[bytes], settings: _Settings) -
         if unknown := set(named) - columns[table]:
             raise StartupError(f"The backup's table {table} has columns that its revision has not: {sorted(unknown)}")
         seen.add(table)
-        statement = f'COPY "{table}" ({", ".join(named)}) FROM STDIN WITH (ENCODING \'{settings.encoding}\')'
+        statement = f"COPY \"{table}\" ({', '.join(named)}) FROM STDIN WITH (ENCODING '{settings.encoding}')"
         driver = connection.connection.driver_connection
         assert driver is not None
         with driver.cursor() as cursor:

@@ -1,7 +1,7 @@
 """``headstart-server up``: PostgreSQL, Chroma, server and worker on one data directory, kept running.
 
-Start in order, each when the one before it answers; watch; start again whoever dies, with growing pauses; on SIGINT or
-SIGTERM end them in the reverse order. Everything happens in the main thread: the kernel ties children to the thread
+Start in order, each when the one before it answers; watch; start again whoever dies, with growing pauses; end whoever
+runs and does not work (``watchdog``), which then is started again; on SIGINT or SIGTERM end them in the reverse order. Everything happens in the main thread: the kernel ties children to the thread
 that made them. PostgreSQL alone survives a supervisor that is killed, and the next one takes it over.
 """
 
@@ -22,6 +22,7 @@ from typing import TextIO
 
 from rich.console import Console
 
+from headstart_server.runtime import chroma_probe
 from headstart_server.runtime.child import Child, Program
 from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
 from headstart_server.runtime.errors import StartupError
@@ -29,6 +30,7 @@ from headstart_server.runtime.log import configure_logging
 from headstart_server.runtime.probe import SERVING, health_of
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.runtime.startup import migrate_database, require_fixed_port, require_free
+from headstart_server.runtime.watchdog import Watchdog
 
 MAX_PORT = 65535
 WATCH_SECONDS = 1.0
@@ -49,6 +51,7 @@ class Supervisor:
         self._directory = settings.data_directory.absolute()
         self._console = Console(highlight=False, stderr=True)
         self._children: list[Child] = []
+        self._watchdogs: dict[str, Watchdog] = {}
         self._environment: dict[str, str] = {}
         self._stop_requested = False
         self._wake_reader, self._wake_writer = os.pipe()
@@ -131,6 +134,7 @@ class Supervisor:
                     log=self._log("chroma"),
                     stop_seconds=5.0,
                     environment={"ANONYMIZED_TELEMETRY": "False"},
+                    probe=lambda: chroma_probe.problem(chroma.url()),
                 )
             )
             self._await(child, chroma.ready)
@@ -154,6 +158,9 @@ class Supervisor:
         child = Child(program)
         self._children.append(child)
         child.start()
+        if program.probe is not None:
+            self._watchdogs[program.name] = Watchdog(program.name, program.probe)
+            self._watchdogs[program.name].start()
         return child
 
     def _await(self, child: Child, ready: Callable[[], bool]) -> None:
@@ -188,15 +195,29 @@ class Supervisor:
             for child in self._children:
                 name = child.program.name
                 child.shorten_log()
+                self._end_if_hung(child)
                 if child.exit_code() is not None and name not in said_dead:
                     said_dead.add(name)
                     reason = self._why(child) if child.exit_code() == EXIT_STARTUP_ERROR else None
                     self._console.print(f"{name} ended ({reason or child.exit_code()}): starting it again")
                 if child.restart_if_dead():
                     said_dead.discard(name)
+                    if name in self._watchdogs:
+                        self._watchdogs[name].restarted(because_hung=False)
                     self._console.print(f"{name} started again")
 
+    def _end_if_hung(self, child: Child) -> None:
+        """What runs and does not work is ended, to be started again as what has died."""
+        watchdog = self._watchdogs.get(child.program.name)
+        reason = None if watchdog is None else watchdog.hung
+        if watchdog is not None and reason is not None:
+            self._console.print(f"{child.program.name} runs and does not work: {reason}", markup=False)
+            child.kill()
+            watchdog.restarted(because_hung=True)
+
     def _stop(self) -> None:
+        for watchdog in self._watchdogs.values():
+            watchdog.stop()
         if not self._children:
             return
         with self._console.status("Stopping"):
