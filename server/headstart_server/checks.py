@@ -15,6 +15,7 @@ from rich.table import Table
 from sqlalchemy import Engine, text
 
 from headstart_server.knowledge.index_failures import set_aside
+from headstart_server.prediction.registry import reduced_models
 from headstart_server.runtime import chroma_probe, tenancy
 from headstart_server.runtime.database import SCHEMA_REVISION, create_engine, schema_revision
 from headstart_server.runtime.embedded import EmbeddedPostgres, chroma_answers, port_is_free
@@ -61,9 +62,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield found
     if not embedded and found.state is State.FINE:
         yield _second_wall(settings)
-        yield _set_aside(settings)
+        yield from _of_spaces(settings)
     if embedded and (running := _running_database(settings)) is not None:
-        yield _set_aside(running)
+        yield from _of_spaces(running)
     yield _chroma(settings)
     for name, address in (("gRPC port", settings.grpc_address), ("metrics port", settings.metrics_address)):
         free = port_is_free(*split_address(address))
@@ -133,12 +134,21 @@ def _running_database(settings: Settings) -> Settings | None:
     return running if _database(running).state is State.FINE else None
 
 
-def _set_aside(settings: Settings) -> Finding:
+def _of_spaces(settings: Settings) -> list[Finding]:
     engine = create_engine(settings)
     try:
-        return set_aside_finding(engine)
+        return [set_aside_finding(engine), training_finding(engine)]
     finally:
         engine.dispose()
+
+
+def training_finding(engine: Engine) -> Finding:
+    """Search spaces whose models were trained on less than is recorded."""
+    with engine.connect() as connection:
+        found = reduced_models(connection, _MOST_SHOWN)
+    if not found:
+        return Finding("training", State.FINE, "no search space is beyond the budget of training")
+    return Finding("training", State.NOTE, "; ".join(f"{name}/{space}: {told}" for name, space, told in found))
 
 
 def set_aside_finding(engine: Engine) -> Finding:

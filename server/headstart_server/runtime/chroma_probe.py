@@ -19,7 +19,7 @@ _COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collec
 
 def problem(url: str, seconds: float | None = None) -> str | None:
     """What keeps the Chroma at ``url`` from writing and reading a vector; None where it does both."""
-    vector = [random.random(), 1.0]  # noqa: S311
+    vector = [random.random(), 1.0]
     try:
         with httpx.Client(base_url=url, timeout=seconds or SECONDS, trust_env=False) as client:
             number = _post(client, "", {"name": COLLECTION, "get_or_create": True})["id"]

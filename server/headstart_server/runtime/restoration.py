@@ -22,7 +22,8 @@ from headstart_server.runtime.errors import StartupError
 _ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<kind>[A-Z][A-Z ]*[A-Z]) (?P<schema>\S+) (?P<name>.+?)(?: \S+)?$")
 _COPY = re.compile(rb"^COPY (?:(?:\w+|\"[^\"]+\")\.)?(?P<table>\w+) \((?P<columns>\w+(?:, \w+)*)\) FROM stdin;\s*$")
 _SETVAL = re.compile(
-    rb"^SELECT pg_catalog\.setval\('(?:\w+\.|\"[^\"]+\"\.)?(?P<name>\w+)', (?P<value>\d{1,19}), (?P<called>true|false)\);"
+    rb"^SELECT pg_catalog\.setval\('(?:\w+\.|\"[^\"]+\"\.)?(?P<name>\w+)', (?P<value>\d{1,19}), "
+    rb"(?P<called>true|false)\);"
 )
 _ENCODING = re.compile(rb"^SET client_encoding = '(?P<name>[A-Za-z0-9_-]+)';")
 # What the migrations make, each part of a table of ours.

@@ -1,8 +1,9 @@
 """``headstart-server up``: PostgreSQL, Chroma, server and worker on one data directory, kept running.
 
 Start in order, each when the one before it answers; watch; start again whoever dies, with growing pauses; end whoever
-runs and does not work (``watchdog``), which then is started again; on SIGINT or SIGTERM end them in the reverse order. Everything happens in the main thread: the kernel ties children to the thread
-that made them. PostgreSQL alone survives a supervisor that is killed, and the next one takes it over.
+runs and does not work (``watchdog``), to be started again; on SIGINT or SIGTERM end them in the reverse order.
+Everything happens in the main thread: the kernel ties children to the thread that made them. PostgreSQL alone survives
+a supervisor that is killed, and the next one takes it over.
 """
 
 from __future__ import annotations
