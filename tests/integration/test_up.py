@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import random
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -25,7 +27,7 @@ from headstart.v1 import task_pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
 from headstart.values import ArchitectureMatches
 from headstart_server.runtime import chroma_probe
-from headstart_server.runtime.supervisor import server_answers
+from headstart_server.runtime.supervisor import other_logins, server_answers
 from headstart_server.runtime.watchdog import PROBE_SECONDS
 from tests.waiting import wait_until
 
@@ -224,6 +226,31 @@ def test_private_directory_above_lets_nobody_look_inside(steady_up: Up) -> None:
     # Where PostgreSQL runs as a user of its own, that one may pass.
     expected = 0o001 if os.geteuid() == 0 else 0
     assert steady_up.directory.parent.stat().st_mode & 0o077 == expected
+
+
+def test_other_users_of_the_machine_can_read_no_file(steady_up: Up) -> None:
+    directory = steady_up.directory
+    assert [stat.S_IMODE((directory / name).stat().st_mode) for name in ("logs", "chroma")] == [0o700, 0o700]
+    files = [each for name in ("logs", "chroma") for each in (directory / name).rglob("*")]
+    assert any(each.name == "chroma.sqlite3" for each in files)
+    assert [each for each in files if each.stat().st_mode & 0o077] == []
+    socket = next((directory / "postgresql").glob(".s.PGSQL.*[0-9]"))
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    rules = [line.split() for line in (directory / "postgresql" / "pg_hba.conf").read_text().splitlines()]
+    assert {rule[-1] for rule in rules if rule and rule[0] == "host"} == {"reject"}
+
+
+def test_other_logins_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(name: str, number: int, shell: str) -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", number, number, "", "/", shell))
+
+    people = [entry("root", 0, "/bin/bash"), entry("nobody", 65534, "/usr/sbin/nologin"), entry("me", 1000, "/bin/sh")]
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(pwd, "getpwall", lambda: people)
+    assert other_logins() == []
+    people.extend(entry(f"user{number}", 1001 + number, "/bin/bash") for number in range(5))
+    assert other_logins() == ["user0", "user1", "user2", "..."]
 
 
 def ended_or_gone(process: psutil.Process) -> bool:

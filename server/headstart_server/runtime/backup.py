@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from headstart_server.runtime import restoration, tenancy
 from headstart_server.runtime.child import running_postgres
 from headstart_server.runtime.database import SCHEMA_REVISION, VERSION_TABLE, create_engine, revision_of
-from headstart_server.runtime.embedded import EmbeddedPostgres, installed_binaries
+from headstart_server.runtime.embedded import EmbeddedPostgres, installed_binaries, private_directory
 from headstart_server.runtime.errors import SchemaMismatch, ServiceError, StartupError, Unavailable
 from headstart_server.runtime.migration import known_revisions, upgrade
 from headstart_server.runtime.settings import Settings
@@ -197,7 +197,7 @@ def _database(settings: Settings, make: bool) -> Iterator[Engine]:
     with in_use(settings.data_directory.absolute()):
         postgres.prepare()
         logs = settings.data_directory.absolute() / "logs"
-        logs.mkdir(exist_ok=True)
+        private_directory(logs)
         with running_postgres(postgres, logs / "postgresql.log"), _engine(embedded) as engine:
             postgres.ensure_database()
             yield engine

@@ -86,7 +86,8 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=self.program.log.parent,
+                # Another account may not enter the directory of the logs.
+                cwd=self.program.log.parent if self.program.account.uid is None else "/",
                 env={**os.environ, **self.program.environment},
                 start_new_session=True,
             )

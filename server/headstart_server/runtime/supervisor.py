@@ -25,7 +25,7 @@ from rich.console import Console
 
 from headstart_server.runtime import chroma_probe
 from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
+from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres, private_directory
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.log import configure_logging
 from headstart_server.runtime.probe import SERVING, health_of
@@ -40,6 +40,10 @@ READY_POLL_SECONDS = 0.1
 READY_SECONDS = 300.0
 # What a command ends with when something outside it is wrong: starting it again would not help.
 EXIT_STARTUP_ERROR = 2
+# Accounts of people, by the convention of Linux distributions; below are those of services.
+_FIRST_LOGIN = 1000
+_NO_SHELLS = frozenset({"", "nologin", "false", "sync"})
+_MOST_NAMED = 3
 
 
 class _Stopped(Exception):
@@ -61,6 +65,8 @@ class Supervisor:
         """Until a signal ends it. Raises StartupError where something is in the way."""
         configure_logging(self._settings.log_level, "up")
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        # Of everything that the parts write.
+        os.umask(0o077)
         with in_use(self._directory), self._signals():
             try:
                 self._start()
@@ -79,7 +85,7 @@ class Supervisor:
         require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
         require_free(settings.metrics_address, "HEADSTART_METRICS_ADDRESS")
         require_free(self._worker_metrics_address(), "HEADSTART_METRICS_ADDRESS (the worker takes the port after it)")
-        (self._directory / "logs").mkdir(exist_ok=True)
+        private_directory(self._directory / "logs")
         given = settings.model_fields_set
         database_url = settings.database_url if "database_url" in given else self._start_postgres()
         chroma_url = settings.chroma_url if "chroma_url" in given else self._start_chroma()
@@ -139,6 +145,12 @@ class Supervisor:
                 )
             )
             self._await(child, chroma.ready)
+        if others := other_logins():
+            self._console.print(
+                f"Other users of this machine ({', '.join(others)}) can read and change the vector index at "
+                f"{chroma.url()}: Chroma asks nobody who he is (docs/security.md)",
+                soft_wrap=True,
+            )
         return chroma.url()
 
     def _role(self, role: str, **environment: str) -> Program:
@@ -263,6 +275,18 @@ class Supervisor:
 
     def _log(self, name: str) -> Path:
         return self._directory / "logs" / f"{name}.log"
+
+
+def other_logins() -> list[str]:
+    """Names of those who may log in to this machine, beside root and whoever runs this; some of them where many."""
+    import pwd
+
+    found = [
+        entry.pw_name
+        for entry in pwd.getpwall()
+        if entry.pw_uid >= _FIRST_LOGIN and entry.pw_uid != os.geteuid() and Path(entry.pw_shell).name not in _NO_SHELLS
+    ]
+    return found[:_MOST_NAMED] + (["..."] if len(found) > _MOST_NAMED else [])
 
 
 def server_answers(address: str) -> bool:
