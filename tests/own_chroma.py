@@ -26,8 +26,16 @@ class OwnChroma:
         self._child.start()
         wait_until(self._server.ready, what="Chroma's start")
 
+    @property
+    def pid(self) -> int:
+        assert self._child.pid is not None
+        return self._child.pid
+
     def stop(self) -> None:
         self._child.stop()
+
+    def kill(self) -> None:
+        self._child.kill()
 
     def empty(self) -> None:
         shutil.rmtree(self._server.directory)

@@ -15,7 +15,8 @@ from rich.table import Table
 from sqlalchemy import Engine, text
 
 from headstart_server.knowledge.index_failures import set_aside
-from headstart_server.runtime import tenancy
+from headstart_server.prediction.registry import reduced_models
+from headstart_server.runtime import chroma_probe, tenancy
 from headstart_server.runtime.database import SCHEMA_REVISION, create_engine, schema_revision
 from headstart_server.runtime.embedded import EmbeddedPostgres, chroma_answers, port_is_free
 from headstart_server.runtime.errors import StartupError, Unavailable
@@ -61,9 +62,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield found
     if not embedded and found.state is State.FINE:
         yield _second_wall(settings)
-        yield _set_aside(settings)
+        yield from _of_spaces(settings)
     if embedded and (running := _running_database(settings)) is not None:
-        yield _set_aside(running)
+        yield from _of_spaces(running)
     yield _chroma(settings)
     for name, address in (("gRPC port", settings.grpc_address), ("metrics port", settings.metrics_address)):
         free = port_is_free(*split_address(address))
@@ -133,12 +134,21 @@ def _running_database(settings: Settings) -> Settings | None:
     return running if _database(running).state is State.FINE else None
 
 
-def _set_aside(settings: Settings) -> Finding:
+def _of_spaces(settings: Settings) -> list[Finding]:
     engine = create_engine(settings)
     try:
-        return set_aside_finding(engine)
+        return [set_aside_finding(engine), training_finding(engine)]
     finally:
         engine.dispose()
+
+
+def training_finding(engine: Engine) -> Finding:
+    """Search spaces whose models were trained on less than is recorded."""
+    with engine.connect() as connection:
+        found = reduced_models(connection, _MOST_SHOWN)
+    if not found:
+        return Finding("training", State.FINE, "no search space is beyond the budget of training")
+    return Finding("training", State.NOTE, "; ".join(f"{name}/{space}: {told}" for name, space, told in found))
 
 
 def set_aside_finding(engine: Engine) -> Finding:
@@ -169,7 +179,11 @@ def _embedded_database(settings: Settings) -> Finding:
 def _chroma(settings: Settings) -> Finding:
     if "chroma_url" in settings.model_fields_set:
         if chroma_answers(settings.chroma_url):
-            return Finding("Chroma", State.FINE, f"answers at {settings.chroma_url}")
+            problem = chroma_probe.problem(settings.chroma_url)
+            if problem is not None:
+                said = f"answers at {settings.chroma_url} and does not work ({problem}): look at its disk, restart it"
+                return Finding("Chroma", State.NOTE, said)
+            return Finding("Chroma", State.FINE, f"writes and reads at {settings.chroma_url}")
         # The service answers without it, so this is no reason not to start.
         advice = "answers are marked degraded until it is back; set HEADSTART_CHROMA_URL if it is elsewhere"
         return Finding("Chroma", State.NOTE, f"does not answer at {settings.chroma_url}: {advice}")

@@ -20,7 +20,7 @@ from headstart_server.prediction.service import TRAIN_JOB
 from headstart_server.pruning import Pruner
 from headstart_server.runtime import metrics
 from headstart_server.runtime.errors import StartupError
-from headstart_server.runtime.jobs import Job, enqueue, run_next
+from headstart_server.runtime.jobs import Job, Turns, enqueue, run_next
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import LEARN_JOB
 
@@ -62,14 +62,15 @@ def _work_until_stopped(worker: Worker, gauges: Gauges, poll_seconds: float) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logger.info("working")
-    # The index follows the records while a model is trained, which may take minutes.
+    # The index follows the records, and profiles and strategies the results, while a model is trained for minutes.
     lanes = [
         threading.Thread(target=gauges.keep, args=(stop,), name="gauges", daemon=True),
         threading.Thread(target=_keep_working, args=(worker.index, stop, poll_seconds), name="index", daemon=True),
+        threading.Thread(target=_keep_working, args=(worker.learn, stop, poll_seconds), name="learn", daemon=True),
     ]
     for lane in lanes:
         lane.start()
-    _keep_working(worker.learn, stop, poll_seconds)
+    _keep_working(worker.train, stop, poll_seconds)
     for lane in lanes:
         lane.join(_PAUSE_SECONDS)
 
@@ -94,6 +95,7 @@ class Worker:
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
         self._grown = self._profiled = self._mapped = self._learned = -math.inf
+        self._turns = Turns()
         self._pruner = Pruner(rooms.engine, rooms.settings)
         self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
 
@@ -112,14 +114,18 @@ class Worker:
     def step(self) -> bool:
         """A piece of each kind of work; False where there was none. What fails keeps no other kind from its turn."""
         # The index first: it is quick, and a search may wait for it.
-        return _each(self._index_work + self._learning)
+        return _each((*self._index_work, self._train, *self._learning))
 
     def index(self) -> bool:
-        """The same of the vector index alone; may go on beside ``learn``."""
+        """The same of the vector index alone; may go on beside the others."""
         return _each(self._index_work)
 
+    def train(self) -> bool:
+        """The same of models alone; may go on beside the others."""
+        return _each((self._train,))
+
     def learn(self) -> bool:
-        """The same of all that is learned: models, profiles, the map of the tasks, strategies."""
+        """The same of what else is learned: profiles, the map of the tasks, strategies; may go on beside the others."""
         return _each(self._learning)
 
     @property
@@ -128,14 +134,14 @@ class Worker:
 
     @property
     def _learning(self) -> tuple[Piece, ...]:
-        return (self._train, self._profile, self._map, self._learn, self._pruner.prune)
+        return (self._profile, self._map, self._learn, self._pruner.prune)
 
     def _train(self) -> bool:
         """Queue the search spaces that have grown enough, and train one of those queued."""
         if time.monotonic() - self._grown > _SECONDS_BETWEEN_GROWTH:
             self._grown = time.monotonic()
             self._queue_grown()
-        return run_next(self._rooms.engine, TRAIN_JOB, self._train_space)
+        return run_next(self._rooms.engine, TRAIN_JOB, self._train_space, self._turns)
 
     def _queue_grown(self) -> None:
         counts = self._rooms.knowledge.search_spaces_by_growth()
@@ -170,7 +176,7 @@ class Worker:
             with self._rooms.engine.begin() as connection:
                 for namespace, space_id in self._rooms.task_profiler.stale_spaces():
                     enqueue(connection, Job(_PROFILE, namespace, space_id))
-        return run_next(self._rooms.engine, _PROFILE, self._profile_space)
+        return run_next(self._rooms.engine, _PROFILE, self._profile_space, self._turns)
 
     def _profile_space(self, job: Job) -> None:
         count = self._rooms.task_profiler.refresh(job.namespace, job.subject)
@@ -183,7 +189,7 @@ class Worker:
             with self._rooms.engine.begin() as connection:
                 for namespace in self._rooms.task_map.stale_namespaces():
                     enqueue(connection, Job(MAP_JOB, namespace, ""))
-        return run_next(self._rooms.engine, MAP_JOB, self._map_namespace)
+        return run_next(self._rooms.engine, MAP_JOB, self._map_namespace, self._turns)
 
     def _map_namespace(self, job: Job) -> None:
         count = self._rooms.task_map.refresh(job.namespace)
@@ -196,7 +202,7 @@ class Worker:
             with self._rooms.engine.begin() as connection:
                 for namespace in self._rooms.strategy_learner.stale_namespaces():
                     enqueue(connection, Job(LEARN_JOB, namespace, ""))
-        return run_next(self._rooms.engine, LEARN_JOB, self._learn_strategies)
+        return run_next(self._rooms.engine, LEARN_JOB, self._learn_strategies, self._turns)
 
     def _learn_strategies(self, job: Job) -> None:
         for version in self._rooms.strategy_learner.refresh(job.namespace):

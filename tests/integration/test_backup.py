@@ -7,6 +7,7 @@ import random
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ import headstart
 from headstart import Record
 from headstart.spaces import nas_bench_201, sample
 from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.embedded import installed_binaries
+from headstart_server.runtime.migration import upgrade
 from headstart_server.runtime.settings import load_settings
+from tests.conftest import fresh_database
 
 SPACE = nas_bench_201()
 SPACE_ID = SPACE.search_space_id
@@ -106,6 +110,72 @@ def test_everything_comes_back_in_another_directory_and_another_database(
         found = client.search_architectures(SPACE_ID, records[0].candidate)
         assert found.matches
         assert not found.degraded
+
+
+# What the database's login may do, a command of the operating system included.
+HOSTILE = """
+    CREATE TABLE scratch (line text);
+    CREATE FUNCTION strike() RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN COPY public.scratch FROM PROGRAM 'echo ran >> {mark}'; RETURN true; END $$;
+    CREATE FUNCTION strike_row() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM public.strike(); RETURN NEW; END $$;
+    ALTER TABLE namespaces ADD CONSTRAINT harmless CHECK (strike());
+    ALTER TABLE namespaces ALTER COLUMN name SET DEFAULT CAST(strike() AS text);
+    CREATE TRIGGER on_row BEFORE INSERT ON namespaces FOR EACH ROW EXECUTE FUNCTION strike_row();
+    ALTER TABLE namespaces ENABLE ALWAYS TRIGGER on_row;
+    CREATE UNIQUE INDEX by_strike ON namespaces (name) WHERE name <> '';
+    INSERT INTO namespaces (name) VALUES ('team-a');
+"""
+
+
+def test_nothing_that_is_in_a_backup_is_run(database_url: str, empty_database_url: str, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as shared:
+        # PostgreSQL may be another user.
+        Path(shared).chmod(0o777)
+        mark = Path(shared) / "mark"
+        engine = create_engine(load_settings(database_url=database_url))
+        with engine.begin() as connection:
+            connection.execute(text(HOSTILE.format(mark=mark)))
+        engine.dispose()
+        assert mark.exists()
+        mark.unlink()
+        file = tmp_path / "foreign.backup"
+        assert command("backup", file, database_url=database_url).returncode == 0
+        restored = command("restore", file, database_url=empty_database_url)
+        assert restored.returncode == 0, restored.stderr
+        assert not mark.exists()
+    for foreign in ("function strike()", "trigger namespaces on_row", "table scratch"):
+        assert foreign in restored.stdout.replace("\n", " ")
+    assert "team-a" in rows(empty_database_url)["namespaces"][0]
+    assert "scratch" not in rows(empty_database_url)
+
+
+def test_backup_of_an_earlier_revision_is_brought_to_this_one(
+    empty_database_url: str, tmp_path: Path, postgres
+) -> None:
+    engine = create_engine(load_settings(database_url=empty_database_url))
+    with engine.begin() as connection:
+        upgrade(connection, "0001")
+        connection.execute(text("INSERT INTO namespaces (id, name) VALUES (7, 'old')"))
+        connection.execute(text("SELECT setval('namespaces_id_seq', 9)"))
+    engine.dispose()
+    file = tmp_path / "old.backup"
+    made = subprocess.run(
+        [installed_binaries() / "pg_dump", "-Fc", "-f", file, f"--dbname={plain(empty_database_url)}"], check=True
+    )
+    assert made.returncode == 0
+    with fresh_database(postgres, template="template1") as url:
+        restored = command("restore", file, database_url=url)
+        assert "schema revision 0001, brought to" in restored.stdout, restored.stderr
+        engine = create_engine(load_settings(database_url=url))
+        with engine.begin() as connection:
+            number = "INSERT INTO namespaces (name) VALUES ('new') RETURNING id"
+            assert connection.execute(text(number)).scalar_one() == 10
+        engine.dispose()
+
+
+def plain(database_url: str) -> str:
+    return database_url.replace("postgresql+psycopg2", "postgresql")
 
 
 def test_what_is_no_backup_changes_nothing(empty_database_url: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from headstart_server.runtime.claims import claimed
 from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.jobs import Job, enqueue, run_next, run_one, waiting
+from headstart_server.runtime.jobs import Job, Turns, enqueue, run_next, run_one, waiting
 from headstart_server.runtime.settings import Settings
 
 KIND = "test"
@@ -142,3 +142,13 @@ def test_claim_is_given_back_whatever_happens_within(engine: Engine) -> None:
         assert held_elsewhere()
         raise KeyError
     assert not held_elsewhere()
+
+
+def test_namespaces_take_turns_however_many_jobs_one_has(engine: Engine) -> None:
+    add(engine, *(Job(KIND, "busy", f"space-{number}") for number in range(150)))
+    add(engine, Job(KIND, "other", "one"), Job(KIND, "other", "two"), Job(KIND, "third", "one"))
+    done: list[str] = []
+    turns = Turns()
+    for _ in range(6):
+        assert run_next(engine, KIND, lambda job: done.append(job.namespace), turns)
+    assert done == ["busy", "other", "third", "busy", "other", "busy"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
+import random
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,14 +19,21 @@ import grpc
 import psutil
 import pytest
 
+import headstart
 from benchmarks.service import free_port
+from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2 as knowledge
 from headstart.v1 import task_pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
-from headstart_server.runtime.supervisor import server_answers
+from headstart.values import ArchitectureMatches
+from headstart_server.runtime import chroma_probe
+from headstart_server.runtime.supervisor import other_logins, server_answers
+from headstart_server.runtime.watchdog import PROBE_SECONDS
 from tests.waiting import wait_until
 
 STOP_SECONDS = 15
+SPACE = nas_bench_201()
+CANDIDATE = sample(SPACE, random.Random(0))
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -157,6 +167,34 @@ def test_killed_child_comes_back_and_nothing_is_lost(steady_up: Up, name: str) -
     assert f"kept-{name}" in task_ids(steady_up)
 
 
+def test_chroma_that_runs_and_does_not_work_is_started_again(steady_up: Up) -> None:
+    url = f"http://127.0.0.1:{(steady_up.directory / 'chroma' / 'port').read_text().strip()}"
+    # It is watched from the first time that it has worked.
+    wait_until(lambda: chroma_probe.problem(url) is None, 60, "Chroma's work")
+    time.sleep(PROBE_SECONDS + 1)
+    stopped = steady_up.children()["chroma"]
+    stopped.suspend()
+    begin = time.monotonic()
+    wait_until(lambda: "chroma runs and does not work" in steady_up.text(), 60, "noticing it")
+    assert time.monotonic() - begin < 40
+    wait_until(lambda: chroma_probe.problem(url) is None, 60, "Chroma's return")
+    assert steady_up.children()["chroma"].pid != stopped.pid
+    record_some(steady_up)
+    wait_until(lambda: not searched(steady_up).degraded and bool(searched(steady_up).matches), 60, "a delivery")
+
+
+def record_some(up: Up) -> None:
+    with headstart.connect(up.address, timeout=30) as client:
+        client.create_search_space(SPACE)
+        client.create_task(headstart.Task("delivered", headstart.Objective("accuracy")))
+        client.record("delivered", SPACE.search_space_id, CANDIDATE, headstart.completed(0.5))
+
+
+def searched(up: Up) -> ArchitectureMatches:
+    with headstart.connect(up.address, timeout=30) as client:
+        return client.search_architectures(SPACE.search_space_id, CANDIDATE)
+
+
 def test_supervisor_that_is_killed_takes_all_but_postgresql_along_and_the_next_one_goes_on(up: Up) -> None:
     create_task(up, "kept")
     # The worker is the last to come: a child has its own command line only when it has begun.
@@ -188,6 +226,31 @@ def test_private_directory_above_lets_nobody_look_inside(steady_up: Up) -> None:
     # Where PostgreSQL runs as a user of its own, that one may pass.
     expected = 0o001 if os.geteuid() == 0 else 0
     assert steady_up.directory.parent.stat().st_mode & 0o077 == expected
+
+
+def test_other_users_of_the_machine_can_read_no_file(steady_up: Up) -> None:
+    directory = steady_up.directory
+    assert [stat.S_IMODE((directory / name).stat().st_mode) for name in ("logs", "chroma")] == [0o700, 0o700]
+    files = [each for name in ("logs", "chroma") for each in (directory / name).rglob("*")]
+    assert any(each.name == "chroma.sqlite3" for each in files)
+    assert [each for each in files if each.stat().st_mode & 0o077] == []
+    socket = next((directory / "postgresql").glob(".s.PGSQL.*[0-9]"))
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    rules = [line.split() for line in (directory / "postgresql" / "pg_hba.conf").read_text().splitlines()]
+    assert {rule[-1] for rule in rules if rule and rule[0] == "host"} == {"reject"}
+
+
+def test_other_logins_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(name: str, number: int, shell: str) -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", number, number, "", "/", shell))
+
+    people = [entry("root", 0, "/bin/bash"), entry("nobody", 65534, "/usr/sbin/nologin"), entry("me", 1000, "/bin/sh")]
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(pwd, "getpwall", lambda: people)
+    assert other_logins() == []
+    people.extend(entry(f"user{number}", 1001 + number, "/bin/bash") for number in range(5))
+    assert other_logins() == ["user0", "user1", "user2", "..."]
 
 
 def ended_or_gone(process: psutil.Process) -> bool:

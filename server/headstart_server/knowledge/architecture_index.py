@@ -8,6 +8,8 @@ said by PostgreSQL (``vector_versions``).
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Lock
@@ -23,6 +25,8 @@ from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings as ChromaSettings
 from chromadb.errors import ChromaError, InvalidArgumentError, InvalidDimensionException, NotFoundError
 from numpy.typing import NDArray
+
+from headstart_server.runtime import chroma_probe
 
 # Chosen on 110,000 architectures of another draw of benchmarks/knowledge_base/large_space (204 numbers each), before
 # that benchmark was run: recall@10 was 0.9987 with 100 candidates kept in a search and 1.0000 with 200. The graph is
@@ -42,6 +46,8 @@ _REFUSALS = (InvalidArgumentError, InvalidDimensionException, ValueError, TypeEr
 # Chroma's client waits for ever unless told otherwise.
 _SECONDS = 60.0
 _CONNECT_SECONDS = 2.0
+_SECONDS_BETWEEN_PROBES = 10.0
+_FORGIVEN_PROBES = 1
 
 
 class IndexUnavailable(Exception):
@@ -68,6 +74,8 @@ class ArchitectureIndex:
         self._client: ClientAPI | None = None
         self._collections: dict[str, Collection] = {}
         self._largest_batch = 0
+        self._probe_at = -math.inf
+        self._failed_probes = 0
         self._lock = Lock()
 
     def create(self, name: str) -> None:
@@ -121,11 +129,24 @@ class ArchitectureIndex:
         return int(self._on(name, lambda collection: collection.count()))
 
     def check(self) -> None:
-        """Raises IndexUnavailable where Chroma does not answer within seconds."""
+        """Raises IndexUnavailable where Chroma does not answer within seconds, or answers and does not write and read.
+
+        The latter is looked at now and then, and each time while it was so; one failure is forgiven to a busy one.
+        """
         try:
             self._hear()
         except Exception as error:
             raise self._lost(None, error) from error
+        if time.monotonic() < self._probe_at:
+            return
+        problem = chroma_probe.problem(self._url)
+        if problem is None:
+            self._probe_at = time.monotonic() + _SECONDS_BETWEEN_PROBES
+            self._failed_probes = 0
+            return
+        self._failed_probes += 1
+        if self._failed_probes > _FORGIVEN_PROBES:
+            raise IndexUnavailable(f"Chroma at {self._url} answers and does not work: {problem}")
 
     def _on(self, name: str, action: Callable[[Collection], Any]) -> Any:
         with self._lock:

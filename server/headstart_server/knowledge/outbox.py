@@ -6,8 +6,10 @@ Each search space has a queue of its own, so that one that cannot be delivered k
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select
@@ -40,14 +42,20 @@ def waiting_spaces(connection: Connection) -> list[int]:
     return list(connection.execute(query.order_by(search_spaces.c.id)).scalars())
 
 
-def read_waiting(connection: Connection, space: int, limit: int) -> Waiting | None:
-    """The oldest rows of a space; None where there are none. Nothing is locked."""
+def read_waiting(connection: Connection, space: int, limit: int, most_nodes: int) -> Waiting | None:
+    """The oldest rows of a space; None where there are none. Nothing is locked.
+
+    At most ``limit``, and of graphs that have ``most_nodes`` together; one in any case.
+    """
+    nodes = select(architectures.c.node_count).where(architectures.c.id == outbox.c.architecture_id).scalar_subquery()
     rows = connection.execute(
-        select(outbox.c.id, outbox.c.architecture_id, outbox.c.fingerprint)
+        select(outbox.c.id, outbox.c.architecture_id, outbox.c.fingerprint, func.coalesce(nodes, 0).label("nodes"))
         .where(outbox.c.search_space_id == space)
         .order_by(outbox.c.id)
         .limit(limit)
     ).all()
+    together = list(accumulate(row.nodes for row in rows))
+    rows = rows[: max(1, bisect_right(together, most_nodes))]
     return _waiting(connection, space, rows) if rows else None
 
 

@@ -38,6 +38,8 @@ Choose = Callable[[str, str, str | None], str]
 # At a call, and of one space.
 _DELIVERED = 2_000
 _OF_ONE_SPACE = 1_000
+# Features of a graph of 2,000 nodes take some tenths of a second: spaces of large graphs have shorter turns.
+_NODES_OF_ONE_SPACE = 50_000
 _SLICE = 5_000
 _SECONDS_BETWEEN_COMPARISONS = 10.0
 # Comparing takes at most this share of the time: counting a million rows takes some tenths of a second.
@@ -106,7 +108,7 @@ class VectorKeeper:
             if claim is None:
                 raise NotClaimed
             with self._engine.connect() as connection:
-                waiting = outbox.read_waiting(connection, space, _OF_ONE_SPACE)
+                waiting = outbox.read_waiting(connection, space, _OF_ONE_SPACE, _NODES_OF_ONE_SPACE)
             if waiting is None:
                 return 0
             self._deliver(waiting)

@@ -28,6 +28,7 @@ from headstart_server.prediction.nearest import NearestNeighbours
 from headstart_server.prediction.normal_scores import Scale
 from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.prediction.tree_ensemble import TreeEnsemble
+from headstart_server.runtime import archives
 
 Hashes = NDArray[np.uint64]
 
@@ -198,11 +199,13 @@ class GraphModel:
     @classmethod
     def from_bytes(cls, content: bytes, kernels: GraphKernels, device: str = "cpu") -> GraphModel:
         """Raises ValueError for bytes that are not a model of this version's format."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        with archives.opened(content) as archive:
             header = _header(archive)
+            shape = NetworkShape(**header["shape"])
+            _require_weights(archive, shape, kernels)
             networks = []
             for index in range(header["networks"]):
-                network = GraphNetwork(NetworkShape(**header["shape"]), kernels)
+                network = GraphNetwork(shape, kernels)
                 names = network.state_dict().keys()
                 network.load_state_dict({name: torch.from_numpy(archive[f"{index}/{name}"]) for name in names})
                 networks.append(network.to(device))
@@ -225,7 +228,7 @@ class GraphModel:
 
 def read_knowledge(content: bytes) -> ModelKnowledge:
     """What a model knows of; no network is built. Raises ValueError for another format."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+    with archives.opened(content) as archive:
         header = _header(archive)
         tasks = tuple(_task_from_json(task) for task in header["tasks"])
         return ModelKnowledge(tasks, tuple(header["tree_tasks"]), archive["seen"], _reference(archive))
@@ -233,6 +236,17 @@ def read_knowledge(content: bytes) -> ModelKnowledge:
 
 def _reference(archive: Mapping[str, NDArray[Any]]) -> Floats:
     return archive["reference"].astype(np.float32) if "reference" in archive else np.zeros((0, 0), np.float32)
+
+
+def _require_weights(archive: Mapping[str, NDArray[Any]], shape: NetworkShape, kernels: GraphKernels) -> None:
+    """Raises ValueError where a header tells of networks that the archive has no weights for, before any is made."""
+    if shape.layers > len(archive):
+        raise ValueError(f"a network of {shape.layers} layers in an archive of {len(archive)} arrays")
+    with torch.device("meta"):
+        told = {name: tuple(value.shape) for name, value in GraphNetwork(shape, kernels).state_dict().items()}
+    for name, expected in told.items():
+        if archive[f"0/{name}"].shape != expected:
+            raise ValueError(f"the weights {name} are {archive[f'0/{name}'].shape}, the header tells of {expected}")
 
 
 def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

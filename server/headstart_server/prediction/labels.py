@@ -76,7 +76,11 @@ def most_telling(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labe
     )
     best = worst_first[-_KEPT_BEST:]
     others = np.setdiff1d(np.arange(len(labels.values)), best)
-    kept = np.sort(np.concatenate([best, others[-(most - _KEPT_BEST) :]]))
+    return subset(labels, np.sort(np.concatenate([best, others[-(most - _KEPT_BEST) :]])))
+
+
+def subset(labels: Labels, kept: NDArray[np.int64]) -> Labels:
+    """Those at the places ``kept``, which are in order."""
     place = np.full(len(labels.values), -1)
     place[kept] = np.arange(len(kept))
     inside = place[labels.repeats.places] >= 0

@@ -29,6 +29,7 @@ from headstart_server.prediction.registry import (
     write_version,
 )
 from headstart_server.prediction.training import TrainingOptions, train_model
+from headstart_server.prediction.training_budget import within_budget
 from headstart_server.runtime import metrics
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound
@@ -73,12 +74,17 @@ def train(
     tasks = [TaskLabels(observations.task, labels_of(observations)) for observations in observed]
     kernels = load_kernels(settings.graph_kernels)
     options = TrainingOptions(threads=settings.torch_threads, seed=settings.training_seed)
+    usual = options.epochs_for(len(architectures))
+    tasks, options, plan = within_budget(tasks, architectures, options)
+    reduced = plan.told(usual)
+    if reduced is not None:
+        _log.warning("search space %s/%s: %s", namespace, search_space_id, reduced)
     artefact = train_model(space, tasks, architectures, kernels, options, _log.info)
     if artefact is None:
         return None
     version = run_transaction(
         engine,
-        lambda connection: write_version(connection, namespace, search_space_id, artefact, experiment_count),
+        lambda connection: write_version(connection, namespace, search_space_id, artefact, experiment_count, reduced),
     )
     with engine.connect() as connection:
         before = newest_version(connection, namespace, search_space_id)

@@ -25,7 +25,7 @@ READING = ("ops", "attributes", "layers", "normalise")
 
 STEPS = 300
 _DRAWN = 512
-_BATCH = 64
+BATCH = 64
 _LEARNING_RATE = 3e-3
 
 
@@ -58,7 +58,7 @@ def pretrain(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
     network.train()
     for _ in range(steps):
-        chosen = generator.choice(len(candidates), min(_BATCH, len(candidates)), replace=False)
+        chosen = generator.choice(len(candidates), min(BATCH, len(candidates)), replace=False)
         batch = assembler.assemble([candidates[row] for row in chosen])
         told = decoder(network.read(batch, decoder.weight.device))
         errors = torch.square(told - torch.from_numpy(targets[chosen])) * torch.from_numpy(known[chosen])

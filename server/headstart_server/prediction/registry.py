@@ -54,9 +54,15 @@ class ModelVersion:
 
 
 def write_version(
-    connection: Connection, namespace: str, search_space_id: str, artefact: ModelArtefact, trained_through: int
+    connection: Connection,
+    namespace: str,
+    search_space_id: str,
+    artefact: ModelArtefact,
+    trained_through: int,
+    reduced: str | None = None,
 ) -> ModelVersion:
-    """Keep a new version as a candidate. Raises NotFound for an unknown space."""
+    """Keep a new version as a candidate; ``reduced`` says what a budget kept from it. Raises NotFound for an unknown
+    space."""
     # The lock numbers versions one after the other without holding up the recording of experiments.
     space = connection.execute(
         select(search_spaces.c.id, search_spaces.c.namespace_id)
@@ -77,7 +83,10 @@ def write_version(
             number=last + 1,
             state=_CANDIDATE,
             kind=artefact.kind,
-            metrics={"tasks": [asdict(figures) for figures in artefact.figures]},
+            metrics={
+                "tasks": [asdict(figures) for figures in artefact.figures],
+                **({} if reduced is None else {"reduced": reduced}),
+            },
             artefact=artefact.content,
             training_size=artefact.training_size,
             trained_through=trained_through,
@@ -232,6 +241,21 @@ def serving_versions(connection: Connection, limit: int) -> list[Serving]:
         )
         for row in rows
     ]
+
+
+def reduced_models(connection: Connection, limit: int) -> list[tuple[str, str, str]]:
+    """Namespace, space and what the budget of training kept from its model, of models that serve."""
+    reduced = model_versions.c.metrics["reduced"].astext
+    query = (
+        select(namespaces.c.name, search_spaces.c.name, reduced)
+        .select_from(model_versions)
+        .join(search_spaces, model_versions.c.search_space_id == search_spaces.c.id)
+        .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
+        .where(model_versions.c.state == SERVING, reduced.is_not(None))
+        .order_by(namespaces.c.name, search_spaces.c.name)
+        .limit(limit)
+    )
+    return [(namespace, space, told) for namespace, space, told in connection.execute(query)]
 
 
 def version_numbered(connection: Connection, namespace: str, search_space_id: str, number: int) -> ModelVersion | None:

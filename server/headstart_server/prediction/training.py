@@ -51,12 +51,15 @@ _FEW = 512
 _MOST_REFERENCE = 256
 # Those with most results; trees grow no better for hundreds of outputs.
 _MOST_TREE_TASKS = 64
-_LEAST_EPOCHS = 10
+LEAST_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """``epochs`` are for few architectures; more of them are seen less often, since every epoch has more steps."""
+    """``epochs`` are for few architectures; more of them are seen less often, since every epoch has more steps.
+
+    ``fixed_epochs`` are for any number of them, as a budget leaves them.
+    """
 
     epochs: int = 60
     learning_rate: float = 3e-3
@@ -68,10 +71,13 @@ class TrainingOptions:
     layers: int = 3
     seed: int = 0
     threads: int | None = None
+    fixed_epochs: int | None = None
 
     def epochs_for(self, architectures: int) -> int:
+        if self.fixed_epochs is not None:
+            return self.fixed_epochs
         shrunk = round(self.epochs * math.sqrt(_FEW / max(architectures, _FEW)))
-        return max(shrunk, min(_LEAST_EPOCHS, self.epochs))
+        return max(shrunk, min(LEAST_EPOCHS, self.epochs))
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,9 @@ class TreeEnsemble:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> TreeEnsemble:
-        """The reverse of ``to_arrays``."""
+        """The reverse of ``to_arrays``. Raises ValueError for more steps than there are nodes."""
         fields = dict(arrays)
-        return cls(depth=int(fields.pop("depth")), **fields)
+        depth = int(fields.pop("depth"))
+        if not 0 <= depth <= len(fields["feature"]):
+            raise ValueError(f"trees of depth {depth} with {len(fields['feature'])} nodes")
+        return cls(depth=depth, **fields)

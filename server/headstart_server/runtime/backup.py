@@ -1,4 +1,4 @@
-"""The database in one file, and a database from such a file: PostgreSQL's own ``pg_dump`` and ``pg_restore``.
+"""The database in one file, and a database from such a file, by PostgreSQL's own ``pg_dump`` and ``pg_restore``.
 
 PostgreSQL holds all there is to keep; the vector index is built anew from it. A backup is one consistent snapshot,
 taken while servers go on. What is half done leaves nothing behind: a file gets its name when it is whole, and a
@@ -15,16 +15,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar, cast
 
+import psycopg2
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
+from headstart_server.runtime import restoration, tenancy
 from headstart_server.runtime.child import running_postgres
-from headstart_server.runtime.database import create_engine, revision_of
-from headstart_server.runtime.embedded import EmbeddedPostgres, installed_binaries
-from headstart_server.runtime.errors import StartupError, Unavailable
-from headstart_server.runtime.migration import migrate
+from headstart_server.runtime.database import SCHEMA_REVISION, VERSION_TABLE, create_engine, revision_of
+from headstart_server.runtime.embedded import EmbeddedPostgres, installed_binaries, private_directory
+from headstart_server.runtime.errors import SchemaMismatch, ServiceError, StartupError, Unavailable
+from headstart_server.runtime.migration import known_revisions, upgrade
 from headstart_server.runtime.settings import Settings
 from headstart_server.runtime.startup import unreachable
 from headstart_server.runtime.supervisor import in_use
@@ -36,6 +39,7 @@ Tell = Callable[[str], None]
 
 _TELL_SECONDS = 0.5
 _MEGABYTE = 1_000_000
+_TABLE_NAMES = "SELECT CAST(tablename AS text) FROM pg_tables WHERE schemaname = current_schema()"
 
 
 def back_up(settings: Settings, file: Path, tell: Tell) -> str:
@@ -63,10 +67,11 @@ def back_up(settings: Settings, file: Path, tell: Tell) -> str:
 
 
 def restore(settings: Settings, file: Path, tell: Tell) -> str:
-    """Fill an empty database from a file and bring its tables to this version; what was done, for a person.
+    """Fill an empty database with the rows of a file and bring its tables to this version; what was done, for a person.
 
-    Raises StartupError where the database holds tables already, the file is no backup, or ``pg_restore`` fails; then
-    the database is as it was. Raises SchemaMismatch for a backup of a newer version, which is restored as it is.
+    Nothing that is in the file is run (``restoration``). Raises StartupError where the database holds tables already,
+    the file is no backup, or cannot be read; SchemaMismatch for a backup of a newer version. Then the database is as
+    it was.
     """
     if not file.is_file():
         raise StartupError(f"There is no file {file}")
@@ -77,18 +82,96 @@ def restore(settings: Settings, file: Path, tell: Tell) -> str:
                 "(HEADSTART_DATABASE_URL, or a new --data-directory)"
             )
         begin = time.monotonic()
-        _run(
-            ["pg_restore", "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(file)],
-            engine,
-            lambda: tell(f"{time.monotonic() - begin:,.0f} s"),
+        with _text_of(file, "--list") as listing:
+            contents = restoration.entries(listing.read().decode(errors="replace"))
+        with _text_of(file, "--data-only", f"--table={VERSION_TABLE}") as script:
+            revision = restoration.recorded_revision(script)
+            _drain(script)
+        _require_known(file, revision)
+        assert revision is not None
+        try:
+            with engine.begin() as connection:
+                upgrade(connection, revision)
+                ours = connection.execute(text(_TABLE_NAMES)).scalars().all()
+                restoration.load(connection, _rows_of(file, tell, begin))
+                upgrade(connection)
+                tenancy.prepare_role(connection, settings.tenant_role)
+        except (DBAPIError, ServiceError) as error:
+            cause = error.__cause__ or error
+            raise StartupError(f"{file} cannot be restored: {_first_line(getattr(cause, 'orig', cause))}") from None
+        except psycopg2.Error as error:
+            raise StartupError(f"{file} cannot be restored: {_first_line(error)}") from None
+    brought = "" if revision == SCHEMA_REVISION else f", brought to {SCHEMA_REVISION}"
+    done = f"{file}: schema revision {revision}{brought}, restored in {time.monotonic() - begin:,.1f} s"
+    foreign = restoration.left_out(contents, ours)
+    return done + (f". Left out, since it is none of Headstart's: {', '.join(foreign)}" if foreign else "")
+
+
+def _require_known(file: Path, revision: str | None) -> None:
+    if revision is None:
+        raise StartupError(f"{file} is a backup of something else: it holds no tables of Headstart")
+    if revision.isdigit() and len(revision) == len(SCHEMA_REVISION) and revision > SCHEMA_REVISION:
+        raise SchemaMismatch(
+            f"{file} is of schema revision {revision}, newer than this version's {SCHEMA_REVISION}: "
+            "install the newer headstart"
         )
-        with engine.connect() as connection:
-            restored = revision_of(connection)
-        if restored is None:
-            raise StartupError(f"{file} is a backup of something else: it has brought no tables of Headstart")
-        _, revision = migrate(engine, settings.tenant_role)
-    brought = "" if restored == revision else f", brought to {revision}"
-    return f"{file}: schema revision {restored}{brought}, restored in {time.monotonic() - begin:,.1f} s"
+    if revision not in known_revisions():
+        raise StartupError(f"{file} is of schema revision {revision[:40]!r}, which is not known")
+
+
+class _Told:
+    """A stream that tells now and then that it is being read."""
+
+    def __init__(self, stream: IO[bytes], tell: Tell, begin: float) -> None:
+        self._stream = stream
+        self._tell = tell
+        self._begin = self._last = begin
+
+    def readline(self, size: int) -> bytes:
+        now = time.monotonic()
+        if now - self._last > _TELL_SECONDS:
+            self._last = now
+            self._tell(f"{now - self._begin:,.0f} s")
+        return self._stream.readline(size)
+
+
+@contextmanager
+def _text_of(file: Path, *options: str) -> Iterator[IO[bytes]]:
+    """What ``pg_restore`` makes of a file; it connects to nothing. Raises StartupError with its last words."""
+    command = [_program("pg_restore"), *options, "--no-owner", "--no-privileges", "--file=-", str(file)]
+    with tempfile.TemporaryFile("w+") as errors:
+        running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+        assert running.stdout is not None
+        try:
+            with running.stdout:
+                yield running.stdout
+                _drain(running.stdout)
+            _require_success("pg_restore", running.wait(), errors)
+        finally:
+            running.kill()
+            running.wait()
+
+
+@contextmanager
+def _rows_of(file: Path, tell: Tell, begin: float) -> Iterator[IO[bytes]]:
+    with _text_of(file, "--data-only") as script:
+        yield cast(IO[bytes], _Told(script, tell, begin))
+
+
+def _drain(stream: IO[bytes]) -> None:
+    while stream.read(_MEGABYTE):
+        pass
+
+
+def _require_success(program: str, code: int, errors: IO[str]) -> None:
+    errors.seek(0)
+    said = [line.strip() for line in errors.read().splitlines() if line.strip()]
+    if code != 0:
+        raise StartupError(f"{program} failed: {next(iter(said), f'exit code {code}').removeprefix(f'{program}: ')}")
+
+
+def _first_line(error: BaseException | None) -> str:
+    return next(iter(str(error).splitlines()), "no reason given")
 
 
 @contextmanager
@@ -114,7 +197,7 @@ def _database(settings: Settings, make: bool) -> Iterator[Engine]:
     with in_use(settings.data_directory.absolute()):
         postgres.prepare()
         logs = settings.data_directory.absolute() / "logs"
-        logs.mkdir(exist_ok=True)
+        private_directory(logs)
         with running_postgres(postgres, logs / "postgresql.log"), _engine(embedded) as engine:
             postgres.ensure_database()
             yield engine
@@ -138,9 +221,7 @@ def _asked(settings: Settings, engine: Engine, question: Callable[[Connection], 
 
 
 def _tables(connection: Connection) -> int:
-    return int(
-        connection.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")).scalar_one()
-    )
+    return len(connection.execute(text(_TABLE_NAMES)).all())
 
 
 def _run(command: Sequence[str], engine: Engine, every_while: Callable[[], None]) -> None:
@@ -167,10 +248,7 @@ def _run(command: Sequence[str], engine: Engine, every_while: Callable[[], None]
         finally:
             running.kill()
             running.wait()
-        errors.seek(0)
-        said = [line.strip() for line in errors.read().splitlines() if line.strip()]
-    if code != 0:
-        raise StartupError(f"{program} failed: {next(iter(said), f'exit code {code}').removeprefix(f'{program}: ')}")
+        _require_success(program, code, errors)
 
 
 def _program(name: str) -> str:

@@ -23,6 +23,7 @@ import psutil
 from headstart_server.runtime import tied
 from headstart_server.runtime.embedded import OWN_ACCOUNT, Account, EmbeddedPostgres
 from headstart_server.runtime.errors import StartupError
+from headstart_server.runtime.watchdog import Probe
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -39,7 +40,7 @@ class Program:
     """``command`` runs in the foreground until ``stop_signal``.
 
     ``tied`` programs die with the supervisor, however it dies. ``running_pid`` finds one that an earlier supervisor
-    left behind, to be taken over.
+    left behind, to be taken over. ``probe`` says what keeps it from working while it runs, within seconds.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Program:
     account: Account = OWN_ACCOUNT
     environment: Mapping[str, str] = field(default_factory=dict)
     running_pid: Callable[[], int | None] = lambda: None
+    probe: Probe | None = None
 
 
 class Child:
@@ -84,7 +86,8 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=self.program.log.parent,
+                # Another account may not enter the directory of the logs.
+                cwd=self.program.log.parent if self.program.account.uid is None else "/",
                 env={**os.environ, **self.program.environment},
                 start_new_session=True,
             )
@@ -136,10 +139,15 @@ class Child:
             self._process.send_signal(self.program.stop_signal)
         if self._ended_within(self.program.stop_seconds):
             return True
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self._process.kill()
-        self._ended_within(POLL_SECONDS * 100)
+        self.kill()
         return False
+
+    def kill(self) -> None:
+        """End it at once, as one that hangs has to be."""
+        if self._process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._process.kill()
+            self._ended_within(POLL_SECONDS * 100)
 
     def _ended_within(self, seconds: float) -> bool:
         until = time.monotonic() + seconds

@@ -77,7 +77,14 @@ class EmbeddedPostgres:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         self._give_to_account(unfinished)
-        options = ["--auth=trust", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}"]
+        # Whoever reaches the socket is let in; its directory and its mode decide who does.
+        options = [
+            "--auth-local=trust",
+            "--auth-host=reject",
+            "--encoding=UTF8",
+            "--locale=C",
+            f"--username={SUPERUSER}",
+        ]
         made = self._run(["initdb", "-D", str(unfinished), *options])
         if made.returncode != 0:
             raise StartupError(f"PostgreSQL cannot make its files in {self.directory}: {_last_line(made.stderr)}")
@@ -88,7 +95,11 @@ class EmbeddedPostgres:
 
     def command(self) -> list[str]:
         """Runs the server in the foreground. It listens on no network address."""
-        settings = ["listen_addresses=", f"unix_socket_directories={self.socket_directory()}"]
+        settings = [
+            "listen_addresses=",
+            f"unix_socket_directories={self.socket_directory()}",
+            "unix_socket_permissions=0700",
+        ]
         return [
             str(self._binaries / "postgres"),
             *("-D", str(self.directory)),
@@ -161,7 +172,11 @@ class EmbeddedPostgres:
 
 
 class EmbeddedChroma:
-    """A vector index in ``directory``, on a loopback port that is kept from start to start while it is free."""
+    """A vector index in ``directory``, on a loopback port that is kept from start to start while it is free.
+
+    Its files are the owner's alone. Its port is not: Chroma 1.x asks no caller who he is, and listens on no socket file
+    (docs/security.md).
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
@@ -171,7 +186,7 @@ class EmbeddedChroma:
     def prepare(self) -> None:
         if importlib.util.find_spec("chromadb") is None:
             raise StartupError("Chroma is not installed: pip install 'headstart[server,embedded]'")
-        self.directory.mkdir(parents=True, exist_ok=True)
+        private_directory(self.directory)
         try:
             remembered = int(self._port_file.read_text())
         except (OSError, ValueError):
@@ -217,6 +232,12 @@ def listening_problem(host: str, port: int) -> str | None:
         except OSError as error:
             return error.strerror or str(error)
     return None
+
+
+def private_directory(path: Path) -> None:
+    """Make a directory that only its owner can look into; one that is there becomes so."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
 
 
 def free_port() -> int:

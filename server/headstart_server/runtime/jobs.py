@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from sqlalchemy import (
@@ -81,26 +82,56 @@ def run_one(engine: Engine, job: Job, work: Callable[[Job], None]) -> bool:
     return _run_first(engine, wanted, work)
 
 
-def run_next(engine: Engine, kind: str, work: Callable[[Job], None]) -> bool:
-    """Do the oldest job that is due and that no other worker holds; False where there is none.
+class Turns:
+    """When this process last began a job of each kind and namespace, so that namespaces take turns. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._last: dict[tuple[str, str], int] = {}
+
+    def last(self, kind: str, namespace: str) -> int:
+        """The larger the later; 0 before the first."""
+        return self._last.get((kind, namespace), 0)
+
+    def taken(self, kind: str, namespace: str) -> None:
+        self._last[kind, namespace] = next(self._numbers)
+
+
+def run_next(engine: Engine, kind: str, work: Callable[[Job], None], turns: Turns | None = None) -> bool:
+    """Do the oldest job that is due and that no other worker holds, of the namespace whose turn is longest ago; False
+    where there is none.
 
     A job whose work raises stays, to be tried again after a pause that doubles; the error goes to the caller.
     """
-    return _run_first(engine, (jobs.c.kind == kind) & (jobs.c.run_after <= func.clock_timestamp()), work)
+    due = (jobs.c.kind == kind) & (jobs.c.run_after <= func.clock_timestamp())
+    return _run_first(engine, due, work, turns or Turns())
 
 
-def _run_first(engine: Engine, wanted: ColumnElement[bool], work: Callable[[Job], None]) -> bool:
+def _run_first(
+    engine: Engine, wanted: ColumnElement[bool], work: Callable[[Job], None], turns: Turns | None = None
+) -> bool:
+    turns = turns or Turns()
+    # So that a namespace with very many jobs hides no other.
+    place = func.row_number().over(partition_by=jobs.c.namespace, order_by=jobs.c.id).label("place")
+    ranked = select(jobs.c.id, place).where(wanted).subquery()
     with engine.connect() as connection:
         # A worker of an earlier version holds the row itself: it is passed over here. The lock ends with this block.
-        query = select(jobs.c.id).where(wanted).order_by(jobs.c.id).limit(_LOOKED_AT)
-        numbers = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
-    for number in numbers:
+        query = (
+            select(jobs.c.id, jobs.c.kind, jobs.c.namespace)
+            .join(ranked, ranked.c.id == jobs.c.id)
+            .order_by(ranked.c.place, jobs.c.id)
+            .limit(_LOOKED_AT)
+        )
+        found = connection.execute(query.with_for_update(skip_locked=True, of=jobs)).all()
+    found = sorted(found, key=lambda row: (turns.last(row.kind, row.namespace), row.id))
+    for number, kind, namespace in found:
         with claimed(engine, f"job/{number}") as claim:
             if claim is None:
                 continue
             # Perhaps another worker has done it since.
             row = claim.execute(select(jobs).where(jobs.c.id == number, wanted)).first()
             if row is not None:
+                turns.taken(kind, namespace)
                 _run(claim, row, work)
                 return True
     return False

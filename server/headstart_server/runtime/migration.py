@@ -10,7 +10,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
 
 import headstart_server
 from headstart_server.runtime import tenancy
@@ -30,23 +31,29 @@ def migrate(engine: Engine, tenant_role: str = tenancy.DEFAULT_ROLE) -> tuple[st
     Raises StartupError for a PostgreSQL that is too old or a database that is newer than this version.
     """
     with engine.begin() as connection:
-        without_timeouts(connection)
-        # Waits for another migrator, which may then have done the work.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
-        if version < OLDEST_POSTGRES:
-            raise StartupError(f"Headstart needs PostgreSQL 14 or newer, this server is version {version // 10_000}")
-        before = revision_of(connection)
-        if before is not None and before > SCHEMA_REVISION:
-            raise SchemaMismatch(
-                f"The database is at schema revision {before}, newer than this version's {SCHEMA_REVISION}: "
-                "install the newer headstart"
-            )
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        before = upgrade(connection)
         tenancy.prepare_role(connection, tenant_role)
     return before, SCHEMA_REVISION
+
+
+def upgrade(connection: Connection, revision: str = "head") -> str | None:
+    """Upgrade to a revision within the caller's transaction; the revision before. Raises as ``migrate`` does."""
+    without_timeouts(connection)
+    # Waits for another migrator, which may then have done the work.
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
+    if version < OLDEST_POSTGRES:
+        raise StartupError(f"Headstart needs PostgreSQL 14 or newer, this server is version {version // 10_000}")
+    before = revision_of(connection)
+    if before is not None and before > SCHEMA_REVISION:
+        raise SchemaMismatch(
+            f"The database is at schema revision {before}, newer than this version's {SCHEMA_REVISION}: "
+            "install the newer headstart"
+        )
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    return before
 
 
 def step_back(engine: Engine) -> tuple[str, str]:
@@ -68,6 +75,10 @@ def step_back(engine: Engine) -> tuple[str, str]:
         after = revision_of(connection)
         assert after is not None
     return before, after
+
+
+def known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
 
 
 def alembic_config() -> Config:

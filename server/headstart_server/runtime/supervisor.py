@@ -1,8 +1,9 @@
 """``headstart-server up``: PostgreSQL, Chroma, server and worker on one data directory, kept running.
 
-Start in order, each when the one before it answers; watch; start again whoever dies, with growing pauses; on SIGINT or
-SIGTERM end them in the reverse order. Everything happens in the main thread: the kernel ties children to the thread
-that made them. PostgreSQL alone survives a supervisor that is killed, and the next one takes it over.
+Start in order, each when the one before it answers; watch; start again whoever dies, with growing pauses; end whoever
+runs and does not work (``watchdog``), to be started again; on SIGINT or SIGTERM end them in the reverse order.
+Everything happens in the main thread: the kernel ties children to the thread that made them. PostgreSQL alone survives
+a supervisor that is killed, and the next one takes it over.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from typing import TextIO
 
 from rich.console import Console
 
+from headstart_server.runtime import chroma_probe
 from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
+from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres, private_directory
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.log import configure_logging
 from headstart_server.runtime.probe import SERVING, health_of
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.runtime.startup import migrate_database, require_fixed_port, require_free
+from headstart_server.runtime.watchdog import Watchdog
 
 MAX_PORT = 65535
 WATCH_SECONDS = 1.0
@@ -37,6 +40,10 @@ READY_POLL_SECONDS = 0.1
 READY_SECONDS = 300.0
 # What a command ends with when something outside it is wrong: starting it again would not help.
 EXIT_STARTUP_ERROR = 2
+# Accounts of people, by the convention of Linux distributions; below are those of services.
+_FIRST_LOGIN = 1000
+_NO_SHELLS = frozenset({"", "nologin", "false", "sync"})
+_MOST_NAMED = 3
 
 
 class _Stopped(Exception):
@@ -49,6 +56,7 @@ class Supervisor:
         self._directory = settings.data_directory.absolute()
         self._console = Console(highlight=False, stderr=True)
         self._children: list[Child] = []
+        self._watchdogs: dict[str, Watchdog] = {}
         self._environment: dict[str, str] = {}
         self._stop_requested = False
         self._wake_reader, self._wake_writer = os.pipe()
@@ -57,6 +65,8 @@ class Supervisor:
         """Until a signal ends it. Raises StartupError where something is in the way."""
         configure_logging(self._settings.log_level, "up")
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        # Of everything that the parts write.
+        os.umask(0o077)
         with in_use(self._directory), self._signals():
             try:
                 self._start()
@@ -75,7 +85,7 @@ class Supervisor:
         require_free(settings.grpc_address, "HEADSTART_GRPC_ADDRESS")
         require_free(settings.metrics_address, "HEADSTART_METRICS_ADDRESS")
         require_free(self._worker_metrics_address(), "HEADSTART_METRICS_ADDRESS (the worker takes the port after it)")
-        (self._directory / "logs").mkdir(exist_ok=True)
+        private_directory(self._directory / "logs")
         given = settings.model_fields_set
         database_url = settings.database_url if "database_url" in given else self._start_postgres()
         chroma_url = settings.chroma_url if "chroma_url" in given else self._start_chroma()
@@ -131,9 +141,16 @@ class Supervisor:
                     log=self._log("chroma"),
                     stop_seconds=5.0,
                     environment={"ANONYMIZED_TELEMETRY": "False"},
+                    probe=lambda: chroma_probe.problem(chroma.url()),
                 )
             )
             self._await(child, chroma.ready)
+        if others := other_logins():
+            self._console.print(
+                f"Other users of this machine ({', '.join(others)}) can read and change the vector index at "
+                f"{chroma.url()}: Chroma asks nobody who he is (docs/security.md)",
+                soft_wrap=True,
+            )
         return chroma.url()
 
     def _role(self, role: str, **environment: str) -> Program:
@@ -154,6 +171,9 @@ class Supervisor:
         child = Child(program)
         self._children.append(child)
         child.start()
+        if program.probe is not None:
+            self._watchdogs[program.name] = Watchdog(program.name, program.probe)
+            self._watchdogs[program.name].start()
         return child
 
     def _await(self, child: Child, ready: Callable[[], bool]) -> None:
@@ -188,15 +208,29 @@ class Supervisor:
             for child in self._children:
                 name = child.program.name
                 child.shorten_log()
+                self._end_if_hung(child)
                 if child.exit_code() is not None and name not in said_dead:
                     said_dead.add(name)
                     reason = self._why(child) if child.exit_code() == EXIT_STARTUP_ERROR else None
                     self._console.print(f"{name} ended ({reason or child.exit_code()}): starting it again")
                 if child.restart_if_dead():
                     said_dead.discard(name)
+                    if name in self._watchdogs:
+                        self._watchdogs[name].restarted(because_hung=False)
                     self._console.print(f"{name} started again")
 
+    def _end_if_hung(self, child: Child) -> None:
+        """What runs and does not work is ended, to be started again as what has died."""
+        watchdog = self._watchdogs.get(child.program.name)
+        reason = None if watchdog is None else watchdog.hung
+        if watchdog is not None and reason is not None:
+            self._console.print(f"{child.program.name} runs and does not work: {reason}", markup=False)
+            child.kill()
+            watchdog.restarted(because_hung=True)
+
     def _stop(self) -> None:
+        for watchdog in self._watchdogs.values():
+            watchdog.stop()
         if not self._children:
             return
         with self._console.status("Stopping"):
@@ -241,6 +275,18 @@ class Supervisor:
 
     def _log(self, name: str) -> Path:
         return self._directory / "logs" / f"{name}.log"
+
+
+def other_logins() -> list[str]:
+    """Names of those who may log in to this machine, beside root and whoever runs this; some of them where many."""
+    import pwd
+
+    found = [
+        entry.pw_name
+        for entry in pwd.getpwall()
+        if entry.pw_uid >= _FIRST_LOGIN and entry.pw_uid != os.geteuid() and Path(entry.pw_shell).name not in _NO_SHELLS
+    ]
+    return found[:_MOST_NAMED] + (["..."] if len(found) > _MOST_NAMED else [])
 
 
 def server_answers(address: str) -> bool:

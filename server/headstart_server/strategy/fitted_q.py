@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.tree_ensemble import TreeEnsemble
+from headstart_server.runtime import archives
 from headstart_server.strategy.bandit import Belief
 from headstart_server.strategy.policy_features import Features, PolicyLayout
 from headstart_server.strategy.search_state import SearchState
@@ -74,7 +75,7 @@ class QFunction:
     @classmethod
     def from_bytes(cls, content: bytes) -> QFunction:
         """The reverse of ``to_bytes``."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        with archives.opened(content) as archive:
             arrays = {name: archive[name] for name in archive.files}
         arms, words, numbers = json.loads(str(arrays.pop("layout")))
         layout = PolicyLayout(tuple((str(name), bool(tuned)) for name, tuned in arms), tuple(words), tuple(numbers))

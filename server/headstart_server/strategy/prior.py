@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart_server.prediction.tree_ensemble import TreeEnsemble
+from headstart_server.runtime import archives
 from headstart_server.strategy.prior_members import TREES, grow_members
 from headstart_server.strategy.prior_scales import Scales
 from headstart_server.strategy.prior_stacking import guarded, relative, stack
@@ -102,7 +103,7 @@ class Prior:
     @classmethod
     def from_bytes(cls, content: bytes) -> Prior:
         """The reverse of ``to_bytes``. Raises ValueError for another format, and what numpy raises for no archive."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        with archives.opened(content) as arrays:
             if int(arrays["format"]) != _FORMAT:
                 raise ValueError(f"prior of format {int(arrays['format'])}, this version reads {_FORMAT}")
             parts: dict[str, dict[str, NDArray[Any]]] = {"trees": {}, "scales": {}}

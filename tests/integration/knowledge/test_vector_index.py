@@ -34,6 +34,7 @@ from headstart_server.prediction import recent_architectures
 from headstart_server.prediction.registry import KEPT_VERSIONS, load_artefact, promote, write_version
 from headstart_server.prediction.tables import model_versions
 from headstart_server.prediction.training import ModelArtefact
+from headstart_server.runtime import chroma_probe
 from headstart_server.runtime.database import run_transaction
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
@@ -126,6 +127,9 @@ def vectors(url: str) -> dict[str, dict[str, np.ndarray]]:
     client = chromadb.HttpClient(host, int(port), settings=chromadb.config.Settings(anonymized_telemetry=False))
     found = {}
     for collection in client.list_collections():
+        # Another test's server may watch the same Chroma.
+        if collection.name == chroma_probe.COLLECTION:
+            continue
         held = collection.get(include=["embeddings"])
         found[collection.name] = dict(zip(held["ids"], np.array(held["embeddings"]), strict=True))
     return found

@@ -1,0 +1,76 @@
+"""A space of large graphs is trained within a stated budget, and one within it as ever."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from headstart.spaces import Candidate, CanonicalCandidate, Graph, Node, OpRole, SearchSpace, canonicalize
+from headstart_server.prediction import training_budget
+from headstart_server.prediction.labels import Labels, TaskLabels
+from headstart_server.prediction.pretraining import BATCH
+from headstart_server.prediction.training import LEAST_EPOCHS, TrainingOptions
+from headstart_server.prediction.training_budget import BUDGET, MOST_READ, plan, sampled, size_of, within_budget
+from tests.unit.prediction.toys import toy_canonicals, toy_labels, toy_task, toy_values
+
+LARGEST = 2_048 + 8_192
+OPEN = SearchSpace("open", explicit_graphs=True, op_roles={"input": OpRole.INPUT})
+USUAL = TrainingOptions()
+
+
+def chain(length: int, seed: int) -> CanonicalCandidate:
+    generator = random.Random(seed)
+    nodes = tuple(Node("input" if place == 0 else generator.choice("abc"), {}) for place in range(length))
+    return canonicalize(OPEN, Candidate({}, Graph(nodes, tuple((place, place + 1) for place in range(length - 1)))))
+
+
+@pytest.mark.parametrize("size", [50, 500, 2_000, LARGEST])
+@pytest.mark.parametrize("count", [10, 100, 1_000, 20_000])
+def test_no_training_is_beyond_the_budget(size: int, count: int) -> None:
+    decided = plan([size] * count, USUAL.epochs_for(count), USUAL.pretraining_steps)
+    passes = 2 * decided.epochs * decided.architectures + BATCH * decided.pretraining_steps
+    assert passes * size <= BUDGET
+    assert decided.architectures * size <= MOST_READ
+    assert decided.architectures >= min(count, 100)
+    assert decided.epochs >= min(LEAST_EPOCHS, USUAL.epochs_for(count))
+
+
+def test_usual_space_is_trained_as_ever() -> None:
+    canonicals = toy_canonicals(110)
+    tasks = [toy_labels("one", canonicals, toy_values(canonicals))]
+    found, options, decided = within_budget(tasks, {each.fingerprint: each for each in canonicals}, USUAL)
+    assert found == tasks
+    assert options == USUAL
+    assert decided.told(USUAL.epochs_for(110)) is None
+
+
+def test_fifteen_thousand_small_graphs_are_within_the_budget() -> None:
+    decided = plan([28] * 15_625, USUAL.epochs_for(15_625), USUAL.pretraining_steps)
+    assert (decided.architectures, decided.epochs) == (15_625, USUAL.epochs_for(15_625))
+    assert decided.pretraining_steps == USUAL.pretraining_steps
+
+
+def test_beyond_it_there_is_a_sample_that_every_large_task_is_in(monkeypatch) -> None:
+    canonicals = [chain(60, seed) for seed in range(60)]
+    assert all(size_of(each) > 100 for each in canonicals)
+    monkeypatch.setattr(training_budget, "MOST_READ", 20 * size_of(canonicals[0]))
+    values = np.random.default_rng(0).normal(size=60)
+    names = tuple(each.fingerprint for each in canonicals)
+    tasks = [
+        TaskLabels(toy_task("large"), Labels(names[:45], values[:45])),
+        TaskLabels(toy_task("small"), Labels(names[45:], values[45:])),
+    ]
+    found, _, decided = within_budget(tasks, dict(zip(names, canonicals, strict=True)), USUAL)
+    assert decided.architectures == 20
+    told = decided.told(USUAL.epochs_for(60))
+    assert told is not None
+    assert "20 of 60 architectures" in told
+    chosen = {name for each in found for name in each.labels.fingerprints}
+    assert len(chosen) == 20
+    assert len(found[0].labels.fingerprints) >= 10
+    worth = dict(zip(names, values, strict=True))
+    for each in found:
+        assert [worth[name] for name in each.labels.fingerprints] == each.labels.values.tolist()
+    assert sampled(tasks, 20)[0].labels.fingerprints == found[0].labels.fingerprints
