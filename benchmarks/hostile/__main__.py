@@ -33,6 +33,7 @@ from benchmarks.hostile import costly, crowds
 from benchmarks.hostile.watched import ORDINARY, Answers, Cost, ordinary_caller, watching
 from benchmarks.report import RESULTS, Row, print_rows, row_figures, write_json
 from benchmarks.service import ServiceProblem, own_service
+from headstart.errors import HeadstartError
 from headstart_server.access.quotas import Quota, set_quota
 from headstart_server.access.roles import Role
 from headstart_server.access.tokens import create_token
@@ -213,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"{number} of {len(chosen)}: {name}")
         try:
             own, told[name] = attack()
-        except (ServiceProblem, psutil.Error) as problem:
+        except (ServiceProblem, HeadstartError, psutil.Error) as problem:
             print(f"{name}: {problem or type(problem).__name__}", file=sys.stderr)
             return 2
         rows += own

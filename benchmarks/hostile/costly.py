@@ -27,8 +27,10 @@ from headstart.spaces import (
 from headstart.v1 import experiment_pb2, knowledge_base_service_pb2, meta_learning_service_pb2, search_space_pb2
 
 GRAPHS = SearchSpace("graphs", explicit_graphs=True)
+# As many choices as a space may have.
+_CHOICES = 512
 WIDE = SearchSpace(
-    "wide", tuple(Parameter(f"p{i}", Categorical(tuple(f"{i}-{j}" for j in range(4096)))) for i in range(32))
+    "wide", tuple(Parameter(f"p{i}", Categorical(tuple(f"{i}-{j}" for j in range(_CHOICES)))) for i in range(32))
 )
 CELLS = nas_bench_201()
 TASK, OTHERS = "hostile", tuple(f"other-{number}" for number in range(64))
@@ -87,7 +89,7 @@ def projective_planes() -> bytes:
 
 def wide_candidates() -> bytes:
     generator = random.Random(1)
-    values = [{f"p{i}": f"{i}-{generator.randrange(4096)}" for i in range(32)} for _ in range(4096)]
+    values = [{f"p{i}": f"{i}-{generator.randrange(_CHOICES)}" for i in range(32)} for _ in range(4096)]
     return _predict(WIDE, [Candidate(each) for each in values], shuffled=False)
 
 
