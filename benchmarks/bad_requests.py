@@ -46,7 +46,7 @@ from headstart.spaces import mlp_classifier, nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2, meta_learning_service_pb2
 from headstart_server.access.roles import Role
 from headstart_server.access.tokens import create_token
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 
 SPACE, THEIR_SPACE = nas_bench_201(), mlp_classifier()
 MINE, THEIRS = "mine", "theirs"

@@ -42,7 +42,7 @@ from benchmarks.report import RESULTS, Row, row_figures, write_json
 from benchmarks.service import ServiceProblem, own_service
 from headstart.errors import HeadstartError
 from headstart.spaces import nas_bench_201, sample
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 
 # By a word of their command lines.
 PARTS = {"postgresql": "postgres", "chroma": "chromadb.cli", "server": " serve", "worker": " worker"}

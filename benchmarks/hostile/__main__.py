@@ -37,7 +37,7 @@ from headstart.errors import HeadstartError
 from headstart_server.access.quotas import Quota, set_quota
 from headstart_server.access.roles import Role
 from headstart_server.access.tokens import create_token
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 
 DEADLINE_SECONDS = 10.0
 QUIET_SECONDS = 5.0

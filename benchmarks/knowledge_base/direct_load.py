@@ -16,8 +16,8 @@ import psycopg2
 
 from benchmarks.knowledge_base.large_space import Stored
 from headstart.spaces import Candidate, SearchSpace
-from headstart_server.knowledge.stored_form import candidate_from_json
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.knowledge.json_columns import candidate_from_json
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 
 TASKS = 200
 CHUNK = 5_000

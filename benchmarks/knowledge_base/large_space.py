@@ -29,7 +29,7 @@ from headstart.spaces import (
     canonicalize,
     sample,
 )
-from headstart_server.knowledge.stored_form import candidate_to_json, canonical_to_json, node_count
+from headstart_server.knowledge.json_columns import candidate_to_json, canonical_to_json, node_count
 
 _NODES = 5
 _OPS = (

@@ -43,11 +43,11 @@ from benchmarks.report import IMAGES, RESULTS, commit, machine, write_json
 from benchmarks.service import ServiceProblem, own_service, wait_for_predictor
 from headstart.spaces import Candidate, SearchSpace, canonicalize, sample
 from headstart.values import Direction, Objective, Record, Task, completed
-from headstart_server.knowledge.stored_form import canonical_from_json
-from headstart_server.prediction.feature_layout import feature_layout
-from headstart_server.prediction.scorer import LocalScorer
-from headstart_server.prediction.structural_features import StructuralFeatures
-from headstart_server.runtime.database import create_engine
+from headstart_server.knowledge.json_columns import canonical_from_json
+from headstart_server.prediction.features.layout import feature_layout
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.serving.scorer import LocalScorer
+from headstart_server.runtime.database.engine import create_engine
 from headstart_server.runtime.settings import load_settings
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]

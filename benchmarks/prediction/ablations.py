@@ -12,10 +12,13 @@ from benchmarks.prediction.parts import Measured, Say, everything, split
 from benchmarks.prediction.ranking import Vector, coverage
 from benchmarks.tables import Table
 from headstart.spaces import OpRole, SearchSpace, canonicalize
-from headstart_server.knowledge.fingerprints import Fingerprints
-from headstart_server.knowledge.observations import observations_of
+from headstart_server.knowledge.observations.interning import Fingerprints
+from headstart_server.knowledge.observations.observations import observations_of
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.adaptation import (
+from headstart_server.prediction.graph.message_passing import load_kernels
+from headstart_server.prediction.graph.model import GraphModel
+from headstart_server.prediction.task.labels import TaskLabels, labels_of, most_telling
+from headstart_server.prediction.task.predictor import (
     GAUSSIAN_PROCESS,
     GRAPH_NETWORK,
     K_NEAREST,
@@ -25,11 +28,8 @@ from headstart_server.prediction.adaptation import (
     Asked,
     Known,
 )
-from headstart_server.prediction.graph_kernels import load_kernels
-from headstart_server.prediction.graph_model import GraphModel
-from headstart_server.prediction.labels import TaskLabels, labels_of, most_telling
-from headstart_server.prediction.repeats import NO_REPEATS
-from headstart_server.prediction.training import TrainingOptions, train_model
+from headstart_server.prediction.task.replicates import NO_REPEATS
+from headstart_server.prediction.training.fit import TrainingOptions, train_model
 
 WHOLE = "everything"
 _TASK = Task("target", "", "accuracy", True, {}, {}, "epoch", 0.0)

@@ -11,8 +11,8 @@ from scipy.stats import kendalltau
 
 from benchmarks.report import Spread, bootstrap
 from headstart.spaces import Candidate, Categorical, SearchSpace, canonicalize
-from headstart_server.prediction.feature_layout import feature_layout
-from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.prediction.features.layout import feature_layout
+from headstart_server.prediction.features.structural import StructuralFeatures
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -21,9 +21,9 @@ import numpy as np
 from benchmarks.knowledge_base.import_rate import import_through_service, own_cluster, records, serving
 from benchmarks.report import RESULTS, write_json
 from benchmarks.service import short_directory
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
-from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.embedded import EmbeddedChroma
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.runtime.local.child import Child, Program
+from headstart_server.runtime.local.databases import EmbeddedChroma
 
 DIMENSIONS = 204
 _SIZES = """

@@ -99,7 +99,7 @@ def _by_fold(scenario: Scenario, folds: Sequence[int], choose: Callable[[int], N
 def _in_process(
     scenario: Scenario, folds: Sequence[int], say: Callable[[str], None]
 ) -> tuple[NDArray[np.int64], dict[str, Any]]:
-    from headstart_server.strategy.prior import fit_prior
+    from headstart_server.strategy.prior.prior import fit_prior
 
     seconds = []
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.service import ServiceProblem, short_directory
 
 if TYPE_CHECKING:
-    from headstart_server.runtime.embedded import EmbeddedPostgres
+    from headstart_server.runtime.local.databases import EmbeddedPostgres
 
 _STOP_SECONDS = 30.0
 
@@ -60,10 +60,10 @@ class Databases:
 @contextmanager
 def own_databases() -> Iterator[Databases]:
     """A server with two databases of this version's tables, stopped and forgotten at the end."""
-    from headstart_server.runtime.child import running_postgres
-    from headstart_server.runtime.database import create_engine
-    from headstart_server.runtime.embedded import EmbeddedPostgres
-    from headstart_server.runtime.migration import migrate
+    from headstart_server.runtime.database.engine import create_engine
+    from headstart_server.runtime.database.migration import migrate
+    from headstart_server.runtime.local.child import running_postgres
+    from headstart_server.runtime.local.databases import EmbeddedPostgres
     from headstart_server.runtime.settings import load_settings
 
     with short_directory() as directory:
@@ -115,7 +115,7 @@ def serving(url: str) -> Iterator[str]:
 
 def learn_strategies(url: str) -> None:
     """What the worker role does with past decisions, without its other work."""
-    from headstart_server.runtime.database import create_engine
+    from headstart_server.runtime.database.engine import create_engine
     from headstart_server.runtime.settings import load_settings
     from headstart_server.strategy.learning import StrategyLearner
 

@@ -21,8 +21,8 @@ from benchmarks.service import own_service, short_directory
 from benchmarks.strategy.scenarios import Scenario
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
 from headstart.values import Record, completed
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
 from headstart_server.strategy.learning import StrategyLearner
 

@@ -39,10 +39,10 @@ from benchmarks.report import IMAGES, RESULTS, bootstrap, commit, machine, write
 from benchmarks.tables import MissingTable, Table, nas_bench_graph_table
 from benchmarks.tables.nas_bench_graph import SHARED_SPACE_DATASETS
 from headstart.spaces import Candidate, canonicalize, sample
-from headstart_server.knowledge.rank_agreement import kendall_tau
-from headstart_server.prediction.feature_layout import feature_layout
-from headstart_server.prediction.normal_scores import normal_scores
-from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.knowledge.similarity.rank_correlation import kendall_tau
+from headstart_server.prediction.features.layout import feature_layout
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.normal_scores import normal_scores
 
 RANKS, VALUES, IMPORTANCE = "ranks", "values", "ranks, by importance"
 WAYS = (RANKS, VALUES, IMPORTANCE)

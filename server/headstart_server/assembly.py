@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.task_map import TaskMap
-from headstart_server.prediction.predictor_host import open_scorer
-from headstart_server.prediction.scorer import LocalScorer
+from headstart_server.knowledge.task_map.refresh import TaskMap
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
 from headstart_server.prediction.service import PredictionService
+from headstart_server.prediction.serving.remote import open_scorer
+from headstart_server.prediction.serving.scorer import LocalScorer
 from headstart_server.prediction.task_profiles import TaskProfiler
-from headstart_server.runtime import tenancy
-from headstart_server.runtime.database import create_engine, watch_pool
+from headstart_server.runtime.database import row_security
+from headstart_server.runtime.database.engine import create_engine, watch_pool
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
-from headstart_server.strategy.rewards import credit_decisions
+from headstart_server.strategy.rewards.rewards import credit_decisions
 from headstart_server.strategy.service import StrategyService
 from headstart_server.threads import (
     EDIT_THREADS,
@@ -57,7 +57,7 @@ def open_rooms(settings: Settings) -> Rooms:
     enough += 2 * (MODEL_THREADS + SLOW_THREADS)
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     watch_pool(engine)
-    tenancy.watch(engine, settings.tenant_role)
+    row_security.watch(engine, settings.tenant_role)
     knowledge = KnowledgeService(engine, ArchitectureIndex(settings.chroma_url))
     knowledge.listeners.append(credit_decisions)
     prediction = PredictionService(engine, knowledge, open_scorer(engine, settings), settings)

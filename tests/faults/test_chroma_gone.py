@@ -13,7 +13,7 @@ import pytest
 import headstart
 from headstart import Record
 from headstart.spaces import nas_bench_201, sample
-from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, IndexUnavailable
 from tests.conftest import Service
 from tests.own_chroma import OwnChroma
 from tests.waiting import wait_until

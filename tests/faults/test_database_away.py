@@ -12,12 +12,12 @@ import pytest
 import headstart
 from headstart.errors import Unavailable
 from headstart.spaces import nas_bench_201, sample
-from headstart_server.runtime.child import running_postgres
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres
-from headstart_server.runtime.migration import migrate
+from headstart_server.roles.supervisor import server_answers
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.migration import migrate
+from headstart_server.runtime.local.child import running_postgres
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
-from headstart_server.runtime.supervisor import server_answers
 from tests.conftest import Service
 from tests.waiting import wait_until
 

@@ -28,12 +28,12 @@ import pytest
 import headstart
 from benchmarks.faults import Promises, Sent
 from headstart.spaces import sample
-from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres
-from headstart_server.runtime.migration import migrate
+from headstart_server.roles.supervisor import server_answers
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.migration import migrate
+from headstart_server.runtime.local.child import Child, Program
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
-from headstart_server.runtime.supervisor import server_answers
 from tests.conftest import Service
 from tests.recording_load import SPACE, SPACE_ID, TASK, RecordingLoad
 from tests.slow_disk import COMPILER, SlowDisk

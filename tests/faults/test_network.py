@@ -14,9 +14,9 @@ from sqlalchemy.engine import make_url
 import headstart
 from headstart.errors import HeadstartError
 from headstart.spaces import nas_bench_201, sample
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.roles.supervisor import server_answers
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
-from headstart_server.runtime.supervisor import server_answers
 from tests.conftest import Service, fresh_database
 from tests.proxy import Proxy, to_port, to_socket_file
 from tests.waiting import wait_until

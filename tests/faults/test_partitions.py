@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults import Promises
-from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres
-from headstart_server.runtime.migration import migrate
+from headstart_server.roles.supervisor import server_answers
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.migration import migrate
+from headstart_server.runtime.local.child import Child, Program
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
-from headstart_server.runtime.supervisor import server_answers
 from tests.conftest import Service
 from tests.network_namespace import Link, host_with_links, missing
 from tests.recording_load import RecordingLoad

@@ -16,9 +16,9 @@ from sqlalchemy import text
 import headstart
 from headstart import Record
 from headstart.spaces import nas_bench_201, sample
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import installed_binaries
-from headstart_server.runtime.migration import upgrade
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.migration import upgrade
+from headstart_server.runtime.local.databases import installed_binaries
 from headstart_server.runtime.settings import load_settings
 from tests.conftest import fresh_database
 

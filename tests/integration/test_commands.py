@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart_server.runtime.database import create_engine, schema_revision
+from headstart_server.runtime.database.engine import create_engine, schema_revision
 from headstart_server.runtime.settings import load_settings
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from headstart_server.assembly import open_rooms
-from headstart_server.runtime import database
-from headstart_server.runtime.database import TRANSACTION_TRIES, create_engine, run_transaction, without_timeouts
+from headstart_server.runtime.database import engine as database
+from headstart_server.runtime.database.engine import TRANSACTION_TRIES, create_engine, run_transaction, without_timeouts
 from headstart_server.runtime.errors import ResourceExhausted, Unavailable
 from headstart_server.runtime.settings import Settings, load_settings
 from headstart_server.threads import MODEL_THREADS

@@ -15,8 +15,8 @@ import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
-from headstart_server.runtime.child import Child, Program
-from headstart_server.runtime.embedded import EmbeddedChroma, EmbeddedPostgres
+from headstart_server.runtime.local.child import Child, Program
+from headstart_server.runtime.local.databases import EmbeddedChroma, EmbeddedPostgres
 from tests.waiting import wait_until
 
 

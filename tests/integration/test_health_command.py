@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart_server.runtime.probe import own_address
+from headstart_server.roles.health import own_address
 from headstart_server.runtime.settings import Settings
 from tests.conftest import Service
 from tests.integration.access.test_tls import Authority, files

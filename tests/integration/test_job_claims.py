@@ -8,9 +8,9 @@ import time
 import pytest
 from sqlalchemy import Engine, text
 
-from headstart_server.runtime.claims import claimed
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.jobs import Job, Turns, enqueue, run_next, run_one, waiting
+from headstart_server.runtime.database.claims import claimed
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.jobs import Job, Turns, enqueue, run_next, run_one, waiting
 from headstart_server.runtime.settings import Settings
 
 KIND = "test"

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 import headstart_server
-from headstart_server.runtime.database import (
+from headstart_server.runtime.database.engine import (
     SCHEMA_REVISION,
     VERSION_TABLE,
     check_schema,
@@ -23,8 +23,8 @@ from headstart_server.runtime.database import (
     metadata,
     schema_revision,
 )
+from headstart_server.runtime.database.migration import alembic_config, migrate
 from headstart_server.runtime.errors import SchemaMismatch
-from headstart_server.runtime.migration import alembic_config, migrate
 from headstart_server.runtime.settings import load_settings
 
 

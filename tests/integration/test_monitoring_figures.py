@@ -19,18 +19,18 @@ from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.access.quotas import Quota, count_near_quota, set_quota
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Rooms, open_rooms
-from headstart_server.gauges import Gauges
-from headstart_server.knowledge.observations import no_observations
+from headstart_server.knowledge.observations.observations import no_observations
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import outbox
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.answers import Answer, MemberPrediction, Prediction, Query
-from headstart_server.prediction.live_figures import LiveFigures, Recent
-from headstart_server.prediction.registry import promote, write_version
-from headstart_server.prediction.training import ModelArtefact
-from headstart_server.runtime.database import run_transaction
+from headstart_server.prediction.online_evaluation import LiveFigures, Recent
+from headstart_server.prediction.registry.versions import promote, write_version
+from headstart_server.prediction.training.fit import ModelArtefact
+from headstart_server.prediction.types import Answer, MemberPrediction, Prediction, Query
+from headstart_server.roles.operator_metrics import Gauges
+from headstart_server.runtime.database.engine import run_transaction
+from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.runtime.settings import Settings
-from headstart_server.runtime.tenancy import acting_for
 from headstart_server.strategy.service import Arm
 from headstart_server.warm_start.live_comparison import LiveComparison
 from headstart_server.warm_start.suggestions import Origin, Suggestion

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.monitoring.observed import Observed, observed
 from benchmarks.monitoring.prometheus import Panel, panels
 from headstart.v1 import knowledge_base_service_pb2, meta_learning_service_pb2
-from headstart_server.runtime.metrics import catalogue_names
+from headstart_server.runtime.observability.metrics import catalogue_names
 from tests.prometheus_tools import require_prometheus
 
 pytestmark = pytest.mark.timeout(300)

@@ -9,25 +9,27 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from headstart_server.knowledge.namespaces import namespace_id
-from headstart_server.runtime import planned_once, tenancy
-from headstart_server.runtime.database import create_engine
+from headstart_server.runtime.database import prepared_statements, row_security
+from headstart_server.runtime.database.engine import create_engine
 from headstart_server.runtime.errors import Unavailable
 from headstart_server.runtime.settings import load_settings
 
-_INSERT = planned_once.planned_once(text("INSERT INTO pairs (id, name) VALUES (:id, :name)"))
-_FIND = planned_once.planned_once(text("SELECT name, '100 %' AS share FROM pairs WHERE id = :id OR name = :name"))
-_AFTER = planned_once.planned_once(text("SELECT name FROM pairs WHERE id > :id"))
+_INSERT = prepared_statements.planned_once(text("INSERT INTO pairs (id, name) VALUES (:id, :name)"))
+_FIND = prepared_statements.planned_once(
+    text("SELECT name, '100 %' AS share FROM pairs WHERE id = :id OR name = :name")
+)
+_AFTER = prepared_statements.planned_once(text("SELECT name FROM pairs WHERE id > :id"))
 
 
 @pytest.fixture(autouse=True)
 def long_lived(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planned_once, "_LIFETIME_SECONDS", 600.0)
+    monkeypatch.setattr(prepared_statements, "_LIFETIME_SECONDS", 600.0)
 
 
 @pytest.fixture
 def pairs(empty_database_url: str) -> Iterator[Engine]:
     engine = create_engine(load_settings(database_url=empty_database_url), connections=1)
-    planned_once.watch(engine)
+    prepared_statements.watch(engine)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE pairs (id int PRIMARY KEY, name text NOT NULL)"))
     yield engine
@@ -68,7 +70,7 @@ def test_a_plan_for_an_empty_table_is_given_up_for_one_of_a_full_one(pairs: Engi
         connection.execute(text("INSERT INTO pairs SELECT i, 'x' FROM generate_series(1, 30000) AS i"))
         connection.execute(_AFTER, {"id": 1})
         assert rows_expected(connection) < 1_000
-        for prepared in planned_once._prepared.values():
+        for prepared in prepared_statements._prepared.values():
             prepared.until = 0.0
         connection.execute(_AFTER, {"id": 1})
         assert rows_expected(connection) > 5_000
@@ -78,7 +80,7 @@ def test_a_plan_for_an_empty_table_is_given_up_for_one_of_a_full_one(pairs: Engi
 def test_what_failed_at_first_can_be_sent_again_and_leaves_nothing_behind(
     pairs: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planned_once, "_LIFETIME_SECONDS", 0.0)
+    monkeypatch.setattr(prepared_statements, "_LIFETIME_SECONDS", 0.0)
     with pairs.begin() as connection:
         connection.execute(text("INSERT INTO pairs VALUES (1, 'one')"))
     for number in (2, 3):
@@ -111,9 +113,9 @@ def test_one_plan_serves_several_namespaces_and_shows_each_its_own(database_url:
     """Row-level security asks at each execution who is asking, and not when the statement was planned."""
     settings = load_settings(database_url=database_url)
     engine = create_engine(settings, connections=1)
-    tenancy.watch(engine, settings.tenant_role)
-    assert tenancy.problem(engine, settings.tenant_role) is None
-    count = planned_once.planned_once(text("SELECT count(*) FROM search_spaces"))
+    row_security.watch(engine, settings.tenant_role)
+    assert row_security.problem(engine, settings.tenant_role) is None
+    count = prepared_statements.planned_once(text("SELECT count(*) FROM search_spaces"))
     add = text("INSERT INTO search_spaces (namespace_id, name, declaration) VALUES (:namespace, :name, '{}')")
     with engine.begin() as connection:
         for name, spaces in (("one", 1), ("two", 2)):
@@ -123,7 +125,7 @@ def test_one_plan_serves_several_namespaces_and_shows_each_its_own(database_url:
     seen = []
     # What is the login's is prepared apart from what is the role's.
     for namespace in ("one", "two", None, "one", "unknown", None):
-        with tenancy.acting_for(namespace), engine.connect() as connection:
+        with row_security.acting_for(namespace), engine.connect() as connection:
             seen.append(connection.execute(count).scalar_one())
     assert seen == [1, 2, 3, 1, 0, 3]
     with engine.connect() as connection:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine, text
 
-from headstart_server import pruning
 from headstart_server.assembly import open_rooms
-from headstart_server.pruning import Pruner
+from headstart_server.roles import pruning
+from headstart_server.roles.pruning import Pruner
+from headstart_server.roles.worker import Worker
 from headstart_server.runtime.settings import Settings
-from headstart_server.worker import Worker
 
 REQUEST = """INSERT INTO requests (namespace, request_id, method, content_hash, response, answered_at)
     SELECT 'default', gen_random_uuid(), '', '', '', clock_timestamp() - make_interval(days => :days)

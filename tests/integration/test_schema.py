@@ -18,10 +18,10 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from headstart_server.runtime.child import running_postgres
-from headstart_server.runtime.database import SCHEMA_REVISION, check_schema, create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres, installed_binaries
-from headstart_server.runtime.migration import alembic_config, migrate, step_back
+from headstart_server.runtime.database.engine import SCHEMA_REVISION, check_schema, create_engine
+from headstart_server.runtime.database.migration import alembic_config, migrate, step_back
+from headstart_server.runtime.local.child import running_postgres
+from headstart_server.runtime.local.databases import EmbeddedPostgres, installed_binaries
 from headstart_server.runtime.settings import load_settings
 
 GOLDEN = Path(__file__).with_name("schema.sql")

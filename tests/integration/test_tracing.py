@@ -21,7 +21,7 @@ import headstart
 from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart.v1 import meta_learning_service_pb2_grpc as pb2_grpc
-from headstart_server.runtime.embedded import free_port
+from headstart_server.runtime.local.databases import free_port
 from tests.conftest import Service
 from tests.waiting import wait_until
 
@@ -202,7 +202,7 @@ def test_trace_goes_on_in_the_predictor_host(collector: Collector, traced: Servi
 def test_startup_error_names_the_missing_extra(settings) -> None:
     without = (
         "import sys; sys.modules['opentelemetry.sdk.trace'] = None\n"
-        "from headstart_server.cli import main\n"
+        "from headstart_server.cli.app import main\n"
         "sys.argv = ['headstart-server', 'serve']\n"
         "main()\n"
     )

@@ -26,9 +26,9 @@ from headstart.v1 import knowledge_base_service_pb2 as knowledge
 from headstart.v1 import task_pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
 from headstart.values import ArchitectureMatches
+from headstart_server.roles.supervisor import other_logins, server_answers
 from headstart_server.runtime import chroma_probe
-from headstart_server.runtime.supervisor import other_logins, server_answers
-from headstart_server.runtime.watchdog import PROBE_SECONDS
+from headstart_server.runtime.local.watchdog import PROBE_SECONDS
 from tests.waiting import wait_until
 
 STOP_SECONDS = 15

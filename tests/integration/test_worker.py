@@ -18,20 +18,20 @@ from sqlalchemy import event
 from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
 from headstart.v1.knowledge_base_service_pb2 import SearchArchitecturesRequest, SearchArchitecturesResponse
-from headstart_server import worker as worker_role
 from headstart_server.api import pagination
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.assembly import Rooms, open_rooms
-from headstart_server.gauges import Gauges
-from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task
-from headstart_server.knowledge.vector_search import VectorSearch
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, IndexUnavailable
+from headstart_server.knowledge.vector_index.search import VectorSearch
+from headstart_server.roles import worker as worker_role
+from headstart_server.roles.operator_metrics import Gauges
+from headstart_server.roles.worker import Worker
 from headstart_server.runtime import chroma_probe
-from headstart_server.runtime.database import run_transaction
-from headstart_server.runtime.jobs import Job
+from headstart_server.runtime.database.engine import run_transaction
+from headstart_server.runtime.database.jobs import Job
 from headstart_server.runtime.settings import Settings
-from headstart_server.worker import Worker
 
 SPACE = nas_bench_201()
 SPACE_ID = SPACE.search_space_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, DateTime, Float, ForeignKey, Index, LargeBinary, Table, Text, func
 
-from headstart_server.runtime.database import metadata
+from headstart_server.runtime.database.engine import metadata
 
 tokens = Table(
     "tokens",

@@ -18,12 +18,13 @@ from headstart_server.api import decode, encode
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.pagination import page_of
 from headstart_server.assembly import Rooms
-from headstart_server.knowledge.architecture_index import IndexUnavailable
-from headstart_server.knowledge.architecture_similarity import Edits, edit_distances, op_distance
 from headstart_server.knowledge.service import Match
-from headstart_server.prediction.embeddings import embedding_name
-from headstart_server.runtime import deadline, metrics
+from headstart_server.knowledge.similarity.graph_distance import Edits, edit_distances, op_distance
+from headstart_server.knowledge.vector_index.chroma import IndexUnavailable
+from headstart_server.prediction.serving.embeddings import embedding_name
+from headstart_server.runtime import deadline
 from headstart_server.runtime.errors import NotFound, Unavailable
+from headstart_server.runtime.observability import metrics
 
 _DEFAULT_COUNT = 10
 _MAX_COUNT = 1000

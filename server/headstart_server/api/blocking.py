@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from grpc.aio import ServicerContext
 
+from headstart_server.runtime.database.row_security import tenant
 from headstart_server.runtime.deadline import DeadlinePassed, deadline
-from headstart_server.runtime.tenancy import tenant
 
 T = TypeVar("T")
 

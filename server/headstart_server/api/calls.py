@@ -23,12 +23,12 @@ from headstart_server.api.intake import Intake
 from headstart_server.api.outside import Outside
 from headstart_server.api.shares import Shares
 from headstart_server.api.streams import RecordingStream
-from headstart_server.runtime import metrics, tracing
+from headstart_server.runtime.database.row_security import tenant
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted
-from headstart_server.runtime.log import log_with
+from headstart_server.runtime.observability import metrics, tracing
+from headstart_server.runtime.observability.log import log_with
 from headstart_server.runtime.settings import Settings
-from headstart_server.runtime.tenancy import tenant
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

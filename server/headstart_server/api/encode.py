@@ -14,15 +14,17 @@ from headstart import (
 )
 from headstart.v1 import experiment_pb2, knowledge_base_service_pb2, search_space_pb2, task_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
-from headstart_server.knowledge import experiments, recording, similarity, tasks
+from headstart_server.knowledge import tasks
+from headstart_server.knowledge.experiments import reading, recording
 from headstart_server.knowledge.outcomes import Outcome
 from headstart_server.knowledge.search_spaces import StoredSpace
 from headstart_server.knowledge.service import Match
-from headstart_server.knowledge.task_map import TaskCluster
-from headstart_server.prediction.registry import ModelVersion
+from headstart_server.knowledge.similarity import tasks as similarity
+from headstart_server.knowledge.task_map.refresh import TaskCluster
+from headstart_server.prediction.registry.versions import ModelVersion
 from headstart_server.prediction.service import Answer, CurveForecast, Prediction
-from headstart_server.strategy.credits import Credit
 from headstart_server.strategy.decisions import Decision
+from headstart_server.strategy.rewards.attribution import Credit
 from headstart_server.transfer.service import INTERVAL_LEVEL as TRANSFER_LEVEL
 from headstart_server.transfer.service import ForTarget, Transferred
 from headstart_server.warm_start.gate import Gate
@@ -86,7 +88,7 @@ def recorded(answer: recording.Recorded, credit: Credit) -> meta_pb2.RecordExper
     )
 
 
-def experiment(found: experiments.Experiment) -> experiment_pb2.Experiment:
+def experiment(found: reading.Experiment) -> experiment_pb2.Experiment:
     return codec.experiment_to_proto(
         values.Experiment(
             experiment_id=experiment_id(found.task_id, found.search_space_id, found.sequence),

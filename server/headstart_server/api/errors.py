@@ -15,9 +15,10 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from headstart.spaces import InvalidInput
-from headstart_server.runtime import errors, tracing
+from headstart_server.runtime import errors
 from headstart_server.runtime.deadline import DeadlinePassed
-from headstart_server.runtime.log import request_id
+from headstart_server.runtime.observability import tracing
+from headstart_server.runtime.observability.log import request_id
 
 _DOMAIN = "headstart"
 # Details travel in the trailing metadata, of which peers take 8 KiB: the message once more and in base64. The message

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from grpc_health.v1 import health, health_pb2
 
-from headstart_server.knowledge.vector_search import VectorSearch
-from headstart_server.runtime.database import check_schema, create_engine
+from headstart_server.knowledge.vector_index.search import VectorSearch
+from headstart_server.runtime.database.engine import check_schema, create_engine
 from headstart_server.runtime.settings import Settings
 
 _SECONDS_BETWEEN_CHECKS = 2.0

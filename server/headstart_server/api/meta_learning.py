@@ -21,9 +21,10 @@ from headstart_server.api.mutations import mutate_once
 from headstart_server.api.record_queue import RecordQueue, count_recorded
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.runtime import deadline, metrics
-from headstart_server.runtime.database import run_transaction
-from headstart_server.strategy.credits import Credit, read_credits
+from headstart_server.runtime import deadline
+from headstart_server.runtime.database.engine import run_transaction
+from headstart_server.runtime.observability import metrics
+from headstart_server.strategy.rewards.attribution import Credit, read_credits
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")

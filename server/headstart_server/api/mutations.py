@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection, Engine
 
 from headstart_server.api.decode import uuid
-from headstart_server.runtime.database import run_transaction
-from headstart_server.runtime.request_log import answer_once
+from headstart_server.runtime.database.engine import run_transaction
+from headstart_server.runtime.database.idempotency import answer_once
 
 Response = TypeVar("Response", bound=Message)
 

@@ -12,7 +12,7 @@ from headstart.v1 import search_space_pb2
 from headstart_server.api import decode
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
-from headstart_server.prediction.scorer import LocalScorer, candidate_of, matrix_to_proto, score_response
+from headstart_server.prediction.serving.scorer import LocalScorer, candidate_of, matrix_to_proto, score_response
 
 
 class PredictorServicer(pb2_grpc.PredictorServiceServicer):

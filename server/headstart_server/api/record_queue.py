@@ -24,14 +24,14 @@ from sqlalchemy import Connection, text
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.api import decode, encode
 from headstart_server.assembly import Rooms
+from headstart_server.knowledge.experiments.recording import Recorded
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.knowledge.recording import Recorded
-from headstart_server.runtime import metrics, tracing
-from headstart_server.runtime.database import LOCK_SECONDS, run_transaction
+from headstart_server.runtime.database.engine import LOCK_SECONDS, run_transaction
+from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, ServiceError, Unavailable
-from headstart_server.runtime.tenancy import acting_for
-from headstart_server.strategy.credits import Credit, read_credits
+from headstart_server.runtime.observability import metrics, tracing
+from headstart_server.strategy.rewards.attribution import Credit, read_credits
 from headstart_server.threads import HELD_THREADS, RECORD_THREADS
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.knowledge.json_columns import candidate_from_json, canonical_from_json
 from headstart_server.knowledge.sizes import bytes_of_candidate, bytes_of_canonical
-from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
 from headstart_server.knowledge.tables import architectures, namespaces, search_spaces
 from headstart_server.runtime.lru import Lru
 

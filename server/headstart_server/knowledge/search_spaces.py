@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import SearchSpace
 from headstart.spaces.validation import is_slug
+from headstart_server.knowledge.json_columns import space_from_json, space_to_json
 from headstart_server.knowledge.namespaces import namespace_id
-from headstart_server.knowledge.stored_form import space_from_json, space_to_json
 from headstart_server.knowledge.tables import namespaces, search_spaces
 from headstart_server.runtime.errors import AlreadyExists, NotFound
 

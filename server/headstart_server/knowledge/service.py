@@ -15,27 +15,21 @@ from sqlalchemy import Connection, Engine, func, select
 
 from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace, candidate_violations, canonicalize
 from headstart.spaces.validation import require
-from headstart_server.knowledge import (
-    architectures,
-    experiment_lists,
-    experiments,
-    outbox,
-    recording,
-    search_spaces,
-    tables,
-    tasks,
-)
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
+from headstart_server.knowledge import architectures, search_spaces, tables, tasks
 from headstart_server.knowledge.architectures import Architecture, ArchitectureCache
-from headstart_server.knowledge.lens import Lens, LensCache
-from headstart_server.knowledge.observations import ObservationCache, Observations
+from headstart_server.knowledge.experiments import listing, recording
+from headstart_server.knowledge.experiments import reading as experiments
+from headstart_server.knowledge.observations.learning_curves import CurveCache, RecordedCurve
+from headstart_server.knowledge.observations.observations import ObservationCache, Observations
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.knowledge.recorded_curves import CurveCache, RecordedCurve
+from headstart_server.knowledge.similarity.context import Lens, LensCache
 from headstart_server.knowledge.sizes import bytes_of_canonical, bytes_of_space, bytes_of_values
-from headstart_server.knowledge.vector_keeping import Choose, Embed, VectorKeeper
-from headstart_server.knowledge.vector_search import VectorSearch
+from headstart_server.knowledge.vector_index import outbox
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.knowledge.vector_index.indexer import Choose, Embed, VectorKeeper
+from headstart_server.knowledge.vector_index.search import VectorSearch
+from headstart_server.runtime.database.jobs import Job, enqueue
 from headstart_server.runtime.deadline import check
-from headstart_server.runtime.jobs import Job, enqueue
 from headstart_server.runtime.lru import Lru
 
 # Clusters and map of a namespace's tasks are to be made again.
@@ -195,11 +189,11 @@ class KnowledgeService:
             return experiments.get_experiment(connection, namespace, task_id, space_id, sequence)
 
     def list_experiments(
-        self, namespace: str, query: experiment_lists.ExperimentQuery, after: experiment_lists.Key | None = None
-    ) -> Iterator[experiment_lists.Listed]:
+        self, namespace: str, query: listing.ExperimentQuery, after: listing.Key | None = None
+    ) -> Iterator[listing.Listed]:
         """Those after a key, read as they are needed. Raises NotFound for an unknown task or space."""
         with self._engine.connect() as connection:
-            yield from experiment_lists.list_experiments(connection, namespace, query, after)
+            yield from listing.list_experiments(connection, namespace, query, after)
 
     def observations(
         self, namespace: str, task_id: str, search_space_id: str, connection: Connection | None = None

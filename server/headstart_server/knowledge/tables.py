@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from headstart_server.runtime.database import metadata
+from headstart_server.runtime.database.engine import metadata
 
 
 def _created_at(name: str = "created_at") -> Column[object]:

@@ -23,9 +23,9 @@ from headstart_server.knowledge.tables import (
     task_summaries,
     tasks,
 )
-from headstart_server.runtime.database import without_timeouts
+from headstart_server.runtime.database.engine import without_timeouts
+from headstart_server.runtime.database.prepared_statements import planned_once
 from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
-from headstart_server.runtime.planned_once import planned_once
 
 MAX_DESCRIPTOR_WORDS = 64
 MAX_META_FEATURES = 1024

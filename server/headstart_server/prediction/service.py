@@ -20,12 +20,31 @@ from sqlalchemy import Engine
 
 from headstart.spaces import CanonicalCandidate
 from headstart.spaces.validation import InvalidInput, Violation
-from headstart_server.knowledge.lens import Lens
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.prediction import model_training
-from headstart_server.prediction.adaptation import Estimates
-from headstart_server.prediction.answers import (
+from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.prediction.features.layout import feature_layout
+from headstart_server.prediction.features.structural import StructuralFeatures, structural_embedding
+from headstart_server.prediction.learning_curves.task_curves import TaskCurves
+from headstart_server.prediction.online_evaluation import LiveFigures
+from headstart_server.prediction.registry.artefact import ModelUnreadable
+from headstart_server.prediction.registry.versions import ModelVersion, newest_version, trained_since
+from headstart_server.prediction.serving.current_models import ServingModels
+from headstart_server.prediction.serving.embeddings import choose_embedding, model_of_embedding
+from headstart_server.prediction.serving.from_model import ModelAnswers
+from headstart_server.prediction.serving.recent_embeddings import RecentArchitectures
+from headstart_server.prediction.serving.remote import HostOrLocal, open_scorer
+from headstart_server.prediction.serving.scorer import LocalScorer, Scorer
+from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
+from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
+from headstart_server.prediction.sources.surrogate import Judged, Surrogate
+from headstart_server.prediction.task.evidence import Evidence, Told, incumbent
+from headstart_server.prediction.task.from_records import RecordAnswers
+from headstart_server.prediction.task.metric_range import range_of
+from headstart_server.prediction.task.predictor import Estimates
+from headstart_server.prediction.task.predictors import TaskPredictors
+from headstart_server.prediction.training import pipeline
+from headstart_server.prediction.types import (
     Answer,
     CurveForecast,
     MemberPrediction,
@@ -34,25 +53,6 @@ from headstart_server.prediction.answers import (
     left_aside,
     predictions_of,
 )
-from headstart_server.prediction.embeddings import choose_embedding, model_of_embedding
-from headstart_server.prediction.evidence import Evidence, Told, incumbent
-from headstart_server.prediction.feature_layout import feature_layout
-from headstart_server.prediction.live_figures import LiveFigures
-from headstart_server.prediction.metric_range import range_of
-from headstart_server.prediction.model_answers import ModelAnswers
-from headstart_server.prediction.model_reading import ModelUnreadable
-from headstart_server.prediction.predictor_host import HostOrLocal, open_scorer
-from headstart_server.prediction.recent_architectures import RecentArchitectures
-from headstart_server.prediction.record_answers import RecordAnswers
-from headstart_server.prediction.registry import ModelVersion, newest_version, trained_since
-from headstart_server.prediction.scorer import LocalScorer, Scorer
-from headstart_server.prediction.serving_models import ServingModels
-from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
-from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
-from headstart_server.prediction.sources.surrogate import Judged, Surrogate
-from headstart_server.prediction.structural_features import StructuralFeatures, structural_embedding
-from headstart_server.prediction.task_curves import TaskCurves
-from headstart_server.prediction.task_predictors import TaskPredictors
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
@@ -255,7 +255,7 @@ class PredictionService:
 
     def spaces_to_train(self, counts: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
         """Those spaces, by namespace and id with their numbers of experiments, that are to be trained now."""
-        return model_training.spaces_to_train(self._engine, self._settings, counts)
+        return pipeline.spaces_to_train(self._engine, self._settings, counts)
 
     def trained_since(self, namespace: str, search_space_id: str, moment: datetime) -> bool:
         """Whether a space was trained after a moment, by the database's clock."""
@@ -264,7 +264,7 @@ class PredictionService:
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """Train a space on all that is recorded; None where there is too little. Raises NotFound."""
-        return model_training.train(self._engine, self._knowledge, self._settings, namespace, search_space_id)
+        return pipeline.train(self._engine, self._knowledge, self._settings, namespace, search_space_id)
 
     @property
     def device(self) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from headstart_server.runtime.database import metadata
+from headstart_server.runtime.database.engine import metadata
 
 model_versions = Table(
     "model_versions",

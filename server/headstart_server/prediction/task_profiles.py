@@ -19,9 +19,9 @@ import numpy as np
 from sqlalchemy import Connection, Engine, func, not_, or_, select
 
 from headstart.spaces import CanonicalCandidate, SearchSpace, canonicalize, sample
-from headstart_server.knowledge.observations import Observations
-from headstart_server.knowledge.profiles import Profile, write_profiles
+from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.similarity.profiles import Profile, write_profiles
 from headstart_server.knowledge.tables import (
     architectures,
     namespaces,
@@ -30,11 +30,11 @@ from headstart_server.knowledge.tables import (
     task_summaries,
     tasks,
 )
-from headstart_server.prediction.gaussian_process import GaussianProcess, Numbers
-from headstart_server.prediction.labels import labels_of
-from headstart_server.prediction.normal_scores import normal_scores
+from headstart_server.prediction.learners.gaussian_process import GaussianProcess, Numbers
+from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.service import PredictionService
-from headstart_server.runtime.database import run_transaction
+from headstart_server.prediction.task.labels import labels_of
+from headstart_server.runtime.database.engine import run_transaction
 
 # Distinct completed architectures that a task's own profile rests on, at least; and at most, evenly drawn.
 LEAST_RESULTS = 10

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from headstart_server.runtime.database.row_security import DEFAULT_ROLE
 from headstart_server.runtime.errors import StartupError
-from headstart_server.runtime.tenancy import DEFAULT_ROLE
 
 MEBIBYTE = 1024 * 1024
 

@@ -12,11 +12,12 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
-from headstart_server.runtime import tenancy, tracing
-from headstart_server.runtime.database import check_schema, create_engine
-from headstart_server.runtime.embedded import listening_problem
+from headstart_server.runtime.database import row_security
+from headstart_server.runtime.database.engine import check_schema, create_engine
 from headstart_server.runtime.errors import StartupError, Unavailable
-from headstart_server.runtime.log import configure_logging
+from headstart_server.runtime.local.databases import listening_problem
+from headstart_server.runtime.observability import tracing
+from headstart_server.runtime.observability.log import configure_logging
 from headstart_server.runtime.settings import Settings, split_address
 
 T = TypeVar("T")
@@ -87,20 +88,20 @@ def require_database(settings: Settings) -> None:
 
     def check(engine: Engine) -> None:
         check_schema(engine)
-        tenancy.require_free_login(engine)
+        row_security.require_free_login(engine)
 
     _with_engine(settings, check)
 
 
 def look_at_second_wall(settings: Settings) -> None:
     """Warn where calls would run without it."""
-    problem = _with_engine(settings, lambda engine: tenancy.problem(engine, settings.tenant_role))
+    problem = _with_engine(settings, lambda engine: row_security.problem(engine, settings.tenant_role))
     if problem is not None:
         logger.warning("calls run without row-level security: %s", problem)
 
 
 def migrate_database(settings: Settings, back: bool = False) -> tuple[str | None, str]:
-    from headstart_server.runtime.migration import migrate, step_back
+    from headstart_server.runtime.database.migration import migrate, step_back
 
     return _with_engine(settings, step_back if back else lambda engine: migrate(engine, settings.tenant_role))
 

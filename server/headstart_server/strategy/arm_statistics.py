@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from headstart_server.knowledge.tasks import StoredTask
-from headstart_server.runtime.planned_once import planned_once
+from headstart_server.runtime.database.prepared_statements import planned_once
 from headstart_server.strategy.tables import strategy_decisions
 
 # Name, and whether with chosen settings.

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import Value
 from headstart_server.knowledge.tasks import StoredTask
+from headstart_server.strategy.bandit.hyperparameters import TriedSettings
 from headstart_server.strategy.search_state import SearchState
-from headstart_server.strategy.settings_tuning import TriedSettings
 from headstart_server.strategy.tables import strategy_decisions
 
 # Past settings of an arm that one choice looks at, the latest.

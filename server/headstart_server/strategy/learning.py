@@ -6,13 +6,20 @@ from sqlalchemy import Connection, Engine, and_, func, select
 
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.knowledge.tables import namespaces, tasks
-from headstart_server.runtime.database import run_transaction
-from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, list_models, retire, write_model
-from headstart_server.strategy.policy_training import train_policy
-from headstart_server.strategy.prior_training import train_prior
-from headstart_server.strategy.recorded_arms import read_recorded_arms
+from headstart_server.runtime.database.engine import run_transaction
+from headstart_server.strategy.model_versions import (
+    ModelKind,
+    ModelState,
+    ModelVersion,
+    list_models,
+    retire,
+    write_model,
+)
+from headstart_server.strategy.policy.training import train_policy
+from headstart_server.strategy.policy.trajectories import read_trajectories
+from headstart_server.strategy.prior.data import read_recorded_arms
+from headstart_server.strategy.prior.training import train_prior
 from headstart_server.strategy.tables import strategy_arms, strategy_models
-from headstart_server.strategy.trajectories import read_trajectories
 
 LEARN_JOB = "learn-strategies"
 

@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Engine, text
 from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tasks import StoredTask, find_task
+from headstart_server.runtime.database.prepared_statements import planned_once
 from headstart_server.runtime.deadline import check
-from headstart_server.runtime.planned_once import planned_once
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
-from headstart_server.strategy.bandit import (
+from headstart_server.strategy.bandit.hyperparameters import SettingsChooser
+from headstart_server.strategy.bandit.thompson_sampling import (
     Belief,
     Choice,
     belief,
@@ -33,14 +34,13 @@ from headstart_server.strategy.decisions import (
     tried_settings,
     write_decisions,
 )
-from headstart_server.strategy.fitted_q import QFunction
-from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, list_models
-from headstart_server.strategy.policy import ServingPolicy
-from headstart_server.strategy.prior import Prior
-from headstart_server.strategy.prior_serving import ServingPrior
+from headstart_server.strategy.loaded_models import LoadedModels
+from headstart_server.strategy.model_versions import ModelKind, ModelState, ModelVersion, list_models
+from headstart_server.strategy.policy.fitted_q import QFunction
+from headstart_server.strategy.policy.serving import ServingPolicy
+from headstart_server.strategy.prior.prior import Prior
+from headstart_server.strategy.prior.serving import ServingPrior
 from headstart_server.strategy.search_state import state_of
-from headstart_server.strategy.serving import LoadedModels
-from headstart_server.strategy.settings_tuning import SettingsChooser
 
 MAX_ARMS = 64
 MAX_SLOTS = 1024

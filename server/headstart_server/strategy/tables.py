@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from headstart_server.runtime.database import metadata
+from headstart_server.runtime.database.engine import metadata
 
 strategy_decisions = Table(
     "strategy_decisions",

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace
-from headstart_server.knowledge.lens import Lens
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.similarity import (
+from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.tasks import (
     Basis,
     Evidence,
     agreement,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from headstart_server.knowledge.similarity import Evidence
+from headstart_server.knowledge.similarity.tasks import Evidence
 
 # What an expectation from likeness is worth, in architectures measured on both tasks.
 _WORTH = 10.0

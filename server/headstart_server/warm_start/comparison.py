@@ -7,10 +7,10 @@ from functools import cache
 
 import numpy as np
 
-from headstart_server.knowledge.lens import Lens
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.similarity import Evidence, SimilarTask, compare
+from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.tasks import Evidence, SimilarTask, compare
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.sources.sources import LazySources
 from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources

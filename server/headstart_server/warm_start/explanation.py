@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headstart_server.knowledge.observations import Observations
-from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.similarity.tasks import Basis, Evidence, SimilarTask
 from headstart_server.warm_start.gate import Gate
 from headstart_server.warm_start.ranked_results import SourceEvidence
 from headstart_server.warm_start.suggestions import Origin, Suggestion

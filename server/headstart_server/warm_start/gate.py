@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from headstart_server.knowledge.similarity import Basis, SimilarTask
+from headstart_server.knowledge.similarity.tasks import Basis, SimilarTask
 from headstart_server.warm_start.suggestions import ENOUGH_RESULTS
 
 # Before this many architectures are measured on the target and known of a source, disagreement proves nothing.

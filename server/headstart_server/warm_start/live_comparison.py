@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.live_figures import Recent, full_result
-from headstart_server.runtime import metrics
+from headstart_server.prediction.online_evaluation import Recent, full_result
+from headstart_server.runtime.observability import metrics
 from headstart_server.warm_start.suggestions import Origin, Suggestion
 
 _MOST_SUGGESTIONS = 8192

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from headstart_server.knowledge.fingerprints import Codes, Fingerprints
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.observations.interning import Codes, Fingerprints
+from headstart_server.knowledge.observations.observations import Observations
 
 # A source is asked for so many of its best at most: as many as one call may be answered with.
 MOST_OF_SOURCE = 4096

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from headstart_server.knowledge.search_spaces import find_search_space
 from headstart_server.knowledge.tasks import not_found
-from headstart_server.runtime.planned_once import planned_once
+from headstart_server.runtime.database.prepared_statements import planned_once
 
 _NUMBERS = planned_once(
     text(

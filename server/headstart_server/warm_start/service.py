@@ -15,11 +15,11 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine
 
 from headstart.spaces import SearchSpace, default_candidate, sample
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.similarity import SimilarTask
+from headstart_server.knowledge.similarity.tasks import SimilarTask
 from headstart_server.prediction.service import PredictionService, Query, Surrogate
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.warm_start.candidate_generation import PARENTS, Generated, generate

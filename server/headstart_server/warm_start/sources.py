@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from headstart_server.knowledge.lens import Lens
-from headstart_server.knowledge.observations import Observations
-from headstart_server.knowledge.rank_agreement import Numbers
-from headstart_server.knowledge.similarity import Evidence, SimilarTask, agreement, compare
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.rank_correlation import Numbers
+from headstart_server.knowledge.similarity.tasks import Evidence, SimilarTask, agreement, compare
 
 # For each source task, a score of each architecture completed on the target (higher is better) as a model of that
 # source sees it: in the order of the target's means, NaN where none was asked for.

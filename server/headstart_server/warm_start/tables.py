@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, DateTime, ForeignKey, Table, Text
 
-from headstart_server.runtime.database import metadata
+from headstart_server.runtime.database.engine import metadata
 
 recent_suggestions = Table(
     "recent_suggestions",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headstart_server.knowledge.observations import Observations
-from headstart_server.knowledge.similarity import SimilarTask
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.similarity.tasks import SimilarTask
 from headstart_server.prediction.sources.surrogate import target_weight
 
 _POINTS = 12

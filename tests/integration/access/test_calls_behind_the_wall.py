@@ -27,8 +27,8 @@ from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge import tasks
+from headstart_server.runtime.database.row_security import DEFAULT_ROLE
 from headstart_server.runtime.settings import Settings, load_settings
-from headstart_server.runtime.tenancy import DEFAULT_ROLE
 
 SPACE = nas_bench_201()
 SPACE_ID = SPACE.search_space_id

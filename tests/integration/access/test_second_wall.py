@@ -10,15 +10,15 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from headstart_server.knowledge.namespaces import namespace_id
-from headstart_server.runtime import tenancy
-from headstart_server.runtime.database import create_engine, metadata
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.database import row_security
+from headstart_server.runtime.database.engine import create_engine, metadata
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
 from tests.conftest import fresh_database
 from tests.integration.access.second_wall import MINE, ROWS, THEIRS, fill, rows
 from tests.integration.test_migrations import declared_everywhere
 
-ROLE = tenancy.DEFAULT_ROLE
+ROLE = row_security.DEFAULT_ROLE
 REFUSED = "violates row-level security policy"
 
 
@@ -31,7 +31,7 @@ def watched(postgres: EmbeddedPostgres) -> Iterator[Engine]:
     with fresh_database(postgres) as url:
         settings = load_settings(database_url=url)
         engine = create_engine(settings)
-        tenancy.watch(engine, settings.tenant_role)
+        row_security.watch(engine, settings.tenant_role)
         fill(engine)
         with engine.begin() as connection:
             for table in ROWS:
@@ -42,7 +42,7 @@ def watched(postgres: EmbeddedPostgres) -> Iterator[Engine]:
 
 def as_tenant(engine: Engine, work: Callable[[Connection], Any], namespace: str = MINE) -> Any:
     """What the work gives; what it changed is undone."""
-    with tenancy.acting_for(namespace), engine.connect() as connection:
+    with row_security.acting_for(namespace), engine.connect() as connection:
         return work(connection)
 
 
@@ -64,7 +64,7 @@ def count(engine: Engine, statement: str, row: str) -> int:
 def test_every_table_has_a_policy_and_says_what_the_role_may() -> None:
     declared_everywhere()
     assert set(ROWS) == set(metadata.tables)
-    assert set(tenancy.PRIVILEGES) | tenancy.NOT_FOR_TENANTS == set(metadata.tables)
+    assert set(row_security.PRIVILEGES) | row_security.NOT_FOR_TENANTS == set(metadata.tables)
 
 
 def test_every_declared_table_is_behind_the_wall(watched: Engine) -> None:
@@ -138,7 +138,7 @@ def test_role_and_namespace_end_with_the_transaction(watched: Engine) -> None:
         assert login.current_user != ROLE
         connection.rollback()
         for namespace in (MINE, THEIRS):
-            with tenancy.acting_for(namespace):
+            with row_security.acting_for(namespace):
                 assert tuple(connection.execute(told).one()) == (ROLE, namespace)
                 # Also after a part of it was undone.
                 with pytest.raises(DBAPIError), connection.begin_nested():
@@ -167,7 +167,7 @@ def test_a_partition_that_is_asked_itself_shows_no_more_than_the_whole(watched: 
 @pytest.mark.parametrize("table", ["tokens", "quotas"])
 def test_what_no_call_needs_is_not_given_to_the_role(database_url: str, table: str) -> None:
     engine = create_engine(load_settings(database_url=database_url))
-    tenancy.watch(engine, ROLE)
+    row_security.watch(engine, ROLE)
     with pytest.raises(DBAPIError, match=f"permission denied for table {table}"):
         as_tenant(engine, lambda connection: rows(connection, table))
     engine.dispose()

@@ -14,12 +14,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 import headstart
-from headstart_server.checks import run_checks
-from headstart_server.runtime import tenancy
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.cli.check import run_checks
+from headstart_server.runtime.database import row_security
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.database.migration import migrate
 from headstart_server.runtime.errors import StartupError
-from headstart_server.runtime.migration import migrate
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import Settings, load_settings
 from headstart_server.runtime.startup import require_database
 from tests.conftest import Service, fresh_database
@@ -83,8 +83,8 @@ def login(
 def runs_as(settings: Settings) -> str:
     """What a call runs as."""
     engine = create_engine(settings)
-    tenancy.watch(engine, settings.tenant_role)
-    with tenancy.acting_for("default"), engine.connect() as connection:
+    row_security.watch(engine, settings.tenant_role)
+    with row_security.acting_for("default"), engine.connect() as connection:
         name: str = connection.execute(
             text("SELECT current_user FROM namespaces UNION SELECT current_user")
         ).scalar_one()
@@ -101,7 +101,7 @@ def test_without_the_role_all_works_and_the_log_and_check_say_so(
 ) -> None:
     settings, engine = login()
     migrate(engine, role)
-    problem = tenancy.problem(engine, role)
+    problem = row_security.problem(engine, role)
     assert problem is not None and "may not make it" in problem
     service = Service(settings, tmp_path / "serve.log").start()
     with headstart.connect(service.address) as client:
@@ -117,17 +117,17 @@ def test_without_the_role_all_works_and_the_log_and_check_say_so(
     # What it says is what helps.
     create, grant, _ = problem.partition("as one who may, ")[2].split("; ")
     administer(f"{create}; {grant}")
-    assert "may not use the tables" in str(tenancy.problem(engine, role))
+    assert "may not use the tables" in str(row_security.problem(engine, role))
     assert runs_as(settings) == name_of(settings)
     migrate(engine, role)
-    assert tenancy.problem(engine, role) is None
+    assert row_security.problem(engine, role) is None
     assert runs_as(settings) == role
 
 
 def test_a_login_that_may_make_roles_makes_it_and_becomes_it(login, role) -> None:
     settings, engine = login("CREATEROLE")
     migrate(engine, role)
-    assert tenancy.problem(engine, role) is None
+    assert row_security.problem(engine, role) is None
     assert runs_as(settings) == role
 
 
@@ -136,22 +136,22 @@ def test_a_role_that_is_not_granted_is_named(login, administer, role) -> None:
     administer(f"CREATE ROLE {role} NOLOGIN")
     migrate(engine, role)
     grant = f'GRANT {role} TO "{name_of(settings)}"'
-    assert str(tenancy.problem(engine, role)).endswith(grant)
+    assert str(row_security.problem(engine, role)).endswith(grant)
     administer(grant)
-    assert tenancy.problem(engine, role) is None
+    assert row_security.problem(engine, role) is None
     assert runs_as(settings) == role
 
     # One that would be no wall is not taken for one.
     administer(f"ALTER ROLE {role} BYPASSRLS")
-    assert "do not bind" in str(tenancy.problem(engine, role))
-    assert "do not bind" in str(tenancy.problem(engine, name_of(settings)))
+    assert "do not bind" in str(row_security.problem(engine, role))
+    assert "do not bind" in str(row_security.problem(engine, name_of(settings)))
 
 
 def test_an_empty_name_switches_it_off(login, role) -> None:
     settings, engine = login("CREATEROLE")
     settings = settings.model_copy(update={"tenant_role": ""})
     migrate(engine, "")
-    assert "HEADSTART_TENANT_ROLE" in str(tenancy.problem(engine, ""))
+    assert "HEADSTART_TENANT_ROLE" in str(row_security.problem(engine, ""))
     assert runs_as(settings) == name_of(settings)
 
 
@@ -176,7 +176,7 @@ def test_tables_in_a_schema_of_the_logins_name_are_found_by_the_role(login, admi
 def test_two_databases_of_a_cluster_may_make_the_role_at_once(postgres: EmbeddedPostgres, role: str) -> None:
     def prepare(engine: Engine) -> None:
         with engine.begin() as connection:
-            tenancy.prepare_role(connection, role)
+            row_security.prepare_role(connection, role)
 
     with fresh_database(postgres) as first, fresh_database(postgres) as second:
         engines = [create_engine(load_settings(database_url=url)) for url in (first, second)]
@@ -185,7 +185,7 @@ def test_two_databases_of_a_cluster_may_make_the_role_at_once(postgres: Embedded
             thread.start()
         for thread in threads:
             thread.join()
-        assert [tenancy.problem(engine, role) for engine in engines] == [None, None]
+        assert [row_security.problem(engine, role) for engine in engines] == [None, None]
         for engine in engines:
             engine.dispose()
     connection = psycopg2.connect(host=str(postgres.socket_directory()), user="postgres", dbname="postgres")

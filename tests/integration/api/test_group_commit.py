@@ -23,7 +23,7 @@ from headstart_server.api import record_queue
 from headstart_server.api.record_queue import RecordQueue
 from headstart_server.assembly import open_rooms
 from headstart_server.knowledge.tasks import Task
-from headstart_server.runtime.database import create_engine, run_transaction
+from headstart_server.runtime.database.engine import create_engine, run_transaction
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, Unavailable
 from headstart_server.threads import RECORD_THREADS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.runtime.database import run_transaction
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.runtime.database.engine import run_transaction
 from tests.integration.knowledge.hands import NAMESPACE, SPACE, Recorder, a_task
 
 

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine, text
 
 from headstart.spaces import Candidate, canonicalize, nas_bench_201, sample
+from headstart_server.knowledge.experiments.recording import Recorded
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
-from headstart_server.knowledge.recording import Recorded
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database.engine import run_transaction
 
 SPACE = nas_bench_201()
 NAMESPACE = "default"

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select, text
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tables import architectures, experiments, outbox, task_summaries
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import NotFound
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_decisions

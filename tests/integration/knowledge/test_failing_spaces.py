@@ -11,19 +11,19 @@ from sqlalchemy import insert, text
 
 from headstart.spaces import Candidate, Float, InvalidInput, Parameter, SearchSpace
 from headstart_server.assembly import Rooms, open_rooms
-from headstart_server.checks import set_aside_finding
-from headstart_server.gauges import Gauges
-from headstart_server.knowledge import index_failures, vector_keeping
+from headstart_server.cli.check import set_aside_finding
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import namespaces
 from headstart_server.knowledge.tasks import Task
-from headstart_server.knowledge.vector_keeping import VectorKeeper
-from headstart_server.runtime import metrics
-from headstart_server.runtime.claims import claimed
-from headstart_server.runtime.database import run_transaction
+from headstart_server.knowledge.vector_index import failures, indexer
+from headstart_server.knowledge.vector_index.indexer import VectorKeeper
+from headstart_server.roles.operator_metrics import Gauges
+from headstart_server.roles.worker import Worker
+from headstart_server.runtime.database.claims import claimed
+from headstart_server.runtime.database.engine import run_transaction
+from headstart_server.runtime.observability import metrics
 from headstart_server.runtime.settings import Settings
-from headstart_server.worker import Worker
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def due_again(rooms: Rooms) -> None:
 
 def set_aside(rooms: Rooms) -> list[tuple[str, str]]:
     with rooms.engine.connect() as connection:
-        return [(found.namespace, found.search_space_id) for found in index_failures.set_aside(connection)]
+        return [(found.namespace, found.search_space_id) for found in failures.set_aside(connection)]
 
 
 def serves(rooms: Rooms, space_id: str, namespace: str = "default") -> bool:
@@ -97,7 +97,7 @@ def test_one_space_that_cannot_be_embedded_keeps_no_other_from_the_index(rooms: 
 def test_space_is_set_aside_after_some_tries_and_told(rooms: Rooms, settings: Settings, caplog) -> None:
     record(rooms, floats("bad"), [0.1])
     keeper = broken_for(rooms, "bad")
-    for tries in range(index_failures.MOST_TRIES):
+    for tries in range(failures.MOST_TRIES):
         assert set_aside(rooms) == [], tries
         due_again(rooms)
         keeper.deliver()
@@ -115,7 +115,7 @@ def test_space_is_set_aside_after_some_tries_and_told(rooms: Rooms, settings: Se
 def test_space_that_can_be_embedded_again_comes_back_by_itself(rooms: Rooms) -> None:
     record(rooms, floats("bad"), [0.1])
     keeper = broken_for(rooms, "bad")
-    for _ in range(index_failures.MOST_TRIES):
+    for _ in range(failures.MOST_TRIES):
         due_again(rooms)
         keeper.deliver()
     due_again(rooms)
@@ -128,7 +128,7 @@ def test_space_that_can_be_embedded_again_comes_back_by_itself(rooms: Rooms) -> 
 def test_reindex_tries_a_space_that_was_set_aside_at_once(rooms: Rooms) -> None:
     record(rooms, floats("bad"), [0.1])
     keeper = broken_for(rooms, "bad")
-    for _ in range(index_failures.MOST_TRIES):
+    for _ in range(failures.MOST_TRIES):
         due_again(rooms)
         keeper.deliver()
     mended = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
@@ -156,8 +156,8 @@ def test_version_that_cannot_be_built_keeps_no_other_from_being_built(rooms: Roo
 
 
 def test_space_with_many_rows_lets_others_go_between(rooms: Rooms, monkeypatch) -> None:
-    monkeypatch.setattr(vector_keeping, "_OF_ONE_SPACE", 5)
-    monkeypatch.setattr(vector_keeping, "_DELIVERED", 5)
+    monkeypatch.setattr(indexer, "_OF_ONE_SPACE", 5)
+    monkeypatch.setattr(indexer, "_DELIVERED", 5)
     record(rooms, floats("large"), [index / 100 for index in range(20)])
     record(rooms, floats("small"), [0.5])
     keeper = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
@@ -218,7 +218,7 @@ def test_namespace_of_another_grammar_that_is_there_is_indexed(rooms: Rooms, nam
 def test_worker_that_comes_second_forgets_no_failure(rooms: Rooms) -> None:
     record(rooms, floats("bad"), [0.1])
     keeper = broken_for(rooms, "bad")
-    for _ in range(index_failures.MOST_TRIES):
+    for _ in range(failures.MOST_TRIES):
         due_again(rooms)
         keeper.deliver()
     due_again(rooms)

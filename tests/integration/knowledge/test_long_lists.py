@@ -13,10 +13,10 @@ from headstart.knowledge_values import ExperimentOrder
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api.experiment_lists import list_experiments
-from headstart_server.knowledge import experiment_lists
+from headstart_server.knowledge.experiments import listing
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database.engine import run_transaction
 from tests.integration.knowledge.hands import NAMESPACE, SPACE, Recorder, a_task, candidates, completed
 
 FLAT = SearchSpace("flat", parameters=(Parameter("size", Categorical((1, 2, 3))),))
@@ -29,9 +29,9 @@ def tasks(
     engine: Engine, knowledge: KnowledgeService, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, str]:
     """Two tasks in one partition. One has many results, at last a few in another space; then the other has a few."""
-    monkeypatch.setattr(experiment_lists, "_BATCH", 5)
-    monkeypatch.setattr(experiment_lists, "_LONGEST_STEP", READ)
-    monkeypatch.setattr(experiment_lists, "_LONGEST_READ", READ)
+    monkeypatch.setattr(listing, "_BATCH", 5)
+    monkeypatch.setattr(listing, "_LONGEST_STEP", READ)
+    monkeypatch.setattr(listing, "_LONGEST_READ", READ)
 
     def create(connection):
         knowledge.create_search_space(connection, NAMESPACE, FLAT)

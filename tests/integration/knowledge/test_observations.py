@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from headstart_server.knowledge.outcomes import Outcome, Status
-from headstart_server.prediction.labels import labels_of
-from headstart_server.runtime.database import run_transaction
+from headstart_server.prediction.task.labels import labels_of
+from headstart_server.runtime.database.engine import run_transaction
 from tests.integration.knowledge.hands import NAMESPACE, SPACE, a_task, candidates, completed
 
 SPACE_ID = SPACE.search_space_id

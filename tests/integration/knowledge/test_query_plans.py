@@ -31,10 +31,10 @@ from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.record_queue import RecordQueue
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.tables import experiments
-from headstart_server.runtime.database import create_engine, run_transaction
+from headstart_server.runtime.database.engine import create_engine, run_transaction
+from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.runtime.errors import ServiceError
 from headstart_server.runtime.settings import Settings
-from headstart_server.runtime.tenancy import acting_for
 from tests.integration.knowledge.hands import Recorder, a_task, completed
 
 SPACE = nas_bench_201()

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpace
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status, outcome_violations
 from headstart_server.knowledge.tables import architectures, experiments, outbox
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from tests.integration.knowledge.hands import NAMESPACE, SPACE, a_task, candidates, completed, waits_for_a_lock
 from tests.waiting import wait_until

@@ -12,12 +12,12 @@ from sqlalchemy import Engine, select
 
 from headstart.knowledge_values import ExperimentOrder
 from headstart.spaces import Candidate
-from headstart_server.knowledge.experiment_lists import ExperimentQuery
+from headstart_server.knowledge.experiments.listing import ExperimentQuery
 from headstart_server.knowledge.outcomes import Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tables import experiments, tasks
 from headstart_server.knowledge.tasks import TaskSummary
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import AlreadyExists
 from tests.integration.knowledge.hands import NAMESPACE, SPACE, Recorder, candidates
 

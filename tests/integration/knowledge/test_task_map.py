@@ -18,7 +18,7 @@ from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStu
 from headstart.values import SimilarityKind
 from headstart_server.assembly import Rooms, open_rooms
 from headstart_server.knowledge.tables import task_embeddings
-from headstart_server.worker import Worker
+from headstart_server.roles.worker import Worker
 
 SPACE = nas_bench_201()
 SPACE_ID = SPACE.search_space_id

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from headstart.spaces import Candidate, Graph, Node, OpRole, SearchSpace
 from headstart_server.assembly import open_rooms
-from headstart_server.knowledge import outbox
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task
-from headstart_server.runtime.database import run_transaction
+from headstart_server.knowledge.vector_index import outbox
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.settings import Settings
 
 SPACE = SearchSpace("large", explicit_graphs=True, op_roles={"input": OpRole.INPUT})

@@ -24,21 +24,22 @@ from headstart.spaces.validation import InvalidInput
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api.architecture_search import search_architectures
 from headstart_server.assembly import Rooms, open_rooms
-from headstart_server.knowledge import vector_keeping, vector_versions
-from headstart_server.knowledge.architecture_index import ArchitectureIndex, CollectionMissing, IndexUnavailable
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import architectures, outbox, vector_indexes
 from headstart_server.knowledge.tasks import Task
-from headstart_server.knowledge.vector_keeping import VectorKeeper
-from headstart_server.prediction import recent_architectures
-from headstart_server.prediction.registry import KEPT_VERSIONS, load_artefact, promote, write_version
+from headstart_server.knowledge.vector_index import indexer
+from headstart_server.knowledge.vector_index import versions as vector_versions
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, CollectionMissing, IndexUnavailable
+from headstart_server.knowledge.vector_index.indexer import VectorKeeper
+from headstart_server.prediction.registry.versions import KEPT_VERSIONS, load_artefact, promote, write_version
+from headstart_server.prediction.serving import recent_embeddings
 from headstart_server.prediction.tables import model_versions
-from headstart_server.prediction.training import ModelArtefact
+from headstart_server.prediction.training.fit import ModelArtefact
+from headstart_server.roles.worker import Worker
 from headstart_server.runtime import chroma_probe
-from headstart_server.runtime.database import run_transaction
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
-from headstart_server.worker import Worker
 from tests.own_chroma import OwnChroma
 from tests.waiting import wait_until
 
@@ -195,7 +196,7 @@ def test_redelivered_rows_change_nothing(rooms: Rooms, chroma_url: str, monkeypa
 
     # After Chroma has them, before the rows are gone: what was delivered is delivered again.
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("headstart_server.knowledge.outbox._take_back", killed)
+        patch.setattr("headstart_server.knowledge.vector_index.outbox._take_back", killed)
         keeper.deliver()
     assert rooms.knowledge.outbox_depth() > 0
     drain(keeper)
@@ -306,7 +307,7 @@ def test_build_goes_on_where_a_killed_worker_stopped(rooms: Rooms, monkeypatch) 
     record(rooms, 60)
     keeper = keeper_of(rooms)
     drain(keeper)
-    monkeypatch.setattr(vector_keeping, "_SLICE", 20)
+    monkeypatch.setattr(indexer, "_SLICE", 20)
     (begun,) = keeper.rebuild_all()
     assert keeper.build().added == 20
     asked = []
@@ -351,8 +352,8 @@ def test_two_workers_do_not_build_the_same_slice(rooms: Rooms, monkeypatch) -> N
 def test_two_workers_at_once_leave_every_architecture_in_the_index(
     rooms: Rooms, settings: Settings, chroma_url: str, monkeypatch
 ) -> None:
-    monkeypatch.setattr(vector_keeping, "_SLICE", 30)
-    monkeypatch.setattr(vector_keeping, "_DELIVERED", 20)
+    monkeypatch.setattr(indexer, "_SLICE", 30)
+    monkeypatch.setattr(indexer, "_DELIVERED", 20)
     others = [open_rooms(settings) for _ in range(2)]
     failures: list[BaseException] = []
     stop = threading.Event()
@@ -397,8 +398,8 @@ def test_searches_neither_fail_nor_degrade_while_a_new_version_takes_over(
     candidates = record(rooms, 60)
     keeper = keeper_of(rooms)
     drain(keeper)
-    monkeypatch.setattr(vector_keeping, "_SLICE", 15)
-    monkeypatch.setattr(vector_keeping, "_RETIRED_SECONDS", 0.0)
+    monkeypatch.setattr(indexer, "_SLICE", 15)
+    monkeypatch.setattr(indexer, "_RETIRED_SECONDS", 0.0)
     answers: list[pb2.SearchArchitecturesResponse | Exception] = []
     stop = threading.Event()
 
@@ -436,7 +437,7 @@ def test_architecture_committed_behind_the_building_of_a_version_is_in_it(
     record(rooms, 30)
     keeper = keeper_of(rooms)
     drain(keeper)
-    monkeypatch.setattr(vector_keeping, "_SLICE", 10)
+    monkeypatch.setattr(indexer, "_SLICE", 10)
     (begun,) = keeper.rebuild_all()
     with rooms.engine.begin() as connection:
         records = new_experiments(rooms, 20, seed=5, task_id="other")
@@ -559,7 +560,7 @@ def test_model_host_out_of_reach_degrades_the_search(rooms: Rooms, monkeypatch) 
 
 
 def test_without_the_index_the_architectures_recorded_last_are_compared(rooms: Rooms, monkeypatch) -> None:
-    monkeypatch.setattr(recent_architectures, "MOST_ARCHITECTURES", 25)
+    monkeypatch.setattr(recent_embeddings, "MOST_ARCHITECTURES", 25)
     old = record(rooms, 30)
     assert search(rooms, old[-1], count=100).degraded
     assert len(search(rooms, old[-1], count=100).matches) == 25

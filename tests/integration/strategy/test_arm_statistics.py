@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, event, insert, select, text
 
 from headstart_server.knowledge.tables import tasks
 from headstart_server.knowledge.tasks import StoredTask, Task, create_task, find_task
-from headstart_server.runtime.tenancy import acting_for
+from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.strategy.arm_statistics import read_statistics
 from headstart_server.strategy.tables import strategy_arms
 

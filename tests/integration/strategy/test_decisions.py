@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import Engine, select
 
 from headstart.spaces import Candidate, Float, Integer, Parameter, nas_bench_201, sample
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
-from headstart_server.runtime.database import run_transaction
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import NotFound
 from headstart_server.strategy.decisions import Decision
-from headstart_server.strategy.rewards import BURN_IN, DISCOUNT, chance_to_beat, credit_decisions
+from headstart_server.strategy.rewards.rewards import BURN_IN, DISCOUNT, chance_to_beat, credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 

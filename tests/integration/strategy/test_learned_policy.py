@@ -11,18 +11,25 @@ import pytest
 from sqlalchemy import Engine, delete
 
 from headstart.spaces import nas_bench_201, sample
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
-from headstart_server.runtime.database import run_transaction
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.learning import StrategyLearner
-from headstart_server.strategy.models import ModelKind, ModelState, ModelVersion, TrainedModel, list_models, write_model
-from headstart_server.strategy.rewards import BURN_IN, credit_decisions
+from headstart_server.strategy.model_versions import (
+    ModelKind,
+    ModelState,
+    ModelVersion,
+    TrainedModel,
+    list_models,
+    write_model,
+)
+from headstart_server.strategy.policy.trajectories import read_trajectories
+from headstart_server.strategy.rewards.rewards import BURN_IN, credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_models
-from headstart_server.strategy.trajectories import read_trajectories
 
 SPACE = nas_bench_201()
 NAMESPACE = "default"

@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy import Engine, select
 
 from headstart.spaces import nas_bench_201, sample
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
-from headstart_server.runtime.database import run_transaction
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.learning import StrategyLearner
-from headstart_server.strategy.recorded_arms import phase_middle, read_recorded_arms
-from headstart_server.strategy.rewards import credit_decisions
+from headstart_server.strategy.prior.data import phase_middle, read_recorded_arms
+from headstart_server.strategy.rewards.rewards import credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_models
 

@@ -12,9 +12,9 @@ import pytest
 import headstart
 from headstart_server.access.roles import Role
 from headstart_server.access.tokens import create_token
-from headstart_server.runtime import tenancy
-from headstart_server.runtime.database import create_engine
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.database import row_security
+from headstart_server.runtime.database.engine import create_engine
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import load_settings
 from tests.conftest import Service, fresh_database
 from tests.integration.warm_start.cases import Memory
@@ -38,7 +38,7 @@ def new_memory(postgres: EmbeddedPostgres, chroma_server: str, session_directory
         )
         engine = create_engine(settings)
         stack.callback(engine.dispose)
-        tenancy.watch(engine, settings.tenant_role)
+        row_security.watch(engine, settings.tenant_role)
         service = Service(settings, session_directory / "everyday.log").start()
         stack.callback(service.kill)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from headstart_server.api.blocking import BlockingWork
+from headstart_server.runtime.database.row_security import tenant
 from headstart_server.runtime.deadline import DeadlinePassed, remaining_seconds
-from headstart_server.runtime.tenancy import tenant
 
 
 def _caller(seconds: float | None) -> Any:

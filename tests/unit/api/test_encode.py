@@ -16,18 +16,18 @@ from headstart.values import (
     StopAdvice,
 )
 from headstart_server.api import encode
-from headstart_server.prediction import answers
+from headstart_server.prediction import types
 
 
 def test_the_client_reads_the_predictions_that_were_made() -> None:
-    bare = answers.Prediction(0.0, 0.1, -0.2, 0.2, None, (), False)
+    bare = types.Prediction(0.0, 0.1, -0.2, 0.2, None, (), False)
     members = (
-        answers.MemberPrediction("graph_network", 0.5, 0.2, 0.75),
-        answers.MemberPrediction("k_nearest", 0.4, 0.3, 0.25),
+        types.MemberPrediction("graph_network", 0.5, 0.2, 0.75),
+        types.MemberPrediction("k_nearest", 0.4, 0.3, 0.25),
     )
-    forecasts = [answers.CurveForecast(((1.0, 0.5), (2.0, 0.7)), stop, "flat") for stop in (True, False)]
-    full = [answers.Prediction(0.5, 0.1, 0.3, 0.7, 0.0, members, True, forecast) for forecast in forecasts]
-    message = encode.predictions(answers.Answer([bare, *full], "default/s/3", "basis", True), 0.8)
+    forecasts = [types.CurveForecast(((1.0, 0.5), (2.0, 0.7)), stop, "flat") for stop in (True, False)]
+    full = [types.Prediction(0.5, 0.1, 0.3, 0.7, 0.0, members, True, forecast) for forecast in forecasts]
+    message = encode.predictions(types.Answer([bare, *full], "default/s/3", "basis", True), 0.8)
     told = (MemberPrediction("graph_network", 0.5, 0.2, 0.75), MemberPrediction("k_nearest", 0.4, 0.3, 0.25))
     curve = (CurvePoint(1.0, 0.5), CurvePoint(2.0, 0.7))
     assert codec_answers.predictions_from_proto(message) == Predictions(
@@ -47,6 +47,6 @@ def test_the_client_reads_the_predictions_that_were_made() -> None:
 
 
 def test_bounds_may_be_infinite() -> None:
-    prediction = answers.Prediction(0.0, 1.0, -math.inf, math.inf, 0.5, (), False)
-    message = encode.predictions(answers.Answer([prediction], "", "basis", False), 0.9)
+    prediction = types.Prediction(0.0, 1.0, -math.inf, math.inf, 0.5, (), False)
+    message = encode.predictions(types.Answer([prediction], "", "basis", False), 0.9)
     assert codec_answers.predictions_from_proto(message).predictions[0].estimate.interval.lower == -math.inf

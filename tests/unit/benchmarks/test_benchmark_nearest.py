@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.knowledge_base.large_space import architectures, draw, large_space
 from benchmarks.knowledge_base.nearest import NEIGHBOURS, exact, queries
 from headstart.spaces import candidate_violations, canonicalize
-from headstart_server.knowledge.stored_form import candidate_from_json, canonical_from_json
+from headstart_server.knowledge.json_columns import candidate_from_json, canonical_from_json
 
 SPACE = large_space("cells")
 

@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from headstart_server.runtime.child import running_postgres
-from headstart_server.runtime.embedded import EmbeddedPostgres
+from headstart_server.runtime.local.child import running_postgres
+from headstart_server.runtime.local.databases import EmbeddedPostgres
 from tests.unit.deployment.dockerfiles import DOCKERFILES, TOP, Instruction, environment, health_command, of, stages
 
 USER = 10001
@@ -100,7 +100,8 @@ def check_server(image: Image, directory: Path) -> None:
     program = image.moved("/opt/headstart/bin/headstart-server")
     python = image.moved("/opt/headstart/bin/python")
     expect(image.run(python, "-m", "pip", "--version"), 1, "No module named pip")
-    kernels = "from headstart_server.prediction.graph_kernels import load_kernels as k; print(type(k('dgl')).__name__)"
+    module = "headstart_server.prediction.graph.message_passing"
+    kernels = f"from {module} import load_kernels as k; print(type(k('dgl')).__name__)"
     expect(image.run(python, "-c", kernels), 0, "DglKernels")
     (command,) = (item.words() for item in of(image.final, "CMD"))
     check = [program, *(health_command(image.final) or [])[1:]]

@@ -10,7 +10,7 @@ from typing import Any
 import typer.main
 import yaml
 
-from headstart_server.cli import app
+from headstart_server.cli.app import app
 from headstart_server.runtime.settings import Settings, split_address
 from tests.unit.deployment.dockerfiles import DOCKERFILES, environment, stages
 from tests.unit.deployment.kustomize import KUBERNETES, OVERLAYS, containers, render

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from headstart_server.runtime.metrics import catalogue_names
+from headstart_server.runtime.observability.metrics import catalogue_names
 from headstart_server.runtime.settings import Settings, split_address
 from tests.unit.deployment.kustomize import KUBERNETES, OVERLAYS, Manifest, by_name, containers, render
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from headstart.search.portfolio import default_strategies
-from headstart_server.runtime.metrics import ARMS, CATALOGUE, arm_label, catalogue_names
+from headstart_server.runtime.observability.metrics import ARMS, CATALOGUE, arm_label, catalogue_names
 from headstart_server.runtime.settings import load_settings, split_address
 
 ROOT = Path(__file__).parents[3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart_server.prediction.curve_grid import Curve
+from headstart_server.prediction.learning_curves.curve import Curve
 
 EPOCHS = np.arange(1.0, 41.0)
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from headstart.spaces import Candidate, CanonicalCandidate, Graph, Node, OpRole, SearchSpace, canonicalize
-from headstart_server.prediction import training_budget
-from headstart_server.prediction.labels import Labels, TaskLabels
-from headstart_server.prediction.pretraining import BATCH
-from headstart_server.prediction.training import LEAST_EPOCHS, TrainingOptions
-from headstart_server.prediction.training_budget import BUDGET, MOST_READ, plan, sampled, size_of, within_budget
+from headstart_server.prediction.task.labels import Labels, TaskLabels
+from headstart_server.prediction.training import budget as training_budget
+from headstart_server.prediction.training.budget import BUDGET, MOST_READ, plan, sampled, size_of, within_budget
+from headstart_server.prediction.training.fit import LEAST_EPOCHS, TrainingOptions
+from headstart_server.prediction.training.pretraining import BATCH
 from tests.unit.prediction.toys import toy_canonicals, toy_labels, toy_task, toy_values
 
 LARGEST = 2_048 + 8_192

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headstart.spaces import Candidate, CanonicalCandidate, canonicalize, nas_bench_201, sample
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.labels import Labels, TaskLabels
+from headstart_server.prediction.task.labels import Labels, TaskLabels
 
 SPACE = nas_bench_201()
 

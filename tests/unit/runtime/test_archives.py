@@ -12,14 +12,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from headstart_server.prediction.graph_kernels import load_kernels
-from headstart_server.prediction.graph_model import GraphModel, read_knowledge
-from headstart_server.prediction.graph_network import GraphNetwork, NetworkShape
-from headstart_server.prediction.model_reading import ModelUnreadable, reading
-from headstart_server.prediction.tree_ensemble import TreeEnsemble
+from headstart_server.prediction.graph.message_passing import load_kernels
+from headstart_server.prediction.graph.model import GraphModel, read_knowledge
+from headstart_server.prediction.graph.network import GraphNetwork, NetworkShape
+from headstart_server.prediction.learners.tree_ensemble import TreeEnsemble
+from headstart_server.prediction.registry.artefact import ModelUnreadable, reading
 from headstart_server.runtime import archives
-from headstart_server.strategy.fitted_q import QFunction
-from headstart_server.strategy.prior import Prior
+from headstart_server.strategy.policy.fitted_q import QFunction
+from headstart_server.strategy.prior.prior import Prior
 
 MEGABYTE = 1_000_000
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from headstart.spaces import CanonicalGraph
-from headstart_server.knowledge.architecture_similarity import edit_distances
+from headstart_server.knowledge.similarity.graph_distance import edit_distances
 from headstart_server.runtime import deadline
 from headstart_server.runtime.deadline import DeadlinePassed, NotQuick
 

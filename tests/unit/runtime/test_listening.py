@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from headstart_server.runtime.embedded import free_port, listening_problem, port_is_free
 from headstart_server.runtime.errors import StartupError
+from headstart_server.runtime.local.databases import free_port, listening_problem, port_is_free
 from headstart_server.runtime.startup import require_fixed_port, require_free
 
 

@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
-from headstart_server.knowledge.architecture_index import ArchitectureIndex
-from headstart_server.runtime.embedded import chroma_answers
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.runtime.local.databases import chroma_answers
 from headstart_server.runtime.proxies import bypass_on_this_machine
 
 

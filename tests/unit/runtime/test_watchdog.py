@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from headstart_server.knowledge.architecture_index import ArchitectureIndex, IndexUnavailable
+from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, IndexUnavailable
 from headstart_server.runtime import chroma_probe
-from headstart_server.runtime.watchdog import FAILURES, PROBE_SECONDS, RETRY_SECONDS, WELL_AFTER, Watchdog
+from headstart_server.runtime.local.watchdog import FAILURES, PROBE_SECONDS, RETRY_SECONDS, WELL_AFTER, Watchdog
 from tests.own_chroma import OwnChroma
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart_server.knowledge.similarity import Basis, Evidence
+from headstart_server.knowledge.similarity.tasks import Basis, Evidence
 from headstart_server.transfer.fine_tuning import fine_tuning_plan
 from headstart_server.transfer.multi_task import Objective, carried_over, choose, share_beaten
 from headstart_server.transfer.transferability import Likeness, transferability

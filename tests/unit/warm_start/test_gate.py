@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart_server.knowledge.similarity import Basis, Evidence, SimilarTask
+from headstart_server.knowledge.similarity.tasks import Basis, Evidence, SimilarTask
 from headstart_server.warm_start.gate import judge
 from headstart_server.warm_start.sources import expected_weights
 

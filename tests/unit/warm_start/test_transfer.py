@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart_server.knowledge.fingerprints import Fingerprints
-from headstart_server.knowledge.lens import Lens
-from headstart_server.knowledge.observations import Observations, observations_of
-from headstart_server.knowledge.similarity import Basis
+from headstart_server.knowledge.observations.interning import Fingerprints
+from headstart_server.knowledge.observations.observations import Observations, observations_of
+from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.tasks import Basis
 from headstart_server.knowledge.tasks import Task
 from headstart_server.warm_start.sources import weigh_sources
 from tests.transferred import Transferred

@@ -10,11 +10,11 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import kendalltau, rankdata
 
-from headstart_server.knowledge.fingerprints import Fingerprints
-from headstart_server.knowledge.observations import Observations, observations_of
-from headstart_server.knowledge.similarity import measured_agreement
+from headstart_server.knowledge.observations.interning import Fingerprints
+from headstart_server.knowledge.observations.observations import Observations, observations_of
+from headstart_server.knowledge.similarity.tasks import measured_agreement
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.labels import labels_of
+from headstart_server.prediction.task.labels import labels_of
 from tests.transferred import ranked as ranked_list
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.prediction.gaussian_process import Numbers
-from headstart_server.prediction.kept_scores import Score
+from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.serving.score_cache import Score
 from headstart_server.prediction.sources.expected_agreement import ExpectedAgreement
 from headstart_server.prediction.sources.model_averaging import SourcePrior
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart_server.knowledge.rank_agreement import kendall_tau, kendall_taus
-from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.knowledge.similarity.rank_correlation import kendall_tau, kendall_taus
+from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.sources.model_averaging import SourcePrior
 
 # Agreement of two tasks of which nothing is known, of those that have nothing in common, and of those that seem equal.

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart_server.knowledge.lens import Lens
+from headstart_server.knowledge.similarity.context import Lens
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.sources.expected_agreement import ExpectedAgreement, HeldOut, expect_agreement
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogate
-from headstart_server.prediction.structural_features import StructuralFeatures
 from headstart_server.runtime.lru import Lru
 
 _KEPT_PAIRS = 16_384

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.knowledge.observations import Observations
+from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.sizes import bytes_of_canonical
-from headstart_server.prediction.evidence import Evidence
-from headstart_server.prediction.gaussian_process import GaussianProcess, Numbers
-from headstart_server.prediction.labels import most_telling
-from headstart_server.prediction.normal_scores import normal_scores
-from headstart_server.prediction.structural_features import StructuralFeatures
-from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.gaussian_process import GaussianProcess, Numbers
+from headstart_server.prediction.learners.normal_scores import normal_scores
+from headstart_server.prediction.task.evidence import Evidence
+from headstart_server.prediction.task.labels import most_telling
+from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 

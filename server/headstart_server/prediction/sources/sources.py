@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.architectures import Architecture
-from headstart_server.knowledge.lens import Lens
-from headstart_server.knowledge.observations import Observations
-from headstart_server.prediction.evidence import Evidence
-from headstart_server.prediction.gaussian_process import Numbers
-from headstart_server.prediction.kept_scores import KeptScores, Score
-from headstart_server.prediction.labels import Labels, labels_of, most_telling
-from headstart_server.prediction.normal_scores import normal_scores
-from headstart_server.prediction.serving_models import ServingModels
-from headstart_server.prediction.source_heads import agreement
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.learners.normal_scores import normal_scores
+from headstart_server.prediction.learners.weighted_heads import agreement
+from headstart_server.prediction.serving.current_models import ServingModels
+from headstart_server.prediction.serving.score_cache import KeptScores, Score
 from headstart_server.prediction.sources.columns import Columns, Learners
 from headstart_server.prediction.sources.leave_one_task_out import LeaveOneTaskOut
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogate, SourceSurrogates
 from headstart_server.prediction.sources.surrogate import Surrogate
 from headstart_server.prediction.sources.surrogate_cache import Fitted, SurrogateCache
-from headstart_server.prediction.structural_features import StructuralFeatures
-from headstart_server.prediction.task_predictors import TaskPredictors
+from headstart_server.prediction.task.evidence import Evidence
+from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)

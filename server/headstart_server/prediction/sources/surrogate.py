@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.prediction.gaussian_process import Numbers
+from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.sources.model_averaging import ModelAverage, Predictions
 
 # With so many results of its own a task weighs them as much as the sources; from so many on at least.

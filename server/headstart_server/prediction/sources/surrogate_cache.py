@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate, SearchSpace
-from headstart_server.knowledge.observations import Observations
-from headstart_server.prediction.feature_scale import FeatureScale, scale_of_space
-from headstart_server.prediction.gaussian_process import Numbers, median_distance
-from headstart_server.prediction.labels import Labels, labels_of, most_telling
-from headstart_server.prediction.normal_scores import normal_scores
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.prediction.features.scaling import FeatureScale, scale_of_space
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.gaussian_process import Numbers, median_distance
+from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.refits import last_refit
 from headstart_server.prediction.sources.model_averaging import Hyperparameters, ModelAverage, SourcePrior
-from headstart_server.prediction.structural_features import StructuralFeatures
+from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 

@@ -9,16 +9,16 @@ from scipy.special import ndtr
 from scipy.stats import norm
 
 from headstart.spaces import nas_bench_201
-from headstart_server.prediction.feature_layout import feature_layout
-from headstart_server.prediction.feature_scale import FeatureScale, scale_of_space
-from headstart_server.prediction.gaussian_process import matern, median_distance, squared_distances
+from headstart_server.prediction.features.layout import feature_layout
+from headstart_server.prediction.features.scaling import FeatureScale, scale_of_space
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.gaussian_process import matern, median_distance, squared_distances
 from headstart_server.prediction.sources.model_averaging import (
     Hyperparameters,
     ModelAverage,
     SourcePrior,
     _positive,
 )
-from headstart_server.prediction.structural_features import StructuralFeatures
 
 GENERATOR = np.random.default_rng(3)
 FEATURES = GENERATOR.normal(size=(300, 6))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart_server.prediction.source_heads import WeightedHeads, agreement, agreements
+from headstart_server.prediction.learners.weighted_heads import WeightedHeads, agreement, agreements
 from headstart_server.prediction.sources.model_averaging import ModelAverage, SourcePrior
 from headstart_server.prediction.sources.surrogate import Surrogate, target_weight
 

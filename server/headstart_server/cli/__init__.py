@@ -1,0 +1,1 @@
+"""Commands of ``headstart-server``: each parses its options, calls what does the work, and prints."""

@@ -1,0 +1,1 @@
+"""Records experiments, numbers them, and reads them back."""

@@ -1,0 +1,210 @@
+"""How far the search on each task has come: the rows that number its experiments and know the best of them.
+
+Whoever records holds the rows of its places, a place being a task and a space, until its transaction ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.dialects.postgresql import insert
+
+from headstart import values
+from headstart.spaces.validation import is_slug
+from headstart_server.knowledge import search_spaces
+from headstart_server.knowledge.outcomes import NewExperiment, Status
+from headstart_server.knowledge.tables import task_summaries
+from headstart_server.knowledge.tasks import Incumbent, not_found
+from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.errors import ServiceError
+
+# Of a place: what its row says, what the task says of values, and what the rows of the task in other spaces say.
+_HOLD = """
+    SELECT tasks.name AS task_name, search_spaces.name AS space_name, summary.task_id AS task,
+        summary.search_space_id AS space, tasks.namespace_id AS namespace, tasks.maximize, tasks.max_fidelity,
+        experiment_count, completed_count, incumbent_sequence, incumbent_value,
+        ARRAY(
+            SELECT json_build_array(
+                other.search_space_id, spaces.name, other.experiment_count, other.completed_count,
+                other.incumbent_sequence, other.incumbent_value
+            )
+            FROM task_summaries AS other JOIN search_spaces AS spaces ON spaces.id = other.search_space_id
+            WHERE other.task_id = summary.task_id AND other.search_space_id <> summary.search_space_id
+        ) AS others
+    FROM unnest(CAST(:tasks AS text[]), CAST(:spaces AS text[])) AS asked (task_name, space_name)
+    JOIN namespaces ON namespaces.name = :namespace
+    JOIN tasks ON tasks.namespace_id = namespaces.id AND tasks.name = asked.task_name
+    JOIN search_spaces ON search_spaces.namespace_id = namespaces.id AND search_spaces.name = asked.space_name
+    JOIN task_summaries AS summary ON summary.task_id = tasks.id AND summary.search_space_id = search_spaces.id
+    ORDER BY summary.task_id, summary.search_space_id FOR UPDATE OF summary
+"""
+_HOLD_WAITING: TextClause = planned_once(text(_HOLD))
+_HOLD_FREE: TextClause = planned_once(text(_HOLD + " SKIP LOCKED"))
+_FIND: TextClause = text(
+    """
+    SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space, experiment_count AS kept
+    FROM unnest(CAST(:tasks AS text[]), CAST(:spaces AS text[])) AS asked (task_name, space_name)
+    JOIN namespaces ON namespaces.name = :namespace
+    LEFT JOIN tasks ON tasks.namespace_id = namespaces.id AND tasks.name = asked.task_name
+    LEFT JOIN search_spaces ON search_spaces.namespace_id = namespaces.id AND search_spaces.name = asked.space_name
+    LEFT JOIN task_summaries ON task_summaries.task_id = tasks.id AND search_space_id = search_spaces.id
+    """
+)
+_SUMMARY = {
+    "task_id": "bigint",
+    "search_space_id": "bigint",
+    "experiment_count": "bigint",
+    "completed_count": "bigint",
+    "incumbent_sequence": "bigint",
+    "incumbent_value": "float8",
+}
+_TYPED = ", ".join(f"{name} {kind}" for name, kind in _SUMMARY.items())
+_WRITE_SUMMARIES: TextClause = planned_once(
+    text(
+        f"""
+        UPDATE task_summaries SET experiment_count = sent.experiment_count, completed_count = sent.completed_count,
+            incumbent_sequence = sent.incumbent_sequence, incumbent_value = sent.incumbent_value
+        FROM json_to_recordset(CAST(:rows AS json)) AS sent ({_TYPED})
+        WHERE task_summaries.task_id = sent.task_id AND task_summaries.search_space_id = sent.search_space_id
+        """
+    )
+)
+
+
+# The ids of a task and a space.
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The row numbers of a task, a search space, and the namespace of both."""
+
+    task: int
+    space: int
+    namespace: int
+
+
+@dataclass
+class Summary:
+    """Of a task in one space. ``completed`` counts the full trainings among ``count`` experiments."""
+
+    space: str
+    count: int
+    completed: int
+    incumbent: Incumbent | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Of a task, by the number of each space; kept up while experiments are added."""
+
+    maximize: bool
+    max_fidelity: float
+    summaries: dict[int, Summary]
+
+    @property
+    def completed(self) -> int:
+        return sum(summary.completed for summary in self.summaries.values())
+
+    @property
+    def incumbent(self) -> Incumbent | None:
+        found = [summary.incumbent for summary in self.summaries.values() if summary.incumbent is not None]
+        best = max if self.maximize else min
+        return best(found, key=lambda incumbent: incumbent.objective_value, default=None)
+
+    def is_full_training(self, new: NewExperiment) -> bool:
+        return values.is_full_training(new.outcome.fidelity, self.max_fidelity)
+
+    def add(self, space: int, new: NewExperiment) -> int:
+        """Count an experiment; returns its sequence number."""
+        summary = self.summaries[space]
+        summary.count += 1
+        value = new.outcome.objective_value
+        if new.outcome.status is Status.COMPLETED and value is not None and self.is_full_training(new):
+            summary.completed += 1
+            best = None if summary.incumbent is None else summary.incumbent.objective_value
+            if best is None or (value > best if self.maximize else value < best):
+                summary.incumbent = Incumbent(summary.space, summary.count, value)
+        return summary.count
+
+
+def hold_places(
+    connection: Connection, namespace: str, names: Iterable[Name], wait: bool
+) -> tuple[dict[Name, Place | ServiceError | None], dict[int, Progress]]:
+    """Places by the ids of task and space, held from here on, and the progress of their tasks by number.
+
+    NotFound for what is not known or gone; None, without ``wait``, for what another transaction holds. Raises NotFound
+    where a task goes just now.
+    """
+    asked = sorted(name for name in names if all(map(is_slug, name)))
+    sent = {"tasks": [task for task, _ in asked], "spaces": [space for _, space in asked], "namespace": namespace}
+    statement = _HOLD_WAITING if wait else _HOLD_FREE
+    rows = connection.execute(statement, sent).all() if asked else []
+    found: dict[Name, Place | ServiceError | None] = {name: not_found(name[0]) for name in names}
+    if len(rows) < len(asked) or any(row.experiment_count == 0 for row in rows):
+        # Until there are results, what the task says of values could be changed, and may have been while this waited.
+        found |= _make_places(connection, sent, wait)
+        rows = connection.execute(statement, sent).all()
+    progress: dict[int, Progress] = {}
+    for row in rows:
+        found[row.task_name, row.space_name] = Place(row.task, row.space, row.namespace)
+        counted = [row.experiment_count, row.completed_count, row.incumbent_sequence, row.incumbent_value]
+        own = [row.space, row.space_name, *counted]
+        of_task = progress.setdefault(row.task, Progress(row.maximize, row.max_fidelity, {}))
+        for space, *summary in sorted([own, *row.others], key=lambda each: str(each[1])):
+            of_task.summaries[space] = _summary(*summary)
+    return found, progress
+
+
+def _make_places(connection: Connection, sent: Mapping[str, object], wait: bool) -> dict[Name, ServiceError | None]:
+    """Insert the rows that are missing; what there is to say of places that are not held all the same.
+
+    None of those that are there: the insertion would wait for whoever holds them.
+    """
+    found: dict[Name, ServiceError | None] = {}
+    missing = []
+    for row in connection.execute(_FIND, sent):
+        name = (row.task_name, row.space_name)
+        if row.task is None:
+            found[name] = not_found(row.task_name)
+        elif row.space is None:
+            found[name] = search_spaces.not_found(row.space_name)
+        else:
+            found[name] = not_found(row.task_name) if wait else None
+            if row.kept is None:
+                missing.append({"task_id": row.task, "search_space_id": row.space})
+    if missing:
+        missing.sort(key=lambda row: (row["task_id"], row["search_space_id"]))
+        connection.execute(insert(task_summaries).values(missing).on_conflict_do_nothing())
+    return found
+
+
+def _summary(
+    name: str, count: int, completed: int, incumbent_sequence: int | None, incumbent_value: float | None
+) -> Summary:
+    incumbent = None
+    if incumbent_sequence is not None and incumbent_value is not None:
+        incumbent = Incumbent(name, incumbent_sequence, float(incumbent_value))
+    return Summary(name, count, completed, incumbent)
+
+
+def write_progress(connection: Connection, places: Iterable[Place], progress: Mapping[int, Progress]) -> None:
+    """Of places that are held."""
+    rows = []
+    for place in places:
+        summary = progress[place.task].summaries[place.space]
+        incumbent = summary.incumbent
+        rows.append(
+            {
+                "task_id": place.task,
+                "search_space_id": place.space,
+                "experiment_count": summary.count,
+                "completed_count": summary.completed,
+                "incumbent_sequence": None if incumbent is None else incumbent.sequence,
+                "incumbent_value": None if incumbent is None else incumbent.objective_value,
+            }
+        )
+    connection.execute(_WRITE_SUMMARIES, {"rows": orjson.dumps(rows).decode()})

@@ -1,0 +1,233 @@
+"""Keeps results, exactly once.
+
+All records of a call, or of a group of calls, are one transaction. Within it the summary rows of all its tasks and
+spaces are locked first: they give the sequence numbers, so these are dense and in the order of commits, and a reader
+that has seen number n has seen all before it. Then come the architectures of all records, then the experiments:
+transactions that take what they share in one order do not wait for each other in a circle. A request id that is there
+already is answered from what is there. Each record is answered as if it had come after those before it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from headstart_server.knowledge.experiments.progress import Place, hold_places, write_progress
+from headstart_server.knowledge.experiments.rows import (
+    ExperimentRow,
+    architecture_numbers,
+    experiment_counts,
+    experiments_under,
+    insert_experiments,
+)
+from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.knowledge.tasks import Incumbent
+from headstart_server.runtime.errors import AlreadyExists, ServiceError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A new experiment, about to be inserted, with the row number of its task and what the task says of its value.
+
+    ``completed_before``: so many full trainings of the task were completed before it.
+    """
+
+    new: NewExperiment
+    task: int
+    maximize: bool
+    max_fidelity: float
+    full_training: bool
+    completed_before: int
+
+
+# Called inside the transaction with its new experiments, in their order.
+Listener = Callable[[Connection, Sequence[Arrival]], None]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The answer to one record. ``equivalent_count`` counts this experiment too."""
+
+    task_id: str
+    search_space_id: str
+    sequence: int
+    already_known: bool
+    fingerprint: str
+    incumbent: Incumbent | None
+    equivalent_count: int
+
+
+# None: another transaction is recording in the same place; whoever did not want to wait for it may come again.
+Answer = Recorded | ServiceError | None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What stands, or is about to stand, under a request id of a task."""
+
+    content_hash: bytes
+    sequence: int
+    architecture: int
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is to be told of a record that is kept, the incumbent as of then."""
+
+    task: int
+    kept: _Kept
+    already_known: bool
+    incumbent: Incumbent | None
+
+
+# The number of the task and the request id.
+_Key = tuple[int, UUID]
+
+
+def record(
+    connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
+) -> list[Recorded]:
+    """Insert what is new of validated records; answers are in their order.
+
+    Raises NotFound for an unknown task or space, and AlreadyExists when a request id stands for another content.
+    """
+    return [_succeeded(answer) for answer in record_each(connection, namespace, records, listeners)]
+
+
+def record_all(
+    connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
+) -> list[bool]:
+    """The same without looking up what to tell of each: whether it was known already, in their order."""
+    found = _keep(connection, namespace, records, listeners, wait=True)
+    return [_succeeded(told).already_known for told in found]
+
+
+def record_each(
+    connection: Connection,
+    namespace: str,
+    records: Sequence[NewExperiment],
+    listeners: Sequence[Listener],
+    wait: bool = True,
+) -> list[Answer]:
+    """The same for records of many callers: what is wrong with one is its own answer.
+
+    Without ``wait``, those whose place another transaction holds are left out.
+    """
+    found = _keep(connection, namespace, records, listeners, wait)
+    asked = {(told.task, told.kept.architecture) for told in found if isinstance(told, _Told)}
+    counts = Counter(experiment_counts(connection, asked))
+    answers: list[Answer] = []
+    for new, told in zip(reversed(records), reversed(found), strict=True):
+        if not isinstance(told, _Told):
+            answers.append(told)
+            continue
+        key = (told.task, told.kept.architecture)
+        answers.append(
+            Recorded(
+                task_id=new.task_id,
+                search_space_id=new.search_space_id,
+                sequence=told.kept.sequence,
+                already_known=told.already_known,
+                fingerprint=new.canonical.fingerprint,
+                incumbent=told.incumbent,
+                equivalent_count=counts[key],
+            )
+        )
+        # Backwards: those before it do not count it.
+        counts[key] -= not told.already_known
+    return answers[::-1]
+
+
+def _succeeded(answer: T | ServiceError | None) -> T:
+    if isinstance(answer, ServiceError):
+        raise answer
+    assert answer is not None, "who waits gets an answer"
+    return answer
+
+
+def _keep(
+    connection: Connection,
+    namespace: str,
+    records: Sequence[NewExperiment],
+    listeners: Sequence[Listener],
+    wait: bool,
+) -> list[_Told | ServiceError | None]:
+    places, progress = hold_places(connection, namespace, {(new.task_id, new.search_space_id) for new in records}, wait)
+    standing = [places[new.task_id, new.search_space_id] for new in records]
+    # Of all spaces: a request id stands for one experiment of the task.
+    known = _known(connection, records, standing)
+    fresh: dict[_Key, tuple[Place, NewExperiment]] = {}
+    for index, new in enumerate(records):
+        place = standing[index]
+        if not isinstance(place, Place):
+            continue
+        key = (place.task, new.request_id)
+        content_hash = known[key].content_hash if key in known else fresh.get(key, (place, new))[1].content_hash()
+        if content_hash != new.content_hash():
+            standing[index] = _reused(new)
+        elif key not in known:
+            fresh.setdefault(key, (place, new))
+    numbers = _architectures(connection, fresh.values())
+    told: list[_Told | ServiceError | None] = []
+    rows: list[ExperimentRow] = []
+    arrivals: list[Arrival] = []
+    for new, place in zip(records, standing, strict=True):
+        if not isinstance(place, Place):
+            told.append(place)
+            continue
+        of_task, key = progress[place.task], (place.task, new.request_id)
+        already_known = key in known
+        if not already_known:
+            full_training, before = of_task.is_full_training(new), of_task.completed
+            arrivals.append(Arrival(new, place.task, of_task.maximize, of_task.max_fidelity, full_training, before))
+            sequence, number = of_task.add(place.space, new), numbers[place.space][new.canonical.fingerprint]
+            rows.append(ExperimentRow(place.task, place.namespace, place.space, sequence, number, new))
+            known[key] = _Kept(new.content_hash(), sequence, number)
+        told.append(_Told(place.task, known[key], already_known, of_task.incumbent))
+    if rows:
+        for listener in listeners:
+            listener(connection, arrivals)
+        insert_experiments(connection, rows)
+        write_progress(connection, {place for place, _ in fresh.values()}, progress)
+    return told
+
+
+def _known(
+    connection: Connection, records: Sequence[NewExperiment], standing: Sequence[Place | ServiceError | None]
+) -> dict[_Key, _Kept]:
+    """What stands under the request ids of the records."""
+    asked = [
+        (place.task, new.request_id) for new, place in zip(records, standing, strict=True) if isinstance(place, Place)
+    ]
+    return {
+        (row.task_id, row.request_id): _Kept(bytes(row.content_hash), row.sequence, row.architecture_id)
+        for row in experiments_under(connection, asked)
+    }
+
+
+def _reused(new: NewExperiment) -> AlreadyExists:
+    return AlreadyExists(
+        f"request_id {new.request_id} was used for another experiment of task {new.task_id!r}: "
+        "a new experiment needs a new request_id",
+        reason="REQUEST_ID_REUSED",
+    )
+
+
+def _architectures(
+    connection: Connection, fresh: Iterable[tuple[Place, NewExperiment]]
+) -> Mapping[int, Mapping[str, int]]:
+    """By space and fingerprint, the numbers of all architectures that are new results' own; held from here on."""
+    wanted: dict[int, list[NewExperiment]] = defaultdict(list)
+    for place, new in fresh:
+        wanted[place.space].append(new)
+    return {
+        space: architecture_numbers(connection, space, [(new.candidate, new.canonical) for new in own])
+        for space, own in sorted(wanted.items())
+    }

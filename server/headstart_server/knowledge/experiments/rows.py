@@ -1,0 +1,204 @@
+"""How records become rows: many by one statement, which gets them as one JSON text.
+
+PostgreSQL reads a text of a thousand rows in a fraction of the time that it needs to parse a statement with a parameter
+for each of their columns. Numbers arrive exactly: JSON takes the shortest decimal that is the same float, and what JSON
+does not know (NaN, infinity) goes as a string, which the columns accept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, Row, TextClause, text
+
+from headstart.spaces import Candidate, CanonicalCandidate
+from headstart_server.knowledge.json_columns import candidate_to_json, canonical_to_json, node_count
+from headstart_server.knowledge.outcomes import NewExperiment
+from headstart_server.runtime.database.prepared_statements import PLANNED_ONCE, planned_once
+
+# Columns of a record's row, with the types that JSON is read as.
+_EXPERIMENT = {
+    "task_id": "bigint",
+    "namespace_id": "bigint",
+    "search_space_id": "bigint",
+    "sequence": "bigint",
+    "request_id": "uuid",
+    "content_hash": "bytea",
+    "architecture_id": "bigint",
+    "candidate": "jsonb",
+    "status": "smallint",
+    "objective_value": "float8",
+    "fidelity": "float8",
+    "metrics": "jsonb",
+    "curve_fidelities": "float8[]",
+    "curve_values": "float8[]",
+    "cost_seconds": "float8",
+    "proxies": "jsonb",
+    "seed": "bigint",
+    "decision_id": "uuid",
+    "worker_id": "text",
+}
+_ARCHITECTURE = {"fingerprint": "text", "candidate": "jsonb", "canonical": "jsonb", "node_count": "integer"}
+
+
+def _from_json(columns: Mapping[str, str]) -> str:
+    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return f"json_to_recordset(CAST(:rows AS json)) AS sent ({typed})"
+
+
+_INSERT_EXPERIMENTS: TextClause = planned_once(
+    text(
+        f"INSERT INTO experiments ({', '.join(_EXPERIMENT)}) "
+        f"SELECT {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
+    )
+)
+# In the order in which a deletion locks them.
+_FIND_ARCHITECTURES: TextClause = planned_once(
+    text(
+        """
+        SELECT fingerprint, id FROM architectures
+        WHERE search_space_id = :space AND fingerprint = ANY (:fingerprints) ORDER BY id FOR KEY SHARE
+        """
+    )
+)
+_INSERT_ARCHITECTURES: TextClause = planned_once(
+    text(
+        f"""
+        WITH fresh AS (
+            INSERT INTO architectures (search_space_id, {", ".join(_ARCHITECTURE)})
+            SELECT :space, {", ".join(_ARCHITECTURE)} FROM {_from_json(_ARCHITECTURE)}
+            ON CONFLICT DO NOTHING RETURNING id, search_space_id, fingerprint
+        ), told AS (
+            INSERT INTO outbox (architecture_id, search_space_id, fingerprint)
+            SELECT id, search_space_id, fingerprint FROM fresh
+        )
+        SELECT fingerprint, id FROM fresh
+        """
+    )
+)
+# More than so many are planned for at each call: a plan of some seconds ago may know a partition as empty, and read all
+# of a task to find one row, which matters where many are looked for.
+_FEW = 64
+# By one look into the index for each: asked for many at once, the planner would rather read the whole partition.
+_UNDER: TextClause = text(
+    """
+    SELECT found.* FROM unnest(CAST(:tasks AS bigint[]), CAST(:asked AS uuid[])) AS asked (task_id, request_id)
+    CROSS JOIN LATERAL (
+        SELECT task_id, request_id, content_hash, sequence, architecture_id FROM experiments
+        WHERE task_id = asked.task_id AND request_id = asked.request_id OFFSET 0
+    ) AS found
+    """
+)
+_COUNT: TextClause = text(
+    """
+    SELECT asked.task_id, asked.architecture_id, found.number
+    FROM unnest(CAST(:tasks AS bigint[]), CAST(:asked AS bigint[])) AS asked (task_id, architecture_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS number FROM experiments
+        WHERE task_id = asked.task_id AND architecture_id = asked.architecture_id OFFSET 0
+    ) AS found
+    """
+)
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """A record with the numbers of what it belongs to."""
+
+    task: int
+    namespace: int
+    space: int
+    sequence: int
+    architecture: int
+    new: NewExperiment
+
+
+def insert_experiments(connection: Connection, rows: Iterable[ExperimentRow]) -> None:
+    sent = orjson.dumps([_experiment(row) for row in rows])
+    connection.execute(_INSERT_EXPERIMENTS, {"rows": sent.decode()})
+
+
+def experiments_under(connection: Connection, asked: Iterable[tuple[int, UUID]]) -> Sequence[Row[Any]]:
+    """task_id, request_id, content_hash, sequence, architecture_id of those there, by task and request id."""
+    return _looked_up(connection, _UNDER, asked)
+
+
+def experiment_counts(connection: Connection, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """How many experiments there are of architectures on tasks, by the numbers of both."""
+    return {(row.task_id, row.architecture_id): row.number for row in _looked_up(connection, _COUNT, asked)}
+
+
+def _looked_up(connection: Connection, query: TextClause, asked: Iterable[tuple[int, object]]) -> Sequence[Row[Any]]:
+    tasks, keys = [], []
+    for task, key in asked:
+        tasks.append(str(task))
+        keys.append(str(key))
+    sent = {"tasks": "{" + ",".join(tasks) + "}", "asked": "{" + ",".join(keys) + "}"}
+    options = PLANNED_ONCE if len(keys) <= _FEW else {}
+    return connection.execute(query, sent, execution_options=options).all() if keys else []
+
+
+def architecture_numbers(
+    connection: Connection, space: int, candidates: Sequence[tuple[Candidate, CanonicalCandidate]]
+) -> Mapping[str, int]:
+    """Row numbers by fingerprint; new architectures are inserted and put into the outbox.
+
+    Held until the transaction ends, against a task that is deleted meanwhile and would take them along.
+    """
+    # Of those that share a fingerprint the last; sorted, so that two transactions that ask once for all they want of a
+    # space insert what they share in one order.
+    by_fingerprint = {canonical.fingerprint: (candidate, canonical) for candidate, canonical in candidates}
+    missing = sorted(by_fingerprint)
+    asked = {"space": space, "fingerprints": missing}
+    found: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(_FIND_ARCHITECTURES, asked)}
+    while missing := [fingerprint for fingerprint in missing if fingerprint not in found]:
+        sent = orjson.dumps([_architecture(*by_fingerprint[fingerprint]) for fingerprint in missing])
+        inserted = connection.execute(_INSERT_ARCHITECTURES, {"space": space, "rows": sent.decode()})
+        found.update((row.fingerprint, row.id) for row in inserted)
+        if len(found) < len(by_fingerprint):
+            # Those that another was first to insert are there now, or gone again with a task.
+            found.update((row.fingerprint, row.id) for row in connection.execute(_FIND_ARCHITECTURES, asked))
+    return found
+
+
+def _architecture(candidate: Candidate, canonical: CanonicalCandidate) -> dict[str, Any]:
+    return {
+        "fingerprint": canonical.fingerprint,
+        "candidate": candidate_to_json(candidate),
+        "canonical": canonical_to_json(canonical),
+        "node_count": node_count(canonical),
+    }
+
+
+def _experiment(row: ExperimentRow) -> dict[str, Any]:
+    new, outcome = row.new, row.new.outcome
+    return {
+        "task_id": row.task,
+        "namespace_id": row.namespace,
+        "search_space_id": row.space,
+        "sequence": row.sequence,
+        "request_id": str(new.request_id),
+        "content_hash": "\\x" + new.content_hash().hex(),
+        "architecture_id": row.architecture,
+        "candidate": candidate_to_json(new.candidate),
+        "status": outcome.status.value,
+        "objective_value": _number(outcome.objective_value),
+        "fidelity": outcome.fidelity,
+        "metrics": outcome.metrics,
+        "curve_fidelities": [fidelity for fidelity, _ in outcome.curve],
+        "curve_values": [_number(value) for _, value in outcome.curve],
+        "cost_seconds": outcome.cost_seconds,
+        "proxies": outcome.proxies,
+        "seed": outcome.seed,
+        "decision_id": None if new.decision_id is None else str(new.decision_id),
+        "worker_id": new.worker_id,
+    }
+
+
+def _number(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else str(value)

@@ -1,0 +1,1 @@
+"""Holds the results of tasks in memory, as arrays."""

@@ -1,0 +1,1 @@
+"""Groups alike tasks and draws the map of all tasks."""

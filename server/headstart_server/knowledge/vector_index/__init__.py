@@ -1,0 +1,1 @@
+"""Keeps the vector index of architectures in Chroma, and asks it."""

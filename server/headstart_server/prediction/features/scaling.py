@@ -1,0 +1,47 @@
+"""On what scale a search compares candidates: that of the whole space, and not of the few that it has tried.
+
+A search soon tries like things only; on their own scale, whatever differs among them would look large. The scale is
+that of candidates drawn at random from the space; what is rare among those does not lie farther out than a bound.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.spaces import SearchSpace, canonicalize, sample
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.gaussian_process import Numbers, standardisation
+
+_DRAWN = 256
+_FARTHEST = 3.0
+
+
+@dataclass(frozen=True)
+class FeatureScale:
+    """``centre`` and ``spread`` of the features ``used`` [d]."""
+
+    centre: Numbers
+    spread: Numbers
+    used: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.floating]) -> FeatureScale:
+        """From features [n, d] of typical candidates."""
+        return cls(*standardisation(np.asarray(vectors, np.float64)))
+
+    def place(self, vectors: NDArray[np.floating]) -> Numbers:
+        """Features [m, d] on the scale, [m, used]."""
+        placed = (np.asarray(vectors, np.float64)[:, self.used] - self.centre) / self.spread
+        return np.asarray(np.clip(placed, -_FARTHEST, _FARTHEST))
+
+
+def scale_of_space(space: SearchSpace, features: StructuralFeatures) -> tuple[FeatureScale, NDArray[np.floating]]:
+    """With the features [n, d] that it was made from; always the same for a space, which has no explicit graphs."""
+    generator = random.Random(0)
+    drawn = [canonicalize(space, sample(space, generator)) for _ in range(_DRAWN)]
+    vectors = features.vectors(drawn)
+    return FeatureScale.of(vectors), vectors

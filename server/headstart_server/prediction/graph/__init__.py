@@ -1,0 +1,1 @@
+"""The graph network of a search space, and its trained model."""

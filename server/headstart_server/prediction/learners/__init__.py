@@ -1,0 +1,1 @@
+"""Learners from arrays to arrays, and the ensemble of them."""

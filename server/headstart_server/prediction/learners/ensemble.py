@@ -1,0 +1,73 @@
+"""Members of an ensemble, weighed together and calibrated by what each says of results that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart_server.prediction.learners.conformal import ConformalErrors
+from headstart_server.prediction.learners.gaussian_process import LeaveOneOut, Numbers
+from headstart_server.prediction.learners.stacking import for_each_row, mixture, ranking_weights
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What members look at: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p], and what
+    nearest neighbours say, means and standard deviations [m, 2].
+
+    A prior mean is NaN where a learner failed on a candidate.
+    """
+
+    features: Numbers
+    prior: Numbers
+    proxies: Numbers
+    nearest: Numbers
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Columns:
+        return Columns(self.features[chosen], self.prior[chosen], self.proxies[chosen], self.nearest[chosen])
+
+
+@dataclass(frozen=True)
+class Member:
+    name: str
+    unseen: LeaveOneOut
+    predict: Callable[[Columns], tuple[Numbers, Numbers]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Mean and standard deviation [m] on normal scores, and of each member [members, m] with its weights."""
+
+    mean: Numbers
+    deviation: Numbers
+    means: Numbers
+    deviations: Numbers
+    weights: Numbers
+
+
+class MemberStack:
+    """Some members together, weighed and calibrated by what they say of results they have not seen."""
+
+    def __init__(self, members: list[Member], targets: Numbers) -> None:
+        self.members = members
+        self._means = np.stack([member.unseen.means for member in members])
+        self._deviations = np.maximum(np.stack([member.unseen.deviations for member in members]), 1e-6)
+        self.weights = ranking_weights(self._means, targets)
+        mean, deviation = mixture(self._means, self._deviations, for_each_row(self.weights, self._means))
+        self.errors = ConformalErrors((targets - mean) / deviation)
+
+    def predict(self, columns: Columns, places: NDArray[np.int64]) -> Told:
+        """``places`` as in ``Asked``: of known architectures the members say what they would without their result."""
+        means, deviations = np.empty((2, len(self.members), len(places)))
+        again = places >= 0
+        means[:, again] = self._means[:, places[again]]
+        deviations[:, again] = self._deviations[:, places[again]]
+        if not again.all():
+            told = [member.predict(columns.rows(~again)) for member in self.members]
+            means[:, ~again] = [mean for mean, _ in told]
+            deviations[:, ~again] = np.maximum([deviation for _, deviation in told], 1e-6)
+        weights = for_each_row(self.weights, means)
+        return Told(*mixture(means, deviations, weights), means, deviations, weights)

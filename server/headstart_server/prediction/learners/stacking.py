@@ -1,0 +1,59 @@
+"""How much each member of an ensemble counts: by how well they rank, together, results that none of them has seen.
+
+The weights lie on the simplex and minimise the pairwise logistic ranking loss (Burges et al., ICML 2005) of the
+weighted mean of the members' left-out predictions (stacking: Wolpert, Neural Networks 1992), every pair weighed by how
+far apart it is. A pull towards equal weights that fades as results come keeps a few lucky guesses from deciding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart_server.prediction.learners.gaussian_process import Numbers
+
+# Pairs grow with the square of the results: so many of them are enough to weigh a handful of members.
+_RESULTS = 256
+_STEPS = 60
+_RATE = 2.0
+# How many units of loss one normal score between two predictions is worth.
+_SHARPNESS = 2.0
+
+
+def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
+    """Weights [members], not negative, of sum 1, for left-out predictions [members, n] of targets [n]."""
+    count = len(means)
+    equal = np.full(count, 1.0 / count)
+    chosen = np.unique(np.linspace(0, len(targets) - 1, min(_RESULTS, len(targets))).astype(np.int64))
+    left, right = np.triu_indices(len(chosen), 1)
+    wanted = targets[chosen][left] - targets[chosen][right]
+    total = float(np.abs(wanted).sum())
+    if count == 1 or total == 0.0:
+        return equal
+    importance = np.abs(wanted) / total
+    told = means[:, chosen]
+    margins = (told[:, left] - told[:, right]) * np.sign(wanted) * _SHARPNESS
+    pull = 1.0 / (len(targets) * count)
+    weights = equal
+    for _ in range(_STEPS):
+        slope = -margins @ (importance / (1.0 + np.exp(weights @ margins))) - pull / np.maximum(weights, 1e-6)
+        # Exponentiated gradient keeps them on the simplex.
+        weights = weights * np.exp(np.clip(-_RATE * (slope - slope @ weights), -5.0, 5.0))
+        weights = weights / weights.sum()
+    return weights
+
+
+def for_each_row(weights: Numbers, means: Numbers) -> Numbers:
+    """Weights [members, m]: a member that says nothing of a row (NaN) drops out there, the others share its weight.
+
+    Where those left had no weight at all they count the same.
+    """
+    present = np.isfinite(means)
+    shares = np.where(present, np.maximum(weights, 1e-9)[:, None], 0.0)
+    return np.asarray(shares / np.maximum(shares.sum(axis=0), 1e-300))
+
+
+def mixture(means: Numbers, deviations: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
+    """Mean and standard deviation [m] of the mixture of what members say [members, m]; NaN has no weight."""
+    told, spread = np.nan_to_num(means), np.nan_to_num(deviations)
+    mean = (weights * told).sum(axis=0)
+    return mean, np.sqrt((weights * (np.square(spread) + np.square(told - mean))).sum(axis=0))

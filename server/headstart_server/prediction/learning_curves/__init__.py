@@ -1,0 +1,1 @@
+"""Forecasts where a partial learning curve will end."""

@@ -1,0 +1,93 @@
+"""A prediction and a forecast from the candidate's own curve become one: each counts by its own error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import stdtr
+
+from headstart_server.prediction.types import LEARNING_CURVE, CurveForecast, MemberPrediction, Prediction
+
+_TAIL_FREEDOM = 4.0
+
+
+@dataclass(frozen=True)
+class CurveEstimate:
+    """The final result told from a curve, in the task's unit; ``below`` and ``above`` are deviations to either side."""
+
+    mean: float
+    below: float
+    above: float
+    lower: float
+    upper: float
+    forecast: CurveForecast | None
+
+    @property
+    def deviation(self) -> float:
+        return math.hypot(self.below, self.above) / math.sqrt(2)
+
+
+def from_curve_alone(told: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
+    """Where nothing else is known of the candidate."""
+    return Prediction(
+        told.mean,
+        told.deviation,
+        told.lower,
+        told.upper,
+        _improvement(told.mean, told.below, told.above, incumbent, maximize),
+        (MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, 1.0),),
+        False,
+        told.forecast,
+    )
+
+
+def joined(
+    prior: Prediction, told: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
+) -> Prediction:
+    """The two weighted by their precision (inverse squared deviations, which come from errors on unseen results).
+
+    ``spread`` is the standard deviation of the results that the forecast has learned from. Of the prediction only that
+    counts which narrows it: what both know from the same results must not count twice. Where the two disagree, the
+    deviation grows by the variance between them, as that of a mixture does.
+    """
+    deviation = max(told.deviation, 1e-12)
+    # The narrower side: a chance to diverge on the other makes the middle no less certain.
+    narrow = max(min(told.below, told.above), 1e-12)
+    # How precise the prediction is in terms of the forecast.
+    of_prior = _square(narrow / max(prior.standard_deviation, 1e-12))
+    if spread is not None:
+        of_prior = max(of_prior - _square(narrow / max(spread, 1e-12)), 0.0)
+    # A run far from what was predicted is the surprise that it is: the prediction then counts as Student's t has it.
+    apart = told.mean - prior.mean
+    surprise = _square(apart / max(prior.standard_deviation, 1e-12))
+    of_prior *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
+    share = 1 / (1 + of_prior)
+    mean = prior.mean + share * apart
+    joined_deviation = math.hypot(math.sqrt(share) * deviation, math.sqrt(share * (1 - share)) * apart)
+    change = joined_deviation / deviation
+    members = [member._replace(weight=member.weight * (1 - share)) for member in prior.members]
+    members.append(MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, share))
+    return Prediction(
+        mean,
+        joined_deviation,
+        mean - change * (told.mean - told.lower),
+        mean + change * (told.upper - told.mean),
+        _improvement(mean, change * told.below, change * told.above, incumbent, maximize),
+        tuple(members),
+        prior.out_of_distribution,
+        told.forecast,
+    )
+
+
+def _square(ratio: float) -> float:
+    """Finite also where a ratio of very large and very small numbers is not."""
+    return min(abs(ratio), 1e100) ** 2
+
+
+def _improvement(mean: float, below: float, above: float, incumbent: float | None, maximize: bool) -> float | None:
+    if incumbent is None:
+        return None
+    gap = mean - incumbent if maximize else incumbent - mean
+    side = below if (gap > 0) == maximize else above
+    return float(stdtr(_TAIL_FREEDOM, gap / max(side, 1e-12)))

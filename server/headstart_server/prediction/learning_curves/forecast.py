@@ -1,0 +1,371 @@
+"""Where partial learning curves will end: an ensemble whose weights and intervals come from the history's own curves.
+
+For each cut (how far a curve was seen) the full curves of the history are cut at the same place and predicted without
+themselves. Members: "last_value", the laws "pow4" and "mmf4", and what is learned from the history, "curve_prior" and
+"similar_curves". The weights are those of the least absolute error on the history; intervals are quantiles among
+similar curves, widened or narrowed until they cover the history (conformalized quantile regression: Romano et al.,
+NeurIPS 2019). Without enough full curves the laws and the last value answer alone, on a wide interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr
+
+from headstart_server.prediction.learning_curves.curve import (
+    Clip,
+    Curve,
+    features,
+    part_ahead,
+    places_ahead,
+    seen_part,
+    spread,
+)
+from headstart_server.prediction.learning_curves.history_models import (
+    CURVE_PRIOR,
+    SIMILAR_CURVES,
+    GaussianPrior,
+    SimilarCurves,
+    weighted_quantiles,
+)
+from headstart_server.prediction.learning_curves.parametric import MMF4, POW4, extrapolate
+from headstart_server.runtime.lru import Lru
+
+Numbers = NDArray[np.float64]
+
+LAST_VALUE = "last_value"
+LEAST_HISTORY = 10
+
+_REFERENCE_LEVEL = 0.9
+_REFERENCE_DEVIATIONS = float(ndtri(0.5 + _REFERENCE_LEVEL / 2))
+# A law is not believed further beyond the best of the history, and the curve itself, than so many spreads.
+_BEYOND_BEST = 0.25
+# A run has diverged where it ends so many spreads of the final results above its start.
+_RUIN = 0.25
+_TAIL_FREEDOM = 4.0
+# Of the worst member's error, the least that the best member's counts as.
+_LEAST_ERROR = 0.05
+_STEPS = 300
+_RATE = 0.5
+# Without history the members' disagreement is all that tells the error: taken so many times.
+_CAUTION = 3.0
+# A call with more cuts than this has those share a model that are near to each other, and so many models are kept.
+_MOST_CUTS = 12
+_KEPT_CUTS = 16
+_KEPT_LEVELS = 8
+
+
+@dataclass(frozen=True)
+class CurveForecasts:
+    """Of m curves, in the task's unit. ``below`` and ``above`` are standard deviations to either side of ``finals``.
+
+    ``diverges`` [m] is the chance to end worse than runs begin, None without history. ``members`` are
+    names, ``told`` [members, m] what they say and ``weights`` [members, m]. ``places`` and ``paths`` [m, AHEAD]: the
+    expected curve.
+    """
+
+    finals: Numbers
+    below: Numbers
+    above: Numbers
+    lower: Numbers
+    upper: Numbers
+    diverges: Numbers | None
+    members: tuple[str, ...]
+    told: Numbers
+    weights: Numbers
+    places: Numbers
+    paths: Numbers
+    history: int
+
+    def beats(self, value: float | Numbers, maximize: bool) -> Numbers:
+        """Chance [m] that the final result is better than a value: Student's t, wider to one side than to the other.
+
+        Its tails are heavy, since errors of forecasts are.
+        """
+        gap = self.finals - value if maximize else value - self.finals
+        side = np.where((gap > 0) == maximize, self.below, self.above)
+        return np.asarray(stdtr(_TAIL_FREEDOM, gap / np.maximum(side, 1e-12)))
+
+
+class CurveForecaster:
+    """From the full curves of a history, for a full training of ``horizon``; keeps what it fits for each cut.
+
+    ``without`` leaves members out, for ablations. Thread-safe.
+    """
+
+    def __init__(self, history: Sequence[Curve], maximize: bool, horizon: float, without: Sequence[str] = ()) -> None:
+        self._sign = -1.0 if maximize else 1.0
+        self._history = [curve for curve in history if curve.final is not None and len(curve.fidelities)]
+        self._clip = Clip.of(self._sign * np.array([curve.final for curve in self._history], np.float64))
+        self._horizon = horizon
+        self._without = frozenset(without)
+        self._cuts: Lru[float, _Learned] = Lru(_KEPT_CUTS)
+
+    def forecast(self, curves: Sequence[Curve], level: float = _REFERENCE_LEVEL) -> CurveForecasts:
+        """Raises ValueError for a curve without points."""
+        if any(not len(curve.fidelities) for curve in curves):
+            raise ValueError("a curve without points has nothing to go on from")
+        cuts = np.minimum([curve.last for curve in curves], self._horizon)
+        groups = _shared_cuts(cuts)
+        told: dict[int, _Row] = {}
+        for cut in np.unique(groups):
+            rows = np.flatnonzero(groups == cut)
+            asked = seen_part([curves[row] for row in rows.tolist()], cuts[rows].tolist(), self._sign, self._clip)
+            for row, answer in zip(rows, self._rows(float(cut), asked, level), strict=True):
+                told[int(row)] = answer
+        return self._assembled([told[row] for row in range(len(curves))], cuts)
+
+    def _rows(self, cut: float, asked: Numbers, level: float) -> list[_Row]:
+        learned = self._at(cut)
+        if learned is None:
+            return _without_history(asked, cut, self._horizon, level)
+        return learned.rows(asked, level)
+
+    def _at(self, cut: float) -> _Learned | None:
+        """None where too few full curves reach so far."""
+        known = self._cuts.get(cut)
+        if known is None:
+            usable = [
+                curve for curve in self._history if curve.fidelities[0] <= cut and curve.last >= min(cut, self._horizon)
+            ]
+            if len(usable) < LEAST_HISTORY:
+                return None
+            known = _Learned(usable, cut, self._horizon, self._sign, self._clip, self._without)
+            self._cuts.put(cut, known)
+        return known
+
+    def _assembled(self, rows: list[_Row], cuts: Numbers) -> CurveForecasts:
+        finals, good, bad = (np.array([getattr(row, name) for row in rows]) for name in ("final", "good", "bad"))
+        reach_good, reach_bad = (np.array([getattr(row, name) for row in rows]) for name in ("best", "worst"))
+        names = tuple(dict.fromkeys(name for row in rows for name in row.members))
+        told, weights = np.zeros((len(names), len(rows))), np.zeros((len(names), len(rows)))
+        for column, row in enumerate(rows):
+            for name, (value, weight) in row.members.items():
+                told[names.index(name), column] = self._sign * value
+                weights[names.index(name), column] = weight
+        ends = np.sort(np.stack([self._sign * reach_good, self._sign * reach_bad]), axis=0)
+        mirrored = self._sign < 0
+        chances = [row.diverges for row in rows]
+        known = [chance for chance in chances if chance is not None]
+        return CurveForecasts(
+            finals=self._sign * finals,
+            below=bad if mirrored else good,
+            above=good if mirrored else bad,
+            lower=ends[0],
+            upper=ends[1],
+            diverges=np.array([chance or 0.0 for chance in chances]) if known else None,
+            members=names,
+            told=told,
+            weights=weights,
+            places=np.array([places_ahead(float(cut), self._horizon) for cut in cuts]),
+            paths=self._sign * np.array([row.path for row in rows]),
+            history=max(row.history for row in rows),
+        )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Of one curve, lower is better: deviations to the good and to the bad side, ends of the interval."""
+
+    final: float
+    good: float
+    bad: float
+    best: float
+    worst: float
+    diverges: float | None
+    members: dict[str, tuple[float, float]]
+    path: Numbers
+    history: int
+
+
+class _Learned:
+    """What the full curves say at one cut."""
+
+    def __init__(
+        self, curves: Sequence[Curve], cut: float, horizon: float, sign: float, clip: Clip, without: frozenset[str]
+    ) -> None:
+        seen = seen_part(curves, [cut] * len(curves), sign, clip)
+        ahead = part_ahead(curves, places_ahead(cut, horizon), sign, clip)
+        finals = ahead[:, -1]
+        self._unit = spread(finals)
+        self._cut, self._horizon, self._clip = cut, horizon, clip
+        self._size = len(curves)
+        self._changes = (ahead - seen[:, -1:]) / self._unit
+        self._centre, self._best = float(np.median(finals)), float(finals.min())
+        known = self._features(seen)
+        self._prior = GaussianPrior(known, self._changes)
+        self._similar = SimilarCurves(known, self._changes[:, -1])
+        self._ruined = _ruined(seen, finals, self._unit)
+        alike = self._similar.unseen()
+        told = self._members(seen, alike, self._prior.unseen())
+        self.names = tuple(name for name in told if name not in without)
+        by_member = np.stack([told[name][:, -1] for name in self.names])
+        truth = self._changes[:, -1]
+        low, high = weighted_quantiles(alike, truth, (0.1, 0.9))
+        quiet = high - low + 0.1 * float(np.median(high - low)) + 1e-9
+        self.weights = least_error_weights(by_member, truth, 1 / quiet)
+        mean = self.weights @ by_member
+        self._floor = 0.1 * float(np.median(np.abs(truth - mean))) + 1e-9
+        self._own = (mean, by_member)
+        self._largest = float(np.abs(truth - mean).max())
+        self._margins = {_REFERENCE_LEVEL: self._margin(alike, _REFERENCE_LEVEL)}
+
+    def _features(self, seen: Numbers) -> Numbers:
+        return features(seen - self._centre, self._unit)
+
+    def _members(self, seen: Numbers, alike: Numbers, prior: Numbers) -> dict[str, Numbers]:
+        """Changes [n, places] in units from the last value."""
+        last = seen[:, -1:]
+        places = places_ahead(self._cut, self._horizon) / self._cut if self._cut > 0 else np.ones(prior.shape[1])
+        told = {LAST_VALUE: np.zeros_like(prior)}
+        for law in (POW4, MMF4):
+            least = np.minimum(last, self._best) - _BEYOND_BEST * self._unit
+            told[law] = (np.maximum(self._clip(extrapolate(law, seen, places)), least) - last) / self._unit
+        told[CURVE_PRIOR] = prior
+        medians = [weighted_quantiles(alike, column, (0.5,))[0] for column in self._changes.T]
+        told[SIMILAR_CURVES] = np.stack(medians, axis=1)
+        return told
+
+    def _ends(self, alike: Numbers, mean: Numbers, by_member: Numbers, level: float) -> tuple[Numbers, Numbers]:
+        """Distances [n] from the mean to the ends of an interval that is not calibrated yet."""
+        tail = (1 - level) / 2
+        low, high = weighted_quantiles(alike, self._changes[:, -1], (tail, 1 - tail))
+        apart = 0.5 * by_member.std(axis=0)
+        return np.maximum(mean - low, 0) + apart + self._floor, np.maximum(high - mean, 0) + apart + self._floor
+
+    def _margin(self, alike: Numbers, level: float) -> float:
+        """By how much both ends must be stretched so that ``level`` of the history lies within."""
+        mean, by_member = self._own
+        low, high = self._ends(alike, mean, by_member, level)
+        error = self._changes[:, -1] - mean
+        stretched = np.where(error < 0, -error / low, error / high)
+        rank = min(1.0, level * (len(error) + 1) / len(error))
+        return max(float(np.quantile(stretched, rank)), 1e-3)
+
+    def _stretched(self, ends: Numbers, margin: float) -> Numbers:
+        """Calibrated distances. What covers the largest error of the history is enough: a margin that comes from an
+        error on an all but certain curve would stretch the ends of others beyond all that was seen.
+        """
+        return np.asarray(np.minimum(margin * ends, np.maximum(ends, self._largest)))
+
+    def rows(self, asked: Numbers, level: float) -> list[_Row]:
+        if level not in self._margins:
+            if len(self._margins) > _KEPT_LEVELS:
+                self._margins = {_REFERENCE_LEVEL: self._margins[_REFERENCE_LEVEL]}
+            self._margins = {**self._margins, level: self._margin(self._similar.unseen(), level)}
+        margins = self._margins
+        known = self._features(asked)
+        alike = self._similar.weights(known)
+        told = self._members(asked, alike, self._prior.predict(known))
+        paths = np.stack([told[name] for name in self.names])
+        by_member = paths[:, :, -1]
+        mean = self.weights @ by_member
+        path = np.tensordot(self.weights, paths, axes=1)
+        good, bad = (self._stretched(end, margins[level]) for end in self._ends(alike, mean, by_member, level))
+        usual = self._ends(alike, mean, by_member, _REFERENCE_LEVEL)
+        spread_good, spread_bad = (
+            self._stretched(end, margins[_REFERENCE_LEVEL]) / _REFERENCE_DEVIATIONS for end in usual
+        )
+        chances = alike @ self._ruined.astype(np.float64)
+        last, unit = asked[:, -1], self._unit
+        return [
+            _Row(
+                final=float(last[i] + unit * mean[i]),
+                good=float(unit * spread_good[i]),
+                bad=float(unit * spread_bad[i]),
+                best=float(last[i] + unit * (mean[i] - good[i])),
+                worst=float(last[i] + unit * (mean[i] + bad[i])),
+                diverges=float(chances[i]),
+                members={
+                    name: (float(last[i] + unit * by_member[j, i]), float(self.weights[j]))
+                    for j, name in enumerate(self.names)
+                },
+                path=last[i] + unit * path[i],
+                history=self._size,
+            )
+            for i in range(len(asked))
+        ]
+
+
+def least_error_weights(told: Numbers, truth: Numbers, importance: Numbers) -> Numbers:
+    """Weights [members], at least 0 with sum 1, of the least mean absolute error of told [members, n].
+
+    Half of what an error counts is the same for all, half goes by ``importance`` [n]: loud curves do not decide alone.
+
+    Exponentiated gradient (Kivinen and Warmuth, 1997), starting from equal weights; the average of the steps.
+    """
+    errors = np.abs(told - truth)
+    share = np.zeros(len(truth))
+    for each in (np.ones(len(truth)), importance):
+        by_member = errors @ each
+        # A member that is all but exact is no measure: the others' errors would count infinitely.
+        share += each / max(float(by_member.min()), _LEAST_ERROR * float(by_member.max()), 1e-12) / 2
+    # As logarithms: a weight that all but vanished can come back, and one of them is always 1 before their sum is.
+    logarithms = np.zeros(len(told))
+    total = np.zeros(len(told))
+    for step in range(_STEPS):
+        weights = _normalised(logarithms)
+        gradient = told @ (share * np.sign(weights @ told - truth))
+        logarithms = logarithms - _RATE * (gradient - gradient.min()) / np.sqrt(1 + step)
+        if step >= _STEPS // 2:
+            total += _normalised(logarithms)
+    return np.asarray(total / total.sum())
+
+
+def _normalised(logarithms: Numbers) -> Numbers:
+    weights = np.exp(logarithms - logarithms.max())
+    return np.asarray(weights / weights.sum())
+
+
+def _ruined(seen: Numbers, finals: Numbers, unit: float) -> NDArray[np.bool_]:
+    """Which end clearly worse than they and most others began."""
+    starts = np.maximum(seen[:, 0], np.median(seen[:, 0]))
+    return np.asarray(finals > starts + _RUIN * unit)
+
+
+def _shared_cuts(cuts: Numbers) -> Numbers:
+    """The cut whose model serves each curve: its own, or where a call has many cuts the least of those nearby."""
+    shared, apart = np.array(cuts), 1.05
+    while len(np.unique(shared)) > _MOST_CUTS:
+        at = -np.inf
+        for row in np.argsort(cuts):
+            if not 0 < cuts[row] <= apart * at:
+                at = cuts[row]
+            shared[row] = at
+        apart = apart**2
+    return shared
+
+
+def _without_history(seen: Numbers, cut: float, horizon: float, level: float) -> list[_Row]:
+    last = seen[:, -1]
+    places = places_ahead(cut, horizon) / cut if cut > 0 else np.ones(1)
+    laws = {law: extrapolate(law, seen, places) for law in (POW4, MMF4)}
+    fallen = seen.max(axis=1) - seen.min(axis=1)
+    # An extrapolation further than the curve has come by now is not believed.
+    laws = {law: np.clip(told, (last - fallen)[:, None], (last + fallen)[:, None]) for law, told in laws.items()}
+    shares = {LAST_VALUE: 0.5, POW4: 0.25, MMF4: 0.25}
+    paths = {LAST_VALUE: np.repeat(last[:, None], len(places), axis=1), **laws}
+    path = np.sum([shares[name] * told for name, told in paths.items()], axis=0)
+    mean = path[:, -1]
+    apart = np.max([np.abs(told[:, -1] - last) for told in laws.values()], axis=0)
+    tail = np.ptp(seen[:, -seen.shape[1] // 4 :], axis=1)
+    unsure = _CAUTION * (apart + tail + 0.05 * fallen) + 1e-3 * np.abs(last) + 1e-12
+    half = unsure * float(ndtri(0.5 + level / 2))
+    return [
+        _Row(
+            final=float(mean[i]),
+            good=float(unsure[i]),
+            bad=float(unsure[i]),
+            best=float(mean[i] - half[i]),
+            worst=float(mean[i] + half[i]),
+            diverges=None,
+            members={name: (float(told[i, -1]), shares[name]) for name, told in paths.items()},
+            path=path[i],
+            history=0,
+        )
+        for i in range(len(seen))
+    ]

@@ -1,0 +1,113 @@
+"""What the history's own curves say of the rest of another: two members, learned from full curves cut at one place.
+
+"curve_prior" takes what is seen and what is to come as jointly Gaussian, with the mean and a covariance of low rank
+from the history, and conditions on what is seen (probabilistic principal components: Tipping and Bishop, 1999).
+"similar_curves" grows a forest over features of the part seen, and takes the weighted median of what came after in
+curves that share leaves (quantile regression forests: Meinshausen, JMLR 2006); the weights also tell the chance that
+the run diverges. Both predict the change from the last value, not the value. Trees did not see every curve, so the
+history itself is predicted by those that did not: errors on it are those on unseen curves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesRegressor
+
+from headstart_server.prediction.learning_curves.curve import signed_exp, signed_log
+
+Numbers = NDArray[np.float64]
+
+CURVE_PRIOR = "curve_prior"
+SIMILAR_CURVES = "similar_curves"
+
+_RANK = 4
+_FOLDS = 10
+_TREES = 120
+_LEAF = 2
+
+
+class GaussianPrior:
+    """Of features [n, d] and changes [n, places] in units."""
+
+    def __init__(self, known: Numbers, changes: Numbers) -> None:
+        self._parts = (known, signed_log(changes))
+        # Nothing changes more than the history did: the way back from the logarithm would blow up.
+        self._range = (changes.min(axis=0), changes.max(axis=0))
+        self._fit = _condition(*self._parts)
+
+    def predict(self, asked: Numbers) -> Numbers:
+        return np.clip(signed_exp(self._fit(asked)), *self._range)
+
+    def unseen(self) -> Numbers:
+        """What it says of each curve of the history when fitted without a tenth of it, that curve included."""
+        known, changes = self._parts
+        folds = np.arange(len(known)) % _FOLDS
+        told = np.zeros_like(changes)
+        for fold in range(min(_FOLDS, len(known))):
+            out = folds == fold
+            told[out] = signed_exp(_condition(known[~out], changes[~out])(known[out]))
+        return np.clip(told, *self._range)
+
+
+class _condition:
+    """Mean of the changes given features, under a Gaussian of low rank."""
+
+    def __init__(self, known: Numbers, changes: Numbers) -> None:
+        together = np.concatenate([known, changes], axis=1)
+        self._mean = together.mean(axis=0)
+        self._size = np.maximum(together.std(axis=0), 1e-9)
+        scaled = (together - self._mean) / self._size
+        _, singular, vectors = np.linalg.svd(scaled, full_matrices=False)
+        rank = min(_RANK, len(singular))
+        loads = vectors[:rank] * singular[:rank, None] / np.sqrt(len(known))
+        noise = max(float(np.square(singular[rank:]).sum()) / scaled.size, 1e-3)
+        count = known.shape[1]
+        seen, ahead = loads[:, :count], loads[:, count:]
+        self._count = count
+        self._map = seen.T @ np.linalg.solve(seen @ seen.T + noise * np.eye(rank), ahead)
+
+    def __call__(self, asked: Numbers) -> Numbers:
+        scaled = (asked - self._mean[: self._count]) / self._size[: self._count]
+        return np.asarray(np.clip(scaled, -5, 5) @ self._map * self._size[self._count :] + self._mean[self._count :])
+
+
+class SimilarCurves:
+    """Of features [n, d] and final changes [n] in units."""
+
+    def __init__(self, known: Numbers, change: Numbers) -> None:
+        self._forest = ExtraTreesRegressor(
+            _TREES, min_samples_leaf=_LEAF, bootstrap=True, max_samples=0.8, random_state=0, n_jobs=1
+        ).fit(known, signed_log(change))
+        self._leaves = self._forest.apply(known)
+        self._inside = np.zeros(self._leaves.shape, np.bool_)
+        for tree, places in enumerate(self._forest.estimators_samples_):
+            self._inside[places, tree] = True
+
+    def weights(self, asked: Numbers) -> Numbers:
+        """How alike the curves of the history are, float [m, n]; rows sum to 1."""
+        return self._shared(self._forest.apply(asked), np.ones((len(asked), _TREES), np.bool_))
+
+    def unseen(self) -> Numbers:
+        """The same [n, n] of the history's own curves, each by the trees that were grown without it."""
+        return self._shared(self._leaves, ~self._inside)
+
+    def _shared(self, leaves: NDArray[np.int64], counted: NDArray[np.bool_]) -> Numbers:
+        total = np.zeros((len(leaves), len(self._leaves)))
+        for tree in range(_TREES):
+            rows = np.flatnonzero(counted[:, tree])
+            places = np.flatnonzero(self._inside[:, tree])
+            share = (leaves[rows, tree][:, None] == self._leaves[places, tree]).astype(np.float64)
+            total[np.ix_(rows, places)] += share / np.maximum(share.sum(axis=1, keepdims=True), 1.0)
+        sums = total.sum(axis=1, keepdims=True)
+        return np.where(sums > 0, total / np.maximum(sums, 1e-12), 1.0 / total.shape[1])
+
+
+def weighted_quantiles(weights: Numbers, values: Numbers, levels: tuple[float, ...]) -> Numbers:
+    """Of values [n] under each row of weights [m, n]: float [len(levels), m]."""
+    order = np.argsort(values)
+    ranks = np.cumsum(weights[:, order], axis=1)
+    sorted_values = values[order]
+    return np.array(
+        [sorted_values[np.minimum((ranks < level - 1e-9).sum(axis=1), len(values) - 1)] for level in levels]
+    )

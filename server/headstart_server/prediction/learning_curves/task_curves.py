@@ -1,0 +1,263 @@
+"""What partial learning curves say of candidates of a task: which recorded curves count, and the answers they carry.
+
+The full curves of the task itself come first. While they are few, those of other tasks of the space that measure the
+same fill up. A candidate that is asked for without a curve is told from the curve of its own run that was cut short, if
+one is recorded. Forecasters are kept until there is a tenth more to learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from headstart.spaces import Violation
+from headstart.spaces.validation import require
+from headstart_server.knowledge.observations.learning_curves import RecordedCurve
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.learning_curves.combination import CurveEstimate, from_curve_alone, joined
+from headstart_server.prediction.learning_curves.curve import Curve
+from headstart_server.prediction.learning_curves.early_stopping import Advice, advise
+from headstart_server.prediction.learning_curves.forecast import LEAST_HISTORY, CurveForecaster, CurveForecasts
+from headstart_server.prediction.types import CurveForecast, Prediction, Query
+from headstart_server.runtime.lru import Lru
+
+# From so many full curves of its own on, a task does without those of others; so many are learned from at most.
+_ENOUGH_OWN = 50
+_MOST_CURVES = 300
+_MOST_SOURCES = 32
+_GROWTH_BEFORE_REFIT = 1.1
+_KEPT_FORECASTERS = 16
+# Different fidelities that one call may ask for.
+_MOST_FIDELITIES = 8
+
+
+@dataclass(frozen=True)
+class CurvesTold:
+    """By place of the query: what its curve says. ``others`` are told for the fidelity asked for, not the full one."""
+
+    estimates: Mapping[int, CurveEstimate]
+    others: frozenset[int]
+    incumbent: float | None
+    maximize: bool
+    basis: str
+    spread: float | None = None
+
+    def covers(self, count: int) -> bool:
+        return len(self.estimates) == count
+
+    def predictions(self, priors: Sequence[Prediction] | None, count: int) -> list[Prediction]:
+        """With what else is known of each of ``count`` queries, or where that is None from the curves alone."""
+        found = []
+        for place in range(count):
+            told = self.estimates.get(place)
+            if told is None:
+                assert priors is not None
+                found.append(priors[place])
+            elif place in self.others:
+                # Of a shortened training no model tells, and no full result compares with it.
+                found.append(from_curve_alone(told, None, self.maximize))
+            elif priors is None:
+                found.append(from_curve_alone(told, self.incumbent, self.maximize))
+            else:
+                found.append(joined(priors[place], told, self.spread, self.incumbent, self.maximize))
+        return found
+
+
+NO_CURVES = CurvesTold({}, frozenset(), None, True, "")
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    newest: RecordedCurve | None
+    task: Task
+    count: int
+    own: int
+    forecaster: CurveForecaster
+
+
+class TaskCurves:
+    """Forecasts by namespace, task, space and fidelity. Thread-safe."""
+
+    def __init__(self, knowledge: KnowledgeService) -> None:
+        self._knowledge = knowledge
+        self._kept: Lru[tuple[str, str, str, float], _Kept] = Lru(_KEPT_FORECASTERS)
+
+    def told(
+        self,
+        namespace: str,
+        observations: Observations,
+        queries: Sequence[Query],
+        level: float,
+        incumbent: float | None,
+    ) -> CurvesTold:
+        """What the curves of queries say, at intervals of ``level``; nothing for a query that has none.
+
+        Raises InvalidInput for a curve that goes beyond the full training of the task.
+        """
+        if observations.task.max_fidelity:
+            require(_violations(queries, observations.task.max_fidelity))
+        [recorded] = self._knowledge.curves(namespace, [observations])
+        curves = _curves_of(queries, observations, recorded)
+        if not curves:
+            return NO_CURVES
+        task = observations.task
+        history, own = self._history(namespace, observations, recorded)
+        full = task.max_fidelity or max([curve.last for curve in history], default=0.0)
+        estimates: dict[int, CurveEstimate] = {}
+        others: set[int] = set()
+        for horizon, places in _by_horizon(queries, curves, full).items():
+            asked = [curves[place] for place in places]
+            newest = recorded[-1] if recorded else None
+            key = (namespace, task.task_id, observations.search_space_id, horizon)
+            forecaster = self._forecaster(key, task, newest, recorded, history, own, horizon, horizon >= full)
+            forecasts = forecaster.forecast(asked, level)
+            advice = advise(forecasts, incumbent, task.maximize) if horizon >= full else None
+            estimates.update(zip(places, _estimates(forecasts, advice), strict=True))
+            if horizon < full:
+                others.update(places)
+        basis = _basis(len(curves), own, len(history))
+        return CurvesTold(estimates, frozenset(others), incumbent, task.maximize, basis, _spread(history))
+
+    def _history(
+        self, namespace: str, observations: Observations, recorded: Sequence[RecordedCurve]
+    ) -> tuple[list[Curve], int]:
+        """Full curves, those of the task first, and how many those are."""
+        own = [_curve(each) for each in recorded if each.final is not None]
+        task = observations.task
+        if len(own) >= _ENOUGH_OWN:
+            return own, len(own)
+        observed = [
+            other
+            for other in self._knowledge.tasks_observed(namespace, observations.search_space_id)
+            if other.task.task_id != task.task_id and _comparable(other.task, task)
+        ]
+        observed = sorted(observed, key=lambda other: -other.count)[:_MOST_SOURCES]
+        found = [
+            [_curve(each, _stretch(other.task, task)) for each in told if each.final is not None]
+            for other, told in zip(observed, self._knowledge.curves(namespace, observed), strict=True)
+        ]
+        found = [each for each in found if each]
+        share = (_MOST_CURVES - len(own)) // max(len(found), 1)
+        return own + [curve for each in found for curve in each[-share:]], len(own)
+
+    def _forecaster(
+        self,
+        key: tuple[str, str, str, float],
+        task: Task,
+        newest: RecordedCurve | None,
+        recorded: Sequence[RecordedCurve],
+        history: Sequence[Curve],
+        own: int,
+        horizon: float,
+        full: bool,
+    ) -> CurveForecaster:
+        kept = self._kept.get(key)
+        if (
+            kept is not None
+            and kept.task == task
+            and kept.count <= len(history) <= _GROWTH_BEFORE_REFIT * kept.count
+            and kept.own <= own <= _GROWTH_BEFORE_REFIT * kept.own
+            and (kept.newest is None or any(each is kept.newest for each in recorded))
+        ):
+            return kept.forecaster
+        learned = history if full else [_until(curve, horizon) for curve in history]
+        forecaster = CurveForecaster(learned, task.maximize, horizon)
+        self._kept.put(key, _Kept(newest, task, len(history), own, forecaster))
+        return forecaster
+
+
+def _curves_of(
+    queries: Sequence[Query], observations: Observations, recorded: Sequence[RecordedCurve]
+) -> dict[int, Curve]:
+    """By place: the curve of the query, or of a recorded run of its candidate that was cut short."""
+    cut_short = {each.fingerprint: each for each in recorded if each.final is None}
+    asked = {query.canonical.fingerprint for query in queries if not query.learning_curve} & cut_short.keys()
+    if asked:
+        finished = observations.names.codes(sorted(asked))
+        finished = finished[np.isin(finished, observations.codes[observations.completed])]
+        asked -= set(observations.names.names(finished.tolist()))
+    curves = {}
+    for place, query in enumerate(queries):
+        if query.learning_curve:
+            curves[place] = Curve.of(query.learning_curve)
+        elif query.canonical.fingerprint in asked:
+            curves[place] = _curve(cut_short[query.canonical.fingerprint])
+    return curves
+
+
+def _by_horizon(queries: Sequence[Query], curves: Mapping[int, Curve], full: float) -> dict[float, list[int]]:
+    """Places by the fidelity that their result is told for: as far as a call may have many of them."""
+    places: dict[float, list[int]] = {}
+    for place, curve in curves.items():
+        horizon = full or curve.last
+        asked = queries[place].fidelity
+        if asked is not None and 0 < asked < horizon and (asked in places or len(places) < _MOST_FIDELITIES):
+            horizon = asked
+        places.setdefault(horizon, []).append(place)
+    return places
+
+
+def _curve(recorded: RecordedCurve, stretch: float = 1.0) -> Curve:
+    curve = Curve.of(recorded.points, recorded.final)
+    return curve if stretch == 1.0 else replace(curve, fidelities=curve.fidelities * stretch)
+
+
+def _until(curve: Curve, horizon: float) -> Curve:
+    """As if the training had been planned to end there; still cut short where the curve does not reach so far."""
+    if curve.last < horizon:
+        return replace(curve, final=curve.final if curve.final is not None and np.isnan(curve.final) else None)
+    return replace(curve, final=float(np.interp(horizon, curve.fidelities, curve.values)))
+
+
+def _comparable(other: Task, task: Task) -> bool:
+    """Whether both measure the same, over the same unit of fidelity."""
+    return (other.metric, other.maximize, other.fidelity_unit) == (task.metric, task.maximize, task.fidelity_unit)
+
+
+def _stretch(other: Task, task: Task) -> float:
+    """Of fidelities, so that full trainings are equally long."""
+    return task.max_fidelity / other.max_fidelity if task.max_fidelity and other.max_fidelity else 1.0
+
+
+def _estimates(forecasts: CurveForecasts, advice: Sequence[Advice] | None) -> list[CurveEstimate]:
+    """``advice`` is None where a shortened training is told, which no full one compares with."""
+    columns = (forecasts.finals, forecasts.below, forecasts.above, forecasts.lower, forecasts.upper)
+    estimates = []
+    for row, numbers in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        points = tuple(zip(forecasts.places[row].tolist(), forecasts.paths[row].tolist(), strict=True))
+        told = Advice(False, "told for a shortened training: no advice") if advice is None else advice[row]
+        mean, below, above, lower, upper = numbers
+        forecast = CurveForecast(points, told.stop, told.reason)
+        estimates.append(CurveEstimate(mean, below, above, lower, upper, forecast))
+    return estimates
+
+
+def _violations(queries: Sequence[Query], max_fidelity: float) -> Iterator[Violation]:
+    """Points of curves beyond the full training."""
+    for place, query in enumerate(queries):
+        for index, (fidelity, _) in enumerate(query.learning_curve):
+            if fidelity > max_fidelity:
+                field = f"queries[{place}].learning_curve[{index}].fidelity"
+                yield Violation(field, f"must not exceed the full training of the task, {max_fidelity:g}")
+                break
+
+
+def _spread(history: Sequence[Curve]) -> float | None:
+    """Robust standard deviation of the results of full trainings; None without enough of them."""
+    finals = [curve.final for curve in history if curve.final is not None and np.isfinite(curve.final)]
+    if len(finals) < LEAST_HISTORY:
+        return None
+    low, high = np.quantile(finals, (0.16, 0.84))
+    return float(high - low) / 2
+
+
+def _basis(count: int, own: int, history: int) -> str:
+    told = f"; {count} learning curve{'' if count == 1 else 's'} continued by "
+    if history < LEAST_HISTORY:
+        return told + "power laws and the last value alone, on a wide interval (few full curves are recorded)"
+    others = f" and {history - own} of other tasks" if history > own else ""
+    return told + f"{own} full curves of this task{others}"

@@ -1,0 +1,123 @@
+"""How good predictions turn out to be, told to the metrics: each is held against the first result that comes after it.
+
+A process knows its own predictions and the results that were recorded through it, so of several replicas each counts a
+sample. Nothing here has a say in an answer.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from headstart.values import is_full_training
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.outcomes import NewExperiment, Status
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.types import Answer, Prediction, Query
+from headstart_server.runtime.observability import metrics
+
+# About 10 MB. A search may ask for some hundred predictions before it tries the best of them.
+_MOST_PREDICTIONS = 32_768
+_MOST_TASKS = 1024
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """The values that were put in last, so many of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: dict[K, V] = {}
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._held
+
+    def put(self, key: K, value: V) -> V | None:
+        """What was there before."""
+        before = self._held.pop(key, None)
+        self._held[key] = value
+        if len(self._held) > self._most:
+            del self._held[next(iter(self._held))]
+        return before
+
+    def get(self, key: K) -> V | None:
+        return self._held.get(key)
+
+
+def full_result(task: Task, record: NewExperiment) -> float | None:
+    """The value of a full training of the task; None where it was another, or failed."""
+    outcome = record.outcome
+    value = outcome.objective_value
+    if outcome.status is not Status.COMPLETED or value is None or not math.isfinite(value):
+        return None
+    return value if is_full_training(outcome.fidelity, task.max_fidelity) else None
+
+
+@dataclass(frozen=True)
+class _Made:
+    task: Task
+    prediction: Prediction
+    level: float
+    basis: str
+
+
+class LiveFigures:
+    """Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # By namespace, task, space and fingerprint. None: its result is known, and no prediction of it counts any more.
+        self._made: Recent[tuple[str, str, str, str], _Made | None] = Recent(_MOST_PREDICTIONS)
+        # The last result that had been predicted, and what had been predicted, by namespace, task, space and basis.
+        self._last: Recent[tuple[str, str, str, str], tuple[float, float]] = Recent(_MOST_TASKS)
+
+    def remember(
+        self, namespace: str, observations: Observations, queries: Sequence[Query], answer: Answer, level: float
+    ) -> None:
+        """Those of full trainings of which nothing had been seen; the newest of a candidate counts."""
+        task, space = observations.task, observations.search_space_id
+        with self._lock:
+            for query, prediction in zip(queries, answer.predictions, strict=True):
+                key = (namespace, task.task_id, space, query.canonical.fingerprint)
+                known = key in self._made and self._made.get(key) is None
+                if not (known or query.learning_curve or query.fidelity is not None):
+                    self._made.put(key, _Made(task, prediction, level, answer.basis_of(prediction)))
+
+    def settle(self, namespace: str, records: Iterable[NewExperiment]) -> None:
+        """Hold results that are recorded now against what was predicted of them."""
+        for record in records:
+            candidate = (namespace, record.task_id, record.search_space_id)
+            with self._lock:
+                made = self._made.put((*candidate, record.canonical.fingerprint), None)
+                value = None if made is None else full_result(made.task, record)
+                if made is None or value is None:
+                    continue
+                told = (made.prediction.mean, value)
+                before = self._last.put((*candidate, made.basis), told)
+            _count(made, value)
+            if before is not None:
+                _count_pair(made.basis, before, told)
+
+
+def _count(made: _Made, value: float) -> None:
+    prediction = made.prediction
+    metrics.PREDICTED_RESULTS.labels(made.basis).inc()
+    metrics.RESULTS_PROMISED.labels(made.basis).inc(made.level)
+    metrics.RESULTS_INSIDE.labels(made.basis).inc(prediction.lower <= value <= prediction.upper)
+    if prediction.standard_deviation > 0:
+        error = abs(value - prediction.mean) / prediction.standard_deviation
+        metrics.PREDICTION_ERROR.labels(made.basis).observe(error)
+
+
+def _count_pair(basis: str, before: tuple[float, float], now: tuple[float, float]) -> None:
+    """Ties tell nothing."""
+    agreement = (now[0] - before[0]) * (now[1] - before[1])
+    if agreement:
+        # Both, so that both are there to be compared.
+        metrics.PREDICTED_PAIRS.labels(basis, "right").inc(agreement > 0)
+        metrics.PREDICTED_PAIRS.labels(basis, "wrong").inc(agreement < 0)

@@ -1,0 +1,1 @@
+"""Versions of trained models in the database, and their artefacts."""

@@ -1,0 +1,1 @@
+"""Scores candidates with the model version that serves a search space."""

@@ -1,0 +1,152 @@
+"""Which model version of a space answers, and what it knows.
+
+A server goes on with the version it has until the next one is loaded, in a thread of its own, so that no call waits for
+that. A version that cannot be read is passed over for the newest older one that can.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.features.batch import chunks_of
+from headstart_server.prediction.graph.model import ModelKnowledge, read_knowledge
+from headstart_server.prediction.registry.artefact import ModelUnreadable, reading
+from headstart_server.prediction.registry.versions import ModelVersion, load_artefact, newest_version, version_before
+from headstart_server.prediction.serving.score_cache import KeptScores
+from headstart_server.prediction.serving.scorer import Scorer
+from headstart_server.runtime.database.row_security import acting_for
+from headstart_server.runtime.deadline import check
+from headstart_server.runtime.errors import NotFound, Unavailable
+from headstart_server.runtime.lru import Lru
+
+_log = logging.getLogger(__name__)
+
+# How long a server may go on with a version before it looks for a newer one.
+_LOOK_UP_SECONDS = 1.0
+# Of what versions know.
+_KEPT_BYTES = 256 * 2**20
+# Scored candidates, and those of them that have a result: a thousand of a task at most are looked at.
+_KEPT_SCORES, _KEPT_SCORES_OF_RESULTS = 5_000, 20_000
+
+_Key = tuple[str, str]
+
+
+class ServingModels:
+    """Thread-safe."""
+
+    def __init__(self, engine: Engine, scorer: Scorer) -> None:
+        self._engine = engine
+        self._scorer = scorer
+        self._lock = threading.Lock()
+        self._in_use: dict[_Key, ModelVersion | None] = {}
+        self._looked_up: dict[_Key, float] = {}
+        self._loading: set[str] = set()
+        self._unreadable: set[str] = set()
+        self._known: Lru[str, ModelKnowledge] = Lru(_KEPT_BYTES, lambda known: known.nbytes)
+        self._scores = KeptScores(_KEPT_SCORES)
+        self._scores_of_results = KeptScores(_KEPT_SCORES_OF_RESULTS)
+
+    def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
+        """The version that answers; the database is asked at most once in _LOOK_UP_SECONDS."""
+        key, now = (namespace, search_space_id), time.monotonic()
+        with self._lock:
+            if now - self._looked_up.get(key, -_LOOK_UP_SECONDS) < _LOOK_UP_SECONDS:
+                return self._in_use.get(key)
+        newest = self._newest_readable(namespace, search_space_id)
+        with self._lock:
+            self._looked_up[key] = now
+            current = self._in_use.get(key)
+            if current is None or newest is None or current.name == newest.name:
+                self._in_use[key] = newest
+                return newest
+            if newest.name not in self._loading:
+                self._begin_loading(key, newest)
+            return current
+
+    def _begin_loading(self, key: _Key, version: ModelVersion) -> None:
+        self._loading.add(version.name)
+        try:
+            threading.Thread(target=self._change_to, args=(key, version), name="load-model", daemon=True).start()
+        except RuntimeError as problem:
+            # No thread is to be had now: whoever looks next tries again.
+            self._loading.discard(version.name)
+            _log.warning("model %s is not used yet: %s", version.name, problem)
+
+    def older_than(self, version: ModelVersion) -> ModelVersion | None:
+        """What answers in place of a version that turned out to be unreadable."""
+        key = (version.namespace, version.search_space_id)
+        with self._lock:
+            self._unreadable.add(version.name)
+        older = self._newest_readable(*key)
+        with self._lock:
+            self._in_use[key] = older
+        return older
+
+    def knowledge(self, version: ModelVersion) -> ModelKnowledge:
+        """Raises ModelUnreadable, NotFound where the version is not kept any more."""
+        known = self._known.get(version.name)
+        if known is None:
+            with self._engine.connect() as connection:
+                content = load_artefact(connection, version.name)
+            known = reading(version.name, lambda: read_knowledge(content))
+            self._known.put(version.name, known)
+        return known
+
+    def unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+        """Scores [n, heads] by learners that have not seen the architecture. Raises Unavailable, NotFound."""
+        seen = self.knowledge(version).seen
+
+        def score(missing: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+            # Passes take turns: the questions of others are answered between those of one.
+            chunks = list(chunks_of(missing)) or [missing]
+            return np.concatenate([score_chunk(chunk) for chunk in chunks])
+
+        def score_chunk(chunk: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+            check()
+            return self._scorer.score(version.name, chunk).unseen(chunk, seen)
+
+        # A host that was away has to be asked, for its return to be noticed.
+        return score(candidates) if self._scorer.away else self._scores.of(version.name, candidates, score)
+
+    def unseen_scores_of_results(
+        self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]
+    ) -> NDArray[np.float64]:
+        """The same of candidates that have a result. They are kept apart: more is asked of others, and only once."""
+        return self._scores_of_results.of(
+            version.name, candidates, lambda missing: self.unseen_scores(version, missing)
+        )
+
+    def _change_to(self, key: _Key, version: ModelVersion) -> None:
+        try:
+            with acting_for(version.namespace):
+                self.knowledge(version)
+                self._scorer.load(version.name)
+        except ModelUnreadable:
+            with self._lock:
+                self._unreadable.add(version.name)
+        except (Unavailable, NotFound) as error:
+            _log.warning("model %s is not used yet: %s", version.name, error)
+        except Exception:
+            _log.exception("model %s is not used yet", version.name)
+        else:
+            with self._lock:
+                self._in_use[key] = version
+            _log.info("answering with model %s", version.name)
+        finally:
+            with self._lock:
+                self._loading.discard(version.name)
+
+    def _newest_readable(self, namespace: str, search_space_id: str) -> ModelVersion | None:
+        with self._engine.connect() as connection:
+            version = newest_version(connection, namespace, search_space_id)
+            while version is not None and version.name in self._unreadable:
+                version = version_before(connection, version)
+        return version

@@ -1,0 +1,48 @@
+"""What architectures are embedded by for the vector index of a space, and when that changes.
+
+Before any model exists: the structural features. Then the readout of the space's graph network, all its cross-fitted
+networks side by side. A model is trained again whenever the experiments have grown by a fifth, and a million vectors
+must not be made anew each time: the index follows a newer model only when it was trained on twice the experiments, so
+that over the life of a space each architecture is embedded about twice. The registry keeps the model that the index
+was made by for as long.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from headstart_server.prediction.registry.versions import EMBEDDING_PREFIX, newest_version, version_numbered
+
+# Experiments behind a newer model over those behind the one that the index was made by.
+_GROWTH = 2.0
+
+
+def choose_embedding(
+    connection: Connection, namespace: str, search_space_id: str, held: str | None, structural: str
+) -> str:
+    """ "graph-NUMBER", or ``structural`` before any model; ``held`` is the embedding that the index has, if any."""
+    newest = newest_version(connection, namespace, search_space_id)
+    if newest is None:
+        return structural
+    number = _number(held)
+    current = version_numbered(connection, namespace, search_space_id, number) if number is not None else None
+    if current is None or newest.trained_through >= _GROWTH * current.trained_through:
+        return f"{EMBEDDING_PREFIX}{newest.number}"
+    return f"{EMBEDDING_PREFIX}{current.number}"
+
+
+def model_of_embedding(namespace: str, search_space_id: str, embedding: str) -> str | None:
+    """The name of the model version that an embedding is made by; None for one that no model makes."""
+    number = _number(embedding)
+    return None if number is None else f"{namespace}/{search_space_id}/{number}"
+
+
+def embedding_name(namespace: str, search_space_id: str, embedding: str) -> str:
+    """What a caller is told: the name of the model version, or "structural-N"."""
+    return model_of_embedding(namespace, search_space_id, embedding) or embedding
+
+
+def _number(embedding: str | None) -> int | None:
+    if embedding is None or not embedding.startswith(EMBEDDING_PREFIX):
+        return None
+    return int(embedding.removeprefix(EMBEDDING_PREFIX))

@@ -1,0 +1,88 @@
+"""Answers of a trained model: adapted to a few results of the task, or else what its heads say for tasks like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.graph.model import ModelTask
+from headstart_server.prediction.registry.versions import ModelVersion
+from headstart_server.prediction.serving.current_models import ServingModels
+from headstart_server.prediction.task.evidence import (
+    ENOUGH_OWN,
+    MOST_SOURCES,
+    Evidence,
+    Told,
+    few,
+    incumbent,
+    other_tasks,
+)
+from headstart_server.prediction.task.from_sources import from_heads
+from headstart_server.prediction.task.predictors import TaskPredictors, UnseenScores
+from headstart_server.prediction.types import Query
+
+
+class ModelAnswers:
+    """Thread-safe."""
+
+    def __init__(self, evidence: Evidence, models: ServingModels, predictors: TaskPredictors) -> None:
+        self._evidence = evidence
+        self._models = models
+        self._predictors = predictors
+
+    def predict(
+        self,
+        namespace: str,
+        observations: Observations,
+        queries: Sequence[Query],
+        level: float,
+        version: ModelVersion,
+    ) -> Told | None:
+        """None where the model knows no task that this one can be compared with. Raises Unavailable, NotFound."""
+        candidates = [query.canonical for query in queries]
+        space_id = observations.search_space_id
+        known = self._models.knowledge(version)
+        heads = known.tasks
+        made = f"model {version.name}, trained on {version.training_size} results of {len(heads)} tasks"
+        labels = self._predictors.labels(namespace, observations)
+        features = self._evidence.features(namespace, space_id)
+        scores = self._models.unseen_scores(version, candidates)
+        if labels.completed_count >= ENOUGH_OWN:
+            fitted = self._predictors.fitted(
+                namespace,
+                version.name,
+                observations,
+                lambda wanted: self._evidence.architectures(namespace, space_id, wanted),
+                features,
+                UnseenScores(
+                    lambda results: self._models.unseen_scores_of_results(version, results), len(known.tree_tasks)
+                ),
+            )
+            proxies = [query.proxies for query in queries]
+            estimates = fitted.predict(candidates, features.vectors(candidates), scores, level, proxies)
+            return Told(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
+        # The model may have learned from tasks that were deleted since.
+        observed = self._evidence.knowledge.tasks_observed(namespace, space_id)
+        present = {other.task.task_id for other in observed}
+        chosen = [
+            column
+            for column, head in enumerate(heads)
+            if head.task_id in present and _comparable(head, observations.task)
+        ]
+        chosen = sorted(chosen, key=lambda column: -heads[column].count)[:MOST_SOURCES]
+        if not chosen:
+            return None
+        estimates = from_heads(
+            [heads[column] for column in chosen],
+            scores[:, chosen],
+            level,
+            incumbent(observations),
+            observations.task.maximize,
+            known.unlike_seen(features.vectors(candidates)),
+        )
+        return Told(estimates, f"{made}; {few(labels.completed_count)}, so {other_tasks(len(chosen))}", version.name)
+
+
+def _comparable(head: ModelTask, task: Task) -> bool:
+    return head.task_id != task.task_id and head.metric == task.metric and head.maximize == task.maximize

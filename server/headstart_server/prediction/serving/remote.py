@@ -1,0 +1,245 @@
+"""Scores candidates on a predictor host over gRPC, and in this process while the host cannot be used.
+
+Four things are told apart, since only the first is a loss for all callers. A host that is away does not answer: it is
+left alone for a while, and this process scores. A host that refuses this server (a wrong token) answers: it is left
+alone, too, and the log says why. A host that is full, slow or fails at one question is asked the next one. And a
+caller's own deadline says nothing of the host, unless nobody has heard of it for as long as a question may take.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Sequence
+from enum import Enum
+
+import grpc
+import numpy as np
+from sqlalchemy import Engine
+
+from headstart.codec_spaces import graph_to_proto
+from headstart.spaces import CanonicalCandidate
+from headstart.v1 import predictor_service_pb2 as pb2
+from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc
+from headstart_server.prediction.graph.message_passing import GraphKernels
+from headstart_server.prediction.graph.model import Scores
+from headstart_server.prediction.serving.scorer import (
+    LocalScorer,
+    Scorer,
+    folds_from_matrix,
+    graph_of,
+    matrix_from_proto,
+)
+from headstart_server.runtime.deadline import DeadlinePassed, remaining_seconds
+from headstart_server.runtime.errors import NotFound, ServiceError, Unavailable
+from headstart_server.runtime.observability import metrics, tracing
+from headstart_server.runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+# Candidates in one call to a host: keeps messages and answers far below the limit on their size.
+_REMOTE_CHUNK = 512
+_REMOTE_SECONDS = 5.0
+# To read a model version from the database and bring it to its device.
+_LOAD_SECONDS = 120.0
+# How long a host that was away, or refused, is not asked.
+_HOST_PAUSE_SECONDS = 2.0
+_SECONDS_BETWEEN_WARNINGS = 60.0
+
+# Reasons of Unavailable.
+AWAY = "PREDICTOR_UNAVAILABLE"
+REFUSED = "PREDICTOR_REFUSED"
+BUSY = "PREDICTOR_BUSY"
+FAILED = "PREDICTOR_FAILED"
+# A status with details was made by the host; one without, by this side of the channel.
+_DETAILS_KEY = "grpc-status-details-bin"
+_REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+
+
+def open_scorer(engine: Engine, settings: Settings) -> Scorer:
+    """The scorer that the settings ask for. Connects to nothing yet."""
+    local = LocalScorer(engine, settings)
+    if settings.predictor_target:
+        token = settings.predictor_token.get_secret_value() if settings.predictor_token is not None else None
+        authority = settings.predictor_ca_file.read_bytes() if settings.predictor_ca_file is not None else None
+        host = RemoteScorer(settings.predictor_target, settings.max_message_bytes, token, authority)
+        return HostOrLocal(host, local)
+    return local
+
+
+class RemoteScorer:
+    """Asks a predictor host. Thread-safe."""
+
+    def __init__(
+        self, target: str, max_message_bytes: int, token: str | None = None, authority: bytes | None = None
+    ) -> None:
+        """``authority`` switches to TLS and is the PEM of who signed the host's certificate."""
+        limits = [
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.max_receive_message_length", max_message_bytes),
+        ]
+        if authority is None:
+            self._channel = grpc.insecure_channel(target, options=limits)
+        else:
+            self._channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(authority), options=limits)
+        self._metadata = None if token is None else (("authorization", f"Bearer {token}"),)
+        self._target = target
+        self.device = ""
+        self.away = False
+        self._stub = pb2_grpc.PredictorServiceStub(self._channel)
+        self._lock = threading.Lock()
+        # Since when the host has been asked without a word from it; None where it answered last.
+        self._silent_since: float | None = None
+
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        """Raises NotFound for an unknown version, DeadlinePassed, and Unavailable with one of the reasons above."""
+        parts = []
+        for start in range(0, max(len(candidates), 1), _REMOTE_CHUNK):
+            graphs = [graph_to_proto(graph_of(each)) for each in candidates[start : start + _REMOTE_CHUNK]]
+            parts.append(self._ask(pb2.ScoreRequest(model_version=model_version, graphs=graphs)))
+        return Scores(
+            np.concatenate([part.embeddings for part in parts]), np.concatenate([part.folds for part in parts])
+        )
+
+    def load(self, model_version: str) -> None:
+        """Have the host load a version, however long that takes. Raises as ``score`` does."""
+        self._ask(pb2.ScoreRequest(model_version=model_version), _LOAD_SECONDS)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _ask(self, request: pb2.ScoreRequest, seconds: float = _REMOTE_SECONDS) -> Scores:
+        left = remaining_seconds()
+        begun = time.monotonic()
+        with self._lock:
+            if self._silent_since is None:
+                self._silent_since = begun
+        try:
+            with tracing.span("score by host", model=request.model_version, candidates=len(request.graphs)):
+                response = self._stub.Score(
+                    request,
+                    timeout=seconds if left is None else min(seconds, left),
+                    metadata=tracing.outgoing(self._metadata),
+                )
+        except grpc.RpcError as error:
+            raise self._problem(error, left is not None and left <= seconds) from error
+        self._heard()
+        self.device = f"{response.device} at {self._target}"
+        return Scores(matrix_from_proto(response.embeddings), folds_from_matrix(matrix_from_proto(response.scores)))
+
+    def _heard(self) -> None:
+        with self._lock:
+            self._silent_since = None
+
+    def _problem(self, error: grpc.RpcError, by_caller: bool) -> ServiceError | DeadlinePassed:
+        """What to raise; ``by_caller``: the caller's deadline came before our own."""
+        code = error.code() if isinstance(error, grpc.Call) else None
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            with self._lock:
+                silent = 0.0 if self._silent_since is None else time.monotonic() - self._silent_since
+            if silent >= 0.9 * _REMOTE_SECONDS:
+                return Unavailable(f"the predictor host has not answered for {silent:.0f} s", AWAY)
+            if by_caller:
+                return DeadlinePassed()
+            return Unavailable("the predictor host is too slow with a question", BUSY)
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, None) and not _from_host(error):
+            return Unavailable("the predictor host is out of reach", AWAY)
+        self._heard()
+        if code is grpc.StatusCode.NOT_FOUND:
+            return NotFound("the predictor host does not know the model version", "MODEL_VERSION_NOT_FOUND")
+        said = error.details() if isinstance(error, grpc.Call) else ""
+        if code in _REFUSALS:
+            return Unavailable(f"the predictor host refuses this server: {said}", REFUSED)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Unavailable(f"the predictor host is full: {said}", BUSY)
+        return Unavailable(f"the predictor host failed at a question: {said}", FAILED)
+
+
+class _Host(Enum):
+    ANSWERS = "answers"
+    AWAY = "is away"
+    REFUSES = "refuses"
+
+
+class HostOrLocal:
+    """Asks a predictor host, and this process where the host cannot be used; it is asked again soon. Thread-safe."""
+
+    def __init__(self, host: RemoteScorer, local: LocalScorer) -> None:
+        self._host = host
+        self._local = local
+        self._ask_again = -math.inf
+        self._state = _Host.ANSWERS
+        self._warned = -math.inf
+        metrics.PREDICTOR_HOST_UP.set(1)
+
+    @property
+    def away(self) -> bool:
+        return self._state is _Host.AWAY
+
+    @property
+    def device(self) -> str:
+        if self._state is _Host.ANSWERS:
+            return self._host.device
+        return f"{self._local.device}, since the host {self._state.value}"
+
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        if time.monotonic() >= self._ask_again:
+            try:
+                scores = self._host.score(model_version, candidates)
+            except (Unavailable, NotFound) as problem:
+                self._note(problem)
+            else:
+                self._found()
+                return scores
+        return self._local.score(model_version, candidates)
+
+    def load(self, model_version: str) -> None:
+        """On the host, and in this process where the host cannot be used."""
+        if time.monotonic() >= self._ask_again:
+            try:
+                self._host.load(model_version)
+            except (Unavailable, NotFound) as problem:
+                self._note(problem)
+            else:
+                self._found()
+                return
+        self._local.load(model_version)
+
+    def kernels(self) -> GraphKernels:
+        return self._local.kernels()
+
+    def close(self) -> None:
+        self._host.close()
+        self._local.close()
+
+    def _note(self, problem: Unavailable | NotFound) -> None:
+        if problem.reason in (AWAY, REFUSED):
+            self._lost(_Host.AWAY if problem.reason == AWAY else _Host.REFUSES, problem)
+            return
+        # It answered, if only that: the next question goes to it.
+        self._found()
+        if time.monotonic() - self._warned >= _SECONDS_BETWEEN_WARNINGS:
+            self._warned = time.monotonic()
+            _log.warning("scoring a question in this process on %s: %s", self._local.device, problem.message)
+
+    def _lost(self, state: _Host, problem: Unavailable | NotFound) -> None:
+        # Whoever asks meanwhile is not made to wait for an answer that does not come.
+        self._ask_again = time.monotonic() + _HOST_PAUSE_SECONDS
+        if self._state is not state:
+            level = logging.ERROR if state is _Host.REFUSES else logging.WARNING
+            _log.log(level, "scoring in this process on %s: %s", self._local.device, problem.message)
+        self._state = state
+        metrics.PREDICTOR_HOST_UP.set(0)
+
+    def _found(self) -> None:
+        if self._state is not _Host.ANSWERS:
+            _log.warning("the predictor host answers again")
+        self._state = _Host.ANSWERS
+        metrics.PREDICTOR_HOST_UP.set(1)
+
+
+def _from_host(error: grpc.RpcError) -> bool:
+    sent = error.trailing_metadata() if isinstance(error, grpc.Call) else None
+    return _DETAILS_KEY in dict(sent or ())

@@ -1,0 +1,180 @@
+"""Scores candidates with a model version in this process, and puts what a predictor host is asked into messages.
+
+A host (``predictor_host``) gives the same scores. It gets all that a model looks at: the canonical graph, with parallel
+edges as often as they count, and the values outside the graph as the attributes of one more node without an op, which
+no real node is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from sqlalchemy import Engine
+
+from headstart.spaces import CanonicalCandidate, CanonicalGraph, Graph, Node, Value
+from headstart.v1 import predictor_service_pb2 as pb2
+from headstart_server.prediction.features.batch import MAX_EDGE_WEIGHT, Floats
+from headstart_server.prediction.graph.device import choose_device
+from headstart_server.prediction.graph.message_passing import GraphKernels, load_kernels
+from headstart_server.prediction.graph.model import FOLDS, GraphModel, Scores
+from headstart_server.prediction.registry.artefact import reading
+from headstart_server.prediction.registry.versions import load_artefact
+from headstart_server.prediction.serving.micro_batching import MicroBatcher
+from headstart_server.runtime.observability import metrics, tracing
+from headstart_server.runtime.settings import Settings
+from headstart_server.runtime.single_flight import SingleFlight
+
+_log = logging.getLogger(__name__)
+
+_LOADED_MODELS = 32
+_OUTSIDE = ""
+
+
+class Scorer(Protocol):
+    @property
+    def device(self) -> str:
+        """Where models run, for a person; empty while nobody knows."""
+
+    @property
+    def away(self) -> bool:
+        """Whether a part of it was out of reach when last asked."""
+
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        """Raises NotFound for an unknown version, Unavailable where the model is out of reach."""
+
+    def load(self, model_version: str) -> None:
+        """Make a version ready, so that no question waits for that. Raises as ``score`` does."""
+
+    def close(self) -> None:
+        """End what is open. Nothing is asked of it afterwards."""
+
+
+class LocalScorer:
+    """Scores in the thread of its caller, with models loaded from the database when first asked for. Thread-safe."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._kernels: GraphKernels | None = None
+        self._models: OrderedDict[str, GraphModel] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._flights: SingleFlight[str] = SingleFlight()
+        self._batcher = MicroBatcher(self._pass)
+        self.device = choose_device(settings.device)
+        _log.info("models run on %s", self.device)
+        self.away = False
+
+    def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        """Raises DeadlinePassed too."""
+        # Outside of a pass, in which questions for other models would wait.
+        self.load(model_version)
+        with tracing.span("score", model=model_version, candidates=len(candidates)):
+            return self._batcher.score(model_version, candidates)
+
+    def _pass(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        metrics.SCORED_BATCH_CANDIDATES.observe(len(candidates))
+        return self.model(model_version).score(candidates)
+
+    def load(self, model_version: str) -> None:
+        self.model(model_version)
+
+    def close(self) -> None:
+        with self._lock:
+            self._models.clear()
+
+    def kernels(self) -> GraphKernels:
+        """Loaded when first asked for, since DGL takes its time. Raises StartupError."""
+        with self._loading:
+            if self._kernels is None:
+                torch.set_num_threads(self._settings.torch_threads)
+                self._kernels = load_kernels(self._settings.graph_kernels)
+            return self._kernels
+
+    def model(self, model_version: str) -> GraphModel:
+        model = self._loaded(model_version)
+        if model is not None:
+            return model
+        kernels = self.kernels()
+        with self._flights.of(model_version):
+            model = self._loaded(model_version)
+            if model is not None:
+                return model
+            with self._engine.connect() as connection:
+                content = load_artefact(connection, model_version)
+            model = reading(model_version, lambda: GraphModel.from_bytes(content, kernels, self.device))
+            with self._lock:
+                self._models[model_version] = model
+                if len(self._models) > _LOADED_MODELS:
+                    self._models.popitem(last=False)
+        return model
+
+    def _loaded(self, model_version: str) -> GraphModel | None:
+        with self._lock:
+            model = self._models.get(model_version)
+            if model is not None:
+                self._models.move_to_end(model_version)
+            return model
+
+
+def score_response(scores: Scores, device: str = "") -> pb2.ScoreResponse:
+    """The answer of a host: of every fold in turn, one column for each score."""
+    rows, folds, heads = scores.folds.shape
+    return pb2.ScoreResponse(
+        embeddings=matrix_to_proto(scores.embeddings),
+        scores=matrix_to_proto(scores.folds.reshape(rows, folds * heads)),
+        device=device,
+    )
+
+
+def folds_from_matrix(matrix: Floats) -> Floats:
+    """Scores [n, folds, heads] from [n, folds x heads]."""
+    return matrix.reshape(len(matrix), FOLDS, matrix.shape[1] // FOLDS)
+
+
+def matrix_to_proto(matrix: Floats) -> pb2.Matrix:
+    return pb2.Matrix(rows=matrix.shape[0], columns=matrix.shape[1], values=matrix.ravel().tolist())
+
+
+def matrix_from_proto(message: pb2.Matrix) -> Floats:
+    return np.array(message.values, np.float32).reshape(message.rows, message.columns)
+
+
+def graph_of(candidate: CanonicalCandidate) -> Graph:
+    """Everything a model looks at, as one graph that ``candidate_of`` reads back."""
+    canonical = candidate.graph or CanonicalGraph((), (), ())
+    nodes = [Node(op, dict(attributes)) for op, attributes in zip(canonical.ops, canonical.attributes, strict=True)]
+    edges = tuple(
+        (source, target)
+        for source, target, multiplicity in canonical.edges
+        for _ in range(min(multiplicity, MAX_EDGE_WEIGHT))
+    )
+    return Graph((*nodes, Node(_OUTSIDE, dict(candidate.values))), edges)
+
+
+def candidate_of(graph: Graph) -> CanonicalCandidate:
+    """The candidate behind a graph from ``graph_of``, or behind a plain canonical graph.
+
+    Its fingerprint tells apart what a model can tell apart; it is not that of the server's records.
+    """
+    nodes = list(graph.nodes)
+    values: tuple[tuple[str, Value], ...] = ()
+    if nodes and nodes[-1].op == _OUTSIDE:
+        values = tuple(sorted(nodes.pop().attributes.items()))
+    counts: dict[tuple[int, int], int] = {}
+    for edge in graph.edges:
+        counts[edge] = counts.get(edge, 0) + 1
+    canonical = CanonicalGraph(
+        tuple(node.op for node in nodes),
+        tuple(tuple(sorted(node.attributes.items())) for node in nodes),
+        tuple((source, target, count) for (source, target), count in sorted(counts.items())),
+    )
+    digest = hashlib.sha256(repr((canonical, values)).encode()).hexdigest()[:32]
+    return CanonicalCandidate(canonical if nodes else None, values, digest)

@@ -1,0 +1,1 @@
+"""Predictions for one task from its own results and from other tasks."""

@@ -1,0 +1,136 @@
+"""Answers from what is recorded, without a model: of the task itself, or of tasks that measure the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.task.evidence import (
+    ENOUGH_OWN,
+    MOST_SOURCES,
+    Evidence,
+    Told,
+    few,
+    incumbent,
+    other_tasks,
+    same_objective,
+)
+from headstart_server.prediction.task.from_sources import SourceNeighbours, from_neighbours
+from headstart_server.prediction.task.labels import Labels
+from headstart_server.prediction.task.predictors import TaskPredictors
+from headstart_server.prediction.types import Query
+from headstart_server.runtime.array_bytes import array_bytes
+from headstart_server.runtime.errors import FailedPrecondition
+from headstart_server.runtime.lru import Lru
+
+# Completed architectures of a task without which its own results cannot carry a prediction.
+LEAST_OWN = 2
+_LEAST_OF_SOURCE = 5
+# Of all sources together.
+_KEPT_BYTES = 256 * 2**20
+# From so many architectures of each source, and as many that failed: its spread over the sources is far wider than its
+# error.
+_MOST_OF_SOURCE = 256
+
+
+class RecordAnswers:
+    """Thread-safe."""
+
+    def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
+        self._evidence = evidence
+        self._predictors = predictors
+        self._kept: Lru[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = Lru(
+            _KEPT_BYTES, lambda kept: array_bytes(kept[1])
+        )
+
+    def predict(
+        self,
+        namespace: str,
+        observations: Observations,
+        queries: Sequence[Query],
+        level: float,
+        degraded: bool,
+    ) -> Told:
+        """Raises FailedPrecondition where nothing is known to rest on."""
+        candidates = [query.canonical for query in queries]
+        space_id = observations.search_space_id
+        labels = self._predictors.labels(namespace, observations)
+        why = "the model is out of reach" if degraded else "no model that could help exists yet"
+        sources = [] if labels.completed_count >= ENOUGH_OWN else self._sources(namespace, observations)
+        features = self._evidence.features(namespace, space_id)
+        neighbours = [self._neighbours(namespace, space_id, features, source) for source in sources]
+        told = [made for made in neighbours if made is not None]
+        if told:
+            estimates = from_neighbours(
+                told,
+                features.vectors(candidates),
+                level,
+                incumbent(observations),
+                observations.task.maximize,
+            )
+            return Told(
+                estimates,
+                f"k nearest recorded architectures ({why}); {few(labels.completed_count)}, so {other_tasks(len(told))}",
+            )
+        if labels.completed_count < LEAST_OWN:
+            raise FailedPrecondition(
+                f"nothing to predict from: task {observations.task.task_id!r} has {labels.completed_count} completed "
+                f"architectures in {space_id!r} (at least {LEAST_OWN} are needed), and no other "
+                f"task with {_LEAST_OF_SOURCE} of them there measures {observations.task.metric!r} in its direction",
+                reason="NO_EVIDENCE",
+            )
+        fitted = self._predictors.fitted(
+            namespace,
+            "",
+            observations,
+            lambda wanted: self._evidence.architectures(namespace, space_id, wanted),
+            features,
+            None,
+        )
+        proxies = [query.proxies for query in queries]
+        estimates = fitted.predict(candidates, features.vectors(candidates), None, level, proxies)
+        made = f"Gaussian process and k nearest of {fitted.completed_count} recorded architectures"
+        return Told(estimates, f"{made} of this task ({why})")
+
+    def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
+        """The other tasks that measure the same with their labels, those with most results first."""
+        found = []
+        for observations in self._evidence.knowledge.tasks_observed(namespace, target.search_space_id):
+            task = observations.task
+            if task.task_id == target.task.task_id or not same_objective(task, target.task):
+                continue
+            labels = self._predictors.telling_labels(namespace, observations)
+            if labels.completed_count >= _LEAST_OF_SOURCE:
+                found.append((task, labels))
+        return sorted(found, key=lambda source: -len(source[1].fingerprints))[:MOST_SOURCES]
+
+    def _neighbours(
+        self, namespace: str, space_id: str, features: StructuralFeatures, source: tuple[Task, Labels]
+    ) -> SourceNeighbours | None:
+        """Of one source, made once for each state of its labels; None where too little of it is left."""
+        task, labels = source
+        key = (namespace, space_id, task.task_id)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] is labels:
+            return kept[1]
+        recorded = self._evidence.knowledge.architectures(namespace, space_id, labels.fingerprints)
+        # What was deleted meanwhile is left out.
+        known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
+        # Apart: runs that failed must not crowd out the values of those that did not.
+        finite = _thinned([place for place in known if np.isfinite(labels.values[place])])
+        if len(finite) < LEAST_OWN:
+            return None
+        known = sorted(finite + _thinned([place for place in known if not np.isfinite(labels.values[place])]))
+        vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
+        made = SourceNeighbours.of(vectors, labels.values[known], task.maximize)
+        self._kept.put(key, (labels, made))
+        return made
+
+
+def _thinned(places: list[int]) -> list[int]:
+    """Evenly, down to at most _MOST_OF_SOURCE."""
+    return places[:: max(1, -(-len(places) // _MOST_OF_SOURCE))]

@@ -1,0 +1,95 @@
+"""Predictions for a task that has no results of its own yet, from other tasks that measure the same in the same unit.
+
+Nothing says yet which source is like the task, so all count the same, and the interval is as wide as they disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import t as student_t
+
+from headstart_server.prediction.graph.model import ModelTask
+from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.learners.nearest_neighbours import NearestNeighbours
+from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
+from headstart_server.prediction.task.predictor import GRAPH_NETWORK, K_NEAREST, AnyFloats, Estimates, MemberEstimates
+
+
+def from_heads(
+    heads: Sequence[ModelTask],
+    scores: Numbers,
+    level: float,
+    incumbent: float | None,
+    maximize: bool,
+    strange: NDArray[np.bool_],
+) -> Estimates:
+    """From the heads of a model: scores [m, heads], each carried to the unit by the scale of its task.
+
+    ``strange`` [m]: what is unlike all that the model has seen.
+    """
+    told = [
+        head.scale.moments(scores[:, column], np.full(len(scores), head.error)) for column, head in enumerate(heads)
+    ]
+    spreads = [float(head.scale.oriented.std()) for head in heads]
+    return _pooled(GRAPH_NETWORK, told, spreads, level, incumbent, maximize, strange)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceNeighbours:
+    """The recorded architectures of one source, ready to be asked."""
+
+    scale: Scale
+    nearest: NearestNeighbours
+
+    @classmethod
+    def of(cls, features: AnyFloats, values: Numbers, maximize: bool) -> SourceNeighbours:
+        """From features [n, d] and values [n], NaN for a failed run; the source has the objective of who asks."""
+        nearest = NearestNeighbours(np.asarray(features, np.float64), normal_scores(values, maximize))
+        return cls(Scale.of(values, maximize), nearest)
+
+
+def from_neighbours(
+    sources: Sequence[SourceNeighbours], features: AnyFloats, level: float, incumbent: float | None, maximize: bool
+) -> Estimates:
+    """From the nearest recorded architectures of each source."""
+    asked: Numbers = np.asarray(features, np.float64)
+    told, spreads, strange = [], [], np.ones(len(asked), bool)
+    for source in sources:
+        means, deviations, unlike = source.nearest.judge(asked)
+        told.append(source.scale.moments(means, deviations))
+        spreads.append(float(source.scale.oriented.std()))
+        strange &= unlike
+    return _pooled(K_NEAREST, told, spreads, level, incumbent, maximize, strange)
+
+
+def _pooled(
+    member: str,
+    told: Sequence[tuple[Numbers, Numbers]],
+    spreads: Sequence[float],
+    level: float,
+    incumbent: float | None,
+    maximize: bool,
+    strange: NDArray[np.bool_],
+) -> Estimates:
+    """The task is taken for one more draw from where its sources come from; of one source its own spread stands in."""
+    means = np.stack([mean for mean, _ in told])
+    within = np.square(np.stack([deviation for _, deviation in told])).mean(axis=0)
+    count = len(told)
+    between = means.var(axis=0, ddof=1) * (1.0 + 1.0 / count) if count > 1 else np.full(means.shape[1], spreads[0] ** 2)
+    mean, deviation = means.mean(axis=0), np.sqrt(within + between + 1e-18)
+    half = float(student_t.ppf(0.5 + level / 2, df=max(count - 1, 2))) * deviation
+    ahead = None if incumbent is None else (mean - incumbent if maximize else incumbent - mean)
+    return Estimates(
+        means=mean,
+        deviations=deviation,
+        lower=mean - half,
+        upper=mean + half,
+        improvement=None if ahead is None else ndtr(ahead / deviation),
+        members=(MemberEstimates(member, mean, deviation, np.ones(len(mean))),),
+        out_of_distribution=strange,
+    )

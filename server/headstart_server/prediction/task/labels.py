@@ -1,0 +1,102 @@
+"""What a task's experiments say of each architecture: one value for each, whatever was repeated, failed or cut short.
+
+Full trainings of one architecture are averaged. A run that ended without any value teaches that its architecture
+fails, unless another run of it completed. A value of a shortened training says nothing comparable and is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.task.replicates import NO_REPEATS, Repeats
+
+# Of longer histories, so many of the best and the rest of the newest are kept: cost grows with the cube of the count.
+MAX_LABELS = 1000
+_KEPT_BEST = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Distinct architectures [n] in the order of their last record; ``values`` [n] in the task's unit, NaN: failed.
+
+    ``proxies`` [n, p] are the means of the proxies of ``proxy_names``, NaN where one was not measured.
+    """
+
+    fingerprints: tuple[str, ...]
+    values: NDArray[np.float64]
+    repeats: Repeats = NO_REPEATS
+    proxy_names: tuple[str, ...] = ()
+    proxies: NDArray[np.float64] | None = None
+
+    @cached_property
+    def completed_count(self) -> int:
+        return int(np.isfinite(self.values).sum())
+
+
+@dataclass(frozen=True)
+class TaskLabels:
+    task: Task
+    labels: Labels
+
+
+def labels_of(observations: Observations) -> Labels:
+    told = np.flatnonzero(observations.completed | ~np.isfinite(observations.values))
+    codes, inverse = np.unique(observations.codes[told], return_inverse=True)
+    completed = observations.completed[told]
+    sums = np.bincount(inverse, weights=np.where(completed, observations.values[told], 0.0), minlength=len(codes))
+    counts = np.bincount(inverse, weights=completed, minlength=len(codes))
+    last = np.zeros(len(codes), dtype=np.int64)
+    last[inverse] = told
+    order = np.argsort(last)
+    values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[order]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    again = completed & (counts[inverse] > 1)
+    return Labels(
+        observations.names.names(codes[order].tolist()),
+        values,
+        Repeats(place[inverse[again]], observations.values[told[again]]),
+        observations.proxy_names,
+        _mean_proxies(observations.proxies[told], inverse, len(codes))[order] if observations.proxy_names else None,
+    )
+
+
+def most_telling(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labels:
+    """At most so many of them: the best, and the newest of the others."""
+    if len(labels.fingerprints) <= most:
+        return labels
+    worst_first = np.argsort(
+        np.where(np.isfinite(labels.values), labels.values if maximize else -labels.values, -np.inf)
+    )
+    best = worst_first[-_KEPT_BEST:]
+    others = np.setdiff1d(np.arange(len(labels.values)), best)
+    return subset(labels, np.sort(np.concatenate([best, others[-(most - _KEPT_BEST) :]])))
+
+
+def subset(labels: Labels, kept: NDArray[np.int64]) -> Labels:
+    """Those at the places ``kept``, which are in order."""
+    place = np.full(len(labels.values), -1)
+    place[kept] = np.arange(len(kept))
+    inside = place[labels.repeats.places] >= 0
+    return Labels(
+        tuple([labels.fingerprints[index] for index in kept.tolist()]),
+        labels.values[kept],
+        Repeats(place[labels.repeats.places[inside]], labels.repeats.values[inside]),
+        labels.proxy_names,
+        None if labels.proxies is None else labels.proxies[kept],
+    )
+
+
+def _mean_proxies(proxies: NDArray[np.float64], inverse: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Of the records of each of ``count`` architectures, without those that lack it."""
+    present = np.isfinite(proxies)
+    sums, counts = np.zeros((count, proxies.shape[1])), np.zeros((count, proxies.shape[1]))
+    np.add.at(sums, inverse, np.where(present, proxies, 0.0))
+    np.add.at(counts, inverse, present)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

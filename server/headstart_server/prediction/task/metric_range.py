@@ -1,0 +1,71 @@
+"""What values a metric can take, as far as its name and its results tell.
+
+A share, such as an accuracy, lies in 0 to 1, or in 0 to 100 where results are percent; an error is not negative. A name
+counts only as long as no result contradicts it, and every other metric may be any number. Means and intervals are cut
+to the range: an interval loses nothing by it, since no result lies in what is cut off.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headstart_server.prediction.types import CurveForecast, Prediction
+
+_SHARES = frozenset(
+    {
+        *("accuracy", "acc", "top1", "top5", "precision", "recall", "sensitivity", "specificity", "auc", "auroc"),
+        *("auprc", "rocauc", "f1", "dice", "iou", "miou", "jaccard"),
+    }
+)
+_NOT_NEGATIVE = frozenset({"error", "errors", "mse", "rmse", "mae", "mape", "perplexity", "wer", "latency", "logloss"})
+
+
+@dataclass(frozen=True)
+class MetricRange:
+    """Ends of what a metric can be; infinite where there is none."""
+
+    lower: float = -math.inf
+    upper: float = math.inf
+
+    def __call__(self, value: float) -> float:
+        """The value, or the end that it is beyond."""
+        return min(max(value, self.lower), self.upper)
+
+    def cut(self, values: ArrayLike) -> NDArray[np.float64]:
+        return np.clip(np.asarray(values, np.float64), self.lower, self.upper)
+
+    def of_prediction(self, prediction: Prediction) -> Prediction:
+        """A prediction that promises nothing impossible."""
+        forecast = prediction.forecast
+        if forecast is not None:
+            points = tuple((fidelity, self(value)) for fidelity, value in forecast.curve)
+            forecast = CurveForecast(points, forecast.stop, forecast.reason)
+        return replace(
+            prediction,
+            mean=self(prediction.mean),
+            lower=self(prediction.lower),
+            upper=self(prediction.upper),
+            members=tuple(member._replace(mean=self(member.mean)) for member in prediction.members),
+            forecast=forecast,
+        )
+
+
+ANY = MetricRange()
+
+
+def range_of(metric: str, values: ArrayLike) -> MetricRange:
+    """Of a metric by its name and all its values that are known; what is not finite among these says nothing."""
+    words = re.findall(r"[a-z]+\d*", metric.lower())
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    if not len(known) or known.min() < 0:
+        return ANY
+    if _SHARES & {*words, "".join(words[-2:])}:
+        upper = next((end for end in (1.0, 100.0) if known.max() <= end), math.inf)
+        return MetricRange(0.0, upper)
+    return MetricRange(0.0, math.inf) if _NOT_NEGATIVE & set(words) else ANY

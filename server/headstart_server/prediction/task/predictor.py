@@ -1,0 +1,403 @@
+"""Predictions for one task from its own results: a model version is adapted in milliseconds, never trained again.
+
+Members, each with what it needs:
+
+- "graph_network" and "tree_ensemble": the heads of the model on the task's scale (a model);
+- "gaussian_process" over structural features, its prior mean led by both (nothing; with a model it gets the means);
+- "k_nearest" over structural features (nothing);
+- "proxies": a Gaussian process over the client's proxies with the same prior mean, and "gaussian_process_with_proxies"
+  over features and proxies together (proxies of the candidate and of the task's results).
+
+What a member says of results that it has not seen sets its weight (see ``stacking``) and the width of the intervals
+(see ``conformal``). One that fails, or lacks what it needs for a candidate, drops out there. All of it happens on
+normal scores; answers are carried back to the unit of the task.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from headstart_server.prediction.features.proxies import LearnedPatterns, Pattern, ProxyColumns
+from headstart_server.prediction.learners.conformal import ConformalErrors
+from headstart_server.prediction.learners.ensemble import Columns, Member, MemberStack, Told
+from headstart_server.prediction.learners.gaussian_process import GaussianProcess, Hyperparameters, LeaveOneOut, Numbers
+from headstart_server.prediction.learners.nearest_neighbours import NearestNeighbours
+from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
+from headstart_server.prediction.learners.weighted_heads import Line, WeightedHeads
+from headstart_server.prediction.task.replicates import NO_REPEATS, RepeatedResults, Repeats
+from headstart_server.runtime.errors import FailedPrecondition
+
+_log = logging.getLogger(__name__)
+
+AnyFloats = NDArray[np.floating]
+
+GRAPH_NETWORK = "graph_network"
+TREE_ENSEMBLE = "tree_ensemble"
+GAUSSIAN_PROCESS = "gaussian_process"
+K_NEAREST = "k_nearest"
+PROXIES = "proxies"
+WITH_PROXIES = "gaussian_process_with_proxies"
+MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
+
+# Members of so many combinations of proxies are kept, those asked for last; each holds a matrix or two of the results.
+_KEPT_STACKS = 4
+
+
+@dataclass(frozen=True)
+class MemberEstimates:
+    """What one member says [m], in the task's unit; where it has nothing to say NaN, and weight 0.
+
+    Weights of all members sum to 1 for every candidate.
+    """
+
+    member: str
+    means: Numbers
+    deviations: Numbers
+    weights: Numbers
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Arrays [m] in the task's unit. ``improvement`` is the chance to beat the incumbent; None where there is none."""
+
+    means: Numbers
+    deviations: Numbers
+    lower: Numbers
+    upper: Numbers
+    improvement: Numbers | None
+    members: tuple[MemberEstimates, ...]
+    out_of_distribution: NDArray[np.bool_]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Estimates]) -> Estimates:
+        """Of candidates that were asked about in parts; a member that had nothing to say in a part has NaN there."""
+        if len(parts) == 1:
+            return parts[0]
+        told = [{each.member: each for each in part.members} for part in parts]
+        names = list(dict.fromkeys(name for members in told for name in members))
+        nothing = [np.full(len(part.means), np.nan) for part in parts]
+        members = []
+        for name in names:
+            own = [
+                held.get(name, MemberEstimates(name, none, none, np.zeros(len(none))))
+                for held, none in zip(told, nothing, strict=True)
+            ]
+            columns = ([each.means for each in own], [each.deviations for each in own], [each.weights for each in own])
+            members.append(MemberEstimates(name, *map(np.concatenate, columns)))
+        improvements = [part.improvement for part in parts if part.improvement is not None]
+        return cls(
+            np.concatenate([part.means for part in parts]),
+            np.concatenate([part.deviations for part in parts]),
+            np.concatenate([part.lower for part in parts]),
+            np.concatenate([part.upper for part in parts]),
+            np.concatenate(improvements) if improvements else None,
+            tuple(members),
+            np.concatenate([part.out_of_distribution for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class Known:
+    """The labelled architectures of one task: structural features [n, d] and values [n], NaN for a failed run.
+
+    scores [n, heads] come from learners that had not seen the task's value of that architecture, those of the graph
+    network first and those of ``tree_heads`` trees last; None where there are no such learners. proxies [n, p] are NaN
+    where one was not measured.
+    """
+
+    features: AnyFloats
+    values: Numbers
+    maximize: bool
+    scores: Numbers | None = None
+    tree_heads: int = 0
+    proxies: Numbers | None = None
+    repeats: Repeats = NO_REPEATS
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Candidates: features [m, d], scores [m, heads] and proxies [m, p] as in ``Known``.
+
+    ``places`` [m] is the place among the known architectures of one that has a result already, -1 for others.
+    """
+
+    features: AnyFloats
+    scores: Numbers | None = None
+    proxies: Numbers | None = None
+    places: NDArray[np.int64] | None = None
+
+
+class AdaptedPredictor:
+    """Fitted to ``known``, of which at least two values are finite.
+
+    Hyperparameters are those of an ``earlier`` predictor, of fewer results of the task, or else its own; ``members``
+    are those that may take part. Raises FailedPrecondition where no member can be fitted.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        earlier: AdaptedPredictor | None = None,
+        members: Collection[str] = MEMBERS,
+    ) -> None:
+        self._allowed = members
+        self._earlier = earlier
+        self._hyperparameters: dict[str, Hyperparameters] = {}
+        self._scale = Scale.of(known.values, known.maximize)
+        self._best = float(self._scale.scores[-1])
+        self._targets = normal_scores(known.values, known.maximize)
+        features: Numbers = np.asarray(known.features, np.float64)
+        self._nearest = NearestNeighbours(features, self._targets)
+        self._heads: list[tuple[str, slice, WeightedHeads]] = []
+        if known.scores is not None:
+            self._weigh_heads(known.scores, known.tree_heads)
+        self._noises: dict[str, float] = {}
+        self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
+        placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
+        own = self._nearest.leave_one_out()
+        self._known = Columns(
+            features,
+            self._left_out_prior(len(features)),
+            np.nan_to_num(placed),
+            np.column_stack([own.means, own.deviations]),
+        )
+        self._base = MemberStack(self._base_members(), self._targets)
+        self._patterns = LearnedPatterns(placed)
+        self._stacks: OrderedDict[Pattern, MemberStack] = OrderedDict()
+        self._lock = threading.Lock()
+        self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
+
+    @property
+    def agreement(self) -> Numbers:
+        """Of each head, trees aside, with the task's own results, 0 to 1."""
+        return next((heads.weights for name, _, heads in self._heads if name != TREE_ENSEMBLE), np.zeros(0))
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the members that need no proxies."""
+        return dict(zip([each.name for each in self._base.members], self._base.weights.tolist(), strict=True))
+
+    def predict(self, asked: Asked, level: float) -> Estimates:
+        """Intervals are to cover ``level`` of the values.
+
+        For architectures that have a result, the members say what they would without it, and it is then joined to that.
+        """
+        features: Numbers = np.asarray(asked.features, np.float64)
+        count = len(features)
+        places = np.full(count, -1) if asked.places is None else asked.places
+        measured = np.zeros((count, self._proxies.count))
+        if asked.proxies is not None and self._proxies.count:
+            measured = self._proxies.place(asked.proxies)
+        elif self._proxies.count:
+            measured[:] = np.nan
+        near, unsure, strange = self._nearest.judge(features)
+        columns = Columns(
+            features, self._prior(asked.scores, count), np.nan_to_num(measured), np.column_stack([near, unsure])
+        )
+        answer = _Answer(count)
+        for stack, rows in self._stacks_of(measured):
+            again = rows & (places >= 0)
+            for chosen in (rows & ~again, again):
+                if chosen.any():
+                    told = stack.predict(columns.rows(chosen), places[chosen])
+                    answer.keep_members(chosen, stack, told)
+                    if chosen is again:
+                        answer.put(chosen, level, *self._joined(stack, told, places[chosen]))
+                    else:
+                        answer.put(chosen, level, told.mean, told.deviation, stack.errors)
+        return self._in_unit(answer, strange)
+
+    def _joined(
+        self, stack: MemberStack, told: Told, places: NDArray[np.int64]
+    ) -> tuple[Numbers, Numbers, ConformalErrors]:
+        return self._repeats.join(told.mean, told.deviation, self._targets[places], places, stack.errors)
+
+    def _in_unit(self, answer: _Answer, strange: NDArray[np.bool_]) -> Estimates:
+        lower = self._scale.to_unit(answer.mean - answer.half)
+        upper = self._scale.to_unit(answer.mean + answer.half)
+        bounds = np.sort([lower, upper], axis=0)
+        mean, deviation = self._scale.moments(answer.mean, answer.deviation)
+        members = []
+        for name in [each for each in MEMBERS if each in answer.members]:
+            means, deviations, weights = answer.members[name]
+            members.append(MemberEstimates(name, *self._scale.moments(means, deviations), weights))
+        return Estimates(
+            means=np.clip(mean, bounds[0], bounds[1]),
+            deviations=deviation,
+            lower=bounds[0],
+            upper=bounds[1],
+            improvement=ndtr((answer.mean - self._best) / answer.deviation),
+            members=tuple(members),
+            out_of_distribution=strange,
+        )
+
+    # Members
+
+    def _weigh_heads(self, scores: Numbers, tree_heads: int) -> None:
+        split = scores.shape[1] - tree_heads
+        for name, columns in ((GRAPH_NETWORK, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
+            own = scores[:, columns]
+            if name not in self._allowed or not own.shape[1]:
+                continue
+            if not np.isfinite(own).all():
+                _log.warning("member %s left out: its scores are not finite", name)
+                continue
+            heads = WeightedHeads(own, self._targets)
+            # Without any head that agrees with the task it would say the same of every candidate.
+            if heads.weights.any():
+                self._heads.append((name, columns, heads))
+
+    def _prior(self, scores: Numbers | None, count: int) -> Numbers:
+        """One column for each kind of head, [count, kinds]."""
+        if not self._heads or scores is None:
+            return np.zeros((count, len(self._heads)))
+        return np.stack([heads.combine(scores[:, columns]) for _, columns, heads in self._heads], axis=1)
+
+    def _left_out_prior(self, count: int) -> Numbers:
+        """The same for the task's own results, each by heads weighed without it."""
+        if not self._heads:
+            return np.zeros((count, 0))
+        return np.stack([heads.left_out for _, _, heads in self._heads], axis=1)
+
+    def _base_members(self) -> list[Member]:
+        members = []
+        for place, (name, _, _) in enumerate(self._heads):
+            members += self._attempt(name, partial(self._line, place))
+        members += self._attempt(GAUSSIAN_PROCESS, lambda: self._process(GAUSSIAN_PROCESS, _features))
+        nearest = self._nearest.leave_one_out()
+        # What is kept of a member must not refer to the predictor: a circle is freed late, with megabytes of matrices.
+        members += self._attempt(
+            K_NEAREST, lambda: (nearest, lambda columns: (columns.nearest[:, 0], columns.nearest[:, 1]))
+        )
+        if not members:
+            raise FailedPrecondition(
+                f"no learner can be fitted to the {len(self._targets)} results of this task", reason="NO_EVIDENCE"
+            )
+        return members
+
+    def _attempt(
+        self, name: str, fit: Callable[[], tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]]
+    ) -> list[Member]:
+        """The member, or nothing where it may not take part or cannot be fitted."""
+        if name not in self._allowed:
+            return []
+        try:
+            unseen, predict = fit()
+        except (np.linalg.LinAlgError, FloatingPointError, ValueError) as problem:
+            _log.warning("member %s left out: %s", name, problem)
+            return []
+        if not (np.isfinite(unseen.means).all() and np.isfinite(unseen.deviations).all()):
+            _log.warning("member %s left out: what it says of known results is not finite", name)
+            return []
+        return [Member(name, unseen, predict)]
+
+    def _line(self, place: int) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
+        line = Line(self._known.prior[:, place], self._targets)
+        return line.leave_one_out(), lambda columns: line.predict(columns.prior[:, place])
+
+    def _process(
+        self, key: str, chosen: Callable[[Columns], Numbers]
+    ) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
+        """A Gaussian process over some of the columns; hyperparameters are kept under ``key``."""
+        inputs = chosen(self._known)
+        given = None if self._earlier is None else self._earlier.hyperparameters(key, chosen)
+        process = GaussianProcess(inputs, self._known.prior, self._targets, given)
+        self._hyperparameters[key] = process.hyperparameters
+        self._noises[key] = process.noise_deviation
+        return process.leave_one_out(), lambda columns: process.predict(chosen(columns), np.nan_to_num(columns.prior))
+
+    def hyperparameters(self, key: str, chosen: Callable[[Columns], Numbers]) -> Hyperparameters | None:
+        """What a Gaussian process over some of the columns was fitted with, or is now; None where none can be."""
+        if key not in self._hyperparameters:
+            try:
+                self._process(key, chosen)
+            except (np.linalg.LinAlgError, FloatingPointError, ValueError, IndexError):
+                # Of proxies that were measured only later.
+                return None
+        return self._hyperparameters[key]
+
+    def _noise(self) -> float:
+        """How far repeated results of the same architecture lie apart, before any is known."""
+        return max(self._noises.get(GAUSSIAN_PROCESS, self._nearest.noise_deviation), 1e-3)
+
+    # Proxies
+
+    def _stacks_of(self, measured: Numbers) -> list[tuple[MemberStack, NDArray[np.bool_]]]:
+        """The stack for each combination of proxies that was measured, with its rows."""
+        if not self._proxies.count:
+            return [(self._base, np.ones(len(measured), bool))]
+        patterns, of_row = ProxyColumns.patterns(measured)
+        # What is asked is brought to the combinations that the task's own results decide on: the answer of a candidate
+        # depends neither on who asked before nor on what it is asked together with.
+        learned = [self._patterns.nearest(tuple(pattern.tolist())) for pattern in patterns]
+        return [
+            (self._stack(pattern), np.isin(of_row, [place for place, each in enumerate(learned) if each == pattern]))
+            for pattern in dict.fromkeys(learned)
+        ]
+
+    def _stack(self, pattern: Pattern) -> MemberStack:
+        if not any(pattern):
+            return self._base
+        with self._lock:
+            stack = self._stacks.get(pattern)
+            if stack is not None:
+                self._stacks.move_to_end(pattern)
+                return stack
+        used = np.array(pattern)
+        key = "".join("01"[each] for each in pattern)
+
+        def proxies(columns: Columns) -> Numbers:
+            return np.asarray(columns.proxies[:, used])
+
+        def both(columns: Columns) -> Numbers:
+            return np.concatenate([columns.features, columns.proxies[:, used]], axis=1)
+
+        members = list(self._base.members)
+        members += self._attempt(PROXIES, lambda: self._process(f"{PROXIES}/{key}", proxies))
+        members += self._attempt(WITH_PROXIES, lambda: self._process(f"{WITH_PROXIES}/{key}", both))
+        stack = MemberStack(members, self._targets)
+        with self._lock:
+            self._stacks[pattern] = stack
+            if len(self._stacks) > _KEPT_STACKS:
+                self._stacks.popitem(last=False)
+        return stack
+
+
+class _Answer:
+    """Arrays [m] on normal scores, filled for some of the rows after the others."""
+
+    def __init__(self, count: int) -> None:
+        self.mean: Numbers = np.zeros(count)
+        self.deviation: Numbers = np.zeros(count)
+        self.half: Numbers = np.zeros(count)
+        self.members: dict[str, tuple[Numbers, Numbers, Numbers]] = {}
+
+    def put(
+        self, rows: NDArray[np.bool_], level: float, mean: Numbers, deviation: Numbers, errors: ConformalErrors
+    ) -> None:
+        """``deviation`` is calibrated here: it is what an interval of the reference level says."""
+        self.mean[rows] = mean
+        self.deviation[rows] = deviation * errors.widening
+        self.half[rows] = deviation * errors.half_width(level)
+
+    def keep_members(self, rows: NDArray[np.bool_], stack: MemberStack, told: Told) -> None:
+        for place, member in enumerate(stack.members):
+            if member.name not in self.members:
+                nothing = np.full(len(self.mean), np.nan)
+                self.members[member.name] = (nothing, nothing.copy(), np.zeros(len(self.mean)))
+            kept = self.members[member.name]
+            for array, values in zip(kept, (told.means, told.deviations, told.weights), strict=True):
+                array[rows] = values[place]
+
+
+def _features(columns: Columns) -> Numbers:
+    return columns.features

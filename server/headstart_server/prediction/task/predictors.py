@@ -1,0 +1,195 @@
+"""Keeps every task's adapted predictor, and adapts it again when the task has new results or the space a new model.
+
+Hyperparameters, which are costly, are those of the first results, up to the count that ``refits`` names: the same in
+every process, whenever it was first asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge.architectures import Architecture
+from headstart_server.knowledge.observations.observations import Observations
+from headstart_server.knowledge.sizes import bytes_of_canonical
+from headstart_server.prediction.features.structural import StructuralFeatures
+from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.refits import last_refit
+from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.task.predictor import AdaptedPredictor, AnyFloats, Asked, Estimates, Known
+from headstart_server.runtime.lru import Lru
+
+# Of a thousand results each holds some tens of megabytes, in spaces of wide vectors more.
+_KEPT_BYTES = 2048 * 2**20
+_KEPT_LABELS = 4096
+# Of fewer, nothing can be fitted.
+_LEAST_COMPLETED = 2
+# Matrices [n, n] and copies of the features [n, d] that the members of a predictor hold together.
+_MATRICES, _COPIES = 4, 3
+
+
+@dataclass(frozen=True)
+class UnseenScores:
+    """How to get scores [n, heads] of architectures by learners that have not seen their results.
+
+    The last ``tree_heads`` columns are those of the trees, the others those of the graph network.
+    """
+
+    of: Callable[[Sequence[CanonicalCandidate]], Numbers]
+    tree_heads: int
+
+
+@dataclass(frozen=True)
+class TaskPredictor:
+    """A predictor with the labels it was fitted to; ``completed_count`` of them have a value."""
+
+    predictor: AdaptedPredictor
+    labels: Labels
+    places: Mapping[str, int]
+
+    @property
+    def completed_count(self) -> int:
+        return self.labels.completed_count
+
+    def predict(
+        self,
+        candidates: Sequence[CanonicalCandidate],
+        features: AnyFloats,
+        scores: Numbers | None,
+        level: float,
+        proxies: Sequence[Mapping[str, float]] = (),
+    ) -> Estimates:
+        """``proxies`` of each candidate, or of none."""
+        places = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
+        names = self.labels.proxy_names
+        measured = None
+        if names and any(proxies):
+            measured = np.array([[one.get(name, np.nan) for name in names] for one in proxies], np.float64)
+        return self.predictor.predict(Asked(features, scores, measured, places), level)
+
+
+@dataclass(frozen=True, eq=False)
+class _KeptLabels:
+    values: Numbers
+    all: Labels
+    telling: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """``at_refit`` is of the first of the observations, those that hyperparameters were chosen by; None where these
+    are all of them, or where too few of them completed.
+    """
+
+    observations: Observations
+    fitted: TaskPredictor
+    candidates: Mapping[str, CanonicalCandidate]
+    width: int
+    at_refit: _Kept | None
+
+    @property
+    def nbytes(self) -> int:
+        count = len(self.candidates)
+        arrays = 8 * count * (_MATRICES * count + _COPIES * self.width)
+        own = arrays + sum(map(bytes_of_canonical, self.candidates.values()))
+        return own + (0 if self.at_refit is None else self.at_refit.nbytes)
+
+
+class TaskPredictors:
+    """By namespace, task, space and learners of the scores: a model version, or "" without any. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._kept: Lru[tuple[str, str, str, str], _Kept] = Lru(_KEPT_BYTES, lambda kept: kept.nbytes)
+        self._labels: Lru[tuple[str, str, str], _KeptLabels] = Lru(_KEPT_LABELS)
+
+    def labels(self, namespace: str, observations: Observations) -> Labels:
+        """The labels of these observations."""
+        return self._labels_of(namespace, observations).all
+
+    def telling_labels(self, namespace: str, observations: Observations) -> Labels:
+        """The most telling of them; the same object as long as the observations are the same."""
+        return self._labels_of(namespace, observations).telling
+
+    def _labels_of(self, namespace: str, observations: Observations) -> _KeptLabels:
+        key = (namespace, observations.task.task_id, observations.search_space_id)
+        kept = self._labels.get(key)
+        # A task that was deleted and made again has other observations, whatever their number.
+        if kept is None or kept.values is not observations.values:
+            labels = labels_of(observations)
+            kept = _KeptLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
+            self._labels.put(key, kept)
+        return kept
+
+    def fitted(
+        self,
+        namespace: str,
+        model_version: str,
+        observations: Observations,
+        architectures: Callable[[Sequence[str]], Mapping[str, Architecture]],
+        features: StructuralFeatures,
+        unseen_scores: UnseenScores | None,
+    ) -> TaskPredictor:
+        """The predictor for these observations, of which at least two architectures completed."""
+        key = (namespace, observations.task.task_id, observations.search_space_id, model_version)
+        kept = self._kept.get(key)
+        if kept is not None and kept.observations.values is observations.values:
+            return kept.fitted
+
+        def fit(some: Observations, labels: Labels, at_refit: _Kept | None) -> _Kept:
+            known = {} if kept is None else kept.candidates
+            return _fit(known, labels, some, architectures, features, unseen_scores, at_refit)
+
+        at_refit = None
+        count = last_refit(observations.count)
+        if count < observations.count:
+            at_refit = _still(kept, observations, count)
+            first = observations.first(count)
+            labels = most_telling(labels_of(first), first.task.maximize)
+            if at_refit is None and labels.completed_count >= _LEAST_COMPLETED:
+                at_refit = fit(first, labels, None)
+        made = fit(observations, self.telling_labels(namespace, observations), at_refit)
+        self._kept.put(key, made)
+        return made.fitted
+
+
+def _still(kept: _Kept | None, observations: Observations, count: int) -> _Kept | None:
+    """What was kept of so many of the first results, where it was."""
+    for each in (kept, None if kept is None else kept.at_refit):
+        if each is not None and each.observations.count == count and observations.begins_with(each.observations):
+            return each
+    return None
+
+
+def _fit(
+    known: Mapping[str, CanonicalCandidate],
+    labels: Labels,
+    observations: Observations,
+    architectures: Callable[[Sequence[str]], Mapping[str, Architecture]],
+    features: StructuralFeatures,
+    unseen_scores: UnseenScores | None,
+    at_refit: _Kept | None,
+) -> _Kept:
+    if all(fingerprint in known for fingerprint in labels.fingerprints):
+        canonicals = {fingerprint: known[fingerprint] for fingerprint in labels.fingerprints}
+    else:
+        recorded = architectures(labels.fingerprints)
+        canonicals = {fingerprint: recorded[fingerprint].canonical for fingerprint in labels.fingerprints}
+    candidates = list(canonicals.values())
+    vectors = features.vectors(candidates)
+    predictor = AdaptedPredictor(
+        Known(
+            features=vectors,
+            values=labels.values,
+            maximize=observations.task.maximize,
+            scores=None if unseen_scores is None else unseen_scores.of(candidates),
+            tree_heads=unseen_scores.tree_heads if unseen_scores is not None else 0,
+            proxies=labels.proxies,
+            repeats=labels.repeats,
+        ),
+        None if at_refit is None else at_refit.fitted.predictor,
+    )
+    places = {fingerprint: place for place, fingerprint in enumerate(labels.fingerprints)}
+    return _Kept(observations, TaskPredictor(predictor, labels, places), canonicals, vectors.shape[1], at_refit)

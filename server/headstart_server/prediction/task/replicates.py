@@ -1,0 +1,71 @@
+"""What is known of an architecture that has results already: how far a further one may lie from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart_server.prediction.learners.conformal import ConformalErrors
+from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.learners.normal_scores import Scale
+
+# Their errors are calibrated on their own from so many repetitions on.
+_ENOUGH = 10
+# Repetitions tell of architectures about as good (as near as this in normal scores), beside a few of the assumed noise.
+_REACH = 0.25
+_ASSUMED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Repeats:
+    """Every result [r] of the architectures that have several, and the places [r] of those among the labels."""
+
+    places: NDArray[np.int64]
+    values: Numbers
+
+
+NO_REPEATS = Repeats(np.zeros(0, np.int64), np.zeros(0))
+
+
+class RepeatedResults:
+    """Made for ``count`` architectures; ``noise`` is the assumed standard deviation between results of one."""
+
+    def __init__(self, repeats: Repeats, scale: Scale, noise: float, count: int) -> None:
+        scores = scale.to_scores(repeats.values)
+        counts = np.bincount(repeats.places, minlength=count)
+        sums = np.bincount(repeats.places, weights=scores, minlength=count)
+        self._counts = np.maximum(counts, 1)
+        self._assumed = noise
+        means = sums / self._counts
+        # Of each result from the mean of the others of its architecture, as if it alone were off.
+        apart = (scores - means[repeats.places]) * np.sqrt(counts[repeats.places] / (counts[repeats.places] - 1))
+        # Architectures and not results are held against each other: a task has thousands of results of a thousand.
+        repeated = np.flatnonzero(counts)
+        self._means, self._repeated = means[repeated], counts[repeated]
+        self._squares = np.bincount(repeats.places, weights=np.square(apart), minlength=count)[repeated]
+        self._errors: ConformalErrors | None = None
+        if len(scores) - len(repeated) >= _ENOUGH:
+            noises = np.zeros(count)
+            noises[repeated] = self.noise_at(self._means)
+            self._errors = ConformalErrors(apart / noises[repeats.places])
+
+    def noise_at(self, scores: Numbers) -> Numbers:
+        """Standard deviation between results of one architecture [m] that is as good as scores [m]."""
+        near = np.exp(-0.5 * np.square((scores[:, None] - self._means) / _REACH))
+        total = near @ self._squares + _ASSUMED * self._assumed**2
+        return np.asarray(np.sqrt(total / (near @ self._repeated + _ASSUMED)))
+
+    def join(
+        self, mean: Numbers, deviation: Numbers, seen: Numbers, places: NDArray[np.int64], otherwise: ConformalErrors
+    ) -> tuple[Numbers, Numbers, ConformalErrors]:
+        """Normal predictions [m] joined with the results seen [m]: mean and deviation of the next result, calibration.
+
+        ``otherwise`` is the calibration where too few results were repeated for one of their own.
+        """
+        noise = np.square(self.noise_at(seen))
+        of_mean = noise / self._counts[places]
+        share = np.square(deviation) / (np.square(deviation) + of_mean)
+        joined = mean + share * (seen - mean)
+        return joined, np.sqrt(share * of_mean + noise), self._errors or otherwise

@@ -1,0 +1,1 @@
+"""Trains, validates and promotes the model of a search space."""

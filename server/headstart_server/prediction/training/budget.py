@@ -1,0 +1,106 @@
+"""How much of a search space one training looks at, so that a space of large graphs does not hold a worker for hours.
+
+The cost of a training is counted in elements, the nodes and edges that pass through a network: one takes some 3
+microseconds of a core. A space within the budget is trained as ever. Beyond it there is less pre-training, then fewer
+epochs, then a sample of the architectures; what was left out is told in the log and beside the version's figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.task.labels import Labels, TaskLabels, subset
+from headstart_server.prediction.training.fit import LEAST_EPOCHS, MIN_COMPLETED, TrainingOptions
+from headstart_server.prediction.training.pretraining import BATCH
+
+# Of passes through networks: about 90 s of a core.
+BUDGET = 32_000_000
+# Of distinct architectures, whose features take some 25 microseconds an element where graphs are deep.
+MOST_READ = 2_000_000
+_PRETRAINING_SHARE = 0.25
+# Fewer teach nothing.
+_LEAST_PRETRAINING_STEPS = 30
+# What a graph costs beside its elements.
+_OVERHEAD = 8
+# Networks are trained without one of three folds.
+_PASSES_IN_AN_EPOCH = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``architectures`` of ``recorded`` ones are looked at."""
+
+    architectures: int
+    recorded: int
+    epochs: int
+    pretraining_steps: int
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the rest was left out."""
+        return self.architectures < self.recorded
+
+    def told(self, usual_epochs: int) -> str | None:
+        """What the budget changed, for the log; None where nothing."""
+        if not self.reduced and self.epochs >= usual_epochs:
+            return None
+        return (
+            f"its graphs are large: trained on {self.architectures} of {self.recorded} architectures, {self.epochs} "
+            f"epochs in place of {usual_epochs}"
+        )
+
+
+def size_of(candidate: CanonicalCandidate) -> int:
+    """Elements of a candidate's graph."""
+    graph = candidate.graph
+    return _OVERHEAD + (0 if graph is None else len(graph.ops) + len(graph.edges))
+
+
+def plan(sizes: Sequence[int], epochs: int, pretraining_steps: int) -> Plan:
+    """For architectures of these sizes, and what would be done with them without a budget."""
+    mean = max(float(np.mean(sizes)), 1.0)
+    steps = min(pretraining_steps, int(_PRETRAINING_SHARE * BUDGET / (BATCH * mean)))
+    if steps < min(_LEAST_PRETRAINING_STEPS, pretraining_steps):
+        steps = 0
+    left = BUDGET - steps * BATCH * mean
+    one_epoch = _PASSES_IN_AN_EPOCH * mean
+    count = int(min(len(sizes), MOST_READ / mean, left / (one_epoch * min(LEAST_EPOCHS, epochs))))
+    count = max(count, 1)
+    return Plan(count, len(sizes), min(epochs, int(left / (one_epoch * count))), steps)
+
+
+def sampled(tasks: Sequence[TaskLabels], count: int) -> list[TaskLabels]:
+    """The results of ``count`` architectures: half of them of the task with most results, the others of all.
+
+    By fingerprint, so that equal records give an equal sample.
+    """
+    largest = max(tasks, key=lambda each: each.labels.completed_count)
+    chosen = set(sorted(largest.labels.fingerprints)[: -(-count // 2)])
+    rest = sorted({name for each in tasks for name in each.labels.fingerprints} - chosen)
+    chosen.update(rest[: count - len(chosen)])
+    return [replace(each, labels=_of(each.labels, chosen)) for each in tasks]
+
+
+def _of(labels: Labels, chosen: set[str]) -> Labels:
+    return subset(labels, np.array([row for row, name in enumerate(labels.fingerprints) if name in chosen], np.int64))
+
+
+def within_budget(
+    tasks: Sequence[TaskLabels], architectures: Mapping[str, CanonicalCandidate], options: TrainingOptions
+) -> tuple[list[TaskLabels], TrainingOptions, Plan]:
+    """Results, options and what was decided: equal to those given where the space is within the budget."""
+    learned = [each for each in tasks if each.labels.completed_count >= MIN_COMPLETED]
+    names = {name for each in learned for name in each.labels.fingerprints}
+    sizes = [size_of(architectures[name]) for name in names]
+    epochs = options.epochs_for(len(sizes))
+    decided = plan(sizes or [0], epochs, options.pretraining_steps)
+    if decided.reduced:
+        tasks = sampled(learned, decided.architectures)
+    options = replace(options, pretraining_steps=decided.pretraining_steps)
+    if decided.epochs != options.epochs_for(decided.architectures):
+        options = replace(options, fixed_epochs=decided.epochs)
+    return list(tasks), options, decided

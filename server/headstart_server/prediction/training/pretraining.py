@@ -1,0 +1,70 @@
+"""What a graph network can learn before it sees any result: to say what a graph is like.
+
+It reads graphs and predicts their structural features and, where they were recorded, their proxies, over everything
+recorded in the space and as many candidates drawn from its declaration; no result of a task takes part, so every fold
+may start from the same weights (compare Hu et al., "Strategies for pre-training graph neural networks", ICLR 2020). It
+helps where labels are few.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.spaces import CanonicalCandidate, SearchSpace, canonicalize, sample
+from headstart_server.prediction.features.batch import BatchAssembler, Floats
+from headstart_server.prediction.graph.network import GraphNetwork
+from headstart_server.prediction.learners.gaussian_process import Numbers
+
+# The parts of a network that read graphs.
+READING = ("ops", "attributes", "layers", "normalise")
+
+STEPS = 300
+_DRAWN = 512
+BATCH = 64
+_LEARNING_RATE = 3e-3
+
+
+def drawn_candidates(space: SearchSpace, seed: int) -> list[CanonicalCandidate]:
+    """Distinct candidates from the declaration of a space; none where it takes explicit graphs."""
+    if space.explicit_graphs or space.graph_template is None:
+        return []
+    generator = random.Random(seed)
+    drawn = (canonicalize(space, sample(space, generator)) for _ in range(_DRAWN))
+    return list({each.fingerprint: each for each in drawn}.values())
+
+
+def pretrain(
+    network: GraphNetwork,
+    assembler: BatchAssembler,
+    candidates: Sequence[CanonicalCandidate],
+    wanted: Numbers,
+    seed: int,
+    steps: int = STEPS,
+) -> None:
+    """Train the reading of graphs on ``wanted`` [candidates, properties], standardised, NaN where one is unknown."""
+    if not len(network.layers) or not len(candidates):
+        return
+    generator = np.random.default_rng(seed)
+    known = np.isfinite(wanted)
+    targets: Floats = np.where(known, wanted, 0.0).astype(np.float32)
+    decoder = nn.Linear(2 * network.shape.width, targets.shape[1])
+    reading = [parameter for name, parameter in network.named_parameters() if name.split(".")[0] in READING]
+    optimizer = torch.optim.AdamW([*reading, *decoder.parameters()], _LEARNING_RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
+    network.train()
+    for _ in range(steps):
+        chosen = generator.choice(len(candidates), min(BATCH, len(candidates)), replace=False)
+        batch = assembler.assemble([candidates[row] for row in chosen])
+        told = decoder(network.read(batch, decoder.weight.device))
+        errors = torch.square(told - torch.from_numpy(targets[chosen])) * torch.from_numpy(known[chosen])
+        loss = errors.sum() / max(int(known[chosen].sum()), 1)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    network.eval()

@@ -1,0 +1,96 @@
+"""Whether a new model version may serve: only where it is no worse than the one before on what came since.
+
+Both are used as the service uses them, adapted to the architectures that the old version knew, and rank those of each
+task that it did not know: to the old version they are new, and each is scored by the new version's learners that were
+trained without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.prediction.graph.model import GraphModel, hashes_of
+from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
+from headstart_server.prediction.task.predictor import AdaptedPredictor, Asked, Known
+
+_LEAST_KNOWN = 5
+_LEAST_RECENT = 10
+_MOST_RECENT = 300
+_MOST_TASKS = 16
+_LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Kendall tau on ``recent_count`` recent results, the mean over tasks weighed by their number."""
+
+    recent_count: int
+    tau_before: float
+    tau_after: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the new version is no worse: a standard error of tau is within what chance does."""
+        if not self.recent_count:
+            return True
+        count = self.recent_count
+        error = float(np.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1))))
+        return self.tau_after >= self.tau_before - error
+
+
+def compare(
+    before: GraphModel,
+    after: GraphModel,
+    tasks: Sequence[TaskLabels],
+    architectures: Mapping[str, CanonicalCandidate],
+) -> Comparison:
+    """On the tasks with most results that ``before`` has not seen; of no count where there are too few."""
+    chosen = []
+    for each in tasks:
+        labels = most_telling(each.labels, each.task.maximize)
+        recent = ~np.isin(hashes_of(labels.fingerprints), before.seen)
+        judged = np.flatnonzero(recent & np.isfinite(labels.values))[-_MOST_RECENT:]
+        known = np.flatnonzero(~recent)
+        if len(judged) >= _LEAST_RECENT and np.isfinite(labels.values[known]).sum() >= _LEAST_KNOWN:
+            chosen.append((each.task.maximize, labels, known, judged))
+    chosen = sorted(chosen, key=lambda one: -len(one[3]))[:_MOST_TASKS]
+    total = sum(len(judged) for *_, judged in chosen)
+    taus = np.zeros(2)
+    for maximize, labels, known, judged in chosen:
+        for place, model in enumerate((before, after)):
+            tau = _tau(model, maximize, labels, known, judged, architectures)
+            taus[place] += tau * len(judged) / total
+    return Comparison(total, float(taus[0]), float(taus[1]))
+
+
+def _tau(
+    model: GraphModel,
+    maximize: bool,
+    labels: Labels,
+    known: NDArray[np.int64],
+    judged: NDArray[np.int64],
+    architectures: Mapping[str, CanonicalCandidate],
+) -> float:
+    candidates = [architectures[fingerprint] for fingerprint in labels.fingerprints]
+    scores = model.score(candidates).unseen(candidates, model.seen)
+    features = model.features.vectors(candidates)
+    proxies = labels.proxies
+    predictor = AdaptedPredictor(
+        Known(
+            features[known],
+            labels.values[known],
+            maximize,
+            scores[known],
+            len(model.tree_tasks),
+            None if proxies is None else proxies[known],
+        )
+    )
+    asked = Asked(features[judged], scores[judged], None if proxies is None else proxies[judged])
+    tau = float(kendalltau(predictor.predict(asked, _LEVEL).means, labels.values[judged]).statistic)
+    return tau if np.isfinite(tau) else 0.0

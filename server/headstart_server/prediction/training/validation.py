@@ -1,0 +1,88 @@
+"""How good a new model is: every fold of a task predicted as the service would, adapted to the task's other folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from headstart.spaces import CanonicalCandidate
+from headstart_server.knowledge.tasks import Task
+from headstart_server.prediction.features.batch import Floats
+from headstart_server.prediction.graph.model import FOLDS, GraphModel, fold_of
+from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
+from headstart_server.prediction.task.predictor import AdaptedPredictor, Asked, Known
+
+# A task with fewer completed architectures gets none.
+MIN_COMPLETED_FOR_FIGURES = 30
+_TASKS_WITH_FIGURES = 64
+_COVERAGE_LEVEL = 0.9
+_COVERAGE_LEVELS = (0.5, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class TaskFigures:
+    """Held-out figures of one task: Kendall tau, and the share of values inside the 90 % intervals.
+
+    ``coverages`` are such shares by level, (level, share).
+    """
+
+    task_id: str
+    held_out_count: int
+    kendall_tau: float
+    interval_coverage: float
+    coverages: tuple[tuple[float, float], ...] = ()
+
+
+def held_out_figures(
+    model: GraphModel, learned: Sequence[TaskLabels], candidates: Sequence[CanonicalCandidate], scores: Numbers
+) -> Iterator[TaskFigures]:
+    """Each fold of a task predicted by the model adapted to its other folds."""
+    row_of = {candidate.fingerprint: row for row, candidate in enumerate(candidates)}
+    features = model.features.vectors(candidates)
+    enough = [each for each in learned if each.labels.completed_count >= MIN_COMPLETED_FOR_FIGURES]
+    for each in enough[:_TASKS_WITH_FIGURES]:
+        labels = most_telling(each.labels, each.task.maximize)
+        rows = np.array([row_of[fingerprint] for fingerprint in labels.fingerprints])
+        yield _task_figures(each.task, labels, features[rows], scores[rows], len(model.tree_tasks))
+
+
+def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers, tree_heads: int) -> TaskFigures:
+    folds = np.array([fold_of(fingerprint) for fingerprint in labels.fingerprints])
+    finite = np.isfinite(labels.values)
+    counts, taus = [], []
+    inside = np.zeros(len(_COVERAGE_LEVELS))
+    for fold in range(FOLDS):
+        known, held_out = folds != fold, (folds == fold) & finite
+        if held_out.sum() < 2 or (known & finite).sum() < 2:
+            continue
+        predictor = AdaptedPredictor(
+            Known(
+                features[known],
+                labels.values[known],
+                task.maximize,
+                scores[known],
+                tree_heads,
+                None if labels.proxies is None else labels.proxies[known],
+            )
+        )
+        proxies = None if labels.proxies is None else labels.proxies[held_out]
+        asked = Asked(features[held_out], scores[held_out], proxies)
+        values = labels.values[held_out]
+        at_levels = [predictor.predict(asked, level) for level in _COVERAGE_LEVELS]
+        tau = float(kendalltau(at_levels[0].means, values).statistic)
+        taus.append(tau if np.isfinite(tau) else 0.0)
+        counts.append(len(values))
+        inside += [((values >= told.lower) & (values <= told.upper)).sum() for told in at_levels]
+    total = max(sum(counts), 1)
+    shares = (inside / total).tolist()
+    return TaskFigures(
+        task.task_id,
+        sum(counts),
+        float(np.dot(taus, counts)) / total,
+        shares[_COVERAGE_LEVELS.index(_COVERAGE_LEVEL)],
+        tuple(zip(_COVERAGE_LEVELS, shares, strict=True)),
+    )

@@ -1,0 +1,1 @@
+"""PostgreSQL: engine, migration, row-level security, jobs, claims and idempotency."""

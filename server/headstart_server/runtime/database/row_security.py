@@ -1,0 +1,220 @@
+"""The second wall between namespaces: what is done for a caller is done as a role that sees one namespace only.
+
+Every query names its namespace; this is for one that forgot. While ``tenant`` is set, each transaction of an engine
+that ``watch`` was told of runs as a PostgreSQL role of its own, neither owner nor superuser, so that the policies of
+row-level security bind it. Role and namespace go along with the transaction's first statement, in the same message,
+and end with the transaction. Whoever works for all namespaces (workers, commands, the look at a token before the
+namespace is known) leaves ``tenant`` alone and stays the login, which owns the tables and is not bound.
+
+Where the role is not there, or the login may not take it, transactions run as the login: ``problem`` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any
+from weakref import WeakSet
+
+from psycopg2.extensions import STATUS_READY
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from headstart_server.runtime.database import prepared_statements
+from headstart_server.runtime.errors import StartupError
+
+DEFAULT_ROLE = "headstart_tenant"
+
+# The namespace that the work at hand is for; None: for no caller.
+tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
+
+# What the role may do with each table: all that calls need, and no more.
+PRIVILEGES = {
+    "namespaces": "SELECT, INSERT, UPDATE",
+    "search_spaces": "SELECT, INSERT, UPDATE",
+    "tasks": "SELECT, INSERT, UPDATE, DELETE",
+    "task_summaries": "SELECT, INSERT, UPDATE",
+    "architectures": "SELECT, INSERT, UPDATE, DELETE",
+    "experiments": "SELECT, INSERT",
+    "outbox": "SELECT, INSERT",
+    "vector_indexes": "SELECT",
+    "task_embeddings": "SELECT",
+    "meta_feature_weights": "SELECT",
+    "task_clusters": "SELECT",
+    "task_cluster_members": "SELECT",
+    "model_versions": "SELECT",
+    "strategy_decisions": "SELECT, INSERT, UPDATE",
+    "strategy_arms": "SELECT, INSERT, UPDATE",
+    "strategy_models": "SELECT",
+    "recent_suggestions": "SELECT, INSERT, DELETE",
+    "requests": "SELECT, INSERT",
+    # An insertion answers with its number.
+    "jobs": "SELECT (id), INSERT",
+    "audit_log": "SELECT (id), INSERT",
+}
+# What is looked at before the namespace is known, or by workers alone.
+NOT_FOR_TENANTS = frozenset({"tokens", "quotas", "index_failures"})
+
+# PostgreSQL 16 tells membership from the right to become the role. Of the tables one stands for all: they are granted
+# in one transaction.
+_STATE = """
+    SELECT role.oid IS NOT NULL AS is_there,
+        coalesce(pg_has_role(role.oid, CASE WHEN CAST(current_setting('server_version_num') AS integer) >= 160000
+            THEN 'SET' ELSE 'MEMBER' END), false) AS may_be_taken,
+        coalesce(has_table_privilege(role.oid, CAST(to_regclass('experiments') AS oid), 'INSERT'), false) AS has_tables,
+        coalesce(role.rolsuper OR role.rolbypassrls OR pg_has_role(role.oid, tables.relowner, 'USAGE'), false)
+            AS is_free,
+        session_user AS login
+    FROM (SELECT '{role}' AS name) AS asked LEFT JOIN pg_roles AS role ON role.rolname = asked.name
+    LEFT JOIN pg_class AS tables ON tables.oid = to_regclass('experiments')
+"""
+_PARTITIONS = (
+    "SELECT CAST(CAST(inhrelid AS regclass) AS text) FROM pg_inherits WHERE inhparent = to_regclass('experiments')"
+)
+# "$user" of the search path would be the role.
+_KEEP_SEARCH_PATH = """
+    SELECT set_config('search_path', string_agg(quote_ident(name), ', '), false)
+    FROM unnest(current_schemas(false)) AS name
+"""
+# One statement: the subquery still reads as the login. Planned once for a connection.
+_PREPARE_ENTRANCE = """
+    PREPARE headstart_enter (text) AS SELECT set_config('headstart.namespace', $1, true),
+        set_config('headstart.namespace_id', (SELECT id::text FROM namespaces WHERE name = $1), true),
+        set_config('role', '{role}', true)
+"""
+
+
+@contextmanager
+def acting_for(namespace: str | None) -> Iterator[None]:
+    """What is done within is done for this namespace."""
+    before = tenant.set(namespace)
+    try:
+        yield
+    finally:
+        tenant.reset(before)
+
+
+def watch(engine: Engine, role: str) -> None:
+    """Run what is done for a tenant as this role from now on; an empty name: as the login.
+
+    Statements that are planned once are from then on, too: the role has to be taken before.
+    """
+    if role:
+        wall = _Wall(role)
+        event.listen(engine, "connect", wall.look)
+        event.listen(engine, "do_execute", wall.execute)
+        event.listen(engine, "do_execute_no_params", wall.execute_without_parameters)
+        event.listen(engine, "do_executemany", wall.precede)
+    prepared_statements.watch(engine)
+
+
+def problem(engine: Engine, role: str) -> str | None:
+    """Why calls run as the login, and what to do; None where they run as the role. Raises Unavailable."""
+    if not role:
+        return "HEADSTART_TENANT_ROLE is empty"
+    with engine.connect() as connection:
+        found = connection.execute(text(_STATE.format(role=role))).one()
+    grant = f'GRANT {role} TO "{found.login}"'
+    if not found.is_there:
+        return (
+            f"there is no role {role}, and the login may not make it: as one who may, CREATE ROLE {role} NOLOGIN; "
+            f"{grant}; then run headstart-server migrate"
+        )
+    if not found.may_be_taken:
+        return f"the login may not take the role {role}: as one who may, {grant}"
+    if found.is_free:
+        return f"policies do not bind the role {role}: it owns the tables, is a superuser or has BYPASSRLS"
+    return None if found.has_tables else f"the role {role} may not use the tables: run headstart-server migrate"
+
+
+def require_free_login(engine: Engine) -> None:
+    """Raises StartupError where the policies bind the login itself, which then sees no rows."""
+    with engine.connect() as connection:
+        bound = connection.execute(text("SELECT row_security_active('experiments')")).scalar_one()
+    if bound:
+        raise StartupError(
+            "The database login does not own Headstart's tables, so row-level security hides their rows from it: "
+            "use the login that ran `headstart-server migrate`, or grant that one to it"
+        )
+
+
+def prepare_role(connection: Connection, role: str) -> None:
+    """Make the role where it is not there, and let it use the tables, as far as the login may."""
+    if not role:
+        return
+    state = text(_STATE.format(role=role))
+    found = connection.execute(state).one()
+    if not found.is_there:
+        # Roles are the cluster's: another database's migration may be at the same.
+        _try(connection, f"CREATE ROLE {role} NOLOGIN")
+        found = connection.execute(state).one()
+    if not found.is_there:
+        return
+    if not found.may_be_taken:
+        _try(connection, f"GRANT {role} TO CURRENT_USER")
+    schema = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
+    _try(connection, f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+    # Lists of a task by time ask its partition.
+    partitions = connection.execute(text(_PARTITIONS)).scalars().all()
+    for table, privileges in {**PRIVILEGES, **dict.fromkeys(partitions, "SELECT")}.items():
+        connection.execute(text(f"GRANT {privileges} ON {table} TO {role}"))
+        sequence = connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{table}_id_seq"}).scalar_one()
+        if sequence is not None and "INSERT" in privileges:
+            connection.execute(text(f"GRANT USAGE ON SEQUENCE {sequence} TO {role}"))
+
+
+def _try(connection: Connection, statement: str) -> None:
+    """What fails is told by ``problem``."""
+    with suppress(DBAPIError), connection.begin_nested():
+        connection.execute(text(statement))
+
+
+class _Wall:
+    """Listens to an engine. Connections are the driver's."""
+
+    def __init__(self, role: str) -> None:
+        self._role = role
+        self._state = _STATE.format(role=role)
+        self._prepare_entrance = _PREPARE_ENTRANCE.format(role=role)
+        # Those whose login may take the role.
+        self._ready: WeakSet[Any] = WeakSet()
+
+    def look(self, connection: Any, _: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(self._state)
+            is_there, may_be_taken, has_tables, is_free, _login = cursor.fetchone()
+            if is_there and may_be_taken and has_tables and not is_free:
+                cursor.execute(_KEEP_SEARCH_PATH)
+                cursor.execute(self._prepare_entrance)
+                self._ready.add(connection)
+        connection.commit()
+
+    def execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        """Whether it was sent here: what is done for a tenant is."""
+        if tenant.get() is None or cursor.connection not in self._ready:
+            return False
+        entrance = (self._entrance(cursor) or "").replace("%", "%%")
+        prepared_statements.send(cursor, statement, parameters, context, before=entrance, role=self._role)
+        return True
+
+    def execute_without_parameters(self, cursor: Any, statement: str, _: object) -> bool:
+        entrance = self._entrance(cursor)
+        if entrance is None:
+            return False
+        cursor.execute(entrance + statement)
+        return True
+
+    def precede(self, cursor: Any, *_: object) -> None:
+        # The driver sends one statement for each of the rows.
+        entrance = self._entrance(cursor)
+        if entrance is not None:
+            cursor.execute(entrance)
+
+    def _entrance(self, cursor: Any) -> str | None:
+        """What comes before the first statement of a tenant's transaction; None for all others."""
+        namespace = tenant.get()
+        if namespace is None or cursor.connection.status != STATUS_READY or cursor.connection not in self._ready:
+            return None
+        entrance: bytes = cursor.mogrify("EXECUTE headstart_enter (%s); ", (namespace,))
+        return entrance.decode()

@@ -1,0 +1,1 @@
+"""Programs on this machine: child processes and the embedded databases."""

@@ -1,0 +1,1 @@
+"""Chooses an arm and its hyperparameters."""

@@ -1,0 +1,1 @@
+"""Learns a policy from recorded searches, and evaluates it off-policy."""

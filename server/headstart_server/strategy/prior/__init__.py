@@ -1,0 +1,1 @@
+"""Learns from past tasks which arm to expect most of."""

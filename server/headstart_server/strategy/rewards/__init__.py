@@ -1,0 +1,1 @@
+"""Computes rewards and attributes them to decisions."""
