@@ -72,7 +72,8 @@ def test_pause_is_short_again_for_who_had_been_well(tmp_path: Path, monkeypatch:
     os.kill(child.pid, signal.SIGKILL)
     killed = time.monotonic()
     wait_until(child.restart_if_dead, 10)
-    assert time.monotonic() - killed < 2 * FIRST_PAUSE_SECONDS
+    # Without being well it would be eight times the first.
+    assert time.monotonic() - killed < 4 * FIRST_PAUSE_SECONDS
     child.stop()
 
 
