@@ -220,11 +220,13 @@ def test_nothing_of_opentelemetry_is_imported_while_tracing_is_off() -> None:
     looks = (
         "import sys\n"
         "from headstart_server.api import calls\n"
-        "from headstart_server.runtime import database, log, startup, tracing\n"
+        "from headstart_server.runtime import startup\n"
+        "from headstart_server.runtime.database.engine import create_engine\n"
+        "from headstart_server.runtime.observability import tracing\n"
         "from headstart_server.runtime.settings import load_settings\n"
         "settings = load_settings()\n"
         "startup.prepare_role(settings, 'serve')\n"
-        "database.create_engine(settings)\n"
+        "create_engine(settings)\n"
         "with tracing.span('x'): tracing.end_call(tracing.begin_call('/a/b', ()), None)\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])\n"
     )

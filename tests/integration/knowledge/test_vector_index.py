@@ -561,6 +561,7 @@ def test_model_host_out_of_reach_degrades_the_search(rooms: Rooms, monkeypatch) 
 
 def test_without_the_index_the_architectures_recorded_last_are_compared(rooms: Rooms, monkeypatch) -> None:
     monkeypatch.setattr(recent_embeddings, "MOST_ARCHITECTURES", 25)
+    monkeypatch.setattr(recent_embeddings, "_LEAST_ARCHITECTURES", 25)
     old = record(rooms, 30)
     assert search(rooms, old[-1], count=100).degraded
     assert len(search(rooms, old[-1], count=100).matches) == 25
