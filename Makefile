@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test demo lint audit format schema settings prometheus dashboards monitoring-picture proto proto-check buf \
-	deployment-check bench-prediction bench-similarity bench-scale \
+	deployment-check promises bench-prediction bench-similarity bench-scale \
 	bench-nearest bench-import bench-curves bench-prediction-speed bench-transfer bench-warm-start bench-everyday \
 	bench-transfer-search bench-transfer-search-peers \
 	bench-service bench-tracing bench-shift bench-strategies bench-selection bench-faults bench-bad-requests bench-hostile bench-simulation bench-unit-costs clean
@@ -117,11 +117,14 @@ deployment-check: install ## what the Dockerfiles say, done without an engine; o
 	$(BIN)/python -m tests.unit.deployment.kustomize
 	$(BIN)/python -m tests.unit.deployment.clean_build --pip-options "$(PIP_OPTIONS)"
 
+promises: install ## the promises of all benchmarks that are not met, from benchmarks/results
+	$(BIN)/python -m benchmarks.promises
+
 bench-prediction: install ## how well the predictor ranks architectures it has not seen
 	$(BIN)/python -m benchmarks.prediction $(if $(DATA),--data $(DATA))
 
 bench-prediction-speed: install ## how quickly a thousand candidates and a single one are predicted
-	$(BIN)/python -m benchmarks.prediction_speed
+	$(BIN)/python -m benchmarks.prediction.speed
 
 bench-similarity: install ## whether results tell which tasks are alike
 	$(BIN)/python -m benchmarks.knowledge_base.task_similarity
@@ -167,13 +170,13 @@ bench-selection: install ## which algorithm to take, from the past alone (DATA=f
 	$(BIN)/python -m benchmarks.strategy.algorithm_selection --data $(DATA)
 
 bench-bad-requests: install ## ten thousand requests that nobody should send (ten minutes)
-	$(BIN)/python -m benchmarks.bad_requests
+	$(BIN)/python -m benchmarks.reliability.bad_requests
 
 bench-hostile: install ## one hostile caller beside an ordinary one: what others notice (half an hour)
-	$(BIN)/python -m benchmarks.hostile
+	$(BIN)/python -m benchmarks.reliability.hostile
 
 bench-faults: install ## fifty kills of all parts under load: is every acknowledged result there, once? (ten minutes)
-	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.reliability.faults
 
 bench-service: install ## what the service promises under load, beside a call that does nothing (ten minutes)
 	$(BIN)/python -m benchmarks.serving

@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table as Grid
+from benchmarks.rows import row_figures
+from benchmarks.targets import promised
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results"
@@ -38,22 +38,6 @@ class Spread:
         return f"{mean} [{lower}, {upper}]"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One promise. ``at_most``: whether the figure must not be above the target, rather than not below."""
-
-    what: str
-    figure: float
-    unit: str
-    target: float
-    at_most: bool
-    quoted: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.figure <= self.target if self.at_most else self.figure >= self.target
-
-
 def bootstrap(values: Sequence[float], seed: int = 0) -> Spread:
     """Percentile bootstrap of the mean (Efron and Tibshirani, 1993, chapter 13). Raises ValueError for no values."""
     if not values:
@@ -61,23 +45,6 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Spread:
     generator = random.Random(seed)
     means = sorted(fmean(generator.choices(values, k=len(values))) for _ in range(_RESAMPLES))
     return Spread(fmean(values), means[int(0.025 * _RESAMPLES)], means[int(0.975 * _RESAMPLES) - 1])
-
-
-def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
-    grid = Grid(title=title)
-    for heading in ("", "measured", "target", "", "from"):
-        grid.add_column(heading, justify="right" if heading in ("measured", "target") else "left")
-    for row in rows:
-        bound = "at most" if row.at_most else "at least"
-        met = "met" if row.met else "missed"
-        figure = f"{row.figure:,.3g}" if row.figure < 1_000 else f"{row.figure:,.0f}"
-        grid.add_row(row.what, f"{figure} {row.unit}", f"{bound} {row.target:,g}", met, row.quoted or "this run")
-    console.print(grid)
-
-
-def row_figures(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """As they stand in files of results."""
-    return [{**asdict(row), "met": row.met} for row in rows]
 
 
 def machine() -> dict[str, Any]:
@@ -103,15 +70,22 @@ def commit() -> str:
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:
-    """The figures of a benchmark, with machine, commit and date, as a file to be committed."""
+    """Writes the figures of a benchmark, with machine, commit, date and rows, as a file to be committed.
+
+    ``figures["benchmark"]`` names the benchmark. Its rows are ``figures["rows"]``, or what benchmarks/targets.py makes
+    of the figures. Raises KeyError where there are neither.
+    """
+    plain = json.loads(json.dumps(figures, default=_plain))
+    rows = plain.pop("rows") if "rows" in plain else row_figures(promised(plain["benchmark"], plain))
     content = {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "machine": machine(),
-        **figures,
+        "rows": rows,
+        **plain,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, default=_plain) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _plain(value: object) -> object:

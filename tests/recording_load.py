@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import headstart
-from benchmarks.faults import Promises, Sent, check
+from benchmarks.reliability.faults import Promises, Sent, check
 from headstart.errors import HeadstartError
 from headstart.spaces import nas_bench_201, sample
 from tests.waiting import wait_until

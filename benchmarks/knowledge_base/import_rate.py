@@ -313,7 +313,7 @@ def save(options: argparse.Namespace, runs: Sequence[Run]) -> None:
         {
             "benchmark": "knowledge_base_import",
             "command": "python -m benchmarks.knowledge_base.import_rate" + (" --quick" if options.quick else ""),
-            "rows": options.rows,
+            "imported": options.rows,
             "tasks": [table.name for table in tables()],
             "rows_per_second": figures(runs),
             "ratio": ratios(runs),

@@ -354,7 +354,7 @@ def save(options: argparse.Namespace, results: Sequence[Searched]) -> None:
     write_json(
         options.results,
         {
-            "benchmark": "knowledge_base.nearest",
+            "benchmark": "knowledge_base_nearest",
             "command": "python -m benchmarks.knowledge_base.nearest" + (" --quick" if options.quick else ""),
             "neighbours": NEIGHBOURS,
             "figures": [asdict(found) for found in results],

@@ -339,6 +339,7 @@ def main() -> int:
         return 2
     show(console, loaded, asked, healed)
     figures = {
+        "benchmark": "knowledge_base_scale",
         "command": "python -m benchmarks.knowledge_base.scale" + (" --quick" if options.quick else ""),
         "tasks": TASKS,
         "loaded": [vars(one) for one in loaded],

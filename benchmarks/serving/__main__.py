@@ -25,9 +25,10 @@ from typing import Any
 from rich.console import Console
 
 import headstart
-from benchmarks import prediction_speed
 from benchmarks.knowledge_base import import_rate
-from benchmarks.report import IMAGES, RESULTS, Row, commit, machine, print_rows, row_figures, write_json
+from benchmarks.prediction import speed as prediction_speed
+from benchmarks.report import IMAGES, RESULTS, commit, machine, write_json
+from benchmarks.rows import Row, print_rows, row_figures
 from benchmarks.service import ServiceProblem, short_directory
 from benchmarks.serving import recording, starting
 from benchmarks.tables import MissingTable

@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         for budget in (SHORT_BUDGET, BUDGET)
     }
-    write_json(RESULTS / "strategy.json", {"areas_alone": alone, "selected": figures})
+    write_json(RESULTS / "strategy.json", {"benchmark": "strategy", "areas_alone": alone, "selected": figures})
     draw_regrets(IMAGES / "strategy.png", fixed, selected, options.modes)
 
 

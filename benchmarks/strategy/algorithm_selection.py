@@ -58,7 +58,9 @@ def main() -> None:
             console.print(f"algorithm_selection: {problem}")
             sys.exit(2)
         if not options.in_process:
-            report.write_json(RESULT, {"scenarios": figures, "resamples": _RESAMPLES})
+            report.write_json(
+                RESULT, {"benchmark": "algorithm_selection", "scenarios": figures, "resamples": _RESAMPLES}
+            )
             draw(IMAGE, figures, METHODS)
 
 

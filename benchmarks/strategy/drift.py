@@ -238,7 +238,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = summary(found)
     report(figures, console)
     if not options.quick:
-        write_json(RESULTS / "strategy_drift.json", {"pulls": PULLS, "seeds": options.seeds, "regret": figures})
+        write_json(
+            RESULTS / "strategy_drift.json",
+            {"benchmark": "strategy_drift", "pulls": PULLS, "seeds": options.seeds, "regret": figures},
+        )
         draw(found, IMAGES / "strategy_drift.png")
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.report import commit, machine, print_rows, row_figures, write_json
+from benchmarks.report import commit, machine, write_json
+from benchmarks.rows import print_rows, row_figures
 from benchmarks.tables import MissingTable
 from benchmarks.transfer_search import targets
 from benchmarks.transfer_search.families import PAST_EVALUATIONS, agreement, cases_of

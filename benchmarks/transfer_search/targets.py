@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from benchmarks.report import Row, Spread
+from benchmarks.report import Spread
+from benchmarks.rows import Row
 from benchmarks.transfer_search.figures import Numbers, Results, measure, ratio
 from benchmarks.transfer_search.searches import ALONE, SERVICE_SEARCHES, SHUFFLED, WARM
 

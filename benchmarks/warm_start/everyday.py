@@ -28,6 +28,7 @@ from rich.table import Table as Grid
 import headstart
 from benchmarks.progress import bars
 from benchmarks.report import RESULTS, write_json
+from benchmarks.rows import Row, row_figures
 from benchmarks.service import ServiceProblem, add_address_option, running_service
 from benchmarks.warm_start.everyday_problems import (
     ADULT,
@@ -70,21 +71,6 @@ MEMORIES = (
     Memory("two alike, one unlike", 2, 60, 1),
     Memory("one alike, eight unlike", 1, 60, 8),
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """One promise. ``at_most``: whether the figure must not be above the target, rather than not below."""
-
-    what: str
-    figure: float
-    unit: str
-    target: float
-    at_most: bool = False
-
-    @property
-    def met(self) -> bool:
-        return self.figure <= self.target if self.at_most else self.figure >= self.target
 
 
 @dataclass(frozen=True)
@@ -179,10 +165,10 @@ def rows(found: dict[str, list[Draw]]) -> list[Row]:
         first = fmean(draw.first_right for draw in draws)
         good = fmean(draw.best_of_three_right for draw in draws)
         made += [
-            Row(f"{name}: taken from the past", fmean(draw.followed for draw in draws), "of 8", LEAST_FOLLOWED),
-            Row(f"{name}: draws with at least six taken", enough, "", LEAST_SHARE),
-            Row(f"{name}: draws with the first among the three best", first, "", LEAST_SHARE),
-            Row(f"{name}: draws with the best of three as good", good, "", LEAST_SHARE),
+            Row(f"{name}: taken from the past", fmean(draw.followed for draw in draws), "of 8", LEAST_FOLLOWED, False),
+            Row(f"{name}: draws with at least six taken", enough, "", LEAST_SHARE, False),
+            Row(f"{name}: draws with the first among the three best", first, "", LEAST_SHARE, False),
+            Row(f"{name}: draws with the best of three as good", good, "", LEAST_SHARE, False),
         ]
     return made
 
@@ -191,7 +177,7 @@ def figures(found: dict[str, list[Draw]]) -> dict[str, Any]:
     return {
         "benchmark": "warm_start_everyday",
         "command": "python -m benchmarks.warm_start.everyday",
-        "rows": [{**asdict(row), "met": row.met} for row in rows(found)],
+        "rows": row_figures(rows(found)),
         "draws": {name: [asdict(draw) for draw in draws] for name, draws in found.items()},
     }
 

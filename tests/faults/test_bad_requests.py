@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.bad_requests import SERVICES, run
+from benchmarks.reliability.bad_requests import SERVICES, run
 
 
 @pytest.mark.timeout(300)

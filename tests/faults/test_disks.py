@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 
 import headstart
-from benchmarks.faults import Promises, Sent
+from benchmarks.reliability.faults import Promises, Sent
 from headstart.spaces import sample
 from headstart_server.roles.supervisor import server_answers
 from headstart_server.runtime.database.engine import create_engine

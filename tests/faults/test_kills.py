@@ -10,7 +10,7 @@ from rich.console import Console
 from sqlalchemy import create_engine, text
 
 import headstart
-from benchmarks.faults import PARTS, Promises, Sent, check, run
+from benchmarks.reliability.faults import PARTS, Promises, Sent, check, run
 from headstart.spaces import nas_bench_201, sample
 
 

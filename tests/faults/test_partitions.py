@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import Promises
+from benchmarks.reliability.faults import Promises
 from headstart_server.roles.supervisor import server_answers
 from headstart_server.runtime.database.engine import create_engine
 from headstart_server.runtime.database.migration import migrate

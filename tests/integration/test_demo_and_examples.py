@@ -103,7 +103,7 @@ def test_prediction_benchmark_prints_and_writes_its_figures(address: str, tmp_pa
 @pytest.mark.timeout(180)
 def test_speed_benchmark_prints_and_writes_its_figures(tmp_path: Path) -> None:
     results, image = tmp_path / "speed.json", tmp_path / "speed.png"
-    done = run("-m", "benchmarks.prediction_speed", "--quick", "--results", str(results), "--image", str(image))
+    done = run("-m", "benchmarks.prediction.speed", "--quick", "--results", str(results), "--image", str(image))
     assert done.returncode == 0, done.stderr
     figures = json.loads(results.read_text())["figures"]
     assert figures["candidates_per_second_new"] > 100

@@ -17,7 +17,7 @@ def test_import_is_measured_against_execute_values_of_the_same_rows(tmp_path: Pa
     done = subprocess.run([*command, "--results", str(results)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     told = json.loads(results.read_text())
-    assert told["rows"] == 400
+    assert told["imported"] == 400
     assert len(told["tasks"]) == 8
     assert all(rate["mean"] > 0 for rate in told["rows_per_second"].values())
     assert all(ratio["mean"] > 0 for ratio in told["ratio"].values())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.learning_curve_figures import area, chances_to_diverge, gaussian_prior
+from benchmarks.learning_curves.figures import area, chances_to_diverge, gaussian_prior
 from benchmarks.tables.learning_curves import cell_graph, nas_bench_nlp, taskset
 from benchmarks.tables.table import MissingTable
 from headstart.spaces import candidate_violations, space_violations

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.demo_report import ADVISED, ALONE, draw, results_grid, verdict
-from benchmarks.demo_search import Trace, arms, best_so_far, evaluations_to
+from benchmarks.demo.report import ADVISED, ALONE, draw, results_grid, verdict
+from benchmarks.demo.search import Trace, arms, best_so_far, evaluations_to
 from benchmarks.history import POPULATION, cold_search, history_records
 from benchmarks.prediction.ranking import one_hot, rank
 from benchmarks.report import bootstrap, write_json
@@ -113,7 +113,7 @@ def test_bootstrap_interval_holds_the_mean_and_narrows_with_agreement() -> None:
 
 def test_results_state_machine_commit_and_spread(tmp_path: Path) -> None:
     path = tmp_path / "results" / "figures.json"
-    write_json(path, {"figure": bootstrap([1.0, 2.0])})
+    write_json(path, {"rows": [], "figure": bootstrap([1.0, 2.0])})
     text = path.read_text()
     assert all(word in text for word in ('"commit"', '"processor"', '"cores"', '"lower"', '"mean": 1.5'))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.report import Row
+from benchmarks.rows import Row
 from benchmarks.transfer_search import baselines, targets
 from benchmarks.transfer_search.families import BUDGET, FAMILIES, Case, agreement, cases_of
 from benchmarks.transfer_search.figures import POINTS, Results, described, difference, overall, paired, ratio

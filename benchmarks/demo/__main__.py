@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 import headstart
-from benchmarks.demo_report import ADVISED, ALONE, draw, results_grid, verdict
-from benchmarks.demo_search import Arm, Trace, arms, run_arms, task_prefix
+from benchmarks.demo.report import ADVISED, ALONE, draw, results_grid, verdict
+from benchmarks.demo.search import Arm, Trace, arms, run_arms, task_prefix
 from benchmarks.history import EVALUATIONS, load_history
 from benchmarks.progress import bars
 from benchmarks.report import commit, machine

@@ -1,6 +1,6 @@
 """Thousands of requests that nobody should send, to every call of the service.
 
-    python -m benchmarks.bad_requests [--count 10000] [--seed 0]
+    python -m benchmarks.reliability.bad_requests [--count 10000] [--seed 0]
 
 Messages are generated from the descriptors of the contract: any field may be missing or hold what its type allows
 (numbers at and beyond every limit, NaN and infinity, texts that are empty, endless, of any script or with control
@@ -39,7 +39,8 @@ from rich.table import Table as Sheet
 from sqlalchemy import Engine, create_engine, text
 
 import headstart
-from benchmarks.report import RESULTS, Row, row_figures, write_json
+from benchmarks.report import RESULTS, write_json
+from benchmarks.rows import Row, row_figures
 from benchmarks.service import own_service
 from headstart.codec_spaces import candidate_to_proto, space_to_proto
 from headstart.spaces import mlp_classifier, nas_bench_201, sample
@@ -328,7 +329,7 @@ def report(met: Met, console: Console) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bad_requests", description=(__doc__ or "").split("\n")[0]
+        prog="python -m benchmarks.reliability.bad_requests", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -12,7 +12,7 @@ from uuid import uuid4
 import grpc
 from sqlalchemy import Engine
 
-from benchmarks.hostile.costly import CELLS, LARGEST, TASK
+from benchmarks.reliability.hostile.costly import CELLS, LARGEST, TASK
 from headstart.codec_spaces import candidate_to_proto
 from headstart.spaces import sample
 from headstart.v1 import experiment_pb2, meta_learning_service_pb2

@@ -1,6 +1,6 @@
 """Kills parts of a running service under load, and compares what callers were promised with what the database holds.
 
-    python -m benchmarks.faults [--kills 50] [--stops 8] [--seed 0] [--quick]
+    python -m benchmarks.reliability.faults [--kills 50] [--stops 8] [--seed 0] [--quick]
 
 Starts `headstart-server up` on a temporary data directory. Workers record results, some under a decision they asked
 for; each result has a request id, and is sent again under it until it is acknowledged, as any worker would. Meanwhile
@@ -38,7 +38,8 @@ from sqlalchemy import create_engine, text
 
 import headstart
 from benchmarks.progress import bars
-from benchmarks.report import RESULTS, Row, row_figures, write_json
+from benchmarks.report import RESULTS, write_json
+from benchmarks.rows import Row, row_figures
 from benchmarks.service import ServiceProblem, own_service
 from headstart.errors import HeadstartError
 from headstart.spaces import nas_bench_201, sample
@@ -320,7 +321,8 @@ def by_part(recoveries: Sequence[Recovery]) -> dict[str, list[float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    about = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.faults", description=about)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--stops", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import psutil
 
 import headstart
-from benchmarks.hostile.costly import CELLS
+from benchmarks.reliability.hostile.costly import CELLS
 from headstart.errors import HeadstartError
 from headstart.spaces import sample
 

@@ -9,7 +9,7 @@ from statistics import fmean, median
 
 from rich.table import Table as Grid
 
-from benchmarks.demo_search import Trace, best_so_far, evaluations_to
+from benchmarks.demo.search import Trace, best_so_far, evaluations_to
 from benchmarks.tables import Table
 
 ADVISED, ALONE = "with the service", "cold, alone"

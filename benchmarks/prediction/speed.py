@@ -4,7 +4,7 @@ Recorded: 1,000 results of NAS-Bench-201; asked for: candidates that the service
 through the Python client on this machine, encoding and decoding included. The bare forward pass of the same model over
 the same new candidates is timed in this process, in the same run.
 
-    python -m benchmarks.prediction_speed [--quick]
+    python -m benchmarks.prediction.speed [--quick]
 
 writes benchmarks/results/prediction_speed.json and docs/img/prediction_speed.png.
 """
@@ -128,7 +128,7 @@ def figures_of(seconds: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.prediction_speed", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.prediction.speed", description=__doc__.splitlines()[0])
     parser.add_argument("--labels", type=int, default=1_000, help="results recorded (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="100 results, 2 calls of each kind")
     parser.add_argument("--results", type=Path, default=RESULTS / "prediction_speed.json", help="where the figures go")
@@ -156,7 +156,7 @@ def main() -> int:
         options.results,
         {
             "benchmark": "prediction_speed",
-            "command": "python -m benchmarks.prediction_speed" + (" --quick" if options.quick else ""),
+            "command": "python -m benchmarks.prediction.speed" + (" --quick" if options.quick else ""),
             "labels": options.labels,
             "figures": figures,
             "seconds": seconds,

@@ -1,6 +1,6 @@
 """One hostile caller beside an ordinary one: what the ordinary one notices.
 
-    python -m benchmarks.hostile [--quick] [--only WORD ...]
+    python -m benchmarks.reliability.hostile [--quick] [--only WORD ...]
 
 A service with tokens is started for each attack. Another tenant asks ordinary questions all the while, and its calls
 are timed before and during the attack; the memory and the processor time of the server process are watched.
@@ -29,9 +29,10 @@ from rich.console import Console
 from sqlalchemy import Engine, create_engine
 
 import headstart
-from benchmarks.hostile import costly, crowds
-from benchmarks.hostile.watched import ORDINARY, Answers, Cost, ordinary_caller, watching
-from benchmarks.report import RESULTS, Row, print_rows, row_figures, write_json
+from benchmarks.reliability.hostile import costly, crowds
+from benchmarks.reliability.hostile.watched import ORDINARY, Answers, Cost, ordinary_caller, watching
+from benchmarks.report import RESULTS, write_json
+from benchmarks.rows import Row, print_rows, row_figures
 from benchmarks.service import ServiceProblem, own_service
 from headstart.errors import HeadstartError
 from headstart_server.access.quotas import Quota, set_quota
@@ -197,7 +198,8 @@ def attacks(quick: bool) -> dict[str, Callable[[], tuple[list[Row], dict[str, An
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description=(__doc__ or "").splitlines()[0])
+    about = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.hostile", description=about)
     parser.add_argument("--quick", action="store_true", help="three single requests; writes nothing")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="attacks with one of these in their names")
     parser.add_argument("--results", type=Path, default=RESULTS / "hostile.json")

@@ -32,8 +32,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 import headstart
-from benchmarks import learning_curve_figures as figures
-from benchmarks.learning_curve_figures import Numbers
+from benchmarks.learning_curves import figures
+from benchmarks.learning_curves.figures import Numbers
 from benchmarks.progress import bars
 from benchmarks.report import IMAGES, RESULTS, write_json
 from benchmarks.service import ServiceProblem, add_address_option, own_service, running_service, wait_for_predictor

@@ -1,0 +1,1 @@
+"""Final losses predicted from the beginning of learning curves, and early stopping."""

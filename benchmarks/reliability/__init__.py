@@ -1,0 +1,1 @@
+"""Promises under faults, bad requests and hostile callers."""
