@@ -121,10 +121,14 @@ def single_request(request: costly.Costly) -> tuple[list[Row], dict[str, Any]]:
 def without_token() -> tuple[list[Row], dict[str, Any]]:
     rows, told = [], {}
     for what, message in (("empty parts", costly.empty_queries()), ("no message", costly.unreadable())):
-        with service() as own, beside(own) as (before, during), watching(own.server) as cost:
-            statuses = crowds.strangers(
-                own.address, "/headstart.v1.MetaLearningService/PredictPerformance", message, DEADLINE_SECONDS
-            )
+        with (
+            service() as own,
+            crowds.elsewhere() as process,
+            beside(own) as (before, during),
+            watching(own.server) as cost,
+        ):
+            method = "/headstart.v1.MetaLearningService/PredictPerformance"
+            statuses = process.submit(crowds.strangers, own.address, method, message, DEADLINE_SECONDS).result()
         name = f"{crowds.STRANGERS} strangers, {what}"
         rows += [
             Row(f"{name}: memory", cost.memory, "MiB", STRANGERS_MIB, True),
@@ -137,8 +141,8 @@ def without_token() -> tuple[list[Row], dict[str, Any]]:
 
 
 def crowd() -> tuple[list[Row], dict[str, Any]]:
-    with service() as own, beside(own) as (before, during), watching(own.server) as cost:
-        given = crowds.crowd(own.address, own.hostile, DEADLINE_SECONDS)
+    with service() as own, crowds.elsewhere() as process, beside(own) as (before, during), watching(own.server) as cost:
+        given = process.submit(crowds.crowd, own.address, own.hostile, DEADLINE_SECONDS).result()
     name = f"{crowds.CALLERS} callers of one tenant, 4,096 candidates each"
     return [
         Row(f"{name}: others / alone, p95", during.p95 / before.p95, "x", TIMES, True),
@@ -222,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += own
         print_rows(console, name, own)
     if options.only is None and not options.quick:
-        write_json(options.results, {"rows": row_figures(rows), "attacks": told})
+        write_json(options.results, {"benchmark": "hostile", "rows": row_figures(rows), "attacks": told})
     return 0 if all(row.met for row in rows) else 1
 
 

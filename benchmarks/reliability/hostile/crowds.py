@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from uuid import uuid4
 
 import grpc
@@ -75,6 +78,18 @@ def crowd(address: str, token: str, seconds: float) -> int:
 
     _all_at_once([ask] * CALLERS)
     return sum(given)
+
+
+@contextmanager
+def elsewhere() -> Iterator[Executor]:
+    """A process for callers that are many: they come from other machines.
+
+    So they share no interpreter with the ordinary caller, and take only the processor time that the server leaves.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=os.nice, initargs=(19,)) as process:
+        # Starting it and importing this module is no part of an attack.
+        process.submit(bearer, "").result()
+        yield process
 
 
 def _all_at_once(works: Sequence[Callable[[], None]]) -> None:
