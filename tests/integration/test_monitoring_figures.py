@@ -23,7 +23,7 @@ from headstart_server.knowledge.observations.observations import no_observations
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import outbox
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.online_evaluation import LiveFigures, Recent
+from headstart_server.prediction.online_evaluation import LatestValues, LiveFigures
 from headstart_server.prediction.registry.versions import promote, write_version
 from headstart_server.prediction.training.fit import ModelArtefact
 from headstart_server.prediction.types import Answer, MemberPrediction, Prediction, Query
@@ -113,7 +113,7 @@ def test_only_the_first_full_result_of_what_nobody_had_seen_counts(counted: Coun
 
 
 def test_memory_of_predictions_is_bounded_and_loses_the_oldest() -> None:
-    recent = Recent[int, int](3)
+    recent = LatestValues[int, int](3)
     for number in (1, 2, 3, 1, 4):
         recent.put(number, number)
     assert [number in recent for number in (1, 2, 3, 4)] == [True, False, True, True]

@@ -46,7 +46,7 @@ class _Use:
     since: int = 0
 
 
-class Gate:
+class Admission:
     """One for a server: ``authentication`` is "none", "token" or "certificate"."""
 
     def __init__(self, engine: Engine, authentication: str) -> None:

@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.message import Message
 
 from headstart.spaces import InvalidInput, Violation
-from headstart_server.api.authentication import Gate
+from headstart_server.api.authentication import Admission
 from headstart_server.api.errors import abort, code_of
 from headstart_server.api.identity import ANYBODY, Caller, caller
 from headstart_server.api.intake import Intake
@@ -43,7 +43,7 @@ _READ_SECONDS = 60.0
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Wraps the methods of this package; health checks and reflection pass, so that they answer under any load."""
 
-    def __init__(self, settings: Settings, gate: Gate) -> None:
+    def __init__(self, settings: Settings, gate: Admission) -> None:
         # Where anybody may call there is one namespace.
         fair = settings.authentication != "none"
         self.gate = gate

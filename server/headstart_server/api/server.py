@@ -22,7 +22,7 @@ from headstart.v1 import (
     predictor_service_pb2,
     predictor_service_pb2_grpc,
 )
-from headstart_server.api.authentication import Gate
+from headstart_server.api.authentication import Admission
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import CallInterceptor
 from headstart_server.api.health import HealthWatch, IndexWatch
@@ -61,7 +61,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     edits = BlockingWork(EDIT_THREADS, "edits")
     slow = BlockingWork(SLOW_THREADS, "slow")
     record_queue = RecordQueue(rooms, settings.record_queue_size)
-    gate = Gate(rooms.engine, settings.authentication)
+    gate = Admission(rooms.engine, settings.authentication)
     calls = CallInterceptor(settings, gate)
     server, port = _bound_server(settings, calls)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
@@ -97,7 +97,7 @@ async def serve_predictor(settings: Settings, ready: Ready | None = None) -> Non
     """Answer the scoring calls of other servers until SIGTERM or SIGINT. Raises StartupError as ``serve`` does."""
     engine, scorer = open_predictor(settings)
     models = BlockingWork(MODEL_THREADS, "models")
-    gate = Gate(engine, settings.authentication)
+    gate = Admission(engine, settings.authentication)
     calls = CallInterceptor(settings, gate)
     server, port = _bound_server(settings, calls)
     predictor_service_pb2_grpc.add_PredictorServiceServicer_to_server(PredictorServicer(scorer, models), server)

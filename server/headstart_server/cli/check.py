@@ -28,7 +28,7 @@ from headstart_server.runtime.startup import unreachable
 _MOST_SHOWN = 5
 
 
-class State(Enum):
+class CheckState(Enum):
     FINE = "[green]fine[/]"
     NOTE = "[yellow]note[/]"
     WRONG = "[red]wrong[/]"
@@ -37,7 +37,7 @@ class State(Enum):
 @dataclass(frozen=True)
 class Finding:
     what: str
-    state: State
+    state: CheckState
     text: str
 
 
@@ -49,19 +49,19 @@ def run_checks(settings: Settings) -> bool:
     with console.status("Checking"):
         for finding in _findings(settings):
             table.add_row(finding.what, finding.state.value, finding.text)
-            good = good and finding.state is not State.WRONG
+            good = good and finding.state is not CheckState.WRONG
     console.print(table)
     return good
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
-    yield Finding("Python", State.FINE, platform.python_version())
+    yield Finding("Python", CheckState.FINE, platform.python_version())
     yield _torch()
     yield _dgl(settings)
     embedded = "database_url" not in settings.model_fields_set
     found = _embedded_database(settings) if embedded else _database(settings)
     yield found
-    if not embedded and found.state is State.FINE:
+    if not embedded and found.state is CheckState.FINE:
         yield _second_wall(settings)
         yield from _of_spaces(settings)
     if embedded and (running := _running_database(settings)) is not None:
@@ -70,16 +70,18 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     for name, address in (("gRPC port", settings.grpc_address), ("metrics port", settings.metrics_address)):
         free = port_is_free(*split_address(address))
         # A running service of ours is no fault: this command may be asked beside it.
-        yield Finding(name, State.FINE if free else State.NOTE, f"{address} is {'free' if free else 'in use'}")
+        yield Finding(
+            name, CheckState.FINE if free else CheckState.NOTE, f"{address} is {'free' if free else 'in use'}"
+        )
 
 
 def _torch() -> Finding:
     try:
         torch = importlib.import_module("torch")
     except ImportError as error:
-        return Finding("torch", State.WRONG, f"{error}: pip install 'headstart[server]'")
+        return Finding("torch", CheckState.WRONG, f"{error}: pip install 'headstart[server]'")
     graphics = f", CUDA {torch.version.cuda}" if torch.cuda.is_available() else ", CPU"
-    return Finding("torch", State.FINE, f"{torch.__version__}{graphics}")
+    return Finding("torch", CheckState.FINE, f"{torch.__version__}{graphics}")
 
 
 def _dgl(settings: Settings) -> Finding:
@@ -88,12 +90,14 @@ def _dgl(settings: Settings) -> Finding:
 
         load_kernels("dgl")
     except ImportError:
-        return Finding("DGL", State.NOTE, "needs torch first")
+        return Finding("DGL", CheckState.NOTE, "needs torch first")
     except StartupError as error:
         if settings.graph_kernels == "dgl":
-            return Finding("DGL", State.WRONG, str(error))
-        return Finding("DGL", State.NOTE, f"{error}. Until then the plain torch kernels are used, with equal results")
-    return Finding("DGL", State.FINE, version("dgl"))
+            return Finding("DGL", CheckState.WRONG, str(error))
+        return Finding(
+            "DGL", CheckState.NOTE, f"{error}. Until then the plain torch kernels are used, with equal results"
+        )
+    return Finding("DGL", CheckState.FINE, version("dgl"))
 
 
 def _database(settings: Settings) -> Finding:
@@ -103,13 +107,13 @@ def _database(settings: Settings) -> Finding:
             server_version = connection.execute(text("SHOW server_version")).scalar_one()
         revision = schema_revision(engine)
     except Unavailable as error:
-        return Finding("PostgreSQL", State.WRONG, unreachable(settings, error))
+        return Finding("PostgreSQL", CheckState.WRONG, unreachable(settings, error))
     finally:
         engine.dispose()
     if revision != SCHEMA_REVISION:
         found = f"version {server_version}, schema {revision or 'absent'}, needed is {SCHEMA_REVISION}"
-        return Finding("PostgreSQL", State.WRONG, f"{found}: run headstart-server migrate")
-    return Finding("PostgreSQL", State.FINE, f"version {server_version}, schema revision {revision}")
+        return Finding("PostgreSQL", CheckState.WRONG, f"{found}: run headstart-server migrate")
+    return Finding("PostgreSQL", CheckState.FINE, f"version {server_version}, schema revision {revision}")
 
 
 def _second_wall(settings: Settings) -> Finding:
@@ -119,8 +123,8 @@ def _second_wall(settings: Settings) -> Finding:
     finally:
         engine.dispose()
     if problem is not None:
-        return Finding("row-level security", State.NOTE, f"calls run without it: {problem}")
-    return Finding("row-level security", State.FINE, f"calls run as {settings.tenant_role}")
+        return Finding("row-level security", CheckState.NOTE, f"calls run without it: {problem}")
+    return Finding("row-level security", CheckState.FINE, f"calls run as {settings.tenant_role}")
 
 
 def _running_database(settings: Settings) -> Settings | None:
@@ -132,7 +136,7 @@ def _running_database(settings: Settings) -> Settings | None:
     if postgres.running_pid() is None:
         return None
     running = settings.model_copy(update={"database_url": postgres.url()})
-    return running if _database(running).state is State.FINE else None
+    return running if _database(running).state is CheckState.FINE else None
 
 
 def _of_spaces(settings: Settings) -> list[Finding]:
@@ -148,8 +152,8 @@ def training_finding(engine: Engine) -> Finding:
     with engine.connect() as connection:
         found = reduced_models(connection, _MOST_SHOWN)
     if not found:
-        return Finding("training", State.FINE, "no search space is beyond the budget of training")
-    return Finding("training", State.NOTE, "; ".join(f"{name}/{space}: {told}" for name, space, told in found))
+        return Finding("training", CheckState.FINE, "no search space is beyond the budget of training")
+    return Finding("training", CheckState.NOTE, "; ".join(f"{name}/{space}: {told}" for name, space, told in found))
 
 
 def set_aside_finding(engine: Engine) -> Finding:
@@ -157,11 +161,11 @@ def set_aside_finding(engine: Engine) -> Finding:
     with engine.connect() as connection:
         found = set_aside(connection)
     if not found:
-        return Finding("vector index", State.FINE, "no search space is set aside")
+        return Finding("vector index", CheckState.FINE, "no search space is set aside")
     shown = "; ".join(f"{each.namespace}/{each.search_space_id}: {each.error}" for each in found[:_MOST_SHOWN])
     more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     advice = "each is tried once an hour, headstart-server reindex tries at once"
-    return Finding("vector index", State.NOTE, f"{len(found)} set aside: {shown}{more}. {advice}")
+    return Finding("vector index", CheckState.NOTE, f"{len(found)} set aside: {shown}{more}. {advice}")
 
 
 def _embedded_database(settings: Settings) -> Finding:
@@ -169,12 +173,14 @@ def _embedded_database(settings: Settings) -> Finding:
     try:
         postgres = EmbeddedPostgres(settings.data_directory / "postgresql")
     except StartupError as error:
-        return Finding("PostgreSQL", State.WRONG, str(error))
+        return Finding("PostgreSQL", CheckState.WRONG, str(error))
     if postgres.running_pid() is not None:
         return _database(settings.model_copy(update={"database_url": postgres.url()}))
     if not (postgres.directory / "PG_VERSION").exists():
-        return Finding("PostgreSQL", State.FINE, f"embedded; headstart-server up will make it in {postgres.directory}")
-    return Finding("PostgreSQL", State.FINE, f"embedded in {postgres.directory}; headstart-server up starts it")
+        return Finding(
+            "PostgreSQL", CheckState.FINE, f"embedded; headstart-server up will make it in {postgres.directory}"
+        )
+    return Finding("PostgreSQL", CheckState.FINE, f"embedded in {postgres.directory}; headstart-server up starts it")
 
 
 def _chroma(settings: Settings) -> Finding:
@@ -183,11 +189,11 @@ def _chroma(settings: Settings) -> Finding:
             problem = chroma_probe.problem(settings.chroma_url)
             if problem is not None:
                 said = f"answers at {settings.chroma_url} and does not work ({problem}): look at its disk, restart it"
-                return Finding("Chroma", State.NOTE, said)
-            return Finding("Chroma", State.FINE, f"writes and reads at {settings.chroma_url}")
+                return Finding("Chroma", CheckState.NOTE, said)
+            return Finding("Chroma", CheckState.FINE, f"writes and reads at {settings.chroma_url}")
         # The service answers without it, so this is no reason not to start.
         advice = "answers are marked degraded until it is back; set HEADSTART_CHROMA_URL if it is elsewhere"
-        return Finding("Chroma", State.NOTE, f"does not answer at {settings.chroma_url}: {advice}")
+        return Finding("Chroma", CheckState.NOTE, f"does not answer at {settings.chroma_url}: {advice}")
     if importlib.util.find_spec("chromadb") is None:
-        return Finding("Chroma", State.WRONG, "not installed: pip install 'headstart[server,embedded]'")
-    return Finding("Chroma", State.FINE, "embedded; headstart-server up starts it")
+        return Finding("Chroma", CheckState.WRONG, "not installed: pip install 'headstart[server,embedded]'")
+    return Finding("Chroma", CheckState.FINE, "embedded; headstart-server up starts it")

@@ -27,7 +27,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class LatestValues(Generic[K, V]):
     """The values that were put in last, so many of them."""
 
     def __init__(self, most: int) -> None:
@@ -72,9 +72,9 @@ class LiveFigures:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # By namespace, task, space and fingerprint. None: its result is known, and no prediction of it counts any more.
-        self._made: Recent[tuple[str, str, str, str], _Made | None] = Recent(_MOST_PREDICTIONS)
+        self._made: LatestValues[tuple[str, str, str, str], _Made | None] = LatestValues(_MOST_PREDICTIONS)
         # The last result that had been predicted, and what had been predicted, by namespace, task, space and basis.
-        self._last: Recent[tuple[str, str, str, str], tuple[float, float]] = Recent(_MOST_TASKS)
+        self._last: LatestValues[tuple[str, str, str, str], tuple[float, float]] = LatestValues(_MOST_TASKS)
 
     def remember(
         self, namespace: str, observations: Observations, queries: Sequence[Query], answer: Answer, level: float

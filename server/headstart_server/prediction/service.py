@@ -38,7 +38,7 @@ from headstart_server.prediction.serving.scorer import LocalScorer, Scorer
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
 from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
 from headstart_server.prediction.sources.surrogate import Judged, Surrogate
-from headstart_server.prediction.task.evidence import Evidence, Told, incumbent
+from headstart_server.prediction.task.evidence import Evidence, TaskPredictions, incumbent
 from headstart_server.prediction.task.from_records import RecordAnswers
 from headstart_server.prediction.task.metric_range import range_of
 from headstart_server.prediction.task.predictor import Estimates
@@ -138,7 +138,7 @@ class PredictionService:
 
     def _told(
         self, namespace: str, observations: Observations, queries: Sequence[Query], level: float, curves_tell: bool
-    ) -> tuple[Told | None, bool]:
+    ) -> tuple[TaskPredictions | None, bool]:
         """What model or records say, and whether something was out of reach.
 
         None where neither can tell but learning curves do; raises FailedPrecondition where they do not.
@@ -172,9 +172,11 @@ class PredictionService:
             return None, degraded
 
     @staticmethod
-    def _in_chunks(queries: Sequence[Query], answer: Callable[[Sequence[Query]], Told | None]) -> Told | None:
+    def _in_chunks(
+        queries: Sequence[Query], answer: Callable[[Sequence[Query]], TaskPredictions | None]
+    ) -> TaskPredictions | None:
         """So many queries at a time as take little memory; all of them rest on the same, so None for one is for all."""
-        parts: list[Told] = []
+        parts: list[TaskPredictions] = []
         for start in range(0, len(queries), _CHUNK) or (0,):
             check()
             told = answer(queries[start : start + _CHUNK])

@@ -13,7 +13,7 @@ from statistics import fmean
 from headstart_server.access.quotas import count_near_quota
 from headstart_server.assembly import Rooms
 from headstart_server.knowledge.vector_index.failures import set_aside
-from headstart_server.prediction.registry.versions import Serving, serving_versions
+from headstart_server.prediction.registry.versions import ServingVersion, serving_versions
 from headstart_server.runtime.observability import metrics
 
 _SECONDS_BETWEEN = 5.0
@@ -66,7 +66,7 @@ class Gauges:
         self._shown = shown
 
 
-def _show(version: Serving, experiment_count: int) -> None:
+def _show(version: ServingVersion, experiment_count: int) -> None:
     labels = (version.namespace, version.search_space_id)
     metrics.MODEL_NUMBER.labels(*labels).set(version.number)
     metrics.MODEL_AGE_SECONDS.labels(*labels).set(version.age_seconds)

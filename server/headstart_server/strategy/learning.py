@@ -10,7 +10,7 @@ from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.strategy.model_versions import (
     ModelKind,
     ModelState,
-    ModelVersion,
+    StrategyModelVersion,
     list_models,
     retire,
     write_model,
@@ -45,7 +45,7 @@ class StrategyLearner:
             if self._too_few.get(namespace) != count and abs(count - trained_through) > _GROWTH * trained_through
         ]
 
-    def refresh(self, namespace: str) -> list[ModelVersion]:
+    def refresh(self, namespace: str) -> list[StrategyModelVersion]:
         """Learn prior and policy of a namespace; the new versions, none of a kind where too little is recorded."""
         with self._engine.begin() as connection:
             number = namespace_id(connection, namespace)
@@ -56,7 +56,7 @@ class StrategyLearner:
         prior = None if recorded is None else train_prior(recorded, count)
         policy = train_policy(trajectories, count)
 
-        def keep(connection: Connection) -> list[ModelVersion]:
+        def keep(connection: Connection) -> list[StrategyModelVersion]:
             if prior is None:
                 retire(connection, number, ModelKind.PRIOR)
             if policy is None or policy[1] is not ModelState.SERVING:

@@ -43,7 +43,7 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
-class ModelVersion:
+class StrategyModelVersion:
     kind: ModelKind
     number: int
     state: ModelState
@@ -107,7 +107,7 @@ def retire(connection: Connection, namespace_id: int, kind: ModelKind) -> None:
     )
 
 
-def list_models(connection: Connection, namespace_id: int) -> list[ModelVersion]:
+def list_models(connection: Connection, namespace_id: int) -> list[StrategyModelVersion]:
     """The versions that are kept, by kind, the newest first."""
     rows = connection.execute(
         select(*_COLUMNS)
@@ -115,7 +115,7 @@ def list_models(connection: Connection, namespace_id: int) -> list[ModelVersion]
         .order_by(strategy_models.c.kind, strategy_models.c.number.desc())
     )
     return [
-        ModelVersion(
+        StrategyModelVersion(
             ModelKind(row.kind),
             row.number,
             ModelState(row.state),

@@ -20,7 +20,7 @@ from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_
 from headstart_server.strategy.bandit.hyperparameters import SettingsChooser
 from headstart_server.strategy.bandit.thompson_sampling import (
     Belief,
-    Choice,
+    ChosenArm,
     belief,
     choice_probabilities,
     choose,
@@ -35,7 +35,7 @@ from headstart_server.strategy.decisions import (
     write_decisions,
 )
 from headstart_server.strategy.loaded_models import LoadedModels
-from headstart_server.strategy.model_versions import ModelKind, ModelState, ModelVersion, list_models
+from headstart_server.strategy.model_versions import ModelKind, ModelState, StrategyModelVersion, list_models
 from headstart_server.strategy.policy.fitted_q import QFunction
 from headstart_server.strategy.policy.serving import ServingPolicy
 from headstart_server.strategy.prior.prior import Prior
@@ -70,7 +70,7 @@ class Arm:
 @dataclass(frozen=True)
 class StrategyExplanation:
     arms: tuple[ArmStatistics, ...]
-    models: tuple[ModelVersion, ...]
+    models: tuple[StrategyModelVersion, ...]
 
 
 def arm_violations(arms: Sequence[Arm], field: str = "arms") -> Iterator[Violation]:
@@ -202,7 +202,7 @@ class _Settings:
         self._ranges = {arm.name: arm.hyperparameters for arm in arms}
         self._choosers: dict[str, SettingsChooser] = {}
 
-    def decision(self, choice: Choice, expires_at: datetime) -> Decision:
+    def decision(self, choice: ChosenArm, expires_at: datetime) -> Decision:
         name, tuned = choice.key
         settings: dict[str, Value] = {}
         reason = choice.reason

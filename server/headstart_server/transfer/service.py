@@ -13,7 +13,7 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity.context import Lens
 from headstart_server.knowledge.similarity.tasks import (
     Basis,
-    Evidence,
+    SimilarityEvidence,
     agreement,
     by_descriptor,
     by_meta_features,
@@ -103,7 +103,7 @@ class TransferService:
         shares = [(weights or {}).get(task_id, 1.0) for task_id in target_ids]
         return Transferred(found, self._for_all(namespace, space, candidate, source, targets, found, objective, shares))
 
-    def _measured(self, namespace: str, source: Observations, target: Observations) -> Evidence | None:
+    def _measured(self, namespace: str, source: Observations, target: Observations) -> SimilarityEvidence | None:
         """On architectures tried on both, or on those of the target as a model of the source ranks them, whichever
         are more."""
         shared = measured_agreement(target, source)

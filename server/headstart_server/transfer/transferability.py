@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from headstart_server.knowledge.similarity.tasks import Evidence
+from headstart_server.knowledge.similarity.tasks import SimilarityEvidence
 
 # What an expectation from likeness is worth, in architectures measured on both tasks.
 _WORTH = 10.0
@@ -45,7 +45,7 @@ class Likeness:
 
 
 def transferability(
-    measured: Evidence | None, likeness: Likeness, known_pairs: Sequence[tuple[float, float]], level: float
+    measured: SimilarityEvidence | None, likeness: Likeness, known_pairs: Sequence[tuple[float, float]], level: float
 ) -> Transferability:
     """``measured``: the agreement of both tasks; ``known_pairs``: likeness and measured tau of other pairs of tasks."""
     expected, spread, told = _expected(likeness, known_pairs)

@@ -10,7 +10,7 @@ import numpy as np
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity.context import Lens
-from headstart_server.knowledge.similarity.tasks import Evidence, SimilarTask, compare
+from headstart_server.knowledge.similarity.tasks import SimilarityEvidence, SimilarTask, compare
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.sources.sources import LazySources
 from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources
@@ -64,8 +64,8 @@ class TaskComparison:
         stored = self._knowledge.stored_task(namespace, task_id)
         lens = self._knowledge.lens(namespace)
         spaces = [space_id] if space_id else [summary.search_space_id for summary in stored.summaries]
-        measured: dict[str, Evidence] = {}
-        profiles: dict[str, Evidence] = {}
+        measured: dict[str, SimilarityEvidence] = {}
+        profiles: dict[str, SimilarityEvidence] = {}
         for name in spaces:
             target, observed, _ = self._knowledge.compared(namespace, task_id, name)
             if len(target.means.codes):
@@ -98,7 +98,7 @@ class TaskComparison:
         return {task_id: table[:, column] for column, task_id in enumerate(scores.task_ids)}
 
 
-def _keep_best(best: dict[str, Evidence], found: dict[str, Evidence]) -> None:
+def _keep_best(best: dict[str, SimilarityEvidence], found: dict[str, SimilarityEvidence]) -> None:
     for task_id, evidence in found.items():
         if task_id not in best or best[task_id].count < evidence.count:
             best[task_id] = evidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headstart_server.knowledge.observations.observations import Observations
-from headstart_server.knowledge.similarity.tasks import Basis, Evidence, SimilarTask
+from headstart_server.knowledge.similarity.tasks import Basis, SimilarityEvidence, SimilarTask
 from headstart_server.warm_start.gate import Gate
 from headstart_server.warm_start.ranked_results import SourceEvidence
 from headstart_server.warm_start.suggestions import Origin, Suggestion
@@ -52,7 +52,7 @@ def _likeness(task: SimilarTask) -> str:
     return f"{task.task_id} counts {task.weight:.2f}: {reasons or 'nothing is known of how alike they are'}."
 
 
-def _reason(evidence: Evidence) -> str:
+def _reason(evidence: SimilarityEvidence) -> str:
     if evidence.basis is Basis.DESCRIPTOR:
         shared = f" ({', '.join(evidence.details)})" if evidence.details else ""
         return f"{evidence.value:.0%} of {_number(evidence.count, 'word')} of their descriptors agree{shared}"

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.online_evaluation import Recent, full_result
+from headstart_server.prediction.online_evaluation import LatestValues, full_result
 from headstart_server.runtime.observability import metrics
 from headstart_server.warm_start.suggestions import Origin, Suggestion
 
@@ -26,9 +26,11 @@ class LiveComparison:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # By namespace, task, space and fingerprint; None: it has its result.
-        self._made: Recent[tuple[str, str, str, str], tuple[Task, Origin] | None] = Recent(_MOST_SUGGESTIONS)
+        self._made: LatestValues[tuple[str, str, str, str], tuple[Task, Origin] | None] = LatestValues(
+            _MOST_SUGGESTIONS
+        )
         # The last result of a random suggestion, by namespace, task and space.
-        self._random: Recent[tuple[str, str, str], float] = Recent(_MOST_TASKS)
+        self._random: LatestValues[tuple[str, str, str], float] = LatestValues(_MOST_TASKS)
 
     def remember(self, namespace: str, task: Task, search_space_id: str, suggestions: Iterable[Suggestion]) -> None:
         with self._lock:

@@ -16,7 +16,7 @@ import numpy as np
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.similarity.context import Lens
 from headstart_server.knowledge.similarity.rank_correlation import Numbers
-from headstart_server.knowledge.similarity.tasks import Evidence, SimilarTask, agreement, compare
+from headstart_server.knowledge.similarity.tasks import SimilarityEvidence, SimilarTask, agreement, compare
 
 # For each source task, a score of each architecture completed on the target (higher is better) as a model of that
 # source sees it: in the order of the target's means, NaN where none was asked for.
@@ -43,13 +43,15 @@ def expected_weights(similar: Sequence[SimilarTask], weights: Mapping[str, float
     return sorted(weighed, key=lambda task: (-task.weight, task.task_id))
 
 
-def agreements(target: Observations, sources: Sequence[Observations], predicted: SourceScores) -> dict[str, Evidence]:
+def agreements(
+    target: Observations, sources: Sequence[Observations], predicted: SourceScores
+) -> dict[str, SimilarityEvidence]:
     """By task id, of the sources of which it is known."""
     found = ((source.task.task_id, agreement_with(target, source, predicted)) for source in sources)
     return {task_id: evidence for task_id, evidence in found if evidence is not None}
 
 
-def agreement_with(target: Observations, source: Observations, predicted: SourceScores) -> Evidence | None:
+def agreement_with(target: Observations, source: Observations, predicted: SourceScores) -> SimilarityEvidence | None:
     """From the model of the source where it speaks of more architectures than were measured on both."""
     measured = target.means.shared_with(source.means)
     scores = predicted.get(source.task.task_id)

@@ -20,7 +20,7 @@ from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2_grpc, meta_learning_service_pb2_grpc
 from headstart_server.access.roles import Role
 from headstart_server.api import meta_learning, record_queue
-from headstart_server.api.authentication import Gate
+from headstart_server.api.authentication import Admission
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import CallInterceptor
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
@@ -66,7 +66,7 @@ class Server:
     async def _run(self) -> None:
         works = [BlockingWork(2, name) for name in ("database", "models", "edits")]
         records = record_queue.RecordQueue(self.rooms, 100)
-        gate = Gate(self.rooms.engine, "token")
+        gate = Admission(self.rooms.engine, "token")
         server = grpc.aio.server(interceptors=[CallInterceptor(load_settings(authentication="token"), gate)])
         meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
             MetaLearningServicer(self.rooms, works[0], works[1], records, works[1]), server

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from headstart_server.prediction.refits import last_refit
-from headstart_server.prediction.sources.model_averaging import Hyperparameters, ModelAverage
+from headstart_server.prediction.sources.model_averaging import KernelParameters, ModelAverage
 from headstart_server.runtime.settings import Settings
 from tests.unit.prediction.test_service import SPACE_ID, Pairs, Room, values_of
 from tests.unit.prediction.toys import toy_candidates
@@ -60,7 +60,7 @@ def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(
 ) -> None:
     # Hyperparameters that tell how many results they were chosen by.
     monkeypatch.setattr(
-        ModelAverage, "_most_likely", lambda self, features, columns, targets: Hyperparameters(len(targets) / 20, 0.1)
+        ModelAverage, "_most_likely", lambda self, features, columns, targets: KernelParameters(len(targets) / 20, 0.1)
     )
     pairs = toy_candidates(60)
     values = turned_to_noise(pairs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart_server.knowledge.similarity.tasks import Basis, Evidence
+from headstart_server.knowledge.similarity.tasks import Basis, SimilarityEvidence
 from headstart_server.transfer.fine_tuning import fine_tuning_plan
 from headstart_server.transfer.multi_task import Objective, carried_over, choose, share_beaten
 from headstart_server.transfer.transferability import Likeness, transferability
@@ -14,8 +14,8 @@ ALIKE = Likeness(0.8, "descriptors")
 NOTHING = Likeness(None, "")
 
 
-def measured(tau: float, count: int) -> Evidence:
-    return Evidence(Basis.MEASURED_AGREEMENT, tau, count, ("space",))
+def measured(tau: float, count: int) -> SimilarityEvidence:
+    return SimilarityEvidence(Basis.MEASURED_AGREEMENT, tau, count, ("space",))
 
 
 def test_many_measurements_outweigh_likeness_and_narrow_the_interval() -> None:

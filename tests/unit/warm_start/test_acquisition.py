@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart_server.prediction.sources.model_averaging import Predictions
+from headstart_server.prediction.sources.model_averaging import ModelPredictions
 from headstart_server.prediction.sources.surrogate import Judged
 from headstart_server.warm_start.acquisition import NEAR, NEAR_AT_FIRST, Acquisition, expected_improvement
 
@@ -16,7 +16,7 @@ def judged(
     means: list[list[float]], weights: list[float], features: np.ndarray = FAR, incumbent: float = 0.0
 ) -> Judged:
     predicted = np.array(means)
-    predictions = Predictions(predicted, np.full(predicted.shape, 0.3))
+    predictions = ModelPredictions(predicted, np.full(predicted.shape, 0.3))
     return Judged(features, np.zeros((len(features), len(weights) - 1)), predictions, np.array(weights), incumbent)
 
 

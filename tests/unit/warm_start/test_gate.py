@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from headstart_server.knowledge.similarity.tasks import Basis, Evidence, SimilarTask
+from headstart_server.knowledge.similarity.tasks import Basis, SimilarityEvidence, SimilarTask
 from headstart_server.warm_start.gate import judge
 from headstart_server.warm_start.sources import expected_weights
 
 
-def similar(task_id: str, weight: float, *evidence: Evidence) -> SimilarTask:
+def similar(task_id: str, weight: float, *evidence: SimilarityEvidence) -> SimilarTask:
     return SimilarTask(task_id, weight, evidence)
 
 
 AGREEING = similar("friend", 0.6)
-CONTRADICTED = similar("foe", 0.2, Evidence(Basis.MEASURED_AGREEMENT, -0.05, 12))
+CONTRADICTED = similar("foe", 0.2, SimilarityEvidence(Basis.MEASURED_AGREEMENT, -0.05, 12))
 
 
 def test_without_other_tasks_it_is_closed() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.spaces import Candidate, SearchSpace, canonicalize, mlp_classifier, sample
-from headstart_server.prediction.sources.model_averaging import Predictions
+from headstart_server.prediction.sources.model_averaging import ModelPredictions
 from headstart_server.prediction.sources.surrogate import Judged
 from headstart_server.warm_start.candidate_generation import Generated
 from headstart_server.warm_start.proposals import Proposals, Proposed, new_candidates
@@ -43,7 +43,7 @@ def proposals(
         each.canonical.fingerprint: SEEN if known else () for each, known in zip(candidates, recorded, strict=True)
     }
     columns = np.array(scores)[:, None]
-    predictions = Predictions(np.vstack([np.zeros(len(scores)), columns[:, 0]]), np.ones((2, len(scores))))
+    predictions = ModelPredictions(np.vstack([np.zeros(len(scores)), columns[:, 0]]), np.ones((2, len(scores))))
     judged = Judged(np.arange(len(scores))[:, None] * 1.0, columns, predictions, np.array([0.1, 0.9]), 0.0)
     return Proposals(
         candidates, judged, ("past",), lambda names: [evidence[name] for name in names], default, control, tried

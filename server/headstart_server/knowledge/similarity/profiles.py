@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from headstart_server.knowledge.similarity.rank_correlation import pair_signs
-from headstart_server.knowledge.similarity.tasks import Basis, Evidence
+from headstart_server.knowledge.similarity.tasks import Basis, SimilarityEvidence
 from headstart_server.knowledge.tables import namespaces, search_spaces, task_embeddings, tasks
 
 
@@ -55,7 +55,7 @@ class Profiles:
     def spaces_of(self, task_id: str) -> list[str]:
         return sorted(space for name, space in self.by_key if name == task_id)
 
-    def agreements(self, task_id: str, space_id: str) -> dict[str, Evidence]:
+    def agreements(self, task_id: str, space_id: str) -> dict[str, SimilarityEvidence]:
         """Kendall's tau between the profile of a task and those of all others in the space, by their ids."""
         own = self.of(task_id, space_id)
         if own is None or not len(own.scores):
@@ -67,7 +67,7 @@ class Profiles:
             if other != task_id:
                 count = min(own.experiment_count, self.by_key[other, space_id].experiment_count)
                 details = (space_id, f"predicted ranks of {len(own.scores)} probes")
-                found[other] = Evidence(Basis.PERFORMANCE_PROFILE, tau, count, details)
+                found[other] = SimilarityEvidence(Basis.PERFORMANCE_PROFILE, tau, count, details)
         return found
 
     def _comparable(self, space_id: str, version: str) -> tuple[tuple[str, ...], NDArray[np.float32]]:

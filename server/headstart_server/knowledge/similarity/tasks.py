@@ -34,7 +34,7 @@ class Basis(IntEnum):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SimilarityEvidence:
     """``value`` is 0 to 1 for words and numbers, else Kendall's tau; ``count`` is what it rests on.
 
     ``details`` names for a person what tells most. Of a profile, ``count`` is that of the results it was predicted
@@ -51,7 +51,7 @@ class Evidence:
 class SimilarTask:
     task_id: str
     weight: float
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[SimilarityEvidence, ...]
 
 
 def compare(
@@ -59,8 +59,8 @@ def compare(
     sources: Sequence[Task],
     features: MetaFeatures,
     word_weights: Mapping[str, float],
-    agreements: Mapping[str, Evidence],
-    profiles: Mapping[str, Evidence],
+    agreements: Mapping[str, SimilarityEvidence],
+    profiles: Mapping[str, SimilarityEvidence],
 ) -> list[SimilarTask]:
     """Everything that tells how alike each source is to the target, and the weight (0 to 1) that follows from it.
 
@@ -77,7 +77,7 @@ def compare(
     return sorted(similar, key=lambda task: (-task.weight, task.task_id))
 
 
-def weight_of(evidence: Sequence[Evidence]) -> float:
+def weight_of(evidence: Sequence[SimilarityEvidence]) -> float:
     """The mean of the prior and what speaks for or against it, each by the architectures that it counts for."""
     priors = [each.value for each in evidence if each.basis in (Basis.DESCRIPTOR, Basis.META_FEATURES)]
     prior = sum(priors) / len(priors) if priors else _UNKNOWN
@@ -89,14 +89,14 @@ def weight_of(evidence: Sequence[Evidence]) -> float:
     return min(1.0, max(0.0, total / strength))
 
 
-def strength_of(evidence: Evidence) -> float:
+def strength_of(evidence: SimilarityEvidence) -> float:
     """What it counts for, in architectures measured on both tasks; 0 of words and numbers, which are the prior."""
     if evidence.basis is Basis.PERFORMANCE_PROFILE:
         return min(_PROFILE_STRENGTH, evidence.count / 4)
     return float(evidence.count) if evidence.basis is Basis.MEASURED_AGREEMENT else 0.0
 
 
-def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> Evidence | None:
+def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> SimilarityEvidence | None:
     """The share of the words of either task that both have, each by its weight (1 where none was learned).
 
     None where one of them is not described at all.
@@ -109,12 +109,12 @@ def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> E
     share = sum(weights.get(key, 1.0) for key in shared) / total if total > 0 else len(shared) / len(keys)
     told = sorted(shared, key=lambda key: (-weights.get(key, 1.0), key))[:_TOLD_DETAILS]
     details = tuple(f"{key}: {target.descriptor[key]}" for key in told)
-    return Evidence(Basis.DESCRIPTOR, min(1.0, share), len(keys), details)
+    return SimilarityEvidence(Basis.DESCRIPTOR, min(1.0, share), len(keys), details)
 
 
-def by_meta_features(target: Task, sources: Sequence[Task], features: MetaFeatures) -> list[Evidence | None]:
+def by_meta_features(target: Task, sources: Sequence[Task], features: MetaFeatures) -> list[SimilarityEvidence | None]:
     """Closeness of the numbers that both tasks have, for each source; None where they share none."""
-    found: list[Evidence | None] = []
+    found: list[SimilarityEvidence | None] = []
     for source, told in zip(sources, features.closeness(target, sources), strict=True):
         if told is None:
             found.append(None)
@@ -124,16 +124,16 @@ def by_meta_features(target: Task, sources: Sequence[Task], features: MetaFeatur
             f"{name}: {target.meta_features[name]:.6g} and {source.meta_features[name]:.6g}"
             for name in heaviest[:_TOLD_DETAILS]
         )
-        found.append(Evidence(Basis.META_FEATURES, value, count, details))
+        found.append(SimilarityEvidence(Basis.META_FEATURES, value, count, details))
     return found
 
 
-def measured_agreement(target: Observations, source: Observations) -> Evidence | None:
+def measured_agreement(target: Observations, source: Observations) -> SimilarityEvidence | None:
     """Kendall's tau over the architectures measured on both tasks; None below two of them."""
     return agreement(*target.means.shared_with(source.means), details=(target.search_space_id,))
 
 
-def agreement(target: Numbers, source: Numbers, details: tuple[str, ...] = ()) -> Evidence | None:
+def agreement(target: Numbers, source: Numbers, details: tuple[str, ...] = ()) -> SimilarityEvidence | None:
     """Kendall's tau between two score vectors [n], higher better in both; None where it is not defined."""
     tau = kendall_tau(target, source)
-    return None if tau is None else Evidence(Basis.MEASURED_AGREEMENT, tau, len(target), details)
+    return None if tau is None else SimilarityEvidence(Basis.MEASURED_AGREEMENT, tau, len(target), details)

@@ -20,7 +20,13 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import weights as meta_feature_weights
 from headstart_server.knowledge.similarity.context import Lens
 from headstart_server.knowledge.similarity.meta_features import MetaFeatures
-from headstart_server.knowledge.similarity.tasks import Basis, Evidence, compare, measured_agreement, strength_of
+from headstart_server.knowledge.similarity.tasks import (
+    Basis,
+    SimilarityEvidence,
+    compare,
+    measured_agreement,
+    strength_of,
+)
 from headstart_server.knowledge.similarity.weights import Pair
 from headstart_server.knowledge.tables import (
     namespaces,
@@ -99,12 +105,12 @@ class TaskMap:
 
     def _agreements(
         self, namespace: str, declared: Sequence[Task], lens: Lens
-    ) -> dict[tuple[int, int], dict[Basis, Evidence]]:
+    ) -> dict[tuple[int, int], dict[Basis, SimilarityEvidence]]:
         """What results and profiles say of pairs of tasks, by their places, the lesser first."""
         place_of = {task.task_id: place for place, task in enumerate(declared)}
-        found: dict[tuple[int, int], dict[Basis, Evidence]] = {}
+        found: dict[tuple[int, int], dict[Basis, SimilarityEvidence]] = {}
 
-        def keep(one: int, other: int, evidence: Evidence) -> None:
+        def keep(one: int, other: int, evidence: SimilarityEvidence) -> None:
             of_pair = found.setdefault((min(one, other), max(one, other)), {})
             if evidence.basis not in of_pair or of_pair[evidence.basis].count < evidence.count:
                 of_pair[evidence.basis] = evidence
@@ -137,7 +143,7 @@ class TaskMap:
             return list(connection.execute(query).scalars())
 
 
-def _pairs(agreements: dict[tuple[int, int], dict[Basis, Evidence]]) -> list[Pair]:
+def _pairs(agreements: dict[tuple[int, int], dict[Basis, SimilarityEvidence]]) -> list[Pair]:
     """Those whose results and profiles rest on enough to teach something."""
     pairs = []
     for (one, other), evidence in sorted(agreements.items()):
@@ -154,7 +160,7 @@ def _distances(
     declared: Sequence[Task],
     features: MetaFeatures,
     word_weights: Mapping[str, float],
-    agreements: dict[tuple[int, int], dict[Basis, Evidence]],
+    agreements: dict[tuple[int, int], dict[Basis, SimilarityEvidence]],
 ) -> NDArray[np.float64]:
     """1 less the weight with which each counts for the other [n, n]."""
     distances = np.zeros((len(declared), len(declared)))

@@ -25,7 +25,7 @@ from headstart_server.knowledge.vector_index import versions as vector_versions
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, CollectionMissing
 from headstart_server.knowledge.vector_index.failures import Work
 from headstart_server.knowledge.vector_index.space_guard import NotClaimed, SpaceGuard
-from headstart_server.knowledge.vector_index.versions import State, VectorIndex
+from headstart_server.knowledge.vector_index.versions import VectorIndex, VersionState
 from headstart_server.runtime.database.claims import claimed
 from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import NotFound
@@ -123,7 +123,7 @@ class VectorKeeper:
             with self._engine.connect() as connection:
                 records = vector_versions.records_of(connection, waiting.space)
             # After an upgrade there are architectures that no row of the outbox will bring.
-            state = State.SERVING if records.architectures <= records.waiting else State.BUILDING
+            state = VersionState.SERVING if records.architectures <= records.waiting else VersionState.BUILDING
             self._begin(waiting.space, waiting.namespace, waiting.search_space_id, None, state)
             versions = self._versions_of(waiting.space)
         for index in versions:
@@ -145,7 +145,7 @@ class VectorKeeper:
 
     def rebuild(self, index: VectorIndex) -> VectorIndex | None:
         """Begin a version beside one; None where one is under construction already. Raises IndexUnavailable."""
-        return self._begin(index.space, index.namespace, index.search_space_id, index.embedding, State.BUILDING)
+        return self._begin(index.space, index.namespace, index.search_space_id, index.embedding, VersionState.BUILDING)
 
     def rebuild_all(self, namespace: str | None = None, search_space_id: str | None = None) -> list[VectorIndex]:
         """Begin a version of every space that has architectures, or of the spaces of these names.
@@ -159,17 +159,17 @@ class VectorKeeper:
         for space, name, space_id in spaces:
             run_transaction(self._engine, partial(failures.forget_failure, space=space))
             versions = self._versions_of(space)
-            embedding = next((each.embedding for each in versions if each.state is State.SERVING), None)
+            embedding = next((each.embedding for each in versions if each.state is VersionState.SERVING), None)
             for old in versions:
-                if old.state is State.BUILDING:
+                if old.state is VersionState.BUILDING:
                     self._abandon(old)
-            index = self._begin(space, name, space_id, embedding, State.BUILDING)
+            index = self._begin(space, name, space_id, embedding, VersionState.BUILDING)
             # None where a worker was first to begin it again.
             begun += [index] if index is not None else self._under_construction(space)
         return begun
 
     def _under_construction(self, space: int) -> list[VectorIndex]:
-        return [index for index in self._versions_of(space) if index.state is State.BUILDING]
+        return [index for index in self._versions_of(space) if index.state is VersionState.BUILDING]
 
     def _versions_of(self, space: int) -> list[VectorIndex]:
         with self._engine.connect() as connection:
@@ -201,7 +201,7 @@ class VectorKeeper:
             paused = failures.paused_spaces(connection, Work.TEND)
         for space, namespace, name in missing:
             if space not in paused:
-                begin = partial(self._begin, space, namespace, name, None, State.BUILDING)
+                begin = partial(self._begin, space, namespace, name, None, VersionState.BUILDING)
                 begun.append(self._guard.attempt(space, Work.TEND, begin))
         for index in serving:
             if index.space not in paused:
@@ -221,7 +221,7 @@ class VectorKeeper:
         self._guard.forget_pauses()
 
     def _begin(
-        self, space: int, namespace: str, search_space_id: str, held: str | None, state: State
+        self, space: int, namespace: str, search_space_id: str, held: str | None, state: VersionState
     ) -> VectorIndex | None:
         embedding = self._choose(namespace, search_space_id, held)
 
@@ -253,7 +253,7 @@ class VectorKeeper:
             # Begun anew it would come to the same: whoever makes embeddings has to learn of this one first.
             raise error
         logger.warning("vector index %s cannot go on, building it anew: %s", index.collection, error)
-        if now.state is State.BUILDING:
+        if now.state is VersionState.BUILDING:
             self._abandon(now)
         self.rebuild(now)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from headstart_server.knowledge.vector_index import versions
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, IndexUnavailable
-from headstart_server.knowledge.vector_index.versions import Serving, VectorIndex
+from headstart_server.knowledge.vector_index.versions import ServingCollection, VectorIndex
 from headstart_server.runtime.observability import metrics
 
 # Share of a space's architectures that the vector index may lack and still be asked, and how many at most.
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 @dataclass
 class _LookedUp:
     at: float
-    serving: Serving | None
+    serving: ServingCollection | None
 
 
 class VectorSearch:

@@ -21,7 +21,7 @@ from headstart_server.knowledge.tables import architectures, namespaces, outbox,
 from headstart_server.knowledge.vector_index.failures import Work, pauses
 
 
-class State(StrEnum):
+class VersionState(StrEnum):
     BUILDING = "BUILDING"
     SERVING = "SERVING"
     RETIRED = "RETIRED"
@@ -35,7 +35,7 @@ class VectorIndex:
     namespace: str
     search_space_id: str
     version: str
-    state: State
+    state: VersionState
     vector_count: int = 0
     built_through: int = 0
 
@@ -53,7 +53,7 @@ class VectorIndex:
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServingCollection:
     """The version that serves, with how many architectures of the space it may lack (counted up to a bound)."""
 
     index: VectorIndex
@@ -71,11 +71,13 @@ class Records:
 
 def versions_of(connection: Connection, space: int) -> list[VectorIndex]:
     """All that deliveries go to: every version of a space that is not retired."""
-    query = _indexes().where(search_spaces.c.id == space, vector_indexes.c.state != State.RETIRED)
+    query = _indexes().where(search_spaces.c.id == space, vector_indexes.c.state != VersionState.RETIRED)
     return [_index(row) for row in connection.execute(query.order_by(vector_indexes.c.created_at))]
 
 
-def serving(connection: Connection, namespace: str, search_space_id: str, waiting_limit: int) -> Serving | None:
+def serving(
+    connection: Connection, namespace: str, search_space_id: str, waiting_limit: int
+) -> ServingCollection | None:
     """The version that serves a space; None where there is none yet. Waiting rows are counted up to the limit."""
     lag = (
         select(func.count())
@@ -92,15 +94,15 @@ def serving(connection: Connection, namespace: str, search_space_id: str, waitin
         _indexes(lag.label("waiting")).where(
             namespaces.c.name == namespace,
             search_spaces.c.name == search_space_id,
-            vector_indexes.c.state == State.SERVING,
+            vector_indexes.c.state == VersionState.SERVING,
         )
     ).first()
-    return None if row is None else Serving(_index(row), row.waiting)
+    return None if row is None else ServingCollection(_index(row), row.waiting)
 
 
 def serving_versions(connection: Connection) -> list[VectorIndex]:
     """Of every space that has one."""
-    query = _indexes().where(vector_indexes.c.state == State.SERVING).order_by(search_spaces.c.id)
+    query = _indexes().where(vector_indexes.c.state == VersionState.SERVING).order_by(search_spaces.c.id)
     return [_index(row) for row in connection.execute(query)]
 
 
@@ -119,7 +121,7 @@ def spaces_with_architectures(
 def spaces_without_version(connection: Connection) -> list[tuple[int, str, str]]:
     """Number, namespace and id of the spaces that have architectures but nothing serving or under construction."""
     has_version = exists().where(
-        vector_indexes.c.search_space_id == search_spaces.c.id, vector_indexes.c.state != State.RETIRED
+        vector_indexes.c.search_space_id == search_spaces.c.id, vector_indexes.c.state != VersionState.RETIRED
     )
     return [(row.id, row.namespace, row.space) for row in connection.execute(_spaces().where(~has_version))]
 
@@ -135,7 +137,7 @@ def lock_space(connection: Connection, space: int) -> None:
 
 
 def begin(
-    connection: Connection, space: int, namespace: str, search_space_id: str, embedding: str, state: State
+    connection: Connection, space: int, namespace: str, search_space_id: str, embedding: str, state: VersionState
 ) -> VectorIndex | None:
     """A new version, in place of nothing; None where one is under construction already.
 
@@ -145,7 +147,7 @@ def begin(
     rows = connection.execute(
         select(vector_indexes.c.version, vector_indexes.c.state).where(vector_indexes.c.search_space_id == space)
     ).all()
-    if any(row.state in (State.BUILDING, state) for row in rows):
+    if any(row.state in (VersionState.BUILDING, state) for row in rows):
         return None
     builds = [int(row.version.partition(".")[2]) for row in rows]
     version = f"{embedding}.{max(builds, default=0) + 1}"
@@ -158,7 +160,7 @@ def building_versions(connection: Connection, space: int | None = None) -> list[
 
     Those of one space, or those of all spaces that do not wait for their next try.
     """
-    query = _indexes().where(vector_indexes.c.state == State.BUILDING)
+    query = _indexes().where(vector_indexes.c.state == VersionState.BUILDING)
     if space is None:
         query = query.where(~pauses(vector_indexes.c.search_space_id, Work.BUILD))
     else:
@@ -185,7 +187,7 @@ def note_size(connection: Connection, index: VectorIndex, vector_count: int) -> 
 
 def note_removals(connection: Connection, space: int, count: int) -> None:
     """So many vectors went, and are not missing."""
-    serves = (vector_indexes.c.search_space_id == space) & (vector_indexes.c.state == State.SERVING)
+    serves = (vector_indexes.c.search_space_id == space) & (vector_indexes.c.state == VersionState.SERVING)
     fewer = func.greatest(vector_indexes.c.vector_count - count, 0)
     connection.execute(update(vector_indexes).where(serves).values(vector_count=fewer))
 
@@ -193,17 +195,19 @@ def note_removals(connection: Connection, space: int, count: int) -> None:
 def swap(connection: Connection, built: VectorIndex, vector_count: int) -> None:
     """Let a version serve in place of the one before, unless it was given up meanwhile."""
     lock_space(connection, built.space)
-    if connection.execute(select(vector_indexes.c.state).where(*_is(built))).scalar() != State.BUILDING:
+    if connection.execute(select(vector_indexes.c.state).where(*_is(built))).scalar() != VersionState.BUILDING:
         return
     of_space = vector_indexes.c.search_space_id == built.space
     now = func.clock_timestamp()
     connection.execute(
         update(vector_indexes)
-        .where(of_space, vector_indexes.c.state == State.SERVING)
-        .values(state=State.RETIRED, updated_at=now)
+        .where(of_space, vector_indexes.c.state == VersionState.SERVING)
+        .values(state=VersionState.RETIRED, updated_at=now)
     )
     connection.execute(
-        update(vector_indexes).where(*_is(built)).values(state=State.SERVING, vector_count=vector_count, updated_at=now)
+        update(vector_indexes)
+        .where(*_is(built))
+        .values(state=VersionState.SERVING, vector_count=vector_count, updated_at=now)
     )
 
 
@@ -214,7 +218,7 @@ def forget(connection: Connection, index: VectorIndex) -> None:
 def retired(connection: Connection, seconds: float) -> list[VectorIndex]:
     """Versions that have been retired for so long that no server asks them any more."""
     query = _indexes().where(
-        vector_indexes.c.state == State.RETIRED,
+        vector_indexes.c.state == VersionState.RETIRED,
         vector_indexes.c.updated_at < func.clock_timestamp() - text(f"interval '{float(seconds)} seconds'"),
     )
     return [_index(row) for row in connection.execute(query)]
@@ -258,7 +262,7 @@ def _index(row: Row[Any]) -> VectorIndex:
         namespace=row.namespace,
         search_space_id=row.space_name,
         version=row.version,
-        state=State(row.state),
+        state=VersionState(row.state),
         vector_count=row.vector_count,
         built_through=row.built_through,
     )

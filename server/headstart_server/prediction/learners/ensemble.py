@@ -38,7 +38,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Told:
+class EnsemblePrediction:
     """Mean and standard deviation [m] on normal scores, and of each member [members, m] with its weights."""
 
     mean: Numbers
@@ -48,7 +48,7 @@ class Told:
     weights: Numbers
 
 
-class MemberStack:
+class Ensemble:
     """Some members together, weighed and calibrated by what they say of results they have not seen."""
 
     def __init__(self, members: list[Member], targets: Numbers) -> None:
@@ -59,7 +59,7 @@ class MemberStack:
         mean, deviation = mixture(self._means, self._deviations, for_each_row(self.weights, self._means))
         self.errors = ConformalErrors((targets - mean) / deviation)
 
-    def predict(self, columns: Columns, places: NDArray[np.int64]) -> Told:
+    def predict(self, columns: Columns, places: NDArray[np.int64]) -> EnsemblePrediction:
         """``places`` as in ``Asked``: of known architectures the members say what they would without their result."""
         means, deviations = np.empty((2, len(self.members), len(places)))
         again = places >= 0
@@ -70,4 +70,4 @@ class MemberStack:
             means[:, ~again] = [mean for mean, _ in told]
             deviations[:, ~again] = np.maximum([deviation for _, deviation in told], 1e-6)
         weights = for_each_row(self.weights, means)
-        return Told(*mixture(means, deviations, weights), means, deviations, weights)
+        return EnsemblePrediction(*mixture(means, deviations, weights), means, deviations, weights)

@@ -16,27 +16,27 @@ _WORTH_SAYING = 0.005
 
 
 @dataclass(frozen=True)
-class Advice:
+class StoppingAdvice:
     stop: bool
     reason: str
 
 
-def advise(forecasts: CurveForecasts, incumbent: float | None, maximize: bool) -> list[Advice]:
+def advise(forecasts: CurveForecasts, incumbent: float | None, maximize: bool) -> list[StoppingAdvice]:
     """One for each curve."""
     chances = None if incumbent is None else forecasts.beats(incumbent, maximize)
     advice = []
     for row in range(len(forecasts.finals)):
         ruin = "" if forecasts.diverges is None else _of_ruin(float(forecasts.diverges[row]))
         if chances is None:
-            advice.append(Advice(False, f"no full training to compare with yet{ruin}"))
+            advice.append(StoppingAdvice(False, f"no full training to compare with yet{ruin}"))
         elif forecasts.history == 0:
-            advice.append(Advice(False, "no full curves to learn from yet: nothing is stopped on a law alone"))
+            advice.append(StoppingAdvice(False, "no full curves to learn from yet: nothing is stopped on a law alone"))
         else:
             chance = float(chances[row])
             least = f"{100 * LEAST_CHANCE:g} %"
             stop = chance < LEAST_CHANCE
             said = f"chance to beat the incumbent {100 * chance:.2g} %, {'below' if stop else 'not below'} {least}"
-            advice.append(Advice(stop, said + ruin))
+            advice.append(StoppingAdvice(stop, said + ruin))
     return advice
 
 

@@ -20,7 +20,7 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.learning_curves.combination import CurveEstimate, from_curve_alone, joined
 from headstart_server.prediction.learning_curves.curve import Curve
-from headstart_server.prediction.learning_curves.early_stopping import Advice, advise
+from headstart_server.prediction.learning_curves.early_stopping import StoppingAdvice, advise
 from headstart_server.prediction.learning_curves.forecast import LEAST_HISTORY, CurveForecaster, CurveForecasts
 from headstart_server.prediction.types import CurveForecast, Prediction, Query
 from headstart_server.runtime.lru import Lru
@@ -223,13 +223,13 @@ def _stretch(other: Task, task: Task) -> float:
     return task.max_fidelity / other.max_fidelity if task.max_fidelity and other.max_fidelity else 1.0
 
 
-def _estimates(forecasts: CurveForecasts, advice: Sequence[Advice] | None) -> list[CurveEstimate]:
+def _estimates(forecasts: CurveForecasts, advice: Sequence[StoppingAdvice] | None) -> list[CurveEstimate]:
     """``advice`` is None where a shortened training is told, which no full one compares with."""
     columns = (forecasts.finals, forecasts.below, forecasts.above, forecasts.lower, forecasts.upper)
     estimates = []
     for row, numbers in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         points = tuple(zip(forecasts.places[row].tolist(), forecasts.paths[row].tolist(), strict=True))
-        told = Advice(False, "told for a shortened training: no advice") if advice is None else advice[row]
+        told = StoppingAdvice(False, "told for a shortened training: no advice") if advice is None else advice[row]
         mean, below, above, lower, upper = numbers
         forecast = CurveForecast(points, told.stop, told.reason)
         estimates.append(CurveEstimate(mean, below, above, lower, upper, forecast))

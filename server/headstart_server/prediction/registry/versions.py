@@ -190,7 +190,7 @@ def newest_version(connection: Connection, namespace: str, search_space_id: str)
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServingVersion:
     """A version that serves, as operators look at it.
 
     ``age_seconds`` is by the clock of the database; ``trained_through`` is of the newest version of the space, whether
@@ -205,7 +205,7 @@ class Serving:
     figures: tuple[TaskFigures, ...]
 
 
-def serving_versions(connection: Connection, limit: int) -> list[Serving]:
+def serving_versions(connection: Connection, limit: int) -> list[ServingVersion]:
     """The versions that serve, of all namespaces, newest first."""
     newer = model_versions.alias()
     through = (
@@ -231,7 +231,7 @@ def serving_versions(connection: Connection, limit: int) -> list[Serving]:
         .limit(limit)
     )
     return [
-        Serving(
+        ServingVersion(
             row.namespace,
             row.space,
             row.number,

@@ -13,7 +13,7 @@ from headstart_server.prediction.task.evidence import (
     ENOUGH_OWN,
     MOST_SOURCES,
     Evidence,
-    Told,
+    TaskPredictions,
     few,
     incumbent,
     other_tasks,
@@ -38,7 +38,7 @@ class ModelAnswers:
         queries: Sequence[Query],
         level: float,
         version: ModelVersion,
-    ) -> Told | None:
+    ) -> TaskPredictions | None:
         """None where the model knows no task that this one can be compared with. Raises Unavailable, NotFound."""
         candidates = [query.canonical for query in queries]
         space_id = observations.search_space_id
@@ -61,7 +61,7 @@ class ModelAnswers:
             )
             proxies = [query.proxies for query in queries]
             estimates = fitted.predict(candidates, features.vectors(candidates), scores, level, proxies)
-            return Told(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
+            return TaskPredictions(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
         # The model may have learned from tasks that were deleted since.
         observed = self._evidence.knowledge.tasks_observed(namespace, space_id)
         present = {other.task.task_id for other in observed}
@@ -81,7 +81,9 @@ class ModelAnswers:
             observations.task.maximize,
             known.unlike_seen(features.vectors(candidates)),
         )
-        return Told(estimates, f"{made}; {few(labels.completed_count)}, so {other_tasks(len(chosen))}", version.name)
+        return TaskPredictions(
+            estimates, f"{made}; {few(labels.completed_count)}, so {other_tasks(len(chosen))}", version.name
+        )
 
 
 def _comparable(head: ModelTask, task: Task) -> bool:

@@ -28,7 +28,7 @@ Vectors = Callable[[Sequence[CanonicalCandidate]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Recent:
+class RecentEmbeddings:
     """Newest first: fingerprints, and embeddings [n, d]. ``last`` is the number of the newest."""
 
     last: int
@@ -47,12 +47,14 @@ class RecentArchitectures:
     """By namespace and space. Thread-safe: searches of one space wait for each other's reading, and for no other's."""
 
     def __init__(self) -> None:
-        self._held: Lru[tuple[str, str], Recent] = Lru(
+        self._held: Lru[tuple[str, str], RecentEmbeddings] = Lru(
             _KEPT_BYTES, lambda recent: recent.embeddings.nbytes + 150 * len(recent.fingerprints)
         )
         self._flights: SingleFlight[tuple[str, str]] = SingleFlight()
 
-    def of(self, knowledge: KnowledgeService, namespace: str, search_space_id: str, vectors: Vectors) -> Recent:
+    def of(
+        self, knowledge: KnowledgeService, namespace: str, search_space_id: str, vectors: Vectors
+    ) -> RecentEmbeddings:
         """What is recorded now, at most MOST_ARCHITECTURES. Whose task was deleted meanwhile may still be there."""
         key = (namespace, search_space_id)
         with self._flights.of(key):
@@ -62,13 +64,13 @@ class RecentArchitectures:
             most = _most(none.shape[1])
             new = knowledge.newest_architectures(namespace, search_space_id, last, most)
             if not new:
-                return held or Recent(0, [], none)
+                return held or RecentEmbeddings(0, [], none)
             fingerprints = [found.fingerprint for _, found in new]
             embeddings = vectors([found.canonical for _, found in new])
             if held is not None:
                 fingerprints += held.fingerprints
                 embeddings = np.concatenate([embeddings, held.embeddings])
-            kept = Recent(new[0][0], fingerprints[:most], embeddings[:most])
+            kept = RecentEmbeddings(new[0][0], fingerprints[:most], embeddings[:most])
             self._held.put(key, kept)
             return kept
 

@@ -33,7 +33,7 @@ class Learners:
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class SourceColumns:
     """Every learner of every kind, each kind followed by the weighted mean of its learners where there are several."""
 
     kinds: tuple[Learners, ...]

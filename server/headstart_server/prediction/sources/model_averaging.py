@@ -32,7 +32,7 @@ _FIRST_LENGTH, _FIRST_NOISE = 2.0, 0.1
 
 
 @dataclass(frozen=True)
-class Hyperparameters:
+class KernelParameters:
     """``length`` in units of the distance given; ``noise`` variance relative to that of the process."""
 
     length: float
@@ -58,7 +58,7 @@ class SourcePrior:
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class ModelPredictions:
     """Means and standard deviations [1 + k, m] of a new result by each process, that of the task alone first."""
 
     means: Numbers
@@ -98,14 +98,14 @@ class ModelAverage:
         targets: Numbers,
         prior: SourcePrior,
         distance: float,
-        hyperparameters: Hyperparameters | None = None,
+        hyperparameters: KernelParameters | None = None,
     ) -> None:
         self._features, self._distance, self._prior = features, distance, prior
         self._count = len(targets)
         self._offset = float(targets.mean()) if self._count else 0.0
         self._centres: Numbers = columns.mean(axis=0) if self._count else np.zeros(columns.shape[1])
         if not self._count:
-            self.hyperparameters = Hyperparameters(_FIRST_LENGTH, _FIRST_NOISE)
+            self.hyperparameters = KernelParameters(_FIRST_LENGTH, _FIRST_NOISE)
             self.weights: Numbers = np.array([prior.alone, *prior.weights])
             return
         if hyperparameters is None:
@@ -121,14 +121,14 @@ class ModelAverage:
         """Probability that some source leads, 0 to 1."""
         return float(1.0 - self.weights[0])
 
-    def predict(self, features: Numbers, columns: Numbers) -> Predictions:
+    def predict(self, features: Numbers, columns: Numbers) -> ModelPredictions:
         """For features [m, d] and columns [m, k]."""
         noise, prior = self.hyperparameters.noise, self._prior
         if not self._count:
             means = np.vstack([np.zeros(len(columns)), (columns * prior.slopes).T])
             spread = 1.0 + noise + _SLOPE_VARIANCE * np.square(columns)
             variances = np.vstack([np.full(len(columns), 1.0 + noise), (spread * prior.residuals).T])
-            return Predictions(means, np.sqrt(variances))
+            return ModelPredictions(means, np.sqrt(variances))
         found = self._posterior
         known = self._covariance(np.sqrt(squared_distances(self._features, features)), self.hyperparameters.length)
         white = solve_triangular(found.factor, known, lower=True, overwrite_b=True, check_finite=False)
@@ -137,18 +137,18 @@ class ModelAverage:
         rest = columns - self._centres - white.T @ found.columns
         means = np.vstack([alone, (alone[:, None] + rest * found.slopes).T])
         led = own[:, None] + found.slope_variances * np.square(rest)
-        return Predictions(means, np.sqrt(np.vstack([found.scales[0] * own, (found.scales[1:] * led).T])))
+        return ModelPredictions(means, np.sqrt(np.vstack([found.scales[0] * own, (found.scales[1:] * led).T])))
 
     def _covariance(self, distances: Numbers, length: float) -> Numbers:
         return matern(distances / (length * self._distance))
 
-    def _most_likely(self, features: Numbers, columns: Numbers, targets: Numbers) -> Hyperparameters:
+    def _most_likely(self, features: Numbers, columns: Numbers, targets: Numbers) -> KernelParameters:
         distances = np.sqrt(squared_distances(features, features))
-        grid = [Hyperparameters(length, noise) for length in _LENGTHS for noise in _NOISES]
+        grid = [KernelParameters(length, noise) for length in _LENGTHS for noise in _NOISES]
         return max(grid, key=lambda each: self._condition(distances, columns, targets, each).evidence)
 
     def _condition(
-        self, distances: Numbers, columns: Numbers, targets: Numbers, hyperparameters: Hyperparameters
+        self, distances: Numbers, columns: Numbers, targets: Numbers, hyperparameters: KernelParameters
     ) -> _Posterior:
         covariance = self._covariance(distances, hyperparameters.length)
         covariance[np.diag_indices_from(covariance)] += hyperparameters.noise + 1e-8

@@ -19,7 +19,7 @@ from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.learners.weighted_heads import agreement
 from headstart_server.prediction.serving.current_models import ServingModels
 from headstart_server.prediction.serving.score_cache import KeptScores, Score
-from headstart_server.prediction.sources.columns import Columns, Learners
+from headstart_server.prediction.sources.columns import Learners, SourceColumns
 from headstart_server.prediction.sources.leave_one_task_out import LeaveOneTaskOut
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogate, SourceSurrogates
 from headstart_server.prediction.sources.surrogate import Surrogate
@@ -103,7 +103,7 @@ class Sources:
             return self._surrogate(namespace, observations, columns)
         except (Unavailable, NotFound) as error:
             _log.warning("the model of %s has no say: %s", observations.search_space_id, error)
-            return self._surrogate(namespace, observations, Columns(columns.kinds[:1], columns.expected[:1]))
+            return self._surrogate(namespace, observations, SourceColumns(columns.kinds[:1], columns.expected[:1]))
 
     def source_weights(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
@@ -117,7 +117,7 @@ class Sources:
         scores = columns.scores_of_results(self._canonicals(namespace, observations, labels))
         return _measured_weights(columns, scores, normal_scores(labels.values, observations.task.maximize))
 
-    def _surrogate(self, namespace: str, observations: Observations, columns: Columns) -> Surrogate:
+    def _surrogate(self, namespace: str, observations: Observations, columns: SourceColumns) -> Surrogate:
         labels = self._predictors.telling_labels(namespace, observations)
         fitted = self._fitted(namespace, observations, labels, columns, self._searches)
         features = self._evidence.features(namespace, observations.search_space_id)
@@ -134,7 +134,12 @@ class Sources:
         )
 
     def _fitted(
-        self, namespace: str, observations: Observations, labels: Labels, columns: Columns, searches: SurrogateCache
+        self,
+        namespace: str,
+        observations: Observations,
+        labels: Labels,
+        columns: SourceColumns,
+        searches: SurrogateCache,
     ) -> Fitted:
         space_id = observations.search_space_id
         return searches.fitted(
@@ -156,22 +161,22 @@ class Sources:
 
     def _columns(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
-    ) -> Columns:
+    ) -> SourceColumns:
         """Of the surrogates of these sources, and of the space's model where there is one."""
         space_id = observations.search_space_id
         features = self._evidence.features(namespace, space_id)
         by_task = {source.task.task_id: source.task for source in sources}
         surrogates = self._surrogates.of(namespace, sources)
         if not surrogates:
-            return Columns((), ())
+            return SourceColumns((), ())
         ask = self._asking(surrogates, features)
         own = Learners(_name(surrogates), tuple(each.task_id for each in surrogates), ask, ask)
         tasks = [by_task[each.task_id] for each in surrogates]
         expected = self._held_out.expected(observations.task, tasks, space_id, surrogates, features, lens)
         heads = self._heads(namespace, space_id)
         if heads is None:
-            return Columns((own,), (expected,))
-        return Columns((own, heads), (expected, expected.of(own.task_ids, heads.task_ids)))
+            return SourceColumns((own,), (expected,))
+        return SourceColumns((own, heads), (expected, expected.of(own.task_ids, heads.task_ids)))
 
     def _heads(self, namespace: str, space_id: str) -> Learners | None:
         version = self._models.of(namespace, space_id)
@@ -215,14 +220,14 @@ class Sources:
         )
 
 
-def _expected_weights(columns: Columns, fitted: Fitted) -> dict[str, float]:
+def _expected_weights(columns: SourceColumns, fitted: Fitted) -> dict[str, float]:
     """By task id: the agreement expected of each source, less what the few results say against it."""
     prior, posterior = columns.prior().weights, fitted.average.weights[1:]
     told = np.minimum(1.0, posterior / np.maximum(prior, 1e-300))
     return _best_of_each(columns.task_ids, columns.expected_taus * told)
 
 
-def _measured_weights(columns: Columns, scores: Numbers, targets: Numbers) -> dict[str, float]:
+def _measured_weights(columns: SourceColumns, scores: Numbers, targets: Numbers) -> dict[str, float]:
     """By task id: how far each source ranks the results [n] right, beyond chance."""
     return _best_of_each(columns.task_ids, agreement(np.nan_to_num(scores), targets))
 

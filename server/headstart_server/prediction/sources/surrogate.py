@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.learners.gaussian_process import Numbers
-from headstart_server.prediction.sources.model_averaging import ModelAverage, Predictions
+from headstart_server.prediction.sources.model_averaging import ModelAverage, ModelPredictions
 
 # With so many results of its own a task weighs them as much as the sources; from so many on at least.
 _STRENGTH_OF_SOURCES = 10.0
@@ -40,7 +40,7 @@ class Judged:
 
     features: Numbers
     columns: Numbers
-    predictions: Predictions
+    predictions: ModelPredictions
     weights: Numbers
     incumbent: float
 

@@ -21,7 +21,7 @@ from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import Numbers, median_distance
 from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.refits import last_refit
-from headstart_server.prediction.sources.model_averaging import Hyperparameters, ModelAverage, SourcePrior
+from headstart_server.prediction.sources.model_averaging import KernelParameters, ModelAverage, SourcePrior
 from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
@@ -89,7 +89,7 @@ class SurrogateCache:
         told, targets = columns(known), normal_scores(labels.values, observations.task.maximize)
 
         def average_of(
-            some: NDArray[np.floating], told: Numbers, targets: Numbers, given: Hyperparameters | None
+            some: NDArray[np.floating], told: Numbers, targets: Numbers, given: KernelParameters | None
         ) -> ModelAverage:
             return ModelAverage(scale.features.place(some), np.nan_to_num(told), targets, prior, scale.distance, given)
 

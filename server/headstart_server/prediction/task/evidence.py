@@ -24,7 +24,7 @@ MOST_SOURCES = 32
 
 
 @dataclass(frozen=True)
-class Told:
+class TaskPredictions:
     """Estimates and what they rest on; ``model_version`` is empty where no model took part."""
 
     estimates: Estimates

@@ -13,7 +13,7 @@ from headstart_server.prediction.task.evidence import (
     ENOUGH_OWN,
     MOST_SOURCES,
     Evidence,
-    Told,
+    TaskPredictions,
     few,
     incumbent,
     other_tasks,
@@ -54,7 +54,7 @@ class RecordAnswers:
         queries: Sequence[Query],
         level: float,
         degraded: bool,
-    ) -> Told:
+    ) -> TaskPredictions:
         """Raises FailedPrecondition where nothing is known to rest on."""
         candidates = [query.canonical for query in queries]
         space_id = observations.search_space_id
@@ -72,7 +72,7 @@ class RecordAnswers:
                 incumbent(observations),
                 observations.task.maximize,
             )
-            return Told(
+            return TaskPredictions(
                 estimates,
                 f"k nearest recorded architectures ({why}); {few(labels.completed_count)}, so {other_tasks(len(told))}",
             )
@@ -94,7 +94,7 @@ class RecordAnswers:
         proxies = [query.proxies for query in queries]
         estimates = fitted.predict(candidates, features.vectors(candidates), None, level, proxies)
         made = f"Gaussian process and k nearest of {fitted.completed_count} recorded architectures"
-        return Told(estimates, f"{made} of this task ({why})")
+        return TaskPredictions(estimates, f"{made} of this task ({why})")
 
     def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
         """The other tasks that measure the same with their labels, those with most results first."""

@@ -28,7 +28,7 @@ from scipy.special import ndtr
 
 from headstart_server.prediction.features.proxies import LearnedPatterns, Pattern, ProxyColumns
 from headstart_server.prediction.learners.conformal import ConformalErrors
-from headstart_server.prediction.learners.ensemble import Columns, Member, MemberStack, Told
+from headstart_server.prediction.learners.ensemble import Columns, Ensemble, EnsemblePrediction, Member
 from headstart_server.prediction.learners.gaussian_process import GaussianProcess, Hyperparameters, LeaveOneOut, Numbers
 from headstart_server.prediction.learners.nearest_neighbours import NearestNeighbours
 from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
@@ -170,9 +170,9 @@ class AdaptedPredictor:
             np.nan_to_num(placed),
             np.column_stack([own.means, own.deviations]),
         )
-        self._base = MemberStack(self._base_members(), self._targets)
+        self._base = Ensemble(self._base_members(), self._targets)
         self._patterns = LearnedPatterns(placed)
-        self._stacks: OrderedDict[Pattern, MemberStack] = OrderedDict()
+        self._stacks: OrderedDict[Pattern, Ensemble] = OrderedDict()
         self._lock = threading.Lock()
         self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
 
@@ -217,7 +217,7 @@ class AdaptedPredictor:
         return self._in_unit(answer, strange)
 
     def _joined(
-        self, stack: MemberStack, told: Told, places: NDArray[np.int64]
+        self, stack: Ensemble, told: EnsemblePrediction, places: NDArray[np.int64]
     ) -> tuple[Numbers, Numbers, ConformalErrors]:
         return self._repeats.join(told.mean, told.deviation, self._targets[places], places, stack.errors)
 
@@ -331,7 +331,7 @@ class AdaptedPredictor:
 
     # Proxies
 
-    def _stacks_of(self, measured: Numbers) -> list[tuple[MemberStack, NDArray[np.bool_]]]:
+    def _stacks_of(self, measured: Numbers) -> list[tuple[Ensemble, NDArray[np.bool_]]]:
         """The stack for each combination of proxies that was measured, with its rows."""
         if not self._proxies.count:
             return [(self._base, np.ones(len(measured), bool))]
@@ -344,7 +344,7 @@ class AdaptedPredictor:
             for pattern in dict.fromkeys(learned)
         ]
 
-    def _stack(self, pattern: Pattern) -> MemberStack:
+    def _stack(self, pattern: Pattern) -> Ensemble:
         if not any(pattern):
             return self._base
         with self._lock:
@@ -364,7 +364,7 @@ class AdaptedPredictor:
         members = list(self._base.members)
         members += self._attempt(PROXIES, lambda: self._process(f"{PROXIES}/{key}", proxies))
         members += self._attempt(WITH_PROXIES, lambda: self._process(f"{WITH_PROXIES}/{key}", both))
-        stack = MemberStack(members, self._targets)
+        stack = Ensemble(members, self._targets)
         with self._lock:
             self._stacks[pattern] = stack
             if len(self._stacks) > _KEPT_STACKS:
@@ -389,7 +389,7 @@ class _Answer:
         self.deviation[rows] = deviation * errors.widening
         self.half[rows] = deviation * errors.half_width(level)
 
-    def keep_members(self, rows: NDArray[np.bool_], stack: MemberStack, told: Told) -> None:
+    def keep_members(self, rows: NDArray[np.bool_], stack: Ensemble, told: EnsemblePrediction) -> None:
         for place, member in enumerate(stack.members):
             if member.name not in self.members:
                 nothing = np.full(len(self.mean), np.nan)

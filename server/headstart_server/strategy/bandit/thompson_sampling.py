@@ -65,7 +65,7 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenArm:
     """``probability`` with which the policy takes this arm; ``expected_reward`` without the pending pulls."""
 
     key: ArmKey
@@ -118,12 +118,12 @@ def belief(arm: ArmStatistics, variance: float, expected: Expectation | None = N
     )
 
 
-def choose(beliefs: Sequence[Belief], probabilities: NDArray[np.float64], generator: np.random.Generator) -> Choice:
+def choose(beliefs: Sequence[Belief], probabilities: NDArray[np.float64], generator: np.random.Generator) -> ChosenArm:
     """Draw one arm of several, with these probabilities."""
     index = int(generator.choice(len(beliefs), p=probabilities))
     taken = beliefs[index]
     expected = min(max(taken.mean, 0.0), 1.0)
-    return Choice(taken.key, float(probabilities[index]), expected, taken.reason)
+    return ChosenArm(taken.key, float(probabilities[index]), expected, taken.reason)
 
 
 def choice_probabilities(

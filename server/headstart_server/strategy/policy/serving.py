@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
-from headstart_server.strategy.bandit.thompson_sampling import Belief, Choice
+from headstart_server.strategy.bandit.thompson_sampling import Belief, ChosenArm
 from headstart_server.strategy.policy.fitted_q import QFunction
 from headstart_server.strategy.search_state import SearchState
 
@@ -26,14 +26,14 @@ class ServingPolicy:
         beliefs: Sequence[Belief],
         bandit: NDArray[np.float64],
         generator: np.random.Generator,
-    ) -> Choice:
+    ) -> ChosenArm:
         """Draw one arm of several with the policy's probabilities; ``bandit`` are those of the bandit."""
         probabilities = self.function.probabilities(task, state, beliefs, bandit)
         index = int(generator.choice(len(beliefs), p=probabilities))
         taken = beliefs[index]
         best = probabilities[index] == probabilities.max()
         why = "expects most of it at this point" if best else "tries another one"
-        return Choice(
+        return ChosenArm(
             taken.key,
             float(probabilities[index]),
             min(max(taken.mean, 0.0), 1.0),

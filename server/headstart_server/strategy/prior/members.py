@@ -26,7 +26,7 @@ _MOST_LEAVES = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
+class PriorMember:
     """``trees`` of scikit-learn, ``outside`` [rows, arms]: means over those trees that did not draw the row's task."""
 
     trees: list[Any]
@@ -50,7 +50,7 @@ def forms(losses: Numbers) -> dict[str, Numbers]:
 
 def grow_members(
     features: NDArray[np.float32], losses: Numbers, tasks: NDArray[np.int64], seed: int, trees: int = TREES
-) -> Iterator[Member]:
+) -> Iterator[PriorMember]:
     """Members for features [rows, columns], complete losses [rows, arms], and the task of each row, 0, 1, 2, ..."""
     from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
@@ -72,7 +72,7 @@ def _grow(
     make: Callable[[int], Any],
     generator: np.random.Generator,
     trees: int,
-) -> Member:
+) -> PriorMember:
     task_count = int(tasks.max()) + 1
     total, times = np.zeros_like(targets), np.zeros((len(targets), 1))
     grown = []
@@ -87,4 +87,4 @@ def _grow(
         grown.append(tree.tree_)
     # A task that every tree drew is told the mean: it says nothing of any arm.
     said = np.where(times > 0, total / np.maximum(times, 1), targets.mean(axis=0))
-    return Member(grown, said)
+    return PriorMember(grown, said)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
 from headstart_server.strategy.arm_statistics import ArmKey
-from headstart_server.strategy.bandit.thompson_sampling import Belief, Choice, Expectation
+from headstart_server.strategy.bandit.thompson_sampling import Belief, ChosenArm, Expectation
 from headstart_server.strategy.prior.data import phase_middle
 from headstart_server.strategy.prior.features import PHASE, feature_row
 from headstart_server.strategy.prior.prior import Forecast, Prior
@@ -32,7 +32,7 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Advice:
+class PriorAdvice:
     """``chosen``: the arm to take unless results speak against it; ``expectations`` of the arms that are known.
 
     ``single_best``: whether the choice is the arm that was best on average, since no other promises more than noise.
@@ -54,9 +54,9 @@ class Advice:
             return False
         return state.observations == 0 or bool(chances[place] > _LEAST_CHANCE)
 
-    def choice(self, beliefs: Mapping[ArmKey, Belief]) -> Choice:
+    def choice(self, beliefs: Mapping[ArmKey, Belief]) -> ChosenArm:
         """The decision to take ``chosen``."""
-        return Choice(self.chosen, 1.0, beliefs[self.chosen].mean, self.reason, "prior")
+        return ChosenArm(self.chosen, 1.0, beliefs[self.chosen].mean, self.reason, "prior")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class ServingPrior:
         """Whether it foretells rewards in the course of a search, not single results."""
         return PHASE in self.model.columns
 
-    def advice(self, task: Task, state: SearchState, arms: Sequence[ArmKey], variance: float) -> Advice | None:
+    def advice(self, task: Task, state: SearchState, arms: Sequence[ArmKey], variance: float) -> PriorAdvice | None:
         """``variance`` is that of single rewards on this task. None where fewer than two of the arms are known: then
         there is nothing to choose between.
         """
@@ -98,7 +98,7 @@ class ServingPrior:
         single = forecast.chosen == forecast.single_best
         why = "the best on average, none promises more than noise" if single else f"promises {forecast.gain:.3g} more"
         reason = f"prior {self.number}, learned from {self.model.task_count} tasks: {why}"
-        return Advice(expectations, known[forecast.chosen], single, reason)
+        return PriorAdvice(expectations, known[forecast.chosen], single, reason)
 
 
 def _rewards(forecast: Forecast, errors: Numbers) -> Numbers:

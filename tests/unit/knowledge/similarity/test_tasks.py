@@ -10,7 +10,7 @@ from headstart_server.knowledge.observations.observations import Observations, o
 from headstart_server.knowledge.similarity.meta_features import MetaFeatures
 from headstart_server.knowledge.similarity.tasks import (
     Basis,
-    Evidence,
+    SimilarityEvidence,
     SimilarTask,
     compare,
     measured_agreement,
@@ -29,7 +29,7 @@ def observed(of: Task, values: dict[str, float]) -> Observations:
     return observations_of(of, "space", NAMES, tuple(values), np.array(list(values.values())))
 
 
-def compared(target: Task, *sources: Task, **known: Mapping[str, Evidence]) -> dict[str, SimilarTask]:
+def compared(target: Task, *sources: Task, **known: Mapping[str, SimilarityEvidence]) -> dict[str, SimilarTask]:
     features = MetaFeatures.of([target, *sources])
     found = compare(target, sources, features, {}, known.get("agreements", {}), known.get("profiles", {}))
     return {similar.task_id: similar for similar in found}
@@ -59,7 +59,7 @@ def test_one_giant_does_not_make_all_others_alike():
 def test_disagreement_takes_the_weight_away_and_never_makes_it_negative():
     target, twin = task("t", descriptor={"domain": "graph"}), task("s", descriptor={"domain": "graph"})
     weights = [
-        compared(target, twin, agreements={"s": Evidence(Basis.MEASURED_AGREEMENT, -0.8, count)})["s"].weight
+        compared(target, twin, agreements={"s": SimilarityEvidence(Basis.MEASURED_AGREEMENT, -0.8, count)})["s"].weight
         for count in (2, 10, 100)
     ]
     assert weights[0] > weights[1] >= weights[2] == 0.0
@@ -67,15 +67,17 @@ def test_disagreement_takes_the_weight_away_and_never_makes_it_negative():
 
 def test_profile_counts_until_measurements_say_more():
     def weight(measured: int) -> float:
-        evidence = [Evidence(Basis.PERFORMANCE_PROFILE, 0.9, 200)]
-        return weight_of([*evidence, Evidence(Basis.MEASURED_AGREEMENT, 0.1, measured)] if measured else evidence)
+        evidence = [SimilarityEvidence(Basis.PERFORMANCE_PROFILE, 0.9, 200)]
+        return weight_of(
+            [*evidence, SimilarityEvidence(Basis.MEASURED_AGREEMENT, 0.1, measured)] if measured else evidence
+        )
 
     assert weight(0) > 0.7 > weight(20) > weight(500)
     assert weight(500) == pytest.approx(0.1, abs=0.05)
 
 
 def test_profile_from_few_results_counts_little():
-    few, many = (weight_of([Evidence(Basis.PERFORMANCE_PROFILE, 1.0, count)]) for count in (10, 100))
+    few, many = (weight_of([SimilarityEvidence(Basis.PERFORMANCE_PROFILE, 1.0, count)]) for count in (10, 100))
     assert 0.5 < few < many
 
 

@@ -14,7 +14,7 @@ from headstart_server.prediction.features.scaling import FeatureScale, scale_of_
 from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import matern, median_distance, squared_distances
 from headstart_server.prediction.sources.model_averaging import (
-    Hyperparameters,
+    KernelParameters,
     ModelAverage,
     SourcePrior,
     _positive,
@@ -38,7 +38,7 @@ def prior_of(columns: int, alone: float = 0.5, slope: float = 0.6) -> SourcePrio
     return SourcePrior(alone, weights, np.full(columns, slope), np.full(columns, 1.0 - slope**2))
 
 
-def average(count: int, columns: np.ndarray, hyperparameters: Hyperparameters | None = None) -> ModelAverage:
+def average(count: int, columns: np.ndarray, hyperparameters: KernelParameters | None = None) -> ModelAverage:
     prior = prior_of(columns.shape[1])
     return ModelAverage(FEATURES[:count], columns[:count], TRUTH[:count], prior, DISTANCE, hyperparameters)
 
@@ -60,7 +60,7 @@ def test_alone_it_is_a_gaussian_process() -> None:
     means = TRUTH[:40].mean() + across @ np.linalg.solve(inside, centred)
     scale = (centred @ np.linalg.solve(inside, centred) + STRENGTH) / (40 + STRENGTH)
     variances = scale * (1.1 - np.einsum("ij,ji->i", across, np.linalg.solve(inside, across.T)))
-    found = average(40, NOBODY, Hyperparameters(1.0, 0.1)).predict(FEATURES[40:90], NOBODY[40:90])
+    found = average(40, NOBODY, KernelParameters(1.0, 0.1)).predict(FEATURES[40:90], NOBODY[40:90])
     assert found.means[0] == pytest.approx(means, abs=1e-6)
     assert found.deviations[0] == pytest.approx(np.sqrt(variances), abs=1e-6)
     assert len(found.means) == 1
@@ -86,7 +86,7 @@ def test_a_led_process_has_a_normal_prior_of_its_slope_and_its_evidence() -> Non
         count + STRENGTH
     )
     evidences[1] -= np.log(ndtr(slope / np.sqrt(SLOPE_VARIANCE * scale)))
-    found = average(count, FRIEND[:, None], Hyperparameters(1.0, 0.1))
+    found = average(count, FRIEND[:, None], KernelParameters(1.0, 0.1))
     assert found.weights == pytest.approx(np.exp(evidences - np.logaddexp.reduce(evidences)), abs=1e-4)
     rest = FRIEND[asked] - FRIEND[:count].mean()
     solved = np.linalg.solve(led, centred - slope * column)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from headstart_server.strategy.bandit.thompson_sampling import Belief
-from headstart_server.strategy.prior.serving import Advice
+from headstart_server.strategy.prior.serving import PriorAdvice
 from headstart_server.strategy.search_state import SearchState
 
 NAMED, OTHER = ("named", False), ("other", False)
-ADVICE = Advice({}, NAMED, True, "the best on average")
+ADVICE = PriorAdvice({}, NAMED, True, "the best on average")
 START, LATER = SearchState(0, 0), SearchState(20, 3)
 
 
