@@ -41,7 +41,7 @@ from benchmarks.tables.learning_curves import CurveTable, nas_bench_nlp, taskset
 from benchmarks.tables.table import MissingTable
 from headstart.values import CurvePoint, Direction, Objective, Prediction, Query, Record, StopAdvice, Task, completed
 from headstart_server.prediction.learning_curves.curve import Clip as _Clip
-from headstart_server.prediction.learning_curves.curve import Curve, seen_part
+from headstart_server.prediction.learning_curves.curve import Curve, observed_values
 from headstart_server.prediction.learning_curves.forecast import LAST_VALUE, CurveForecaster
 from headstart_server.prediction.learning_curves.history_models import CURVE_PRIOR, SIMILAR_CURVES
 from headstart_server.prediction.learning_curves.parametric import MMF4, POW4, extrapolate
@@ -146,7 +146,7 @@ def measured(
     }
     cut = float(table.fidelities[count - 1])
     seen = [Curve(table.fidelities[:count], row[:count]) for row in losses]
-    parts = seen_part(seen, [cut] * len(seen), 1.0, _Clip(-1e9, table.worst))
+    parts = observed_values(seen, [cut] * len(seen), 1.0, _Clip(-1e9, table.worst))
     for law in (POW4, MMF4):
         told[law.upper()] = extrapolate(law, parts, np.array([table.fidelities[-1] / cut]))[:, 0]
     told["Gaussian prior from history"] = figures.gaussian_prior(history, losses[:, :count])

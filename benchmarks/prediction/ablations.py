@@ -25,8 +25,8 @@ from headstart_server.prediction.task.predictor import (
     MEMBERS,
     TREE_ENSEMBLE,
     AdaptedPredictor,
-    Asked,
-    Known,
+    LabelledArchitectures,
+    Queries,
 )
 from headstart_server.prediction.task.replicates import NO_REPEATS
 from headstart_server.prediction.training.fit import TrainingOptions, train_model
@@ -101,7 +101,7 @@ class _Trained:
 
     def predict(self, without: str = "", repeats: bool = True) -> tuple[Vector, Vector, Vector]:
         predictor = AdaptedPredictor(
-            Known(
+            LabelledArchitectures(
                 self._own_features,
                 self._labels.values,
                 True,
@@ -111,5 +111,5 @@ class _Trained:
             ),
             members=[member for member in MEMBERS if member != without],
         )
-        told = predictor.predict(Asked(self._features, self._scores, places=self._places), LEVEL)
+        told = predictor.predict(Queries(self._features, self._scores, places=self._places), LEVEL)
         return told.means[self._rows], told.lower[self._rows], told.upper[self._rows]

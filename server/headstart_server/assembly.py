@@ -32,7 +32,7 @@ from headstart_server.warm_start.service import WarmStartService
 
 
 @dataclass(frozen=True)
-class Rooms:
+class Domains:
     engine: Engine
     knowledge: KnowledgeService
     prediction: PredictionService
@@ -50,7 +50,7 @@ class Rooms:
         self.engine.dispose()
 
 
-def open_rooms(settings: Settings) -> Rooms:
+def open_domains(settings: Settings) -> Domains:
     """The rooms of a server or worker. Connects to nothing yet."""
     # No thread waits for a connection: those of the models may hold a second one. A worker has fewer threads.
     enough = settings.database_threads + RECORD_THREADS + HELD_THREADS + EDIT_THREADS + GATE_THREADS
@@ -68,7 +68,7 @@ def open_rooms(settings: Settings) -> Rooms:
         settings.exploration_share,
         settings.suggestion_ttl_seconds,
     )
-    return Rooms(
+    return Domains(
         engine,
         knowledge,
         prediction,

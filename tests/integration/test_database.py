@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from headstart_server.assembly import open_rooms
+from headstart_server.assembly import open_domains
 from headstart_server.runtime.database import engine as database
 from headstart_server.runtime.database.engine import TRANSACTION_TRIES, create_engine, run_transaction, without_timeouts
 from headstart_server.runtime.errors import ResourceExhausted, Unavailable
@@ -135,9 +135,9 @@ def test_whoever_waits_for_a_connection_in_vain_is_turned_away_outside_transacti
 
 
 def test_a_server_has_a_connection_for_each_of_its_threads(settings: Settings) -> None:
-    rooms = open_rooms(settings.model_copy(update={"database_pool_size": 1, "database_threads": 30}))
-    assert rooms.engine.pool.size() > 30 + MODEL_THREADS
-    rooms.engine.dispose()
+    domains = open_domains(settings.model_copy(update={"database_pool_size": 1, "database_threads": 30}))
+    assert domains.engine.pool.size() > 30 + MODEL_THREADS
+    domains.engine.dispose()
 
 
 @pytest.mark.parametrize(

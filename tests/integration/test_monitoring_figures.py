@@ -18,7 +18,7 @@ from headstart.spaces import Candidate, CanonicalCandidate
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.access.quotas import Quota, count_near_quota, set_quota
 from headstart_server.api.meta_learning import MetaLearningServicer
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.observations.observations import no_observations
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import outbox
@@ -137,67 +137,67 @@ def test_suggestions_are_held_against_the_last_random_one(counted: Counted, maxi
 
 
 @pytest.fixture
-def rooms(settings: Settings) -> Iterator[Rooms]:
-    rooms = open_rooms(settings)
+def domains(settings: Settings) -> Iterator[Domains]:
+    domains = open_domains(settings)
 
     def create(connection):
-        rooms.knowledge.create_search_space(connection, "default", SPACE)
-        rooms.knowledge.create_task(connection, "default", TASK)
+        domains.knowledge.create_search_space(connection, "default", SPACE)
+        domains.knowledge.create_task(connection, "default", TASK)
 
-    run_transaction(rooms.engine, create)
-    yield rooms
-    rooms.close()
+    run_transaction(domains.engine, create)
+    yield domains
+    domains.close()
 
 
-def record(rooms: Rooms, count: int) -> None:
+def record(domains: Domains, count: int) -> None:
     records = [result(pair, 1.0) for pair in CANDIDATES[:count]]
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.record(connection, "default", records))
+    run_transaction(domains.engine, lambda connection: domains.knowledge.record(connection, "default", records))
 
 
-def test_rewards_of_an_arm_count_when_they_are_committed(rooms: Rooms, counted: Counted) -> None:
+def test_rewards_of_an_arm_count_when_they_are_committed(domains: Domains, counted: Counted) -> None:
     arms = [Arm("random")]
 
     def select(connection):
-        return rooms.strategy.select(connection, "default", TASK.task_id, arms, 2, (0.0, 10.0))
+        return domains.strategy.select(connection, "default", TASK.task_id, arms, 2, (0.0, 10.0))
 
-    first, second = run_transaction(rooms.engine, select)
+    first, second = run_transaction(domains.engine, select)
 
     def credit(connection, pair: Pair, decision: UUID) -> None:
-        rooms.knowledge.record(connection, "default", [result(pair, 0.5, decision=decision)])
+        domains.knowledge.record(connection, "default", [result(pair, 0.5, decision=decision)])
 
-    run_transaction(rooms.engine, lambda connection: credit(connection, CANDIDATES[0], first.decision_id))
-    with rooms.engine.connect() as connection:
+    run_transaction(domains.engine, lambda connection: credit(connection, CANDIDATES[0], first.decision_id))
+    with domains.engine.connect() as connection:
         credit(connection, CANDIDATES[1], second.decision_id)
         connection.rollback()
     assert counted("headstart_arm_results_total", arm="random") == 1
     assert counted("headstart_arm_rewards_total", arm="random") == pytest.approx(1 / 3)
 
 
-def test_pool_shows_the_connections_in_use(rooms: Rooms) -> None:
+def test_pool_shows_the_connections_in_use(domains: Domains) -> None:
     assert Counted.now("headstart_database_connections_in_use") == 0
-    with rooms.engine.connect(), rooms.engine.connect():
+    with domains.engine.connect(), domains.engine.connect():
         assert Counted.now("headstart_database_connections_in_use") == 2
-    assert Counted.now("headstart_database_connections") == rooms.engine.pool.size()
+    assert Counted.now("headstart_database_connections") == domains.engine.pool.size()
 
 
-def test_outbox_lag_is_the_age_of_what_waits_longest(rooms: Rooms) -> None:
-    assert rooms.knowledge.outbox_lag_seconds() == 0
-    record(rooms, 2)
-    assert 0 <= rooms.knowledge.outbox_lag_seconds() < 60
+def test_outbox_lag_is_the_age_of_what_waits_longest(domains: Domains) -> None:
+    assert domains.knowledge.outbox_lag_seconds() == 0
+    record(domains, 2)
+    assert 0 <= domains.knowledge.outbox_lag_seconds() < 60
     stop = threading.Event()
     stop.set()
-    Gauges(rooms).keep(stop)
+    Gauges(domains).keep(stop)
     assert Counted.now("headstart_outbox_depth") == 2
-    with rooms.engine.begin() as connection:
+    with domains.engine.begin() as connection:
         connection.execute(update(outbox).values(created_at=outbox.c.created_at - np.timedelta64(90, "s").item()))
-    assert 90 <= rooms.knowledge.outbox_lag_seconds() < 150
+    assert 90 <= domains.knowledge.outbox_lag_seconds() < 150
 
 
-def test_namespaces_near_a_quota_are_counted(rooms: Rooms, engine: Engine) -> None:
-    record(rooms, 9)
+def test_namespaces_near_a_quota_are_counted(domains: Domains, engine: Engine) -> None:
+    record(domains, 9)
     other = Task("another", "", "accuracy", True, {}, {}, "", 0.0)
     for task in (other, replace(other, task_id="a-third")):
-        run_transaction(engine, lambda connection, task=task: rooms.knowledge.create_task(connection, "other", task))
+        run_transaction(engine, lambda connection, task=task: domains.knowledge.create_task(connection, "other", task))
     for quota, near in (
         (Quota(experiments=10), 1),
         (Quota(experiments=11), 0),
@@ -210,8 +210,8 @@ def test_namespaces_near_a_quota_are_counted(rooms: Rooms, engine: Engine) -> No
             assert count_near_quota(connection, 0.9) == near, quota
 
 
-def test_gauges_show_the_model_that_serves(rooms: Rooms) -> None:
-    record(rooms, 6)
+def test_gauges_show_the_model_that_serves(domains: Domains) -> None:
+    record(domains, 6)
 
     def fill(connection):
         artefact = ModelArtefact(b"", "toy", training_size=4, parameter_count=1, seconds=1.0, figures=())
@@ -219,8 +219,8 @@ def test_gauges_show_the_model_that_serves(rooms: Rooms) -> None:
         # One that was not let serve, though trained on more.
         write_version(connection, "default", SPACE_ID, artefact, trained_through=5)
 
-    run_transaction(rooms.engine, fill)
-    Gauges(rooms).read()
+    run_transaction(domains.engine, fill)
+    Gauges(domains).read()
     labels = {"namespace": "default", "search_space": SPACE_ID}
     assert Counted.now("headstart_model_number", **labels) == 1
     assert 0 <= (Counted.now("headstart_model_age_seconds", **labels) or math.nan) < 60
@@ -245,8 +245,8 @@ def test_predictions_are_counted_by_what_they_rest_on(members, model_version: st
     assert Answer([prediction], model_version, "", False).basis_of(prediction) == wanted
 
 
-def test_repeated_choice_of_strategies_is_counted_once(rooms: Rooms) -> None:
-    servicer = MetaLearningServicer(rooms, *[cast(Any, None)] * 4)
+def test_repeated_choice_of_strategies_is_counted_once(domains: Domains) -> None:
+    servicer = MetaLearningServicer(domains, *[cast(Any, None)] * 4)
     request = pb2.SelectStrategyRequest(
         task_id="cora", slots=2, arms=[pb2.Arm(name="random"), pb2.Arm(name="tpe")], request_id=str(uuid4())
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine, text
 
-from headstart_server.assembly import open_rooms
+from headstart_server.assembly import open_domains
 from headstart_server.roles import pruning
 from headstart_server.roles.pruning import Pruner
 from headstart_server.roles.worker import Worker
@@ -54,9 +54,9 @@ def test_rows_go_after_their_life_and_not_before(add, engine: Engine, settings: 
     statement, days = LIVES[table]
     add(statement, days + 1, 3)
     add(statement, days - 1, 2)
-    rooms = open_rooms(settings)
-    Worker(rooms).drain()
-    rooms.close()
+    domains = open_domains(settings)
+    Worker(domains).drain()
+    domains.close()
     assert left(engine, table) == 2
 
 

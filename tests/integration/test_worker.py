@@ -20,7 +20,7 @@ from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
 from headstart.v1.knowledge_base_service_pb2 import SearchArchitecturesRequest, SearchArchitecturesResponse
 from headstart_server.api import pagination
 from headstart_server.api.architecture_search import search_architectures
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, IndexUnavailable
@@ -39,55 +39,55 @@ COUNT = 30
 
 
 @pytest.fixture
-def rooms(settings: Settings) -> Iterator[Rooms]:
+def domains(settings: Settings) -> Iterator[Domains]:
     """With one task that has COUNT results."""
-    rooms = open_rooms(settings)
+    domains = open_domains(settings)
 
     def create(connection):
-        rooms.knowledge.create_search_space(connection, "default", SPACE)
-        rooms.knowledge.create_task(connection, "default", Task("cifar", "", "accuracy", True, {}, {}, "", 0.0))
+        domains.knowledge.create_search_space(connection, "default", SPACE)
+        domains.knowledge.create_task(connection, "default", Task("cifar", "", "accuracy", True, {}, {}, "", 0.0))
 
-    run_transaction(rooms.engine, create)
+    run_transaction(domains.engine, create)
     generator = random.Random(0)
     records = []
     for _ in range(COUNT):
         candidate = sample(SPACE, generator)
-        canonical = rooms.knowledge.canonical("default", SPACE, candidate)
+        canonical = domains.knowledge.canonical("default", SPACE, candidate)
         outcome = Outcome(Status.COMPLETED, generator.random())
         records.append(NewExperiment(uuid4(), "cifar", SPACE_ID, candidate, canonical, outcome))
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.record(connection, "default", records))
-    yield rooms
-    rooms.engine.dispose()
+    run_transaction(domains.engine, lambda connection: domains.knowledge.record(connection, "default", records))
+    yield domains
+    domains.engine.dispose()
 
 
-def search(rooms: Rooms, canonical: CanonicalCandidate) -> SearchArchitecturesResponse:
+def search(domains: Domains, canonical: CanonicalCandidate) -> SearchArchitecturesResponse:
     (candidate,) = (
         found.candidate
-        for found in rooms.knowledge.architectures("default", SPACE_ID).values()
+        for found in domains.knowledge.architectures("default", SPACE_ID).values()
         if found.fingerprint == canonical.fingerprint
     )
     request = SearchArchitecturesRequest(search_space_id=SPACE_ID, candidate=candidate_to_proto(candidate), count=20)
-    return search_architectures(rooms, request)
+    return search_architectures(domains, request)
 
 
-def nearest(rooms: Rooms, chroma_url: str, canonical: CanonicalCandidate) -> list[tuple[str, float]] | None:
+def nearest(domains: Domains, chroma_url: str, canonical: CanonicalCandidate) -> list[tuple[str, float]] | None:
     """From the vector index alone, as a server that has just started sees it."""
-    vectors = VectorSearch(rooms.engine, ArchitectureIndex(chroma_url))
+    vectors = VectorSearch(domains.engine, ArchitectureIndex(chroma_url))
     try:
         index = vectors.serving("default", SPACE_ID)
         assert index is not None
-        embedding = rooms.prediction.embed("default", SPACE_ID, index.embedding, [canonical])[0]
+        embedding = domains.prediction.embed("default", SPACE_ID, index.embedding, [canonical])[0]
         return vectors.nearest(index, embedding, 5)
     except IndexUnavailable:
         return None
 
 
 @pytest.mark.parametrize("lost", ["all", "half"])
-def test_index_that_lost_something_is_not_asked_and_mends_itself(rooms: Rooms, chroma_url: str, lost: str) -> None:
-    canonical = next(iter(rooms.knowledge.architectures("default", SPACE_ID).values())).canonical
-    worker = Worker(rooms)
+def test_index_that_lost_something_is_not_asked_and_mends_itself(domains: Domains, chroma_url: str, lost: str) -> None:
+    canonical = next(iter(domains.knowledge.architectures("default", SPACE_ID).values())).canonical
+    worker = Worker(domains)
     worker.drain()
-    before = nearest(rooms, chroma_url, canonical)
+    before = nearest(domains, chroma_url, canonical)
     assert before is not None
     assert before[0] == (canonical.fingerprint, 0.0)
 
@@ -97,43 +97,43 @@ def test_index_that_lost_something_is_not_asked_and_mends_itself(rooms: Rooms, c
         client.delete_collection(collection.name)
     else:
         collection.delete(collection.get()["ids"][::2])
-    assert nearest(rooms, chroma_url, canonical) is None
-    without = search(rooms, canonical)
+    assert nearest(domains, chroma_url, canonical) is None
+    without = search(domains, canonical)
     assert without.degraded
     assert without.matches[0].fingerprint == canonical.fingerprint
 
     worker.drain()
-    after = nearest(rooms, chroma_url, canonical)
+    after = nearest(domains, chroma_url, canonical)
     assert after is not None
     assert after[0] == before[0]
     assert [distance for _, distance in after] == pytest.approx([distance for _, distance in before], abs=1e-4)
-    assert rooms.knowledge.outbox_depth() == 0
-    assert not search(rooms, canonical).degraded
+    assert domains.knowledge.outbox_depth() == 0
+    assert not search(domains, canonical).degraded
 
 
-def test_nearest_architectures_are_as_many_as_a_message_takes(rooms: Rooms, monkeypatch) -> None:
-    canonical = next(iter(rooms.knowledge.architectures("default", SPACE_ID).values())).canonical
-    whole = search(rooms, canonical)
+def test_nearest_architectures_are_as_many_as_a_message_takes(domains: Domains, monkeypatch) -> None:
+    canonical = next(iter(domains.knowledge.architectures("default", SPACE_ID).values())).canonical
+    whole = search(domains, canonical)
     assert len(whole.matches) == 20
     monkeypatch.setattr(pagination, "_PAGE_BYTES", sum(match.ByteSize() for match in whole.matches[:7]))
-    assert list(search(rooms, canonical).matches) == list(whole.matches[:7])
+    assert list(search(domains, canonical).matches) == list(whole.matches[:7])
 
 
-def test_space_whose_only_task_was_deleted_is_not_trained(rooms: Rooms) -> None:
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.delete_task(connection, "default", "cifar"))
-    Worker(rooms)._train_space(Job("train", "default", SPACE_ID))
-    assert not Worker(rooms)._train()
+def test_space_whose_only_task_was_deleted_is_not_trained(domains: Domains) -> None:
+    run_transaction(domains.engine, lambda connection: domains.knowledge.delete_task(connection, "default", "cifar"))
+    Worker(domains)._train_space(Job("train", "default", SPACE_ID))
+    assert not Worker(domains)._train()
 
 
-def test_index_and_profiles_follow_while_a_model_is_trained(rooms: Rooms, monkeypatch) -> None:
+def test_index_and_profiles_follow_while_a_model_is_trained(domains: Domains, monkeypatch) -> None:
     training, enough = threading.Event(), threading.Event()
 
     def train(namespace: str, space_id: str) -> None:
         training.set()
         assert enough.wait(60)
 
-    monkeypatch.setattr(rooms.prediction, "spaces_to_train", list)
-    monkeypatch.setattr(rooms.prediction, "train", train)
+    monkeypatch.setattr(domains.prediction, "spaces_to_train", list)
+    monkeypatch.setattr(domains.prediction, "train", train)
     delivered: list[bool] = []
 
     def look() -> None:
@@ -141,7 +141,7 @@ def test_index_and_profiles_follow_while_a_model_is_trained(rooms: Rooms, monkey
         end = time.monotonic() + 30
 
         def behind() -> bool:
-            return bool(rooms.knowledge.outbox_depth() or rooms.task_profiler.stale_spaces())
+            return bool(domains.knowledge.outbox_depth() or domains.task_profiler.stale_spaces())
 
         while behind() and time.monotonic() < end:
             time.sleep(0.1)
@@ -153,7 +153,7 @@ def test_index_and_profiles_follow_while_a_model_is_trained(rooms: Rooms, monkey
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        worker_role._work_until_stopped(Worker(rooms), Gauges(rooms), 0.1)
+        worker_role._work_until_stopped(Worker(domains), Gauges(domains), 0.1)
     finally:
         enough.set()
         looking.join(60)
@@ -162,25 +162,25 @@ def test_index_and_profiles_follow_while_a_model_is_trained(rooms: Rooms, monkey
     assert delivered == [True]
 
 
-def test_idle_worker_asks_little_of_the_database(rooms: Rooms, monkeypatch) -> None:
+def test_idle_worker_asks_little_of_the_database(domains: Domains, monkeypatch) -> None:
     """However many spaces there are: their growth is looked at now and then, in two statements."""
 
     def create(connection):
         for number in range(20):
             space = replace(SPACE, search_space_id=f"space-{number}")
-            rooms.knowledge.create_search_space(connection, "default", space)
+            domains.knowledge.create_search_space(connection, "default", space)
             candidate = sample(space, random.Random(number))
-            canonical = rooms.knowledge.canonical("default", space, candidate)
+            canonical = domains.knowledge.canonical("default", space, candidate)
             outcome = Outcome(Status.COMPLETED, 0.5)
             one = NewExperiment(uuid4(), "cifar", space.search_space_id, candidate, canonical, outcome)
-            rooms.knowledge.record(connection, "default", [one])
+            domains.knowledge.record(connection, "default", [one])
 
-    run_transaction(rooms.engine, create)
-    role = Worker(rooms)
+    run_transaction(domains.engine, create)
+    role = Worker(domains)
     role.drain()
     role.train()
     statements: list[str] = []
-    listening = (rooms.engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+    listening = (domains.engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
     event.listen(*listening)
     role.train()
     assert not any("task_summaries" in statement for statement in statements)

@@ -17,7 +17,7 @@ from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api import decode, encode
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.pagination import page_of
-from headstart_server.assembly import Rooms
+from headstart_server.assembly import Domains
 from headstart_server.knowledge.service import Match
 from headstart_server.knowledge.similarity.graph_distance import Edits, edit_distances, op_distance
 from headstart_server.knowledge.vector_index.chroma import IndexUnavailable
@@ -41,31 +41,31 @@ Nearest = Sequence[tuple[str, float]]
 
 
 def search_architectures(
-    rooms: Rooms, request: pb2.SearchArchitecturesRequest, quick: float | None = None
+    domains: Domains, request: pb2.SearchArchitecturesRequest, quick: float | None = None
 ) -> pb2.SearchArchitecturesResponse:
     """Raises NotQuick where reading the candidate takes more than ``quick`` seconds of processor time."""
     namespace, space_id = namespace_of_caller(), request.search_space_id
     count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
     measure = _measure(request)
     seconds = _seconds(request)
-    space = rooms.knowledge.search_space(namespace, space_id)
+    space = domains.knowledge.search_space(namespace, space_id)
     with deadline.quick(quick):
-        canonical = rooms.knowledge.canonical(namespace, space, codec_spaces.candidate_from_proto(request.candidate))
+        canonical = domains.knowledge.canonical(namespace, space, codec_spaces.candidate_from_proto(request.candidate))
     anew = measure != pb2.ARCHITECTURE_MEASURE_EMBEDDING
     if anew and canonical.graph is None:
         raise decode.invalid("measure", "this search space has no graphs to compare: ask for EMBEDDING")
     wanted = min(max(_SHORTLIST_FACTOR * count, _LEAST_SHORTLIST), _MOST_SHORTLIST) if anew else count
-    nearest, embedding, degraded = _nearest(rooms, namespace, space_id, canonical, wanted)
+    nearest, embedding, degraded = _nearest(domains, namespace, space_id, canonical, wanted)
     if anew:
-        found = _measured(rooms, namespace, space_id, canonical, nearest, measure, seconds)[:count]
+        found = _measured(domains, namespace, space_id, canonical, nearest, measure, seconds)[:count]
         bounds = {fingerprint: edits.upper_bound for fingerprint, edits in found}
         nearest = [(fingerprint, edits.distance) for fingerprint, edits in found]
         matches = [
             replace(match, upper_bound=bounds[match.architecture.fingerprint])
-            for match in rooms.knowledge.matches(namespace, space_id, nearest)
+            for match in domains.knowledge.matches(namespace, space_id, nearest)
         ]
     else:
-        matches = rooms.knowledge.matches(namespace, space_id, nearest)
+        matches = domains.knowledge.matches(namespace, space_id, nearest)
     if degraded:
         metrics.DEGRADED_ANSWERS.labels("SearchArchitectures").inc()
     return _answer(matches, count, degraded, embedding_name(namespace, space_id, embedding))
@@ -98,10 +98,10 @@ def _seconds(request: pb2.SearchArchitecturesRequest) -> float:
 
 
 def _nearest(
-    rooms: Rooms, namespace: str, space_id: str, canonical: CanonicalCandidate, count: int
+    domains: Domains, namespace: str, space_id: str, canonical: CanonicalCandidate, count: int
 ) -> tuple[Nearest, str, bool]:
     """The nearest by embedding, which embedding that is, and whether the vector index had no part in it."""
-    prediction, vectors = rooms.prediction, rooms.knowledge.vectors
+    prediction, vectors = domains.prediction, domains.knowledge.vectors
     expected = False
     for fresh in (False, True):
         try:
@@ -122,7 +122,7 @@ def _nearest(
 
 
 def _measured(
-    rooms: Rooms,
+    domains: Domains,
     namespace: str,
     space_id: str,
     canonical: CanonicalCandidate,
@@ -132,7 +132,7 @@ def _measured(
 ) -> list[tuple[str, Edits]]:
     """Fingerprints of the shortlist by another measure, nearest first; where it ties, in the order of embeddings."""
     names = [fingerprint for fingerprint, _ in nearest]
-    recorded = rooms.knowledge.recorded_architectures(namespace, space_id, names)
+    recorded = domains.knowledge.recorded_architectures(namespace, space_id, names)
     names = [name for name in names if name in recorded]
     graphs = [graph for name in names if (graph := recorded[name].canonical.graph) is not None]
     assert canonical.graph is not None

@@ -141,7 +141,7 @@ def _curve(points: Sequence[values.CurvePoint]) -> tuple[tuple[float, float], ..
 
 
 @dataclass(frozen=True)
-class AskedTransfer:
+class TransferQuery:
     candidate: Candidate
     target_task_ids: list[str]
     objective: Objective
@@ -150,7 +150,7 @@ class AskedTransfer:
 
 def transfer(
     knowledge: KnowledgeService, namespace: str, request: meta_pb2.TransferArchitectureRequest
-) -> AskedTransfer:
+) -> TransferQuery:
     """Raises InvalidInput, and NotFound for the space."""
     targets = list(request.target_task_ids)
     count(len(targets), "target_task_ids", None, MAX_TARGETS)
@@ -168,7 +168,7 @@ def transfer(
     space = knowledge.search_space(namespace, request.search_space_id)
     candidate = codec.candidate_from_proto(request.candidate)
     knowledge.canonical(namespace, space, candidate)
-    return AskedTransfer(candidate, targets, objective, dict(request.target_weights))
+    return TransferQuery(candidate, targets, objective, dict(request.target_weights))
 
 
 def queries(

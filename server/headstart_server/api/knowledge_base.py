@@ -16,7 +16,7 @@ from headstart_server.api.experiment_lists import list_experiments
 from headstart_server.api.identity import caller, namespace_of_caller
 from headstart_server.api.mutations import mutate
 from headstart_server.api.pagination import in_batches, page_name, page_of, page_size, page_token
-from headstart_server.assembly import Rooms
+from headstart_server.assembly import Domains
 from headstart_server.runtime.deadline import NotQuick
 
 _DEFAULT_COUNT = 10
@@ -29,13 +29,13 @@ _QUICK_SECONDS = 0.1
 class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     def __init__(
         self,
-        rooms: Rooms,
+        domains: Domains,
         database: BlockingWork,
         models: BlockingWork,
         edits: BlockingWork,
         slow: BlockingWork,
     ) -> None:
-        self._rooms = rooms
+        self._domains = domains
         self._database = database
         self._models = models
         self._edits = edits
@@ -50,13 +50,13 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             namespace = namespace_of_caller()
             space = decode.search_space(request.search_space)
             answer = mutate(
-                self._rooms.engine,
+                self._domains.engine,
                 namespace,
                 request,
                 pb2.CreateSearchSpaceResponse,
                 lambda connection: pb2.CreateSearchSpaceResponse(
                     search_space=encode.search_space(
-                        self._rooms.knowledge.create_search_space(connection, namespace, space)
+                        self._domains.knowledge.create_search_space(connection, namespace, space)
                     )
                 ),
             )
@@ -70,7 +70,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
 
     async def GetSearchSpace(self, request: pb2.GetSearchSpaceRequest, context: Context) -> pb2.GetSearchSpaceResponse:
         def work() -> pb2.GetSearchSpaceResponse:
-            stored = self._rooms.knowledge.stored_search_space(namespace_of_caller(), request.search_space_id)
+            stored = self._domains.knowledge.stored_search_space(namespace_of_caller(), request.search_space_id)
             return pb2.GetSearchSpaceResponse(search_space=encode.search_space(stored))
 
         return await self._database.run(context, work)
@@ -81,7 +81,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         def work() -> pb2.ListSearchSpacesResponse:
             namespace = namespace_of_caller()
             found = in_batches(
-                lambda after, limit: self._rooms.knowledge.list_search_spaces(namespace, after, limit),
+                lambda after, limit: self._domains.knowledge.list_search_spaces(namespace, after, limit),
                 lambda stored: stored.space.search_space_id,
                 page_name("search_spaces", request.page_token),
             )
@@ -98,12 +98,12 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             namespace = namespace_of_caller()
             task = decode.task(request.task)
             return mutate(
-                self._rooms.engine,
+                self._domains.engine,
                 namespace,
                 request,
                 pb2.CreateTaskResponse,
                 lambda connection: pb2.CreateTaskResponse(
-                    task=encode.task(self._rooms.knowledge.create_task(connection, namespace, task))
+                    task=encode.task(self._domains.knowledge.create_task(connection, namespace, task))
                 ),
             )
 
@@ -111,7 +111,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
 
     async def GetTask(self, request: pb2.GetTaskRequest, context: Context) -> pb2.GetTaskResponse:
         def work() -> pb2.GetTaskResponse:
-            stored = self._rooms.knowledge.stored_task(namespace_of_caller(), request.task_id)
+            stored = self._domains.knowledge.stored_task(namespace_of_caller(), request.task_id)
             return pb2.GetTaskResponse(task=encode.task(stored))
 
         return await self._database.run(context, work)
@@ -120,7 +120,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         def work() -> pb2.ListTasksResponse:
             namespace = namespace_of_caller()
             found = in_batches(
-                lambda after, limit: self._rooms.knowledge.list_tasks(namespace, after, limit),
+                lambda after, limit: self._domains.knowledge.list_tasks(namespace, after, limit),
                 lambda stored: stored.task.task_id,
                 page_name("tasks", request.page_token),
             )
@@ -135,12 +135,12 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             namespace = namespace_of_caller()
             task = decode.task(request.task)
             return mutate(
-                self._rooms.engine,
+                self._domains.engine,
                 namespace,
                 request,
                 pb2.UpdateTaskResponse,
                 lambda connection: pb2.UpdateTaskResponse(
-                    task=encode.task(self._rooms.knowledge.update_task(connection, namespace, task))
+                    task=encode.task(self._domains.knowledge.update_task(connection, namespace, task))
                 ),
             )
 
@@ -149,14 +149,14 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def DeleteTask(self, request: pb2.DeleteTaskRequest, context: Context) -> pb2.DeleteTaskResponse:
         def delete(connection: Connection) -> pb2.DeleteTaskResponse:
             who = caller.get()
-            deleted = self._rooms.knowledge.delete_task(connection, who.namespace, request.task_id)
+            deleted = self._domains.knowledge.delete_task(connection, who.namespace, request.task_id)
             audit(connection, who.namespace, who.actor, "task.delete", f"{request.task_id}, {deleted} experiments")
             return pb2.DeleteTaskResponse(deleted_experiment_count=deleted)
 
         def work() -> pb2.DeleteTaskResponse:
             namespace = namespace_of_caller()
             return mutate(
-                self._rooms.engine,
+                self._domains.engine,
                 namespace,
                 request,
                 pb2.DeleteTaskResponse,
@@ -170,7 +170,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def GetExperiment(self, request: pb2.GetExperimentRequest, context: Context) -> pb2.GetExperimentResponse:
         def work() -> pb2.GetExperimentResponse:
             task_id, space_id, sequence = decode.experiment_name(request.experiment_id)
-            found = self._rooms.knowledge.experiment(namespace_of_caller(), task_id, space_id, sequence)
+            found = self._domains.knowledge.experiment(namespace_of_caller(), task_id, space_id, sequence)
             return pb2.GetExperimentResponse(experiment=encode.experiment(found))
 
         return await self._database.run(context, work)
@@ -179,7 +179,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
         self, request: pb2.ListExperimentsRequest, context: Context
     ) -> pb2.ListExperimentsResponse:
         return await self._database.run(
-            context, lambda: list_experiments(self._rooms.knowledge, namespace_of_caller(), request)
+            context, lambda: list_experiments(self._domains.knowledge, namespace_of_caller(), request)
         )
 
     # What is like what
@@ -189,38 +189,38 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     ) -> pb2.SearchArchitecturesResponse:
         # Edit distances take seconds if they are allowed to: neither predictions nor records must wait for them.
         if request.measure == pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE:
-            return await self._edits.run(context, lambda: search_architectures(self._rooms, request))
+            return await self._edits.run(context, lambda: search_architectures(self._domains, request))
         try:
-            return await self._models.run(context, lambda: search_architectures(self._rooms, request, _QUICK_SECONDS))
+            return await self._models.run(context, lambda: search_architectures(self._domains, request, _QUICK_SECONDS))
         except NotQuick:
-            return await self._slow.run(context, lambda: search_architectures(self._rooms, request))
+            return await self._slow.run(context, lambda: search_architectures(self._domains, request))
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
         # Over all common spaces each is read and compared.
         threads = self._models if request.search_space_id else self._slow
-        return await threads.run(context, lambda: task_similarity.search_tasks(self._rooms, request))
+        return await threads.run(context, lambda: task_similarity.search_tasks(self._domains, request))
 
     async def ListTaskClusters(
         self, request: pb2.ListTaskClustersRequest, context: Context
     ) -> pb2.ListTaskClustersResponse:
-        return await self._database.run(context, lambda: task_similarity.list_task_clusters(self._rooms, request))
+        return await self._database.run(context, lambda: task_similarity.list_task_clusters(self._domains, request))
 
     async def GetPredictor(self, request: pb2.GetPredictorRequest, context: Context) -> pb2.GetPredictorResponse:
         def work() -> pb2.GetPredictorResponse:
             namespace = namespace_of_caller()
-            self._rooms.knowledge.search_space(namespace, request.search_space_id)
-            version = self._rooms.prediction.predictor(namespace, request.search_space_id)
-            return encode.predictor(version, self._rooms.prediction.device)
+            self._domains.knowledge.search_space(namespace, request.search_space_id)
+            version = self._domains.prediction.predictor(namespace, request.search_space_id)
+            return encode.predictor(version, self._domains.prediction.device)
 
         return await self._database.run(context, work)
 
     async def ListDecisions(self, request: pb2.ListDecisionsRequest, context: Context) -> pb2.ListDecisionsResponse:
-        return await self._database.run(context, lambda: strategies.list_decisions(self._rooms, request))
+        return await self._database.run(context, lambda: strategies.list_decisions(self._domains, request))
 
     async def ExplainStrategies(
         self, request: pb2.ExplainStrategiesRequest, context: Context
     ) -> pb2.ExplainStrategiesResponse:
-        return await self._database.run(context, lambda: strategies.explain_strategies(self._rooms, request))
+        return await self._database.run(context, lambda: strategies.explain_strategies(self._domains, request))
 
     async def ExplainTask(self, request: pb2.ExplainTaskRequest, context: Context) -> pb2.ExplainTaskResponse:
-        return await self._slow.run(context, lambda: task_similarity.explain_task(self._rooms, request))
+        return await self._slow.run(context, lambda: task_similarity.explain_task(self._domains, request))

@@ -19,7 +19,7 @@ from headstart_server.api.calls import Context
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.mutations import mutate_once
 from headstart_server.api.record_queue import RecordQueue, count_recorded
-from headstart_server.assembly import Rooms
+from headstart_server.assembly import Domains
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.runtime import deadline
 from headstart_server.runtime.database.engine import run_transaction
@@ -52,13 +52,13 @@ class _Chunk:
 class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     def __init__(
         self,
-        rooms: Rooms,
+        domains: Domains,
         database: BlockingWork,
         models: BlockingWork,
         record_queue: RecordQueue,
         slow: BlockingWork,
     ) -> None:
-        self._rooms = rooms
+        self._domains = domains
         self._record_queue = record_queue
         self._database = database
         self._models = models
@@ -92,8 +92,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         namespace = namespace_of_caller()
         count = decode.count(request.count, "count", None, decode.MAX_CANDIDATES)
         with deadline.quick(quick):
-            pool = decode.pool(self._rooms.knowledge, namespace, request)
-        answer = self._rooms.warm_start.propose(
+            pool = decode.pool(self._domains.knowledge, namespace, request)
+        answer = self._domains.warm_start.propose(
             namespace,
             request.task_id,
             request.search_space_id,
@@ -102,7 +102,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
             exploration_share=decode.exploration_share(request),
             seed=request.seed if request.HasField("seed") else None,
         )
-        answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
+        answer = replace(answer, degraded=answer.degraded or not self._domains.knowledge.vectors.reachable)
         metrics.WARM_START_GATES.labels("open").inc(answer.gate.open)
         metrics.WARM_START_GATES.labels("closed").inc(not answer.gate.open)
         for suggestion in answer.suggestions:
@@ -121,9 +121,9 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     def _predict(self, request: pb2.PredictPerformanceRequest, quick: float | None) -> pb2.PredictPerformanceResponse:
         namespace = namespace_of_caller()
         with deadline.quick(quick):
-            queries, level = decode.queries(self._rooms.knowledge, namespace, request)
-        answer = self._rooms.prediction.predict(namespace, request.task_id, request.search_space_id, queries, level)
-        answer = replace(answer, degraded=answer.degraded or not self._rooms.knowledge.vectors.reachable)
+            queries, level = decode.queries(self._domains.knowledge, namespace, request)
+        answer = self._domains.prediction.predict(namespace, request.task_id, request.search_space_id, queries, level)
+        answer = replace(answer, degraded=answer.degraded or not self._domains.knowledge.vectors.reachable)
         for basis, number in Counter(map(answer.basis_of, answer.predictions)).items():
             metrics.PREDICTIONS.labels(basis).inc(number)
         _count_degraded("PredictPerformance", answer.degraded)
@@ -162,17 +162,17 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         namespace = namespace_of_caller()
         decode.count(len(request.records), "records", None, decode.MAX_CANDIDATES)
         with deadline.quick(quick):
-            records = decode.records(self._rooms.knowledge, namespace, request.records, lambda i: f"records[{i}].")
+            records = decode.records(self._domains.knowledge, namespace, request.records, lambda i: f"records[{i}].")
         return _Chunk(request.chunk, namespace, records)
 
     def _record_chunk(self, chunk: _Chunk) -> pb2.RecordExperimentsResponse:
         def keep(connection: Connection) -> tuple[list[bool], list[Credit]]:
-            already_known = self._rooms.knowledge.record_all(connection, chunk.namespace, chunk.records)
+            already_known = self._domains.knowledge.record_all(connection, chunk.namespace, chunk.records)
             return already_known, read_credits(connection, chunk.namespace, chunk.records)
 
         with metrics.RECORD_COMMIT_SECONDS.time():
-            already_known, credits = run_transaction(self._rooms.engine, keep)
-        count_recorded(self._rooms, chunk.namespace, chunk.records, already_known)
+            already_known, credits = run_transaction(self._domains.engine, keep)
+        count_recorded(self._domains, chunk.namespace, chunk.records, already_known)
         known = sum(already_known)
         return pb2.RecordExperimentsResponse(
             chunk=chunk.number,
@@ -191,12 +191,12 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         namespace = namespace_of_caller()
         arms, slots, budget = decode.strategies(request)
         answer, first = mutate_once(
-            self._rooms.engine,
+            self._domains.engine,
             namespace,
             request,
             pb2.SelectStrategyResponse,
             lambda connection: encode.decisions(
-                self._rooms.strategy.select(connection, namespace, request.task_id, arms, slots, budget)
+                self._domains.strategy.select(connection, namespace, request.task_id, arms, slots, budget)
             ),
         )
         for decision in answer.decisions if first else ():
@@ -216,8 +216,8 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     ) -> pb2.TransferArchitectureResponse:
         namespace = namespace_of_caller()
         with deadline.quick(quick):
-            asked = decode.transfer(self._rooms.knowledge, namespace, request)
-        answer = self._rooms.transfer.transfer(
+            asked = decode.transfer(self._domains.knowledge, namespace, request)
+        answer = self._domains.transfer.transfer(
             namespace,
             request.search_space_id,
             asked.candidate,

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, text
 
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.api import decode, encode
-from headstart_server.assembly import Rooms
+from headstart_server.assembly import Domains
 from headstart_server.knowledge.experiments.recording import Recorded
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.runtime.database.engine import LOCK_SECONDS, run_transaction
@@ -85,8 +85,8 @@ class _Batch:
 class RecordQueue:
     """Belongs to one event loop, from which alone its methods may be called."""
 
-    def __init__(self, rooms: Rooms, capacity: int) -> None:
-        self._rooms = rooms
+    def __init__(self, domains: Domains, capacity: int) -> None:
+        self._domains = domains
         self._capacity = capacity
         self._waiting: list[_Waiting] = []
         self._running: set[_Batch] = set()
@@ -217,7 +217,7 @@ class RecordQueue:
         return [outcomes[item] for item in batch.items]
 
     def _decoded(self, item: _Waiting) -> NewExperiment:
-        (record,) = decode.records(self._rooms.knowledge, item.namespace, [item.request], lambda _: "")
+        (record,) = decode.records(self._domains.knowledge, item.namespace, [item.request], lambda _: "")
         return record
 
     def _written(self, items: Sequence[_Waiting], wait: bool) -> dict[_Waiting, Outcome]:
@@ -228,7 +228,7 @@ class RecordQueue:
         try:
             with metrics.RECORD_COMMIT_SECONDS.time():
                 answers = run_transaction(
-                    self._rooms.engine, lambda connection: self._keep(connection, namespace, records, wait)
+                    self._domains.engine, lambda connection: self._keep(connection, namespace, records, wait)
                 )
         except (Unavailable, ResourceExhausted) as problem:
             # Whoever waited for its turn may have another.
@@ -239,7 +239,7 @@ class RecordQueue:
             # One of them may be to blame: the others are not to suffer for it.
             logger.warning("%d records are written one by one: %s", len(items), problem)
             return {item: outcome for each in items for item, outcome in self._written([each], wait).items()}
-        _count(self._rooms, namespace, records, answers)
+        _count(self._domains, namespace, records, answers)
         return {
             item: encode.recorded(*answer) if isinstance(answer, tuple) else answer
             for item, answer in zip(items, answers, strict=True)
@@ -250,14 +250,14 @@ class RecordQueue:
     ) -> list[tuple[Recorded, Credit] | ServiceError | None]:
         if wait:
             connection.execute(_ONE_TURN)
-        answers = self._rooms.knowledge.record_each(connection, namespace, records, wait)
+        answers = self._domains.knowledge.record_each(connection, namespace, records, wait)
         kept = [new for new, answer in zip(records, answers, strict=True) if isinstance(answer, Recorded)]
         credits = iter(read_credits(connection, namespace, kept))
         return [(answer, next(credits)) if isinstance(answer, Recorded) else answer for answer in answers]
 
 
 def count_recorded(
-    rooms: Rooms, namespace: str, records: Sequence[NewExperiment], already_known: Sequence[bool]
+    domains: Domains, namespace: str, records: Sequence[NewExperiment], already_known: Sequence[bool]
 ) -> None:
     """Of one transaction that is committed."""
     metrics.RECORD_BATCH_ROWS.observe(len(records))
@@ -265,12 +265,12 @@ def count_recorded(
     fresh = [record for record, known in zip(records, already_known, strict=True) if not known]
     for status, number in Counter(record.outcome.status for record in fresh).items():
         metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
-    rooms.prediction.live_figures.settle(namespace, fresh)
-    rooms.warm_start.live_comparison.settle(namespace, fresh)
+    domains.prediction.live_figures.settle(namespace, fresh)
+    domains.warm_start.live_comparison.settle(namespace, fresh)
 
 
 def _count(
-    rooms: Rooms,
+    domains: Domains,
     namespace: str,
     records: Sequence[NewExperiment],
     answers: Sequence[tuple[Recorded, Credit] | ServiceError | None],
@@ -278,4 +278,4 @@ def _count(
     kept = [(new, answer[0]) for new, answer in zip(records, answers, strict=True) if isinstance(answer, tuple)]
     if kept:
         already_known = [recorded.already_known for _, recorded in kept]
-        count_recorded(rooms, namespace, [new for new, _ in kept], already_known)
+        count_recorded(domains, namespace, [new for new, _ in kept], already_known)

@@ -32,7 +32,7 @@ from headstart_server.api.predictor import PredictorServicer
 from headstart_server.api.record_queue import RecordQueue
 from headstart_server.api.reflection import add_reflection
 from headstart_server.api.transport import server_credentials
-from headstart_server.assembly import open_predictor, open_rooms
+from headstart_server.assembly import open_domains, open_predictor
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.threads import EDIT_THREADS, MODEL_THREADS, SLOW_THREADS
@@ -55,20 +55,20 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     The database is expected to be there with the right schema (``runtime.startup``); from then on health tells.
     Raises StartupError for a port that is taken.
     """
-    rooms = open_rooms(settings)
+    domains = open_domains(settings)
     database = BlockingWork(settings.database_threads, "database")
     models = BlockingWork(MODEL_THREADS, "models")
     edits = BlockingWork(EDIT_THREADS, "edits")
     slow = BlockingWork(SLOW_THREADS, "slow")
-    record_queue = RecordQueue(rooms, settings.record_queue_size)
-    gate = Admission(rooms.engine, settings.authentication)
+    record_queue = RecordQueue(domains, settings.record_queue_size)
+    gate = Admission(domains.engine, settings.authentication)
     calls = CallInterceptor(settings, gate)
     server, port = _bound_server(settings, calls)
     meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
-        MetaLearningServicer(rooms, database, models, record_queue, slow), server
+        MetaLearningServicer(domains, database, models, record_queue, slow), server
     )
     knowledge_base_service_pb2_grpc.add_KnowledgeBaseServiceServicer_to_server(
-        KnowledgeBaseServicer(rooms, database, models, edits, slow), server
+        KnowledgeBaseServicer(domains, database, models, edits, slow), server
     )
     services = [
         meta_learning_service_pb2.DESCRIPTOR.services_by_name["MetaLearningService"].full_name,
@@ -77,8 +77,8 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     watch = HealthWatch(services, settings)
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
     add_reflection([*services, health.SERVICE_NAME], server)
-    preparing = asyncio.get_running_loop().run_in_executor(None, rooms.prediction.prepare)
-    index_watch = IndexWatch(rooms.knowledge.vectors)
+    preparing = asyncio.get_running_loop().run_in_executor(None, domains.prediction.prepare)
+    index_watch = IndexWatch(domains.knowledge.vectors)
     watching_index = asyncio.create_task(index_watch.run())
     await _run(server, port, watch, settings, ready)
     watching_index.cancel()
@@ -90,7 +90,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     edits.close()
     calls.close()
     gate.close()
-    rooms.close()
+    domains.close()
 
 
 async def serve_predictor(settings: Settings, ready: Ready | None = None) -> None:

@@ -12,13 +12,13 @@ from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api import encode
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.pagination import in_batches, key_token, page_key, page_of, page_size
-from headstart_server.assembly import Rooms
+from headstart_server.assembly import Domains
 from headstart_server.strategy import arm_statistics, decisions
 
 Place = tuple[datetime, UUID]
 
 
-def list_decisions(rooms: Rooms, request: pb2.ListDecisionsRequest) -> pb2.ListDecisionsResponse:
+def list_decisions(domains: Domains, request: pb2.ListDecisionsRequest) -> pb2.ListDecisionsResponse:
     """A page in the order of decision. Raises NotFound for an unknown task, InvalidInput for a foreign token."""
     namespace = namespace_of_caller()
     name = f"decisions/{namespace}/{request.task_id[:63]}"
@@ -28,7 +28,7 @@ def list_decisions(rooms: Rooms, request: pb2.ListDecisionsRequest) -> pb2.ListD
         assert isinstance(decided_at, datetime) and isinstance(decision_id, UUID)
         after = decided_at, decision_id
     found = in_batches(
-        lambda place, limit: rooms.strategy.decisions(namespace, request.task_id, place, limit), _place_of, after
+        lambda place, limit: domains.strategy.decisions(namespace, request.task_id, place, limit), _place_of, after
     )
     places: list[Place] = []
 
@@ -42,9 +42,9 @@ def list_decisions(rooms: Rooms, request: pb2.ListDecisionsRequest) -> pb2.ListD
     return pb2.ListDecisionsResponse(decisions=page, next_page_token=token)
 
 
-def explain_strategies(rooms: Rooms, request: pb2.ExplainStrategiesRequest) -> pb2.ExplainStrategiesResponse:
+def explain_strategies(domains: Domains, request: pb2.ExplainStrategiesRequest) -> pb2.ExplainStrategiesResponse:
     """Raises NotFound for an unknown task."""
-    answer = rooms.strategy.explain(namespace_of_caller(), request.task_id)
+    answer = domains.strategy.explain(namespace_of_caller(), request.task_id)
     return codec_strategies.explanation_to_proto(
         StrategyExplanation(
             tuple(map(_arm, answer.arms)),

@@ -9,7 +9,7 @@ from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api import decode, encode
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.pagination import in_batches, key_token, page_key, page_of, page_size
-from headstart_server.assembly import Rooms
+from headstart_server.assembly import Domains
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 _DEFAULT_COUNT = 10
@@ -17,22 +17,22 @@ _MAX_COUNT = 1000
 _LIST = "task_clusters"
 
 
-def search_tasks(rooms: Rooms, request: pb2.SearchTasksRequest) -> pb2.SearchTasksResponse:
+def search_tasks(domains: Domains, request: pb2.SearchTasksRequest) -> pb2.SearchTasksResponse:
     namespace = namespace_of_caller()
     count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
     if request.search_space_id:
-        rooms.knowledge.search_space(namespace, request.search_space_id)
-    similar = rooms.warm_start.comparison.everywhere(namespace, request.task_id, request.search_space_id or None)
+        domains.knowledge.search_space(namespace, request.search_space_id)
+    similar = domains.warm_start.comparison.everywhere(namespace, request.task_id, request.search_space_id or None)
     tasks = [codec_answers.similar_task_to_proto(encode.similar_task(task)) for task in similar[:count]]
     return pb2.SearchTasksResponse(tasks=tasks)
 
 
-def list_task_clusters(rooms: Rooms, request: pb2.ListTaskClustersRequest) -> pb2.ListTaskClustersResponse:
+def list_task_clusters(domains: Domains, request: pb2.ListTaskClustersRequest) -> pb2.ListTaskClustersResponse:
     namespace = namespace_of_caller()
     name = f"{_LIST}/{namespace}"
     (after,) = page_key(name, request.page_token, [int]) if request.page_token else (0,)
     found = in_batches(
-        lambda number, limit: rooms.task_map.clusters(namespace, number, limit),
+        lambda number, limit: domains.task_map.clusters(namespace, number, limit),
         lambda cluster: cluster.number,
         int(str(after)),
     )
@@ -48,6 +48,6 @@ def list_task_clusters(rooms: Rooms, request: pb2.ListTaskClustersRequest) -> pb
     return pb2.ListTaskClustersResponse(clusters=page, next_page_token=token)
 
 
-def explain_task(rooms: Rooms, request: pb2.ExplainTaskRequest) -> pb2.ExplainTaskResponse:
-    answer = rooms.warm_start.explain(namespace_of_caller(), request.task_id, request.search_space_id)
+def explain_task(domains: Domains, request: pb2.ExplainTaskRequest) -> pb2.ExplainTaskResponse:
+    answer = domains.warm_start.explain(namespace_of_caller(), request.task_id, request.search_space_id)
     return codec_knowledge.explanation_to_proto(encode.explanation(answer, request.search_space_id, INTERVAL_LEVEL))

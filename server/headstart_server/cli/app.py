@@ -92,7 +92,7 @@ def serve(
 
         run_processes(settings, ready=lambda port: startup.announce(settings.grpc_address, port))
         return
-    startup.look_at_second_wall(settings)
+    startup.check_row_security(settings)
     _require_graph_kernels(settings)
     serve_metrics(settings.metrics_address)
 

@@ -119,7 +119,7 @@ def _require_known(file: Path, revision: str | None) -> None:
         raise StartupError(f"{file} is of schema revision {revision[:40]!r}, which is not known")
 
 
-class _Told:
+class _ProgressReader:
     """A stream that tells now and then that it is being read."""
 
     def __init__(self, stream: IO[bytes], tell: Tell, begin: float) -> None:
@@ -155,7 +155,7 @@ def _text_of(file: Path, *options: str) -> Iterator[IO[bytes]]:
 @contextmanager
 def _rows_of(file: Path, tell: Tell, begin: float) -> Iterator[IO[bytes]]:
     with _text_of(file, "--data-only") as script:
-        yield cast(IO[bytes], _Told(script, tell, begin))
+        yield cast(IO[bytes], _ProgressReader(script, tell, begin))
 
 
 def _drain(stream: IO[bytes]) -> None:

@@ -62,7 +62,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     found = _embedded_database(settings) if embedded else _database(settings)
     yield found
     if not embedded and found.state is CheckState.FINE:
-        yield _second_wall(settings)
+        yield _row_security(settings)
         yield from _of_spaces(settings)
     if embedded and (running := _running_database(settings)) is not None:
         yield from _of_spaces(running)
@@ -116,7 +116,7 @@ def _database(settings: Settings) -> Finding:
     return Finding("PostgreSQL", CheckState.FINE, f"version {server_version}, schema revision {revision}")
 
 
-def _second_wall(settings: Settings) -> Finding:
+def _row_security(settings: Settings) -> Finding:
     engine = create_engine(settings)
     try:
         problem = row_security.problem(engine, settings.tenant_role)

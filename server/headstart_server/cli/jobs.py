@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.vector_index.chroma import IndexRefused, IndexUnavailable
 from headstart_server.knowledge.vector_index.indexer import VectorKeeper
 from headstart_server.knowledge.vector_index.versions import VectorIndex
 from headstart_server.prediction.service import TRAIN_JOB
-from headstart_server.roles.job_engines import ENGINES, Done, Piece
+from headstart_server.roles.job_engines import ENGINES, Done, Shard
 from headstart_server.runtime.database.jobs import Job, enqueue, run_one, waiting
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings
@@ -28,7 +28,7 @@ from headstart_server.strategy.model_versions import StrategyModelVersion
 
 _PAUSE_SECONDS = 0.2
 
-Perform = Callable[[Sequence[Piece], Callable[[Done], None]], bool]
+Perform = Callable[[Sequence[Shard], Callable[[Done], None]], bool]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class IndexPiece:
+class IndexShard:
     """The architectures with numbers above ``after``, up to ``through``, into a version under construction."""
 
     index: VectorIndex
@@ -54,12 +54,12 @@ class IndexPiece:
     def name(self) -> str:
         return f"{self.index.collection}, architectures {self.after + 1} to {self.through}"
 
-    def run(self, rooms: Rooms) -> str:
-        return f"{_keeper(rooms).build_slice(self.index, self.after, self.through, self.size)} vectors"
+    def run(self, domains: Domains) -> str:
+        return f"{_keeper(domains).build_slice(self.index, self.after, self.through, self.size)} vectors"
 
 
 @dataclass(frozen=True)
-class TrainingPiece:
+class TrainingShard:
     """The predictor of one search space."""
 
     job: Job
@@ -68,20 +68,20 @@ class TrainingPiece:
     def name(self) -> str:
         return f"{self.job.namespace}/{self.job.subject}"
 
-    def run(self, rooms: Rooms) -> str:
+    def run(self, domains: Domains) -> str:
         told = "trained by a worker"
 
         def train(job: Job) -> None:
             nonlocal told
-            version = rooms.prediction.train(job.namespace, job.subject)
+            version = domains.prediction.train(job.namespace, job.subject)
             told = "too few results for a model" if version is None else f"{version.name}, {version.state.lower()}"
 
-        run_one(rooms.engine, self.job, train)
+        run_one(domains.engine, self.job, train)
         return told
 
 
 @dataclass(frozen=True)
-class LearningPiece:
+class LearningShard:
     """Prior and policy of the strategies of one namespace; what each is worth on unseen tasks decides which serve."""
 
     job: Job
@@ -90,15 +90,15 @@ class LearningPiece:
     def name(self) -> str:
         return self.job.namespace
 
-    def run(self, rooms: Rooms) -> str:
+    def run(self, domains: Domains) -> str:
         told = "learned by a worker"
 
         def learn(job: Job) -> None:
             nonlocal told
-            learned = [_told(version) for version in rooms.strategy_learner.refresh(job.namespace)]
+            learned = [_told(version) for version in domains.strategy_learner.refresh(job.namespace)]
             told = "; ".join(learned) or "too few searches to learn from"
 
-        run_one(rooms.engine, self.job, learn)
+        run_one(domains.engine, self.job, learn)
         return told
 
 
@@ -118,7 +118,7 @@ def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel:
             raise StartupError(f"There is no {asked!r}, only {', '.join(known)}")
     console = Console(stderr=True)
 
-    def perform(pieces: Sequence[Piece], succeeded: Callable[[Done], None]) -> bool:
+    def perform(pieces: Sequence[Shard], succeeded: Callable[[Done], None]) -> bool:
         failed = 0
         columns = (BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(TextColumn("{task.description}"), *columns, console=console) as progress:
@@ -136,25 +136,25 @@ def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel:
             console.print(f"{failed} of {len(pieces)} pieces failed; --resume does what is left")
         return not failed
 
-    rooms = open_rooms(settings)
+    domains = open_domains(settings)
     try:
-        return WORK[work](rooms, scope, perform)
+        return WORK[work](domains, scope, perform)
     except IndexRefused as error:
         raise StartupError(f"Chroma refuses a search space: {error}") from None
     except IndexUnavailable as error:
         raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
     finally:
-        rooms.close()
+        domains.close()
 
 
-def _reindex(rooms: Rooms, scope: Scope, perform: Perform) -> bool:
-    keeper = _keeper(rooms)
+def _reindex(domains: Domains, scope: Scope, perform: Perform) -> bool:
+    keeper = _keeper(domains)
     found = keeper.under_construction if scope.resume else keeper.rebuild_all
     begun = found(scope.namespace, scope.search_space_id)
     if not begun:
         raise StartupError("There is nothing to index")
     pieces = [
-        IndexPiece(index, after, through, scope.piece_size)
+        IndexShard(index, after, through, scope.piece_size)
         for index in begun
         for after, through in keeper.slices(index, scope.piece_size)
     ]
@@ -185,39 +185,39 @@ def _reindex(rooms: Rooms, scope: Scope, perform: Perform) -> bool:
     return complete
 
 
-def _retrain(rooms: Rooms, scope: Scope, perform: Perform) -> bool:
+def _retrain(domains: Domains, scope: Scope, perform: Perform) -> bool:
     def wanted(namespace: str, space_id: str) -> bool:
         return scope.namespace in (None, namespace) and scope.search_space_id in (None, space_id)
 
-    with rooms.engine.begin() as connection:
+    with domains.engine.begin() as connection:
         if not scope.resume:
-            for namespace, space_id, _ in sorted(rooms.knowledge.search_spaces_by_growth()):
+            for namespace, space_id, _ in sorted(domains.knowledge.search_spaces_by_growth()):
                 if wanted(namespace, space_id):
                     enqueue(connection, Job(TRAIN_JOB, namespace, space_id))
         left = [job for job in waiting(connection, TRAIN_JOB) if wanted(job.namespace, job.subject)]
     if not left:
         raise StartupError("There is nothing to train")
-    return perform([TrainingPiece(job) for job in left], lambda done: None)
+    return perform([TrainingShard(job) for job in left], lambda done: None)
 
 
-def _evaluate_strategies(rooms: Rooms, scope: Scope, perform: Perform) -> bool:
-    with rooms.engine.begin() as connection:
+def _evaluate_strategies(domains: Domains, scope: Scope, perform: Perform) -> bool:
+    with domains.engine.begin() as connection:
         if not scope.resume:
-            for namespace in rooms.strategy_learner.namespaces():
+            for namespace in domains.strategy_learner.namespaces():
                 if scope.namespace in (None, namespace):
                     enqueue(connection, Job(LEARN_JOB, namespace, ""))
         left = [job for job in waiting(connection, LEARN_JOB) if scope.namespace in (None, job.namespace)]
     if not left:
         raise StartupError("There is nothing to learn from")
-    return perform([LearningPiece(job) for job in left], lambda done: None)
+    return perform([LearningShard(job) for job in left], lambda done: None)
 
 
-WORK: dict[str, Callable[[Rooms, Scope, Perform], bool]] = {
+WORK: dict[str, Callable[[Domains, Scope, Perform], bool]] = {
     "reindex": _reindex,
     "retrain": _retrain,
     "evaluate-strategies": _evaluate_strategies,
 }
 
 
-def _keeper(rooms: Rooms) -> VectorKeeper:
-    return rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
+def _keeper(domains: Domains) -> VectorKeeper:
+    return domains.knowledge.vector_keeper(domains.prediction.embed, domains.prediction.choose_embedding)

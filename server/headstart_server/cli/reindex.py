@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from headstart_server.assembly import open_rooms
+from headstart_server.assembly import open_domains
 from headstart_server.knowledge.vector_index.chroma import IndexRefused, IndexUnavailable
 from headstart_server.knowledge.vector_index.indexer import VectorKeeper
 from headstart_server.knowledge.vector_index.versions import VectorIndex
@@ -23,9 +23,9 @@ def reindex(settings: Settings, namespace: str | None, search_space_id: str | No
     A build that is interrupted is gone on with by any worker. Raises StartupError where there is nothing to index, or
     Chroma is out of reach.
     """
-    rooms = open_rooms(settings)
+    domains = open_domains(settings)
     console = Console(stderr=True)
-    keeper = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
+    keeper = domains.knowledge.vector_keeper(domains.prediction.embed, domains.prediction.choose_embedding)
     try:
         begun = keeper.rebuild_all(namespace, search_space_id)
         if not begun:
@@ -42,7 +42,7 @@ def reindex(settings: Settings, namespace: str | None, search_space_id: str | No
     except IndexUnavailable as error:
         raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
     finally:
-        rooms.close()
+        domains.close()
 
 
 def _build(keeper: VectorKeeper, begun: list[VectorIndex], console: Console) -> None:

@@ -22,7 +22,7 @@ from headstart_server.knowledge.experiments import reading as experiments
 from headstart_server.knowledge.observations.learning_curves import CurveCache, RecordedCurve
 from headstart_server.knowledge.observations.observations import ObservationCache, Observations
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.knowledge.similarity.context import Lens, LensCache
+from headstart_server.knowledge.similarity.context import SimilarityContext, SimilarityContextCache
 from headstart_server.knowledge.sizes import bytes_of_canonical, bytes_of_space, bytes_of_values
 from headstart_server.knowledge.vector_index import outbox
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
@@ -59,7 +59,7 @@ class KnowledgeService:
         self.vectors = VectorSearch(engine, index)
         self._observations = ObservationCache()
         self._curves = CurveCache()
-        self._lenses = LensCache()
+        self._contexts = SimilarityContextCache()
         self._architectures = ArchitectureCache()
         self._spaces: Lru[tuple[str, str], SearchSpace] = Lru(_SPACES_BYTES, bytes_of_space)
         # With the bytes of the values that each is kept under.
@@ -155,10 +155,10 @@ class KnowledgeService:
         with self._engine.connect() as connection:
             return tasks.list_tasks(connection, namespace, after, limit)
 
-    def lens(self, namespace: str) -> Lens:
+    def similarity_context(self, namespace: str) -> SimilarityContext:
         """What the tasks of a namespace are compared by."""
         with self._engine.connect() as connection:
-            return self._lenses.of(connection, namespace)
+            return self._contexts.of(connection, namespace)
 
     # Experiments
 
@@ -223,7 +223,7 @@ class KnowledgeService:
 
     def compared(
         self, namespace: str, task_id: str, search_space_id: str
-    ) -> tuple[Observations, list[Observations], Lens]:
+    ) -> tuple[Observations, list[Observations], SimilarityContext]:
         """What was measured on a task, on every other task with experiments in the space, and what to compare by.
 
         Raises NotFound for an unknown task or space.
@@ -231,8 +231,8 @@ class KnowledgeService:
         with self._engine.connect() as connection:
             target = self.observations(namespace, task_id, search_space_id, connection)
             observed = self.tasks_observed(namespace, search_space_id, connection)
-            lens = self._lenses.of(connection, namespace)
-        return target, [each for each in observed if each.task.task_id != task_id], lens
+            context = self._contexts.of(connection, namespace)
+        return target, [each for each in observed if each.task.task_id != task_id], context
 
     def architectures(
         self, namespace: str, search_space_id: str, fingerprints: Iterable[str] | None = None

@@ -22,7 +22,7 @@ from headstart.spaces import CanonicalCandidate
 from headstart.spaces.validation import InvalidInput, Violation
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.prediction.features.layout import feature_layout
 from headstart_server.prediction.features.structural import StructuralFeatures, structural_embedding
 from headstart_server.prediction.learning_curves.task_curves import TaskCurves
@@ -33,7 +33,7 @@ from headstart_server.prediction.serving.current_models import ServingModels
 from headstart_server.prediction.serving.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.serving.from_model import ModelAnswers
 from headstart_server.prediction.serving.recent_embeddings import RecentArchitectures
-from headstart_server.prediction.serving.remote import HostOrLocal, open_scorer
+from headstart_server.prediction.serving.remote import FallbackScorer, open_scorer
 from headstart_server.prediction.serving.scorer import LocalScorer, Scorer
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
 from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
@@ -103,7 +103,7 @@ class PredictionService:
 
     def prepare(self) -> None:
         """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
-        if isinstance(self._scorer, LocalScorer | HostOrLocal):
+        if isinstance(self._scorer, LocalScorer | FallbackScorer):
             self._scorer.kernels()
 
     def close(self) -> None:
@@ -203,16 +203,16 @@ class PredictionService:
         return self._sources.scores(namespace, search_space_id, fingerprints, recorded, sources)
 
     def surrogate(
-        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> Surrogate:
         """What a search of the task of these observations goes by, with any number of results."""
-        return self._sources.surrogate(namespace, observations, sources, lens)
+        return self._sources.surrogate(namespace, observations, sources, context)
 
     def source_weights(
-        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> Mapping[str, float]:
         """How much each of the sources counts by these observations, 0 to 1, by task id."""
-        return self._sources.source_weights(namespace, observations, sources, lens)
+        return self._sources.source_weights(namespace, observations, sources, context)
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """Of a space. Raises NotFound."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol
 
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings
 from headstart_server.runtime.startup import prepare_role
@@ -23,13 +23,13 @@ from headstart_server.runtime.startup import prepare_role
 _OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 
-class Piece(Protocol):
+class Shard(Protocol):
     """Small, can be pickled, and may be done twice."""
 
     @property
     def name(self) -> str: ...
 
-    def run(self, rooms: Rooms) -> str:
+    def run(self, domains: Domains) -> str:
         """What has come of it, for a person."""
 
 
@@ -42,7 +42,7 @@ class Done:
     error: str = ""
 
 
-def run_local(settings: Settings, pieces: Sequence[Piece], parallel: int) -> Iterator[Done]:
+def run_local(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Iterator[Done]:
     """In this process one after the other, or in ``parallel`` processes. In the order in which they end."""
     if parallel == 1:
         yield from (_perform(settings, place, piece) for place, piece in enumerate(pieces))
@@ -60,7 +60,7 @@ def run_local(settings: Settings, pieces: Sequence[Piece], parallel: int) -> Ite
                 yield Done(places[future], error=_told(error))
 
 
-def run_ray(settings: Settings, pieces: Sequence[Piece], parallel: int) -> Iterator[Done]:
+def run_ray(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Iterator[Done]:
     """As Ray tasks of one core each, ``parallel`` at a time, on the cluster at RAY_ADDRESS or one for this run.
 
     Raises StartupError where Ray is not installed, or the cluster is out of reach.
@@ -103,21 +103,21 @@ def run_ray(settings: Settings, pieces: Sequence[Piece], parallel: int) -> Itera
 ENGINES = {"local": run_local, "ray": run_ray}
 
 
-def _perform_on_ray(settings: Settings, place: int, piece: Piece) -> Done:
+def _perform_on_ray(settings: Settings, place: int, piece: Shard) -> Done:
     prepare_role(settings, "jobs")
     return _perform(settings, place, piece)
 
 
-def _perform(settings: Settings, place: int, piece: Piece) -> Done:
+def _perform(settings: Settings, place: int, piece: Shard) -> Done:
     try:
-        return Done(place, result=piece.run(_rooms(settings)))
+        return Done(place, result=piece.run(_domains(settings)))
     except Exception as error:
         return Done(place, error=_told(error))
 
 
 @cache
-def _rooms(settings: Settings) -> Rooms:
-    return open_rooms(settings)
+def _domains(settings: Settings) -> Domains:
+    return open_domains(settings)
 
 
 def _told(error: Exception) -> str:

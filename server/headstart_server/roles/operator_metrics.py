@@ -11,7 +11,7 @@ import threading
 from statistics import fmean
 
 from headstart_server.access.quotas import count_near_quota
-from headstart_server.assembly import Rooms
+from headstart_server.assembly import Domains
 from headstart_server.knowledge.vector_index.failures import set_aside
 from headstart_server.prediction.registry.versions import ServingVersion, serving_versions
 from headstart_server.runtime.observability import metrics
@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 
 
 class Gauges:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
         self._shown: set[tuple[str, str]] = set()
 
     def keep(self, stop: threading.Event) -> None:
@@ -49,11 +49,11 @@ class Gauges:
                 return
 
     def read(self) -> None:
-        knowledge = self._rooms.knowledge
+        knowledge = self._domains.knowledge
         metrics.OUTBOX_DEPTH.set(knowledge.outbox_depth())
         metrics.OUTBOX_LAG_SECONDS.set(knowledge.outbox_lag_seconds())
         counts = {(name, space): count for name, space, count in knowledge.search_spaces_by_growth()}
-        with self._rooms.engine.connect() as connection:
+        with self._domains.engine.connect() as connection:
             versions = serving_versions(connection, _MOST_MODELS)
             metrics.INDEX_SPACES_SET_ASIDE.set(len(set_aside(connection)))
             metrics.NAMESPACES_NEAR_QUOTA.set(count_near_quota(connection, _NEAR))

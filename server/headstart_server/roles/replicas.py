@@ -43,7 +43,7 @@ def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
     taken, and where one of them does not start.
     """
     host, port = split_address(settings.grpc_address)
-    with _held_port(host, port) as held:
+    with _reserved_port(host, port) as held:
         address = f"{settings.grpc_address.rpartition(':')[0]}:{held.getsockname()[1]}"
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +66,7 @@ def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
             _end(processes, settings.shutdown_grace_seconds + _STOP_SECONDS)
 
 
-def _held_port(host: str, port: int) -> socket.socket:
+def _reserved_port(host: str, port: int) -> socket.socket:
     """Bound, but not listening: it gets no connection, and nobody else gets the port."""
     held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

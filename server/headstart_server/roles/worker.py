@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.service import MAP_JOB
 from headstart_server.knowledge.vector_index.chroma import IndexUnavailable
 from headstart_server.prediction.service import TRAIN_JOB
@@ -45,16 +45,16 @@ def run_worker(settings: Settings, once: bool) -> None:
     The database is expected to be there with the right schema (``runtime.startup``). What fails is logged and tried
     again; with ``once`` it is raised.
     """
-    rooms = open_rooms(settings)
-    worker = Worker(rooms)
+    domains = open_domains(settings)
+    worker = Worker(domains)
     if once:
         try:
             worker.drain()
         except IndexUnavailable as error:
             raise StartupError(f"{error}: is Chroma running, and is HEADSTART_CHROMA_URL right?") from None
     else:
-        _work_until_stopped(worker, Gauges(rooms), settings.worker_poll_seconds)
-    rooms.close()
+        _work_until_stopped(worker, Gauges(domains), settings.worker_poll_seconds)
+    domains.close()
 
 
 def _work_until_stopped(worker: Worker, gauges: Gauges, poll_seconds: float) -> None:
@@ -90,14 +90,14 @@ def _keep_working(step: Callable[[], bool], stop: threading.Event, poll_seconds:
 class Worker:
     """All kinds of pending work, a piece at a time."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
         # Search spaces whose experiments did not suffice for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
         self._grown = self._profiled = self._mapped = self._learned = -math.inf
         self._turns = Turns()
-        self._pruner = Pruner(rooms.engine, rooms.settings)
-        self._vectors = rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
+        self._pruner = Pruner(domains.engine, domains.settings)
+        self._vectors = domains.knowledge.vector_keeper(domains.prediction.embed, domains.prediction.choose_embedding)
 
     def drain(self) -> None:
         """Work until nothing is left. Raises IndexUnavailable where the vector index is out of reach."""
@@ -141,26 +141,26 @@ class Worker:
         if time.monotonic() - self._grown > _SECONDS_BETWEEN_GROWTH:
             self._grown = time.monotonic()
             self._queue_grown()
-        return run_next(self._rooms.engine, TRAIN_JOB, self._train_space, self._turns)
+        return run_next(self._domains.engine, TRAIN_JOB, self._train_space, self._turns)
 
     def _queue_grown(self) -> None:
-        counts = self._rooms.knowledge.search_spaces_by_growth()
+        counts = self._domains.knowledge.search_spaces_by_growth()
         grown = {(name, space): count for name, space, count in counts if self._too_few.get((name, space)) != count}
-        wanted = self._rooms.prediction.spaces_to_train(grown)
+        wanted = self._domains.prediction.spaces_to_train(grown)
         if wanted:
-            with self._rooms.engine.begin() as connection:
+            with self._domains.engine.begin() as connection:
                 for namespace, space_id in wanted:
                     enqueue(connection, Job(TRAIN_JOB, namespace, space_id))
 
     def _train_space(self, job: Job) -> None:
-        if job.queued_at is not None and self._rooms.prediction.trained_since(
+        if job.queued_at is not None and self._domains.prediction.trained_since(
             job.namespace, job.subject, job.queued_at
         ):
             # By a worker that died before it could say so.
             return
-        counts = {(name, space): count for name, space, count in self._rooms.knowledge.search_spaces_by_growth()}
+        counts = {(name, space): count for name, space, count in self._domains.knowledge.search_spaces_by_growth()}
         try:
-            version = self._rooms.prediction.train(job.namespace, job.subject)
+            version = self._domains.prediction.train(job.namespace, job.subject)
         except Exception:
             metrics.TRAINING_FAILURES.inc()
             raise
@@ -173,39 +173,39 @@ class Worker:
         """Queue the search spaces where profiles of tasks are missing or old, and make those of one queued."""
         if time.monotonic() - self._profiled > _SECONDS_BETWEEN_PROFILES:
             self._profiled = time.monotonic()
-            with self._rooms.engine.begin() as connection:
-                for namespace, space_id in self._rooms.task_profiler.stale_spaces():
+            with self._domains.engine.begin() as connection:
+                for namespace, space_id in self._domains.task_profiler.stale_spaces():
                     enqueue(connection, Job(_PROFILE, namespace, space_id))
-        return run_next(self._rooms.engine, _PROFILE, self._profile_space, self._turns)
+        return run_next(self._domains.engine, _PROFILE, self._profile_space, self._turns)
 
     def _profile_space(self, job: Job) -> None:
-        count = self._rooms.task_profiler.refresh(job.namespace, job.subject)
+        count = self._domains.task_profiler.refresh(job.namespace, job.subject)
         logger.info("made profiles of %d tasks in %s/%s", count, job.namespace, job.subject)
 
     def _map(self) -> bool:
         """Queue the namespaces whose tasks or profiles have changed, and cluster and map the tasks of one queued."""
         if time.monotonic() - self._mapped > _SECONDS_BETWEEN_MAPS:
             self._mapped = time.monotonic()
-            with self._rooms.engine.begin() as connection:
-                for namespace in self._rooms.task_map.stale_namespaces():
+            with self._domains.engine.begin() as connection:
+                for namespace in self._domains.task_map.stale_namespaces():
                     enqueue(connection, Job(MAP_JOB, namespace, ""))
-        return run_next(self._rooms.engine, MAP_JOB, self._map_namespace, self._turns)
+        return run_next(self._domains.engine, MAP_JOB, self._map_namespace, self._turns)
 
     def _map_namespace(self, job: Job) -> None:
-        count = self._rooms.task_map.refresh(job.namespace)
+        count = self._domains.task_map.refresh(job.namespace)
         logger.info("tasks of %s are in %d clusters", job.namespace, count)
 
     def _learn(self) -> bool:
         """Queue the namespaces where strategy decisions have new results, and learn from those of one queued."""
         if time.monotonic() - self._learned > _SECONDS_BETWEEN_LESSONS:
             self._learned = time.monotonic()
-            with self._rooms.engine.begin() as connection:
-                for namespace in self._rooms.strategy_learner.stale_namespaces():
+            with self._domains.engine.begin() as connection:
+                for namespace in self._domains.strategy_learner.stale_namespaces():
                     enqueue(connection, Job(LEARN_JOB, namespace, ""))
-        return run_next(self._rooms.engine, LEARN_JOB, self._learn_strategies, self._turns)
+        return run_next(self._domains.engine, LEARN_JOB, self._learn_strategies, self._turns)
 
     def _learn_strategies(self, job: Job) -> None:
-        for version in self._rooms.strategy_learner.refresh(job.namespace):
+        for version in self._domains.strategy_learner.refresh(job.namespace):
             kind, state = version.kind.value, version.state.value.lower()
             logger.info("learned %s %d of the strategies in %s: %s", kind, version.number, job.namespace, state)
 

@@ -93,7 +93,7 @@ def require_database(settings: Settings) -> None:
     _with_engine(settings, check)
 
 
-def look_at_second_wall(settings: Settings) -> None:
+def check_row_security(settings: Settings) -> None:
     """Warn where calls would run without it."""
     problem = _with_engine(settings, lambda engine: row_security.problem(engine, settings.tenant_role))
     if problem is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from headstart.spaces import Candidate, CanonicalCandidate, SearchSpace
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.tasks import (
     Basis,
     SimilarityEvidence,
@@ -85,15 +85,15 @@ class TransferService:
     ) -> Transferred:
         """Adapted to each target; with several, one for all of them too. Raises NotFound."""
         space = self._knowledge.search_space(namespace, space_id)
-        source, others, lens = self._knowledge.compared(namespace, source_id, space_id)
-        pairs = _known_pairs([source, *others], lens)
+        source, others, context = self._knowledge.compared(namespace, source_id, space_id)
+        pairs = _known_pairs([source, *others], context)
         targets = [self._knowledge.observations(namespace, task_id, space_id) for task_id in target_ids]
         own = data_shape(source.task.meta_features)
         found = []
         for target in targets:
             check()
             adapted = adapt(space, candidate, own, data_shape(target.task.meta_features))
-            likeness = _likeness(target.task, source.task, lens)
+            likeness = _likeness(target.task, source.task, context)
             told = transferability(self._measured(namespace, source, target), likeness, pairs, INTERVAL_LEVEL)
             canonical = self._knowledge.canonical(namespace, space, adapted.candidate)
             plan = fine_tuning_plan(told.tau, data_shape(target.task.meta_features).instances)
@@ -191,9 +191,9 @@ class TransferService:
         return share_beaten(np.array([sign * each.mean for each in answer.predictions]), known)
 
 
-def _likeness(target: Task, source: Task, lens: Lens) -> Likeness:
-    words = by_descriptor(target, source, lens.word_weights)
-    numbers = by_meta_features(target, [source], lens.features)[0]
+def _likeness(target: Task, source: Task, context: SimilarityContext) -> Likeness:
+    words = by_descriptor(target, source, context.word_weights)
+    numbers = by_meta_features(target, [source], context.features)[0]
     told = [each for each in (words, numbers) if each is not None]
     if not told:
         return Likeness(None, "")
@@ -201,7 +201,7 @@ def _likeness(target: Task, source: Task, lens: Lens) -> Likeness:
     return Likeness(sum(each.value for each in told) / len(told), " and ".join(names[each.basis] for each in told))
 
 
-def _known_pairs(observed: Sequence[Observations], lens: Lens) -> list[tuple[float, float]]:
+def _known_pairs(observed: Sequence[Observations], context: SimilarityContext) -> list[tuple[float, float]]:
     """Likeness and measured agreement of pairs of tasks that share enough architectures."""
     most = sorted(observed, key=lambda each: -len(each.means.codes))[:_PAIRED_TASKS]
     pairs = []
@@ -211,7 +211,7 @@ def _known_pairs(observed: Sequence[Observations], lens: Lens) -> list[tuple[flo
             shared = measured_agreement(one, other)
             if shared is None or shared.count < _LEAST_SHARED:
                 continue
-            alike = _likeness(one.task, other.task, lens).value
+            alike = _likeness(one.task, other.task, context).value
             if alike is not None:
                 pairs.append((alike, shared.value))
     return pairs

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.tasks import SimilarityEvidence, SimilarTask, compare
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.sources.sources import LazySources
@@ -28,7 +28,7 @@ class Compared:
     target: Observations
     sources: list[Observations]
     similar: list[SimilarTask]
-    lens: Lens
+    context: SimilarityContext
 
 
 class TaskComparison:
@@ -40,21 +40,21 @@ class TaskComparison:
 
     def in_space(self, namespace: str, task_id: str, space_id: str) -> Compared:
         """With the other tasks that have completed experiments in the space. Raises NotFound."""
-        target, observed, lens = self._knowledge.compared(namespace, task_id, space_id)
+        target, observed, context = self._knowledge.compared(namespace, task_id, space_id)
         sources = [each for each in observed if len(each.means.codes)]
 
         @cache
         def by_what_is_known() -> list[SimilarTask]:
             """Without asking any of them."""
-            return weigh_sources(target, sources, {}, lens)
+            return weigh_sources(target, sources, {}, context)
 
         def heaviest() -> list[Observations]:
             chosen = {task.task_id for task in by_what_is_known()[:_MOST_ASKED]}
             return [source for source in sources if source.task.task_id in chosen]
 
         scores = self._source_scores(namespace, target, heaviest) if sources else {}
-        similar = weigh_sources(target, sources, scores, lens) if scores else by_what_is_known()
-        return Compared(target, sources, similar, lens)
+        similar = weigh_sources(target, sources, scores, context) if scores else by_what_is_known()
+        return Compared(target, sources, similar, context)
 
     def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
         """All other tasks of the namespace, most similar first. Raises NotFound.
@@ -62,7 +62,7 @@ class TaskComparison:
         Results and profiles are compared in one space, or for each other task in the one that tells most of it.
         """
         stored = self._knowledge.stored_task(namespace, task_id)
-        lens = self._knowledge.lens(namespace)
+        context = self._knowledge.similarity_context(namespace)
         spaces = [space_id] if space_id else [summary.search_space_id for summary in stored.summaries]
         measured: dict[str, SimilarityEvidence] = {}
         profiles: dict[str, SimilarityEvidence] = {}
@@ -71,9 +71,9 @@ class TaskComparison:
             if len(target.means.codes):
                 sources = [each for each in observed if len(each.means.codes)]
                 _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target, list)))
-            _keep_best(profiles, lens.profiles.agreements(task_id, name))
-        others = [task for number, task in lens.tasks.items() if number != stored.id]
-        return compare(stored.task, others, lens.features, lens.word_weights, measured, profiles)
+            _keep_best(profiles, context.profiles.agreements(task_id, name))
+        others = [task for number, task in context.tasks.items() if number != stored.id]
+        return compare(stored.task, others, context.features, context.word_weights, measured, profiles)
 
     def _source_scores(self, namespace: str, target: Observations, sources: LazySources) -> SourceScores:
         """What each source would say of the architectures completed on the target: by the space's model, or else of

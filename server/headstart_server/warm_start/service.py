@@ -168,7 +168,9 @@ class WarmStartService:
         history = weight_history(
             judgement.compared.target,
             similar,
-            lambda until: self._prediction.source_weights(namespace, until, judgement.sources, judgement.compared.lens),
+            lambda until: self._prediction.source_weights(
+                namespace, until, judgement.sources, judgement.compared.context
+            ),
         )
         return Explanation(suggestions, similar, gate, text, history)
 
@@ -178,7 +180,7 @@ class WarmStartService:
         compared = self.comparison.in_space(namespace, task_id, space_id)
         heaviest = {task.task_id for task in compared.similar[:_MOST_SOURCES]}
         sources = [source for source in compared.sources if source.task.task_id in heaviest]
-        surrogate = self._prediction.surrogate(namespace, compared.target, sources, compared.lens)
+        surrogate = self._prediction.surrogate(namespace, compared.target, sources, compared.context)
         similar = expected_weights(compared.similar, surrogate.source_weights)
         return _Judgement(
             compared, sources, similar, judge(similar, surrogate.count, surrogate.share_of_sources), surrogate

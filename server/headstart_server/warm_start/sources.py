@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from headstart_server.knowledge.observations.observations import Observations
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.rank_correlation import Numbers
 from headstart_server.knowledge.similarity.tasks import SimilarityEvidence, SimilarTask, agreement, compare
 
@@ -24,16 +24,16 @@ SourceScores = Mapping[str, Numbers]
 
 
 def weigh_sources(
-    target: Observations, sources: Sequence[Observations], predicted: SourceScores, lens: Lens
+    target: Observations, sources: Sequence[Observations], predicted: SourceScores, context: SimilarityContext
 ) -> list[SimilarTask]:
     """Every source with its weight (0 to 1) and what it rests on, the heaviest first."""
     return compare(
         target.task,
         [source.task for source in sources],
-        lens.features,
-        lens.word_weights,
+        context.features,
+        context.word_weights,
         agreements(target, sources, predicted),
-        lens.profiles.agreements(target.task.task_id, target.search_space_id),
+        context.profiles.agreements(target.task.task_id, target.search_space_id),
     )
 
 

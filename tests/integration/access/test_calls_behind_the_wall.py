@@ -25,7 +25,7 @@ from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import CallInterceptor
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge import tasks
 from headstart_server.runtime.database.row_security import DEFAULT_ROLE
 from headstart_server.runtime.settings import Settings, load_settings
@@ -38,10 +38,10 @@ class Server:
     """A server in a thread of this process; ``ran_as`` collects (role, namespace) of transactions, by thread."""
 
     def __init__(self, settings: Settings) -> None:
-        self.rooms: Rooms = open_rooms(settings)
+        self.domains: Domains = open_domains(settings)
         self.ran_as: dict[str, set[tuple[str, str]]] = defaultdict(set)
         for moment in ("commit", "rollback"):
-            event.listen(self.rooms.engine, moment, self._ask)
+            event.listen(self.domains.engine, moment, self._ask)
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._over = asyncio.Event()
@@ -54,7 +54,7 @@ class Server:
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
         self._loop.close()
-        self.rooms.close()
+        self.domains.close()
 
     def _ask(self, connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
@@ -65,14 +65,14 @@ class Server:
 
     async def _run(self) -> None:
         works = [BlockingWork(2, name) for name in ("database", "models", "edits")]
-        records = record_queue.RecordQueue(self.rooms, 100)
-        gate = Admission(self.rooms.engine, "token")
+        records = record_queue.RecordQueue(self.domains, 100)
+        gate = Admission(self.domains.engine, "token")
         server = grpc.aio.server(interceptors=[CallInterceptor(load_settings(authentication="token"), gate)])
         meta_learning_service_pb2_grpc.add_MetaLearningServiceServicer_to_server(
-            MetaLearningServicer(self.rooms, works[0], works[1], records, works[1]), server
+            MetaLearningServicer(self.domains, works[0], works[1], records, works[1]), server
         )
         knowledge_base_service_pb2_grpc.add_KnowledgeBaseServiceServicer_to_server(
-            KnowledgeBaseServicer(self.rooms, *works, works[1]), server
+            KnowledgeBaseServicer(self.domains, *works, works[1]), server
         )
         self.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()

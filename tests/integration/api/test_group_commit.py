@@ -21,7 +21,7 @@ from headstart.v1 import meta_learning_service_pb2_grpc
 from headstart.values import Record
 from headstart_server.api import record_queue
 from headstart_server.api.record_queue import RecordQueue
-from headstart_server.assembly import open_rooms
+from headstart_server.assembly import open_domains
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database.engine import create_engine, run_transaction
 from headstart_server.runtime.deadline import DeadlinePassed
@@ -148,50 +148,50 @@ class _Caller:
 
 
 def test_a_record_whose_deadline_has_passed_changes_nothing(settings):
-    rooms = open_rooms(settings)
-    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
+    domains = open_domains(settings)
+    run_transaction(domains.engine, lambda connection: _create_task(domains, connection))
 
     async def record():
-        queue = RecordQueue(rooms, 3)
+        queue = RecordQueue(domains, 3)
         calls = [queue.record(_Caller(remaining), "default", request("task")) for remaining in (0.0, 60.0, None)]
         answers = await asyncio.gather(*calls, return_exceptions=True)
         queue.close()
         return answers
 
     late, in_time, without = asyncio.run(record())
-    with rooms.engine.connect() as connection:
+    with domains.engine.connect() as connection:
         kept = connection.execute(text("SELECT count(*) FROM experiments")).scalar_one()
-    rooms.close()
+    domains.close()
     assert isinstance(late, DeadlinePassed)
     assert {in_time.experiment_id, without.experiment_id} == {f"task/nas-bench-201/{n}" for n in (1, 2)}
     assert kept == 2
 
 
-def _create_task(rooms, connection):
-    rooms.knowledge.create_search_space(connection, "default", SPACE)
-    rooms.knowledge.create_task(connection, "default", Task("task", "", "accuracy", True, {}, {}, "", 0.0))
+def _create_task(domains, connection):
+    domains.knowledge.create_search_space(connection, "default", SPACE)
+    domains.knowledge.create_task(connection, "default", Task("task", "", "accuracy", True, {}, {}, "", 0.0))
 
 
 def test_a_record_that_breaks_the_transaction_does_not_break_the_others(settings):
-    rooms = open_rooms(settings)
+    domains = open_domains(settings)
     sent = [request("task") for _ in range(8)]
 
     def break_at_the_third(connection, arrivals):
         if any(str(arrival.new.request_id) == sent[2].request_id for arrival in arrivals):
             connection.execute(text("SELECT 1 / 0"))
 
-    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
-    rooms.knowledge.listeners.append(break_at_the_third)
+    run_transaction(domains.engine, lambda connection: _create_task(domains, connection))
+    domains.knowledge.listeners.append(break_at_the_third)
 
     async def record():
-        queue = RecordQueue(rooms, 7)
+        queue = RecordQueue(domains, 7)
         calls = [queue.record(_Caller(), "default", each) for each in sent]
         answers = await asyncio.gather(*calls, return_exceptions=True)
         queue.close()
         return answers
 
     answers = asyncio.run(record())
-    rooms.close()
+    domains.close()
     problems = {index: answer for index, answer in enumerate(answers) if isinstance(answer, Exception)}
     # The first is written at once, seven wait, and there is no place for more.
     assert "division by zero" in str(problems.pop(2))
@@ -202,22 +202,22 @@ def test_a_record_that_breaks_the_transaction_does_not_break_the_others(settings
 
 def test_many_tasks_that_are_held_keep_no_other_from_being_recorded(settings):
     """As eight imports at once: their records wait, in turns, and those of other tasks do not."""
-    rooms = open_rooms(settings)
+    domains = open_domains(settings)
     held = [f"held-{number}" for number in range(8)]
 
     def create(connection):
-        rooms.knowledge.create_search_space(connection, "default", SPACE)
+        domains.knowledge.create_search_space(connection, "default", SPACE)
         for name in [*held, "free"]:
-            rooms.knowledge.create_task(connection, "default", Task(name, "", "accuracy", True, {}, {}, "", 0.0))
+            domains.knowledge.create_task(connection, "default", Task(name, "", "accuracy", True, {}, {}, "", 0.0))
 
-    run_transaction(rooms.engine, create)
+    run_transaction(domains.engine, create)
 
     async def record():
-        queue = RecordQueue(rooms, 100)
+        queue = RecordQueue(domains, 100)
         for name in [*held, "free"]:
             await queue.record(_Caller(), "default", request(name))
         loop = asyncio.get_running_loop()
-        with rooms.engine.begin() as holding:
+        with domains.engine.begin() as holding:
             holding.execute(
                 text("SELECT 1 FROM task_summaries JOIN tasks ON id = task_id WHERE name LIKE 'held%' FOR UPDATE")
             )
@@ -234,20 +234,20 @@ def test_many_tasks_that_are_held_keep_no_other_from_being_recorded(settings):
         return took, answers
 
     took, answers = asyncio.run(record())
-    rooms.close()
+    domains.close()
     assert took < 2.0
     assert [answer.experiment_id for answer in answers] == [f"{name}/nas-bench-201/2" for name in held]
 
 
 def test_task_that_stays_held_is_told_after_its_time(settings, monkeypatch):
     monkeypatch.setattr(record_queue, "_HELD_SECONDS", 1.5)
-    rooms = open_rooms(settings)
-    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
+    domains = open_domains(settings)
+    run_transaction(domains.engine, lambda connection: _create_task(domains, connection))
 
     async def record():
-        queue = RecordQueue(rooms, 10)
+        queue = RecordQueue(domains, 10)
         await queue.record(_Caller(), "default", request("task"))
-        with rooms.engine.begin() as holding:
+        with domains.engine.begin() as holding:
             holding.execute(text("SELECT 1 FROM task_summaries FOR UPDATE"))
             with pytest.raises(Unavailable, match="another transaction holds the task"):
                 await asyncio.wait_for(queue.record(_Caller(), "default", request("task")), timeout=10)
@@ -256,19 +256,19 @@ def test_task_that_stays_held_is_told_after_its_time(settings, monkeypatch):
         return again
 
     assert asyncio.run(record()).experiment_id == "task/nas-bench-201/2"
-    rooms.close()
+    domains.close()
 
 
 def test_records_that_find_no_thread_are_told_and_later_ones_are_written(settings, monkeypatch):
     """As under a limit on processes: nothing stays marked as under way."""
-    rooms = open_rooms(settings)
-    run_transaction(rooms.engine, lambda connection: _create_task(rooms, connection))
+    domains = open_domains(settings)
+    run_transaction(domains.engine, lambda connection: _create_task(domains, connection))
 
     def no_thread(_):
         raise RuntimeError("can't start new thread")
 
     async def record():
-        queue = RecordQueue(rooms, 10)
+        queue = RecordQueue(domains, 10)
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", no_thread)
             for _ in range(RECORD_THREADS + 1):
@@ -279,4 +279,4 @@ def test_records_that_find_no_thread_are_told_and_later_ones_are_written(setting
         return answer
 
     assert asyncio.run(record()).experiment_id.startswith("task/nas-bench-201/")
-    rooms.close()
+    domains.close()

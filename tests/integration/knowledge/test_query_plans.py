@@ -29,7 +29,7 @@ from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.api.record_queue import RecordQueue
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.tables import experiments
 from headstart_server.runtime.database.engine import create_engine, run_transaction
 from headstart_server.runtime.database.row_security import acting_for
@@ -79,27 +79,27 @@ class Statements:
 def filled(settings: Settings) -> Settings:
     """Of a service on a full database. Without a vector index the answers come from there: more to plan."""
     settings = settings.model_copy(update={"chroma_url": "http://127.0.0.1:1"})
-    rooms = open_rooms(settings)
-    fill(rooms)
-    rooms.close()
+    domains = open_domains(settings)
+    fill(domains)
+    domains.close()
     return settings
 
 
-def fill(rooms: Rooms) -> None:
+def fill(domains: Domains) -> None:
     """One task through the service, the others as copies with other values; then what the planner knows of them."""
     namespace = namespace_of_caller()
     names = [f"task-{number:03}" for number in range(TASKS)]
 
     def create(connection: Any) -> None:
-        rooms.knowledge.create_search_space(connection, namespace, SPACE)
+        domains.knowledge.create_search_space(connection, namespace, SPACE)
         for name in names:
-            rooms.knowledge.create_task(connection, namespace, a_task(name))
+            domains.knowledge.create_task(connection, namespace, a_task(name))
 
-    run_transaction(rooms.engine, create)
-    recorder = Recorder(rooms.engine, rooms.knowledge)
+    run_transaction(domains.engine, create)
+    recorder = Recorder(domains.engine, domains.knowledge)
     generator = random.Random(0)
     first = [recorder.new(sample(SPACE, generator), completed(generator.random()), names[0]) for _ in range(EACH)]
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.record_all(connection, namespace, first))
+    run_transaction(domains.engine, lambda connection: domains.knowledge.record_all(connection, namespace, first))
     columns = [column.name for column in experiments.columns]
     changed = {
         "task_id": "tasks.id",
@@ -107,7 +107,7 @@ def fill(rooms: Rooms) -> None:
         "objective_value": "random()",
         "recorded_at": "clock_timestamp()",
     }
-    with rooms.engine.begin() as connection:
+    with domains.engine.begin() as connection:
         connection.execute(
             text(
                 f"INSERT INTO experiments ({', '.join(columns)}) "
@@ -121,7 +121,7 @@ def fill(rooms: Rooms) -> None:
                 "incumbent_sequence, incumbent_value FROM task_summaries JOIN tasks ON tasks.id <> task_id"
             )
         )
-    with rooms.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with domains.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
 
 
@@ -326,24 +326,24 @@ def test_foreign_keys_are_followed_by_an_index_and_a_scan_would_be_seen(filled: 
 
 def plans(settings: Settings, call: Callable[[Any, Any], Any]) -> list[tuple[str, str]]:
     """What a service that has just started asks of experiments to answer a call, each with its plan."""
-    rooms = open_rooms(settings)
-    statements = Statements(rooms.engine)
+    domains = open_domains(settings)
+    statements = Statements(domains.engine)
     database, models = BlockingWork(2, "database"), BlockingWork(1, "models")
     with contextlib.suppress(ServiceError):
-        knowledge_base = KnowledgeBaseServicer(rooms, database, models, models, models)
-        record_queue = RecordQueue(rooms, 10)
+        knowledge_base = KnowledgeBaseServicer(domains, database, models, models, models)
+        record_queue = RecordQueue(domains, 10)
         with acting_for(namespace_of_caller()):
-            asyncio.run(call(knowledge_base, MetaLearningServicer(rooms, database, models, record_queue, models)))
+            asyncio.run(call(knowledge_base, MetaLearningServicer(domains, database, models, record_queue, models)))
         record_queue.close()
     explained = []
     for sent, parameters in statements.taken():
         with acting_for(namespace_of_caller()):
-            guarded = explain(rooms.engine, sent, parameters)
+            guarded = explain(domains.engine, sent, parameters)
         assert "current_setting" in guarded or READS.search(guarded) is None, guarded
-        explained += [(sent, guarded), (sent, explain(rooms.engine, sent, parameters))]
+        explained += [(sent, guarded), (sent, explain(domains.engine, sent, parameters))]
     database.close()
     models.close()
-    rooms.close()
+    domains.close()
     return explained
 
 

@@ -16,7 +16,7 @@ from headstart.spaces import Candidate, Graph, Node, nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
 from headstart.values import SimilarityKind
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.tables import task_embeddings
 from headstart_server.roles.worker import Worker
 
@@ -62,18 +62,18 @@ def client(service) -> Iterator[headstart.Client]:
 
 
 @pytest.fixture
-def rooms(service) -> Iterator[Rooms]:
-    rooms = open_rooms(service.settings)
-    yield rooms
-    rooms.close()
+def domains(service) -> Iterator[Domains]:
+    domains = open_domains(service.settings)
+    yield domains
+    domains.close()
 
 
 def together(clusters: list[TaskCluster]) -> set[frozenset[str]]:
     return {frozenset(cluster.task_ids) for cluster in clusters}
 
 
-def test_tasks_that_behave_alike_are_together_and_named_by_what_they_share(client, rooms):
-    Worker(rooms).drain()
+def test_tasks_that_behave_alike_are_together_and_named_by_what_they_share(client, domains):
+    Worker(domains).drain()
     clusters = list(client.list_task_clusters())
     photos, scans = (frozenset(f"{kind}-{n}" for n in range(3)) for kind in ("photo", "scan"))
     assert together(clusters) == {photos, scans}
@@ -98,7 +98,7 @@ def map_distances(clusters: list[TaskCluster]) -> tuple[float, float]:
     return sum(inside) / len(inside), sum(between) / len(between)
 
 
-def test_profile_tells_tasks_apart_that_share_no_architecture(client, rooms):
+def test_profile_tells_tasks_apart_that_share_no_architecture(client, domains):
     """Few results each, and few of them in common: their words and numbers are made equal, so behaviour decides."""
     for kind in ("photo", "scan"):
         for number in range(3):
@@ -107,7 +107,7 @@ def test_profile_tells_tasks_apart_that_share_no_architecture(client, rooms):
     client.record_many(records("photo-0", CONVOLUTIONS, 40, seed=50))
     client.record_many(records("photo-1", CONVOLUTIONS, 40, seed=51))
     client.record_many(records("scan-1", POOLING, 40, seed=52))
-    rooms.task_profiler.refresh("default", SPACE_ID)
+    domains.task_profiler.refresh("default", SPACE_ID)
     found = {task.task_id: task for task in client.search_tasks("photo-0", search_space_id=SPACE_ID)}
     profiles = {
         task_id: next(b for b in task.basis if b.kind is SimilarityKind.PERFORMANCE_PROFILE)
@@ -119,8 +119,8 @@ def test_profile_tells_tasks_apart_that_share_no_architecture(client, rooms):
     assert found["photo-1"].weight > found["scan-1"].weight
 
 
-def test_every_kind_of_evidence_is_told_with_its_details(client, rooms):
-    Worker(rooms).drain()
+def test_every_kind_of_evidence_is_told_with_its_details(client, domains):
+    Worker(domains).drain()
     for task_id in ("photo-0", "photo-1"):
         client.record_many(records(task_id, CONVOLUTIONS, 30, seed=99))
     basis = {b.kind: b for b in client.search_tasks("photo-0", count=1)[0].basis}
@@ -131,23 +131,23 @@ def test_every_kind_of_evidence_is_told_with_its_details(client, rooms):
     assert basis[SimilarityKind.MEASURED_AGREEMENT].count >= 20
 
 
-def test_profile_is_made_again_when_a_task_has_grown_by_a_fifth(client, rooms):
+def test_profile_is_made_again_when_a_task_has_grown_by_a_fifth(client, domains):
     def counts() -> dict[int, int]:
-        with rooms.engine.connect() as connection:
+        with domains.engine.connect() as connection:
             rows = connection.execute(select(task_embeddings.c.task_id, task_embeddings.c.experiment_count))
             return {row.task_id: row.experiment_count for row in rows}
 
-    assert rooms.task_profiler.stale_spaces() == [("default", SPACE_ID)]
-    assert rooms.task_profiler.refresh("default", SPACE_ID) == 6
-    assert rooms.task_profiler.stale_spaces() == []
+    assert domains.task_profiler.stale_spaces() == [("default", SPACE_ID)]
+    assert domains.task_profiler.refresh("default", SPACE_ID) == 6
+    assert domains.task_profiler.stale_spaces() == []
     client.record_many(records("photo-0", CONVOLUTIONS, 2, seed=7))
-    assert rooms.task_profiler.stale_spaces() == []
+    assert domains.task_profiler.stale_spaces() == []
     client.record_many(records("photo-0", CONVOLUTIONS, 2, seed=8))
-    assert rooms.task_profiler.refresh("default", SPACE_ID) == 1
+    assert domains.task_profiler.refresh("default", SPACE_ID) == 1
     assert sorted(counts().values()) == [12, 12, 12, 12, 12, 16]
 
 
-def test_profiles_follow_the_probes_so_that_tasks_stay_comparable(service, rooms):
+def test_profiles_follow_the_probes_so_that_tasks_stay_comparable(service, domains):
     """In a space of explicit graphs the probes are those recorded first: until there are enough, each result adds."""
 
     def chains(task_id: str, lengths: range) -> list[headstart.Record]:
@@ -161,7 +161,7 @@ def test_profiles_follow_the_probes_so_that_tasks_stay_comparable(service, rooms
         return Graph(nodes, tuple((node, node + 1) for node in range(length + 1)))
 
     def versions() -> set[str]:
-        with rooms.engine.connect() as connection:
+        with domains.engine.connect() as connection:
             return set(connection.execute(select(task_embeddings.c.version)).scalars())
 
     with headstart.connect(service.address) as client:
@@ -169,69 +169,69 @@ def test_profiles_follow_the_probes_so_that_tasks_stay_comparable(service, rooms
         for task_id, lengths in (("early", range(12)), ("late", range(12, 24))):
             client.create_task(headstart.Task(task_id, headstart.Objective("accuracy")))
             client.record_many(chains(task_id, lengths))
-            rooms.task_profiler.refresh("default", "open")
+            domains.task_profiler.refresh("default", "open")
             assert len(versions()) == 1
-        assert rooms.task_profiler.stale_spaces() == []
+        assert domains.task_profiler.stale_spaces() == []
         (like,) = client.search_tasks("early", search_space_id="open")
         assert SimilarityKind.PERFORMANCE_PROFILE in {basis.kind for basis in like.basis}
     for of_an_older_server in ("probes-1/0000", "probes-0/0000"):
-        with rooms.engine.begin() as connection:
+        with domains.engine.begin() as connection:
             row = select(task_embeddings.c.task_id).limit(1)
             if of_an_older_server.startswith("probes-0"):
                 row = select(task_embeddings.c.task_id)
             connection.execute(
                 update(task_embeddings).where(task_embeddings.c.task_id.in_(row)).values(version=of_an_older_server)
             )
-        assert rooms.task_profiler.stale_spaces() == [("default", "open")]
-        rooms.task_profiler.refresh("default", "open")
-        assert rooms.task_profiler.stale_spaces() == []
+        assert domains.task_profiler.stale_spaces() == [("default", "open")]
+        domains.task_profiler.refresh("default", "open")
+        assert domains.task_profiler.stale_spaces() == []
         assert len(versions()) == 1
 
 
-def test_deleted_task_vanishes_from_its_cluster_at_once_and_the_map_is_made_again(client, rooms):
-    rooms.task_map.refresh("default")
-    assert rooms.task_map.stale_namespaces() == []
+def test_deleted_task_vanishes_from_its_cluster_at_once_and_the_map_is_made_again(client, domains):
+    domains.task_map.refresh("default")
+    assert domains.task_map.stale_namespaces() == []
     client.delete_task("photo-0")
     assert "photo-0" not in {task for cluster in client.list_task_clusters() for task in cluster.task_ids}
     made = {cluster.update_time for cluster in client.list_task_clusters()}
-    Worker(rooms).drain()
+    Worker(domains).drain()
     again = list(client.list_task_clusters())
     assert sum(len(cluster.task_ids) for cluster in again) == 5
     assert made.isdisjoint({cluster.update_time for cluster in again})
 
 
-def test_map_keeps_its_place_when_a_task_is_added(client, rooms):
+def test_map_keeps_its_place_when_a_task_is_added(client, domains):
     def placed() -> dict[str, tuple[float, float]]:
         found = list(client.list_task_clusters())
         return {t: (p.x, p.y) for c in found for t, p in zip(c.task_ids, c.positions, strict=True)}
 
-    rooms.task_map.refresh("default")
+    domains.task_map.refresh("default")
     before = placed()
     declare(client, "photo-3", "photographs", 1003.0)
-    rooms.task_map.refresh("default")
+    domains.task_map.refresh("default")
     after = placed()
     size = max(math.dist(one, other) for one in before.values() for other in before.values())
     moved = [math.dist(before[task], after[task]) for task in before]
     assert max(moved) < 0.3 * size
 
 
-def test_namespace_without_tasks_has_no_clusters_and_one_task_is_one(service, rooms):
+def test_namespace_without_tasks_has_no_clusters_and_one_task_is_one(service, domains):
     with headstart.connect(service.address) as client:
-        Worker(rooms).drain()
+        Worker(domains).drain()
         assert list(client.list_task_clusters()) == []
         client.create_task(headstart.Task("alone", headstart.Objective("accuracy")))
-        Worker(rooms).drain()
+        Worker(domains).drain()
         (cluster,) = client.list_task_clusters()
         assert (cluster.task_ids, cluster.medoid_task_id, cluster.silhouette) == (("alone",), "alone", None)
         assert cluster.name == "like alone"
         client.delete_task("alone")
         assert list(client.list_task_clusters()) == []
-        Worker(rooms).drain()
-        assert rooms.task_map.stale_namespaces() == []
+        Worker(domains).drain()
+        assert domains.task_map.stale_namespaces() == []
 
 
-def test_clusters_come_in_pages_and_a_token_of_another_list_is_refused(client, rooms, service):
-    rooms.task_map.refresh("default")
+def test_clusters_come_in_pages_and_a_token_of_another_list_is_refused(client, domains, service):
+    domains.task_map.refresh("default")
     assert together(list(client.list_task_clusters(page_size=1))) == together(list(client.list_task_clusters()))
     with grpc.insecure_channel(service.address) as channel:
         stub = KnowledgeBaseServiceStub(channel)

@@ -6,7 +6,7 @@ import random
 from uuid import uuid4
 
 from headstart.spaces import Candidate, Graph, Node, OpRole, SearchSpace
-from headstart_server.assembly import open_rooms
+from headstart_server.assembly import open_domains
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_index import outbox
@@ -24,24 +24,24 @@ def chain(seed: int) -> Candidate:
 
 
 def test_a_turn_ends_with_the_nodes_that_it_may_have(settings: Settings) -> None:
-    rooms = open_rooms(settings)
+    domains = open_domains(settings)
 
     def record(connection):
-        rooms.knowledge.create_search_space(connection, "default", SPACE)
-        rooms.knowledge.create_task(connection, "default", Task("task", "", "accuracy", True, {}, {}, "", 0.0))
+        domains.knowledge.create_search_space(connection, "default", SPACE)
+        domains.knowledge.create_task(connection, "default", Task("task", "", "accuracy", True, {}, {}, "", 0.0))
         records = []
         for seed in range(COUNT):
-            canonical = rooms.knowledge.canonical("default", SPACE, chain(seed))
+            canonical = domains.knowledge.canonical("default", SPACE, chain(seed))
             outcome = Outcome(Status.COMPLETED, seed / COUNT)
             records.append(NewExperiment(uuid4(), "task", "large", chain(seed), canonical, outcome))
-        rooms.knowledge.record(connection, "default", records)
+        domains.knowledge.record(connection, "default", records)
 
-    run_transaction(rooms.engine, record)
-    with rooms.engine.connect() as connection:
+    run_transaction(domains.engine, record)
+    with domains.engine.connect() as connection:
         (space,) = outbox.waiting_spaces(connection)
         taken = {
             most: len(outbox.read_waiting(connection, space, 1_000, most).new)  # type: ignore[union-attr]
             for most in (1, 2 * LENGTH, 2 * LENGTH + 1, 1_000)
         }
-    rooms.close()
+    domains.close()
     assert taken == {1: 1, 2 * LENGTH: 2, 2 * LENGTH + 1: 2, 1_000: COUNT}

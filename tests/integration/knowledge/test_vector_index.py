@@ -23,7 +23,7 @@ from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpa
 from headstart.spaces.validation import InvalidInput
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api.architecture_search import search_architectures
-from headstart_server.assembly import Rooms, open_rooms
+from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import architectures, outbox, vector_indexes
 from headstart_server.knowledge.tasks import Task
@@ -56,51 +56,51 @@ def chroma(tmp_path: Path) -> Iterator[OwnChroma]:
 
 
 @pytest.fixture
-def rooms(settings: Settings) -> Iterator[Rooms]:
-    yield from _rooms(settings)
+def domains(settings: Settings) -> Iterator[Domains]:
+    yield from _domains(settings)
 
 
-def _rooms(settings: Settings) -> Iterator[Rooms]:
-    rooms = open_rooms(settings)
+def _domains(settings: Settings) -> Iterator[Domains]:
+    domains = open_domains(settings)
 
     def create(connection):
-        rooms.knowledge.create_search_space(connection, "default", SPACE)
+        domains.knowledge.create_search_space(connection, "default", SPACE)
         for task_id in ("cifar", "other"):
-            rooms.knowledge.create_task(connection, "default", Task(task_id, "", "accuracy", True, {}, {}, "", 0.0))
+            domains.knowledge.create_task(connection, "default", Task(task_id, "", "accuracy", True, {}, {}, "", 0.0))
 
-    run_transaction(rooms.engine, create)
-    yield rooms
-    rooms.close()
+    run_transaction(domains.engine, create)
+    yield domains
+    domains.close()
 
 
-def new_experiments(rooms: Rooms, count: int, seed: int, task_id: str) -> list[NewExperiment]:
+def new_experiments(domains: Domains, count: int, seed: int, task_id: str) -> list[NewExperiment]:
     """Of ``count`` different architectures."""
     generator = random.Random(seed)
     found: dict[str, NewExperiment] = {}
     while len(found) < count:
         candidate = sample(SPACE, generator)
-        canonical = rooms.knowledge.canonical("default", SPACE, candidate)
+        canonical = domains.knowledge.canonical("default", SPACE, candidate)
         outcome = Outcome(Status.COMPLETED, generator.random())
         found[canonical.fingerprint] = NewExperiment(uuid4(), task_id, SPACE_ID, candidate, canonical, outcome)
     return list(found.values())
 
 
-def record(rooms: Rooms, count: int, seed: int = 0, task_id: str = "cifar") -> list[Candidate]:
+def record(domains: Domains, count: int, seed: int = 0, task_id: str = "cifar") -> list[Candidate]:
     """Results of ``count`` different architectures."""
-    records = new_experiments(rooms, count, seed, task_id)
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.record(connection, "default", records))
+    records = new_experiments(domains, count, seed, task_id)
+    run_transaction(domains.engine, lambda connection: domains.knowledge.record(connection, "default", records))
     return [new.candidate for new in records]
 
 
-def search(rooms: Rooms, candidate: Candidate, count: int = 10, **fields) -> pb2.SearchArchitecturesResponse:
+def search(domains: Domains, candidate: Candidate, count: int = 10, **fields) -> pb2.SearchArchitecturesResponse:
     proto = candidate_to_proto(candidate)
     return search_architectures(
-        rooms, pb2.SearchArchitecturesRequest(search_space_id=SPACE_ID, candidate=proto, count=count, **fields)
+        domains, pb2.SearchArchitecturesRequest(search_space_id=SPACE_ID, candidate=proto, count=count, **fields)
     )
 
 
-def keeper_of(rooms: Rooms) -> VectorKeeper:
-    return rooms.knowledge.vector_keeper(rooms.prediction.embed, rooms.prediction.choose_embedding)
+def keeper_of(domains: Domains) -> VectorKeeper:
+    return domains.knowledge.vector_keeper(domains.prediction.embed, domains.prediction.choose_embedding)
 
 
 def drain(keeper: VectorKeeper) -> None:
@@ -111,14 +111,14 @@ def drain(keeper: VectorKeeper) -> None:
             pass
 
 
-def versions(rooms: Rooms) -> dict[str, str]:
-    with rooms.engine.connect() as connection:
+def versions(domains: Domains) -> dict[str, str]:
+    with domains.engine.connect() as connection:
         rows = connection.execute(select(vector_indexes.c.version, vector_indexes.c.state))
         return {row.version: row.state for row in rows}
 
 
-def recorded_count(rooms: Rooms) -> int:
-    with rooms.engine.connect() as connection:
+def recorded_count(domains: Domains) -> int:
+    with domains.engine.connect() as connection:
         return int(connection.execute(select(func.count()).select_from(architectures)).scalar_one())
 
 
@@ -136,10 +136,10 @@ def vectors(url: str) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-def test_recorded_architectures_are_found_with_their_distance_and_embedding(rooms: Rooms) -> None:
-    candidates = record(rooms, 40)
-    drain(keeper_of(rooms))
-    answer = search(rooms, candidates[3])
+def test_recorded_architectures_are_found_with_their_distance_and_embedding(domains: Domains) -> None:
+    candidates = record(domains, 40)
+    drain(keeper_of(domains))
+    answer = search(domains, candidates[3])
     assert not answer.degraded
     assert answer.embedding_version == "structural-1"
     assert len(answer.matches) == 10
@@ -148,48 +148,48 @@ def test_recorded_architectures_are_found_with_their_distance_and_embedding(room
     assert answer.matches[0].results[0].task_id == "cifar"
 
 
-def test_space_without_architectures_has_no_nearest_and_lacks_nothing(rooms: Rooms) -> None:
-    answer = search(rooms, sample(SPACE, random.Random(1)))
+def test_space_without_architectures_has_no_nearest_and_lacks_nothing(domains: Domains) -> None:
+    answer = search(domains, sample(SPACE, random.Random(1)))
     assert not answer.matches
     assert not answer.degraded
 
 
-def test_first_version_of_a_space_with_a_past_serves_only_when_all_of_it_is_in(rooms: Rooms) -> None:
+def test_first_version_of_a_space_with_a_past_serves_only_when_all_of_it_is_in(domains: Domains) -> None:
     """After an upgrade: architectures that were delivered once to an index that this version does not know."""
-    old = record(rooms, 40)
-    with rooms.engine.begin() as connection:
+    old = record(domains, 40)
+    with domains.engine.begin() as connection:
         connection.execute(delete(outbox))
-    late = record(rooms, 5, seed=1)
-    keeper = keeper_of(rooms)
+    late = record(domains, 5, seed=1)
+    keeper = keeper_of(domains)
     keeper.deliver()
-    assert list(versions(rooms).values()) == ["BUILDING"]
-    answer = search(rooms, late[0], count=45)
+    assert list(versions(domains).values()) == ["BUILDING"]
+    answer = search(domains, late[0], count=45)
     assert answer.degraded
-    assert len(answer.matches) == recorded_count(rooms)
+    assert len(answer.matches) == recorded_count(domains)
     drain(keeper)
-    assert list(versions(rooms).values()) == ["SERVING"]
-    wait_until(lambda: not search(rooms, old[0]).degraded, what="looking up the version that serves")
-    assert search(rooms, old[0]).matches[0].distance == 0.0
+    assert list(versions(domains).values()) == ["SERVING"]
+    wait_until(lambda: not search(domains, old[0]).degraded, what="looking up the version that serves")
+    assert search(domains, old[0]).matches[0].distance == 0.0
 
 
-def test_index_that_is_behind_is_not_asked_until_it_has_caught_up(rooms: Rooms) -> None:
-    record(rooms, 40)
-    keeper = keeper_of(rooms)
+def test_index_that_is_behind_is_not_asked_until_it_has_caught_up(domains: Domains) -> None:
+    record(domains, 40)
+    keeper = keeper_of(domains)
     drain(keeper)
-    late = record(rooms, 5, seed=1)
-    wait_until(lambda: search(rooms, late[0]).degraded, what="noticing that architectures wait")
-    answer = search(rooms, late[0])
+    late = record(domains, 5, seed=1)
+    wait_until(lambda: search(domains, late[0]).degraded, what="noticing that architectures wait")
+    answer = search(domains, late[0])
     assert answer.matches[0].distance == 0.0
     drain(keeper)
-    assert not search(rooms, late[0]).degraded
+    assert not search(domains, late[0]).degraded
 
 
-def test_redelivered_rows_change_nothing(rooms: Rooms, chroma_url: str, monkeypatch) -> None:
-    record(rooms, 30)
-    keeper = keeper_of(rooms)
+def test_redelivered_rows_change_nothing(domains: Domains, chroma_url: str, monkeypatch) -> None:
+    record(domains, 30)
+    keeper = keeper_of(domains)
     drain(keeper)
     before = vectors(chroma_url)
-    record(rooms, 10, seed=1)
+    record(domains, 10, seed=1)
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -198,88 +198,88 @@ def test_redelivered_rows_change_nothing(rooms: Rooms, chroma_url: str, monkeypa
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("headstart_server.knowledge.vector_index.outbox._take_back", killed)
         keeper.deliver()
-    assert rooms.knowledge.outbox_depth() > 0
+    assert domains.knowledge.outbox_depth() > 0
     drain(keeper)
     after = vectors(chroma_url)
-    assert rooms.knowledge.outbox_depth() == 0
+    assert domains.knowledge.outbox_depth() == 0
     assert after.keys() == before.keys()
     (name,) = after
-    assert len(after[name]) == recorded_count(rooms)
+    assert len(after[name]) == recorded_count(domains)
     for fingerprint, embedding in before[name].items():
         assert np.array_equal(after[name][fingerprint], embedding)
 
 
-def test_deleted_task_takes_its_own_architectures_out_of_the_index(rooms: Rooms, chroma_url: str) -> None:
-    kept = record(rooms, 20, task_id="other")
-    gone = record(rooms, 60, seed=1)
-    keeper = keeper_of(rooms)
+def test_deleted_task_takes_its_own_architectures_out_of_the_index(domains: Domains, chroma_url: str) -> None:
+    kept = record(domains, 20, task_id="other")
+    gone = record(domains, 60, seed=1)
+    keeper = keeper_of(domains)
     drain(keeper)
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.delete_task(connection, "default", "cifar"))
+    run_transaction(domains.engine, lambda connection: domains.knowledge.delete_task(connection, "default", "cifar"))
     drain(keeper)
-    fingerprints = {rooms.knowledge.canonical("default", SPACE, candidate).fingerprint for candidate in kept}
+    fingerprints = {domains.knowledge.canonical("default", SPACE, candidate).fingerprint for candidate in kept}
     (held,) = vectors(chroma_url).values()
     assert held.keys() == fingerprints
-    answer = search(rooms, gone[5])
+    answer = search(domains, gone[5])
     assert not answer.degraded
     assert {match.fingerprint for match in answer.matches} <= fingerprints
 
 
-def test_architecture_recorded_again_while_it_is_removed_stays(rooms: Rooms, chroma_url: str) -> None:
-    candidates = record(rooms, 5)
-    keeper = keeper_of(rooms)
+def test_architecture_recorded_again_while_it_is_removed_stays(domains: Domains, chroma_url: str) -> None:
+    candidates = record(domains, 5)
+    keeper = keeper_of(domains)
     drain(keeper)
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.delete_task(connection, "default", "cifar"))
-    with rooms.engine.begin() as connection:
+    run_transaction(domains.engine, lambda connection: domains.knowledge.delete_task(connection, "default", "cifar"))
+    with domains.engine.begin() as connection:
         assert connection.execute(select(func.count()).select_from(outbox)).scalar_one() == 5
     create = Task("cifar", "", "accuracy", True, {}, {}, "", 0.0)
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.create_task(connection, "default", create))
-    record(rooms, 5)
+    run_transaction(domains.engine, lambda connection: domains.knowledge.create_task(connection, "default", create))
+    record(domains, 5)
     drain(keeper)
     (held,) = vectors(chroma_url).values()
     assert len(held) == 5
-    assert search(rooms, candidates[0]).matches[0].distance == 0.0
+    assert search(domains, candidates[0]).matches[0].distance == 0.0
 
 
 def test_chroma_that_lost_its_directory_is_filled_again(settings: Settings, chroma: OwnChroma) -> None:
-    for rooms in _rooms(settings.model_copy(update={"chroma_url": chroma.url})):
-        candidates = record(rooms, 40)
-        keeper = keeper_of(rooms)
+    for domains in _domains(settings.model_copy(update={"chroma_url": chroma.url})):
+        candidates = record(domains, 40)
+        keeper = keeper_of(domains)
         drain(keeper)
-        before = search(rooms, candidates[0])
+        before = search(domains, candidates[0])
         chroma.stop()
-        assert search(rooms, candidates[0]).degraded
+        assert search(domains, candidates[0]).degraded
         with pytest.raises(IndexUnavailable):
             drain(keeper)
         chroma.empty()
         chroma.start()
         drain(keeper)
-        answer = search(rooms, candidates[0])
+        answer = search(domains, candidates[0])
         assert not answer.degraded
         distances = [match.distance for match in before.matches]
         assert [match.distance for match in answer.matches] == pytest.approx(distances, abs=1e-4)
-        assert list(versions(rooms).values()).count("SERVING") == 1
+        assert list(versions(domains).values()).count("SERVING") == 1
 
 
 def test_what_is_recorded_while_chroma_is_down_comes_later(settings: Settings, chroma: OwnChroma) -> None:
-    for rooms in _rooms(settings.model_copy(update={"chroma_url": chroma.url})):
-        record(rooms, 20)
-        worker = Worker(rooms)
+    for domains in _domains(settings.model_copy(update={"chroma_url": chroma.url})):
+        record(domains, 20)
+        worker = Worker(domains)
         worker.drain()
         chroma.stop()
-        late = record(rooms, 110, seed=1)
+        late = record(domains, 110, seed=1)
         # The index keeps no other work from its turn: there are enough results for a model now.
         with pytest.raises(IndexUnavailable):
             worker.step()
-        assert rooms.prediction.predictor("default", SPACE_ID).number == 1
-        answer = search(rooms, late[0])
+        assert domains.prediction.predictor("default", SPACE_ID).number == 1
+        answer = search(domains, late[0])
         assert answer.degraded
         assert answer.matches[0].distance == 0.0
         chroma.start()
         worker.drain()
-        answer = search(rooms, late[0])
+        answer = search(domains, late[0])
         assert not answer.degraded
         assert answer.embedding_version == f"default/{SPACE_ID}/1"
-        assert rooms.knowledge.outbox_depth() == 0
+        assert domains.knowledge.outbox_depth() == 0
 
 
 def test_collection_made_anew_under_its_name_is_found(chroma_url: str) -> None:
@@ -294,18 +294,18 @@ def test_collection_made_anew_under_its_name_is_found(chroma_url: str) -> None:
 
 
 def test_watch_tells_whether_chroma_is_there(settings: Settings, chroma: OwnChroma) -> None:
-    for rooms in _rooms(settings.model_copy(update={"chroma_url": chroma.url})):
-        assert rooms.knowledge.vectors.watch()
+    for domains in _domains(settings.model_copy(update={"chroma_url": chroma.url})):
+        assert domains.knowledge.vectors.watch()
         chroma.stop()
-        assert not rooms.knowledge.vectors.watch()
-        assert not rooms.knowledge.vectors.reachable
+        assert not domains.knowledge.vectors.watch()
+        assert not domains.knowledge.vectors.reachable
         chroma.start()
-        assert rooms.knowledge.vectors.watch()
+        assert domains.knowledge.vectors.watch()
 
 
-def test_build_goes_on_where_a_killed_worker_stopped(rooms: Rooms, monkeypatch) -> None:
-    record(rooms, 60)
-    keeper = keeper_of(rooms)
+def test_build_goes_on_where_a_killed_worker_stopped(domains: Domains, monkeypatch) -> None:
+    record(domains, 60)
+    keeper = keeper_of(domains)
     drain(keeper)
     monkeypatch.setattr(indexer, "_SLICE", 20)
     (begun,) = keeper.rebuild_all()
@@ -317,19 +317,19 @@ def test_build_goes_on_where_a_killed_worker_stopped(rooms: Rooms, monkeypatch) 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rooms.knowledge.vector_keeper(dying, rooms.prediction.choose_embedding).build()
-    other = keeper_of(rooms)
+        domains.knowledge.vector_keeper(dying, domains.prediction.choose_embedding).build()
+    other = keeper_of(domains)
     added = []
     while not (built := other.build()).done:
         added.append(built.added)
     assert asked == [20]
     assert added == [20, 20]
-    assert versions(rooms)[begun.version] == "SERVING"
+    assert versions(domains)[begun.version] == "SERVING"
 
 
-def test_two_workers_do_not_build_the_same_slice(rooms: Rooms, monkeypatch) -> None:
-    record(rooms, 60)
-    keeper = keeper_of(rooms)
+def test_two_workers_do_not_build_the_same_slice(domains: Domains, monkeypatch) -> None:
+    record(domains, 60)
+    keeper = keeper_of(domains)
     drain(keeper)
     keeper.rebuild_all()
     inside, go_on = threading.Event(), threading.Event()
@@ -337,9 +337,9 @@ def test_two_workers_do_not_build_the_same_slice(rooms: Rooms, monkeypatch) -> N
     def slow(*question):
         inside.set()
         go_on.wait(20)
-        return rooms.prediction.embed(*question)
+        return domains.prediction.embed(*question)
 
-    holder = rooms.knowledge.vector_keeper(slow, rooms.prediction.choose_embedding)
+    holder = domains.knowledge.vector_keeper(slow, domains.prediction.choose_embedding)
     thread = threading.Thread(target=holder.build)
     thread.start()
     assert inside.wait(20)
@@ -350,11 +350,11 @@ def test_two_workers_do_not_build_the_same_slice(rooms: Rooms, monkeypatch) -> N
 
 
 def test_two_workers_at_once_leave_every_architecture_in_the_index(
-    rooms: Rooms, settings: Settings, chroma_url: str, monkeypatch
+    domains: Domains, settings: Settings, chroma_url: str, monkeypatch
 ) -> None:
     monkeypatch.setattr(indexer, "_SLICE", 30)
     monkeypatch.setattr(indexer, "_DELIVERED", 20)
-    others = [open_rooms(settings) for _ in range(2)]
+    others = [open_domains(settings) for _ in range(2)]
     failures: list[BaseException] = []
     stop = threading.Event()
 
@@ -374,18 +374,18 @@ def test_two_workers_at_once_leave_every_architecture_in_the_index(
     for thread in threads:
         thread.start()
     for seed in range(6):
-        record(rooms, 40, seed=seed)
+        record(domains, 40, seed=seed)
         if seed == 3:
-            keeper_of(rooms).rebuild_all()
+            keeper_of(domains).rebuild_all()
         time.sleep(0.2)
     stop.set()
     for thread in threads:
         thread.join(30)
     assert not failures
-    drain(keeper_of(rooms))
-    with rooms.engine.connect() as connection:
+    drain(keeper_of(domains))
+    with domains.engine.connect() as connection:
         recorded = set(connection.execute(select(architectures.c.fingerprint)).scalars())
-    serving = [version for version, state in versions(rooms).items() if state == "SERVING"]
+    serving = [version for version, state in versions(domains).items() if state == "SERVING"]
     assert len(serving) == 1
     assert vectors(chroma_url)[f"default.{SPACE_ID}.{serving[0]}"].keys() == recorded
     for each in others:
@@ -393,10 +393,10 @@ def test_two_workers_at_once_leave_every_architecture_in_the_index(
 
 
 def test_searches_neither_fail_nor_degrade_while_a_new_version_takes_over(
-    rooms: Rooms, chroma_url: str, monkeypatch
+    domains: Domains, chroma_url: str, monkeypatch
 ) -> None:
-    candidates = record(rooms, 60)
-    keeper = keeper_of(rooms)
+    candidates = record(domains, 60)
+    keeper = keeper_of(domains)
     drain(keeper)
     monkeypatch.setattr(indexer, "_SLICE", 15)
     monkeypatch.setattr(indexer, "_RETIRED_SECONDS", 0.0)
@@ -407,7 +407,7 @@ def test_searches_neither_fail_nor_degrade_while_a_new_version_takes_over(
         generator = random.Random(0)
         while not stop.is_set():
             try:
-                answers.append(search(rooms, generator.choice(candidates)))
+                answers.append(search(domains, generator.choice(candidates)))
             except Exception as error:
                 answers.append(error)
 
@@ -427,163 +427,163 @@ def test_searches_neither_fail_nor_degrade_while_a_new_version_takes_over(
         assert answer.matches[0].distance == 0.0
     drain(keeper)
     assert len(vectors(chroma_url)) == 1
-    assert list(versions(rooms).values()) == ["SERVING"]
+    assert list(versions(domains).values()) == ["SERVING"]
 
 
 def test_architecture_committed_behind_the_building_of_a_version_is_in_it(
-    rooms: Rooms, chroma_url: str, monkeypatch
+    domains: Domains, chroma_url: str, monkeypatch
 ) -> None:
     """Its number is lower than those built already: only the outbox can bring it."""
-    record(rooms, 30)
-    keeper = keeper_of(rooms)
+    record(domains, 30)
+    keeper = keeper_of(domains)
     drain(keeper)
     monkeypatch.setattr(indexer, "_SLICE", 10)
     (begun,) = keeper.rebuild_all()
-    with rooms.engine.begin() as connection:
-        records = new_experiments(rooms, 20, seed=5, task_id="other")
-        rooms.knowledge.record(connection, "default", records[:15])
+    with domains.engine.begin() as connection:
+        records = new_experiments(domains, 20, seed=5, task_id="other")
+        domains.knowledge.record(connection, "default", records[:15])
         later = [replace(each, task_id="cifar") for each in records[15:]]
-        run_transaction(rooms.engine, lambda other: rooms.knowledge.record(other, "default", later))
+        run_transaction(domains.engine, lambda other: domains.knowledge.record(other, "default", later))
         while keeper.build().added == 10:
             pass
     while keeper.deliver():
         pass
     while not keeper.build().done:
         pass
-    assert len(vectors(chroma_url)[begun.collection]) == recorded_count(rooms)
+    assert len(vectors(chroma_url)[begun.collection]) == recorded_count(domains)
 
 
 def artefact() -> ModelArtefact:
     return ModelArtefact(b"", "none", 0, 0, 0.0, ())
 
 
-def model(rooms: Rooms, trained_through: int):
+def model(domains: Domains, trained_through: int):
     version = run_transaction(
-        rooms.engine,
+        domains.engine,
         lambda connection: write_version(connection, "default", SPACE_ID, artefact(), trained_through),
     )
-    run_transaction(rooms.engine, lambda connection: promote(connection, version))
+    run_transaction(domains.engine, lambda connection: promote(connection, version))
     return version
 
 
-def test_index_follows_models_when_the_space_has_doubled_and_keeps_theirs(rooms: Rooms) -> None:
-    record(rooms, 20)
+def test_index_follows_models_when_the_space_has_doubled_and_keeps_theirs(domains: Domains) -> None:
+    record(domains, 20)
     dimensions = 3
 
     def embed(namespace, space_id, embedding, canonicals):
         if embedding != "structural-1":
-            with rooms.engine.connect() as connection:
+            with domains.engine.connect() as connection:
                 load_artefact(connection, f"{namespace}/{space_id}/{embedding.removeprefix('graph-')}")
         return np.zeros((len(canonicals), dimensions), np.float32)
 
-    keeper = rooms.knowledge.vector_keeper(embed, rooms.prediction.choose_embedding)
+    keeper = domains.knowledge.vector_keeper(embed, domains.prediction.choose_embedding)
     drain(keeper)
-    assert versions(rooms) == {"structural-1.1": "SERVING"}
-    first = model(rooms, 100)
+    assert versions(domains) == {"structural-1.1": "SERVING"}
+    first = model(domains, 100)
     drain(keeper)
-    assert versions(rooms)["graph-1.2"] == "SERVING"
+    assert versions(domains)["graph-1.2"] == "SERVING"
     for trained_through in (120, 144, 172, 199):
-        model(rooms, trained_through)
+        model(domains, trained_through)
         drain(keeper)
-    assert versions(rooms)["graph-1.2"] == "SERVING"
+    assert versions(domains)["graph-1.2"] == "SERVING"
     # More versions than the registry keeps, before the index could follow.
     for _ in range(KEPT_VERSIONS):
-        last = model(rooms, 200)
-    with rooms.engine.connect() as connection:
+        last = model(domains, 200)
+    with domains.engine.connect() as connection:
         load_artefact(connection, first.name)
         with pytest.raises(NotFound):
             load_artefact(connection, f"default/{SPACE_ID}/2")
     drain(keeper)
-    assert versions(rooms)[f"graph-{last.number}.3"] == "SERVING"
+    assert versions(domains)[f"graph-{last.number}.3"] == "SERVING"
 
 
-def test_model_that_cannot_be_read_degrades_the_search(rooms: Rooms) -> None:
-    candidates = record(rooms, 20)
-    model(rooms, 100)
+def test_model_that_cannot_be_read_degrades_the_search(domains: Domains) -> None:
+    candidates = record(domains, 20)
+    model(domains, 100)
     with pytest.raises(Unavailable, match="cannot be read"):
-        drain(keeper_of(rooms))
-    answer = search(rooms, candidates[0])
+        drain(keeper_of(domains))
+    answer = search(domains, candidates[0])
     assert answer.degraded
     assert answer.matches[0].distance == 0.0
 
 
-def test_embedding_that_nobody_knows_any_more_makes_way_for_another(rooms: Rooms) -> None:
-    candidates = record(rooms, 20)
-    version = model(rooms, 100)
-    constant = rooms.knowledge.vector_keeper(
+def test_embedding_that_nobody_knows_any_more_makes_way_for_another(domains: Domains) -> None:
+    candidates = record(domains, 20)
+    version = model(domains, 100)
+    constant = domains.knowledge.vector_keeper(
         lambda namespace, space_id, embedding, canonicals: np.zeros((len(canonicals), 3), np.float32),
-        rooms.prediction.choose_embedding,
+        domains.prediction.choose_embedding,
     )
     drain(constant)
-    assert search(rooms, candidates[0]).degraded
-    with rooms.engine.begin() as connection:
+    assert search(domains, candidates[0]).degraded
+    with domains.engine.begin() as connection:
         connection.execute(delete(model_versions).where(model_versions.c.number == version.number))
-    record(rooms, 5, seed=1)
-    drain(keeper_of(rooms))
-    answer = search(rooms, candidates[0])
+    record(domains, 5, seed=1)
+    drain(keeper_of(domains))
+    answer = search(domains, candidates[0])
     assert not answer.degraded
     assert answer.embedding_version == "structural-1"
 
 
-def test_model_that_the_host_does_not_know_is_waited_for(rooms: Rooms) -> None:
-    record(rooms, 20)
-    model(rooms, 100)
+def test_model_that_the_host_does_not_know_is_waited_for(domains: Domains) -> None:
+    record(domains, 20)
+    model(domains, 100)
 
     def unknown(*_):
         raise NotFound("the predictor host does not know the model version", "MODEL_VERSION_NOT_FOUND")
 
-    keeper = rooms.knowledge.vector_keeper(unknown, rooms.prediction.choose_embedding)
+    keeper = domains.knowledge.vector_keeper(unknown, domains.prediction.choose_embedding)
     for _ in range(2):
         with pytest.raises(NotFound):
             drain(keeper)
-    assert rooms.knowledge.outbox_depth() == 20
-    known = rooms.knowledge.vector_keeper(
+    assert domains.knowledge.outbox_depth() == 20
+    known = domains.knowledge.vector_keeper(
         lambda namespace, space_id, embedding, canonicals: np.zeros((len(canonicals), 3), np.float32),
-        rooms.prediction.choose_embedding,
+        domains.prediction.choose_embedding,
     )
     drain(known)
-    assert rooms.knowledge.outbox_depth() == 0
+    assert domains.knowledge.outbox_depth() == 0
 
 
-def test_model_host_out_of_reach_degrades_the_search(rooms: Rooms, monkeypatch) -> None:
-    candidates = record(rooms, 20)
-    drain(keeper_of(rooms))
+def test_model_host_out_of_reach_degrades_the_search(domains: Domains, monkeypatch) -> None:
+    candidates = record(domains, 20)
+    drain(keeper_of(domains))
 
     def unreachable(*_):
         raise Unavailable("the predictor host is out of reach", "PREDICTOR_UNAVAILABLE")
 
-    monkeypatch.setattr(rooms.prediction, "embed", unreachable)
-    answer = search(rooms, candidates[0])
+    monkeypatch.setattr(domains.prediction, "embed", unreachable)
+    answer = search(domains, candidates[0])
     assert answer.degraded
     assert answer.embedding_version == "structural-1"
     assert answer.matches[0].distance == 0.0
 
 
-def test_without_the_index_the_architectures_recorded_last_are_compared(rooms: Rooms, monkeypatch) -> None:
+def test_without_the_index_the_architectures_recorded_last_are_compared(domains: Domains, monkeypatch) -> None:
     monkeypatch.setattr(recent_embeddings, "MOST_ARCHITECTURES", 25)
     monkeypatch.setattr(recent_embeddings, "_LEAST_ARCHITECTURES", 25)
-    old = record(rooms, 30)
-    assert search(rooms, old[-1], count=100).degraded
-    assert len(search(rooms, old[-1], count=100).matches) == 25
-    new = record(rooms, 10, seed=4)
-    assert search(rooms, new[0]).matches[0].distance == 0.0
+    old = record(domains, 30)
+    assert search(domains, old[-1], count=100).degraded
+    assert len(search(domains, old[-1], count=100).matches) == 25
+    new = record(domains, 10, seed=4)
+    assert search(domains, new[0]).matches[0].distance == 0.0
 
 
 @pytest.mark.parametrize("degraded", [False, True])
-def test_search_reads_no_table_whole(rooms: Rooms, degraded: bool) -> None:
-    candidates = record(rooms, 40)
+def test_search_reads_no_table_whole(domains: Domains, degraded: bool) -> None:
+    candidates = record(domains, 40)
     if not degraded:
-        drain(keeper_of(rooms))
+        drain(keeper_of(domains))
     statements: list[tuple[str, object]] = []
 
     def note(connection, cursor, statement, parameters, context, executemany):
         statements.append((statement, parameters))
 
-    event.listen(rooms.engine, "before_cursor_execute", note)
-    assert search(rooms, candidates[0]).degraded == degraded
-    event.remove(rooms.engine, "before_cursor_execute", note)
+    event.listen(domains.engine, "before_cursor_execute", note)
+    assert search(domains, candidates[0]).degraded == degraded
+    event.remove(domains.engine, "before_cursor_execute", note)
     assert len(statements) >= 3
-    with rooms.engine.connect() as connection:
+    with domains.engine.connect() as connection:
         # With so few rows reading all would be right; without that choice the plans show whether an index serves.
         connection.exec_driver_sql("SET enable_seqscan = off")
         for statement, parameters in statements:
@@ -592,74 +592,76 @@ def test_search_reads_no_table_whole(rooms: Rooms, degraded: bool) -> None:
 
 
 @pytest.mark.parametrize("measure", ["OP_DISTRIBUTION", "GRAPH_EDIT_DISTANCE"])
-def test_other_measures_order_the_nearest_anew(rooms: Rooms, measure: str) -> None:
-    candidates = record(rooms, 40)
-    drain(keeper_of(rooms))
+def test_other_measures_order_the_nearest_anew(domains: Domains, measure: str) -> None:
+    candidates = record(domains, 40)
+    drain(keeper_of(domains))
     value = pb2.ArchitectureMeasure.Value(f"ARCHITECTURE_MEASURE_{measure}")
-    answer = search(rooms, candidates[7], measure=value)
+    answer = search(domains, candidates[7], measure=value)
     assert not answer.degraded
     distances = [match.distance for match in answer.matches]
     assert distances[0] == 0.0
     assert distances == sorted(distances)
-    assert distances != [match.distance for match in search(rooms, candidates[7]).matches]
+    assert distances != [match.distance for match in search(domains, candidates[7]).matches]
     if measure == "GRAPH_EDIT_DISTANCE":
         assert all(distance == int(distance) for distance in distances)
 
 
 @pytest.mark.parametrize("measure", ["OP_DISTRIBUTION", "GRAPH_EDIT_DISTANCE"])
-def test_measure_of_graphs_is_refused_where_there_are_none(rooms: Rooms, measure: str) -> None:
+def test_measure_of_graphs_is_refused_where_there_are_none(domains: Domains, measure: str) -> None:
     space = SearchSpace("rates", parameters=(Parameter("rate", Float(0.0, 1.0)),))
-    run_transaction(rooms.engine, lambda connection: rooms.knowledge.create_search_space(connection, "default", space))
+    run_transaction(
+        domains.engine, lambda connection: domains.knowledge.create_search_space(connection, "default", space)
+    )
     request = pb2.SearchArchitecturesRequest(
         search_space_id="rates",
         candidate=candidate_to_proto(Candidate({"rate": 0.5})),
         measure=pb2.ArchitectureMeasure.Value(f"ARCHITECTURE_MEASURE_{measure}"),
     )
     with pytest.raises(InvalidInput) as raised:
-        search_architectures(rooms, request)
+        search_architectures(domains, request)
     assert [violation.field for violation in raised.value.violations] == ["measure"]
 
 
-def test_index_made_before_choices_had_an_order_is_built_anew_beside_it(rooms: Rooms) -> None:
+def test_index_made_before_choices_had_an_order_is_built_anew_beside_it(domains: Domains) -> None:
     """Of a space with such choices; that of another stays what it was."""
     space = SearchSpace("sizes", parameters=(Parameter("size", Categorical((8, 16, 32, 64))),))
     candidates = [Candidate({"size": size}) for size in (8, 16, 32, 64)]
-    canonicals = [rooms.knowledge.canonical("default", space, candidate) for candidate in candidates]
+    canonicals = [domains.knowledge.canonical("default", space, candidate) for candidate in candidates]
     records = [
         NewExperiment(uuid4(), "cifar", "sizes", candidate, canonical, Outcome(Status.COMPLETED, 0.5))
         for candidate, canonical in zip(candidates, canonicals, strict=True)
     ]
 
     def past(connection):
-        rooms.knowledge.create_search_space(connection, "default", space)
-        rooms.knowledge.record(connection, "default", records)
+        domains.knowledge.create_search_space(connection, "default", space)
+        domains.knowledge.record(connection, "default", records)
 
-    run_transaction(rooms.engine, past)
+    run_transaction(domains.engine, past)
     # A place for each choice.
-    drain(rooms.knowledge.vector_keeper(lambda *asked: np.eye(4, dtype=np.float32), lambda *_: "structural-1"))
-    record(rooms, 5)
+    drain(domains.knowledge.vector_keeper(lambda *asked: np.eye(4, dtype=np.float32), lambda *_: "structural-1"))
+    record(domains, 5)
     request = pb2.SearchArchitecturesRequest(
         search_space_id="sizes", candidate=candidate_to_proto(candidates[0]), count=4
     )
-    before = search_architectures(rooms, request)
+    before = search_architectures(domains, request)
     assert (before.embedding_version, before.degraded) == ("structural-2", True)
-    drain(keeper_of(rooms))
-    with rooms.engine.connect() as connection:
+    drain(keeper_of(domains))
+    with domains.engine.connect() as connection:
         serving = [index.collection for index in vector_versions.serving_versions(connection)]
     assert sorted(serving) == [f"default.{SPACE_ID}.structural-1.1", "default.sizes.structural-2.2"]
-    after = search_architectures(rooms, request)
+    after = search_architectures(domains, request)
     assert (after.embedding_version, after.degraded) == ("structural-2", False)
     assert [match.distance for match in after.matches] == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-6)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 10.5, float("nan"), float("inf")])
-def test_time_limit_is_more_than_nothing_and_at_most_ten_seconds(rooms: Rooms, seconds: float) -> None:
+def test_time_limit_is_more_than_nothing_and_at_most_ten_seconds(domains: Domains, seconds: float) -> None:
     with pytest.raises(InvalidInput) as raised:
-        search(rooms, sample(SPACE, random.Random(0)), time_limit_seconds=seconds)
+        search(domains, sample(SPACE, random.Random(0)), time_limit_seconds=seconds)
     assert [violation.field for violation in raised.value.violations] == ["time_limit_seconds"]
 
 
-def test_unknown_measure_is_refused(rooms: Rooms) -> None:
+def test_unknown_measure_is_refused(domains: Domains) -> None:
     with pytest.raises(InvalidInput) as raised:
-        search(rooms, sample(SPACE, random.Random(0)), measure=99)
+        search(domains, sample(SPACE, random.Random(0)), measure=99)
     assert [violation.field for violation in raised.value.violations] == ["measure"]

@@ -28,9 +28,9 @@ def test_edit_distances_keep_no_other_call_waiting(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(knowledge_base, "search_architectures", search)
     monkeypatch.setattr(knowledge_base.task_similarity, "list_task_clusters", lambda *_: pb2.ListTaskClustersResponse())
     database, models, edits = (BlockingWork(1, name) for name in ("database", "models", "edits"))
-    rooms: Any = SimpleNamespace()
+    domains: Any = SimpleNamespace()
     context: Any = SimpleNamespace(time_remaining=lambda: None)
-    servicer = knowledge_base.KnowledgeBaseServicer(rooms, database, models, edits, models)
+    servicer = knowledge_base.KnowledgeBaseServicer(domains, database, models, edits, models)
 
     async def calls() -> None:
         measure = pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE
@@ -64,10 +64,10 @@ def test_what_takes_seconds_keeps_no_question_of_milliseconds_waiting(monkeypatc
     monkeypatch.setattr(knowledge_base, "search_architectures", lambda *_: pb2.SearchArchitecturesResponse())
     pools = [BlockingWork(1, name) for name in ("database", "models", "edits", "slow")]
     database, models, edits, for_slow = pools
-    rooms: Any = SimpleNamespace()
+    domains: Any = SimpleNamespace()
     context: Any = SimpleNamespace(time_remaining=lambda: None)
-    knowledge = knowledge_base.KnowledgeBaseServicer(rooms, database, models, edits, for_slow)
-    meta = meta_learning.MetaLearningServicer(rooms, database, models, cast(Any, None), for_slow)
+    knowledge = knowledge_base.KnowledgeBaseServicer(domains, database, models, edits, for_slow)
+    meta = meta_learning.MetaLearningServicer(domains, database, models, cast(Any, None), for_slow)
     for name, work in (("_predict", pb2_meta.PredictPerformanceResponse()), ("_warm_start", None), ("_transfer", None)):
         small = work
 

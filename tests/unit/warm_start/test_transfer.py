@@ -5,7 +5,7 @@ import pytest
 
 from headstart_server.knowledge.observations.interning import Fingerprints
 from headstart_server.knowledge.observations.observations import Observations, observations_of
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.tasks import Basis
 from headstart_server.knowledge.tasks import Task
 from headstart_server.warm_start.sources import weigh_sources
@@ -54,7 +54,7 @@ def test_measured_agreement_overrules_words():
     target = observed("target", {f"x{i}": float(i) for i in range(30)})
     friend = observed("friend", {f"x{i}": float(i) for i in range(30)})
     foe = observed("foe", {f"x{i}": -float(i) for i in range(30)})
-    weights = {task.task_id: task.weight for task in weigh_sources(target, [friend, foe], {}, Lens())}
+    weights = {task.task_id: task.weight for task in weigh_sources(target, [friend, foe], {}, SimilarityContext())}
     assert weights["friend"] > 0.8
     assert weights["foe"] == 0.0
 
@@ -63,5 +63,5 @@ def test_model_of_a_source_speaks_where_nothing_was_measured_on_both():
     target = observed("target", {f"x{i}": float(i) for i in range(30)})
     source = observed("source", {"y": 1.0, "z": 2.0})
     scores = {"source": target.means.values.copy()}
-    evidence = weigh_sources(target, [source], scores, Lens())[0].evidence[-1]
+    evidence = weigh_sources(target, [source], scores, SimilarityContext())[0].evidence[-1]
     assert (evidence.basis, evidence.value, evidence.count) == (Basis.MEASURED_AGREEMENT, pytest.approx(1.0), 30)

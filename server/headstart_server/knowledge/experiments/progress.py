@@ -79,7 +79,7 @@ Name = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Place:
+class TaskSpaceKey:
     """The row numbers of a task, a search space, and the namespace of both."""
 
     task: int
@@ -131,9 +131,9 @@ class Progress:
         return summary.count
 
 
-def hold_places(
+def lock_rows(
     connection: Connection, namespace: str, names: Iterable[Name], wait: bool
-) -> tuple[dict[Name, Place | ServiceError | None], dict[int, Progress]]:
+) -> tuple[dict[Name, TaskSpaceKey | ServiceError | None], dict[int, Progress]]:
     """Places by the ids of task and space, held from here on, and the progress of their tasks by number.
 
     NotFound for what is not known or gone; None, without ``wait``, for what another transaction holds. Raises NotFound
@@ -143,14 +143,14 @@ def hold_places(
     sent = {"tasks": [task for task, _ in asked], "spaces": [space for _, space in asked], "namespace": namespace}
     statement = _HOLD_WAITING if wait else _HOLD_FREE
     rows = connection.execute(statement, sent).all() if asked else []
-    found: dict[Name, Place | ServiceError | None] = {name: not_found(name[0]) for name in names}
+    found: dict[Name, TaskSpaceKey | ServiceError | None] = {name: not_found(name[0]) for name in names}
     if len(rows) < len(asked) or any(row.experiment_count == 0 for row in rows):
         # Until there are results, what the task says of values could be changed, and may have been while this waited.
-        found |= _make_places(connection, sent, wait)
+        found |= _insert_missing_rows(connection, sent, wait)
         rows = connection.execute(statement, sent).all()
     progress: dict[int, Progress] = {}
     for row in rows:
-        found[row.task_name, row.space_name] = Place(row.task, row.space, row.namespace)
+        found[row.task_name, row.space_name] = TaskSpaceKey(row.task, row.space, row.namespace)
         counted = [row.experiment_count, row.completed_count, row.incumbent_sequence, row.incumbent_value]
         own = [row.space, row.space_name, *counted]
         of_task = progress.setdefault(row.task, Progress(row.maximize, row.max_fidelity, {}))
@@ -159,7 +159,9 @@ def hold_places(
     return found, progress
 
 
-def _make_places(connection: Connection, sent: Mapping[str, object], wait: bool) -> dict[Name, ServiceError | None]:
+def _insert_missing_rows(
+    connection: Connection, sent: Mapping[str, object], wait: bool
+) -> dict[Name, ServiceError | None]:
     """Insert the rows that are missing; what there is to say of places that are not held all the same.
 
     None of those that are there: the insertion would wait for whoever holds them.
@@ -191,7 +193,7 @@ def _summary(
     return Summary(name, count, completed, incumbent)
 
 
-def write_progress(connection: Connection, places: Iterable[Place], progress: Mapping[int, Progress]) -> None:
+def write_progress(connection: Connection, places: Iterable[TaskSpaceKey], progress: Mapping[int, Progress]) -> None:
     """Of places that are held."""
     rows = []
     for place in places:

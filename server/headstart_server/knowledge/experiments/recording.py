@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from headstart_server.knowledge.experiments.progress import Place, hold_places, write_progress
+from headstart_server.knowledge.experiments.progress import TaskSpaceKey, lock_rows, write_progress
 from headstart_server.knowledge.experiments.rows import (
     ExperimentRow,
     architecture_numbers,
@@ -69,7 +69,7 @@ Answer = Recorded | ServiceError | None
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _StoredRecord:
     """What stands, or is about to stand, under a request id of a task."""
 
     content_hash: bytes
@@ -78,11 +78,11 @@ class _Kept:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _RecordAnswer:
     """What is to be told of a record that is kept, the incumbent as of then."""
 
     task: int
-    kept: _Kept
+    kept: _StoredRecord
     already_known: bool
     incumbent: Incumbent | None
 
@@ -121,11 +121,11 @@ def record_each(
     Without ``wait``, those whose place another transaction holds are left out.
     """
     found = _keep(connection, namespace, records, listeners, wait)
-    asked = {(told.task, told.kept.architecture) for told in found if isinstance(told, _Told)}
+    asked = {(told.task, told.kept.architecture) for told in found if isinstance(told, _RecordAnswer)}
     counts = Counter(experiment_counts(connection, asked))
     answers: list[Answer] = []
     for new, told in zip(reversed(records), reversed(found), strict=True):
-        if not isinstance(told, _Told):
+        if not isinstance(told, _RecordAnswer):
             answers.append(told)
             continue
         key = (told.task, told.kept.architecture)
@@ -158,15 +158,15 @@ def _keep(
     records: Sequence[NewExperiment],
     listeners: Sequence[Listener],
     wait: bool,
-) -> list[_Told | ServiceError | None]:
-    places, progress = hold_places(connection, namespace, {(new.task_id, new.search_space_id) for new in records}, wait)
+) -> list[_RecordAnswer | ServiceError | None]:
+    places, progress = lock_rows(connection, namespace, {(new.task_id, new.search_space_id) for new in records}, wait)
     standing = [places[new.task_id, new.search_space_id] for new in records]
     # Of all spaces: a request id stands for one experiment of the task.
-    known = _known(connection, records, standing)
-    fresh: dict[_Key, tuple[Place, NewExperiment]] = {}
+    known = _stored_records(connection, records, standing)
+    fresh: dict[_Key, tuple[TaskSpaceKey, NewExperiment]] = {}
     for index, new in enumerate(records):
         place = standing[index]
-        if not isinstance(place, Place):
+        if not isinstance(place, TaskSpaceKey):
             continue
         key = (place.task, new.request_id)
         content_hash = known[key].content_hash if key in known else fresh.get(key, (place, new))[1].content_hash()
@@ -175,11 +175,11 @@ def _keep(
         elif key not in known:
             fresh.setdefault(key, (place, new))
     numbers = _architectures(connection, fresh.values())
-    told: list[_Told | ServiceError | None] = []
+    told: list[_RecordAnswer | ServiceError | None] = []
     rows: list[ExperimentRow] = []
     arrivals: list[Arrival] = []
     for new, place in zip(records, standing, strict=True):
-        if not isinstance(place, Place):
+        if not isinstance(place, TaskSpaceKey):
             told.append(place)
             continue
         of_task, key = progress[place.task], (place.task, new.request_id)
@@ -189,8 +189,8 @@ def _keep(
             arrivals.append(Arrival(new, place.task, of_task.maximize, of_task.max_fidelity, full_training, before))
             sequence, number = of_task.add(place.space, new), numbers[place.space][new.canonical.fingerprint]
             rows.append(ExperimentRow(place.task, place.namespace, place.space, sequence, number, new))
-            known[key] = _Kept(new.content_hash(), sequence, number)
-        told.append(_Told(place.task, known[key], already_known, of_task.incumbent))
+            known[key] = _StoredRecord(new.content_hash(), sequence, number)
+        told.append(_RecordAnswer(place.task, known[key], already_known, of_task.incumbent))
     if rows:
         for listener in listeners:
             listener(connection, arrivals)
@@ -199,15 +199,17 @@ def _keep(
     return told
 
 
-def _known(
-    connection: Connection, records: Sequence[NewExperiment], standing: Sequence[Place | ServiceError | None]
-) -> dict[_Key, _Kept]:
+def _stored_records(
+    connection: Connection, records: Sequence[NewExperiment], standing: Sequence[TaskSpaceKey | ServiceError | None]
+) -> dict[_Key, _StoredRecord]:
     """What stands under the request ids of the records."""
     asked = [
-        (place.task, new.request_id) for new, place in zip(records, standing, strict=True) if isinstance(place, Place)
+        (place.task, new.request_id)
+        for new, place in zip(records, standing, strict=True)
+        if isinstance(place, TaskSpaceKey)
     ]
     return {
-        (row.task_id, row.request_id): _Kept(bytes(row.content_hash), row.sequence, row.architecture_id)
+        (row.task_id, row.request_id): _StoredRecord(bytes(row.content_hash), row.sequence, row.architecture_id)
         for row in experiments_under(connection, asked)
     }
 
@@ -221,7 +223,7 @@ def _reused(new: NewExperiment) -> AlreadyExists:
 
 
 def _architectures(
-    connection: Connection, fresh: Iterable[tuple[Place, NewExperiment]]
+    connection: Connection, fresh: Iterable[tuple[TaskSpaceKey, NewExperiment]]
 ) -> Mapping[int, Mapping[str, int]]:
     """By space and fingerprint, the numbers of all architectures that are new results' own; held from here on."""
     wanted: dict[int, list[NewExperiment]] = defaultdict(list)

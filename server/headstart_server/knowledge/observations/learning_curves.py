@@ -37,14 +37,14 @@ class RecordedCurve:
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
+class _CachedCurves:
     """Of the first experiments, whose values are ``values``."""
 
     values: NDArray[np.float64]
     curves: tuple[RecordedCurve, ...]
 
 
-def _bytes_of(held: _Held) -> int:
+def _bytes_of(held: _CachedCurves) -> int:
     return 1000 + sum(300 + 120 * len(curve.points) for curve in held.curves)
 
 
@@ -52,7 +52,7 @@ class CurveCache:
     """Curves by task and space, at most MAX_CURVES of each, the newest last. Thread-safe."""
 
     def __init__(self) -> None:
-        self._held: Lru[tuple[str, str, str], _Held] = Lru(_KEPT_BYTES, _bytes_of)
+        self._held: Lru[tuple[str, str, str], _CachedCurves] = Lru(_KEPT_BYTES, _bytes_of)
 
     def held(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
         """Those of these very observations, where they were read before or where there are none."""
@@ -71,11 +71,11 @@ class CurveCache:
         grown = held is not None and np.array_equal(
             held.values, observations.values[: len(held.values)], equal_nan=True
         )
-        before = held if held is not None and grown else _Held(observations.values[:0], ())
+        before = held if held is not None and grown else _CachedCurves(observations.values[:0], ())
         after = max(len(before.values), observations.count - _LOOKED_AT)
         fresh = _read(connection, namespace, observations, after)
         curves = (*before.curves, *fresh)[-MAX_CURVES:] if fresh else before.curves
-        self._held.put(key, _Held(observations.values, curves))
+        self._held.put(key, _CachedCurves(observations.values, curves))
         return curves
 
 

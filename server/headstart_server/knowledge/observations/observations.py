@@ -160,7 +160,7 @@ def observations_of(
 
 
 @dataclass(frozen=True)
-class _Held:
+class _CachedObservations:
     observations: Observations
     # When the task was changed last, as far as is known here.
     updated_at: datetime | None
@@ -171,7 +171,7 @@ class ObservationCache:
 
     def __init__(self) -> None:
         # By number of the space, then of the task.
-        self._held: dict[int, dict[int, _Held]] = {}
+        self._held: dict[int, dict[int, _CachedObservations]] = {}
         self._names: dict[int, Fingerprints] = {}
         self._lock = Lock()
 
@@ -209,13 +209,13 @@ class ObservationCache:
             held = dict(self._held.setdefault(space, {}))
         changed = [row.id for row in rows if row.id not in held or held[row.id].updated_at != row.updated_at]
         declared = _declared(connection, changed)
-        current: dict[int, _Held] = {}
+        current: dict[int, _CachedObservations] = {}
         for row in rows:
             own = held.get(row.id)
             if row.id in declared:
                 task = declared[row.id]
                 before = own.observations if own else no_observations(task, space_id, names)
-                own = _Held(before if before.task == task else replace(before, task=task), row.updated_at)
+                own = _CachedObservations(before if before.task == task else replace(before, task=task), row.updated_at)
             if own is None:
                 # Deleted since the first look.
                 continue

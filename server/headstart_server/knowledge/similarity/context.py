@@ -27,7 +27,7 @@ _OTHER_METRIC = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Lens:
+class SimilarityContext:
     """Of one namespace. ``tasks`` by number of the row."""
 
     features: MetaFeatures = field(default_factory=MetaFeatures)
@@ -57,29 +57,29 @@ class Lens:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CachedContext:
     stamp: tuple[Any, ...]
     stamps: Mapping[int, Any]
-    lens: Lens
+    context: SimilarityContext
 
 
-class LensCache:
-    """Lenses by namespace. Thread-safe."""
+class SimilarityContextCache:
+    """Similarity contexts by namespace. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _CachedContext] = {}
         self._lock = Lock()
 
-    def of(self, connection: Connection, namespace: str) -> Lens:
+    def of(self, connection: Connection, namespace: str) -> SimilarityContext:
         stamp = tuple(connection.execute(_STAMP, {"namespace": namespace}).one())
         with self._lock:
             kept = self._kept.get(namespace)
         if kept is not None and kept.stamp == stamp:
-            return kept.lens
+            return kept.context
         kept = _read(connection, namespace, stamp, kept)
         with self._lock:
             self._kept[namespace] = kept
-        return kept.lens
+        return kept.context
 
 
 def _stamp_of_namespace() -> Select[Any]:
@@ -102,22 +102,24 @@ def _stamp_of_namespace() -> Select[Any]:
 _STAMP = planned_once(_stamp_of_namespace())
 
 
-def _read(connection: Connection, namespace: str, stamp: tuple[Any, ...], before: _Kept | None) -> _Kept:
+def _read(
+    connection: Connection, namespace: str, stamp: tuple[Any, ...], before: _CachedContext | None
+) -> _CachedContext:
     all_stamps = select(tasks.c.id, tasks.c.updated_at).join(namespaces).where(namespaces.c.name == namespace)
     stamps = {row.id: row.updated_at for row in connection.execute(all_stamps.order_by(tasks.c.id))}
     known = before.stamps if before else {}
     changed = [number for number, updated_at in stamps.items() if known.get(number) != updated_at]
-    declared = dict(before.lens.tasks) if before else {}
+    declared = dict(before.context.tasks) if before else {}
     declared.update((row.id, task_from_row(row)) for row in _rows(connection, changed))
     present = {number: declared[number] for number in stamps if number in declared}
     words, numbers = meta_feature_weights.read(connection, namespace)
-    lens = Lens(
+    context = SimilarityContext(
         features=MetaFeatures.of(present.values(), numbers),
         word_weights=words,
-        profiles=read_profiles(connection, namespace, before.lens.profiles if before else Profiles()),
+        profiles=read_profiles(connection, namespace, before.context.profiles if before else Profiles()),
         tasks=present,
     )
-    return _Kept(stamp, stamps, lens)
+    return _CachedContext(stamp, stamps, context)
 
 
 def _rows(connection: Connection, numbers: list[int]) -> list[Row[Any]]:

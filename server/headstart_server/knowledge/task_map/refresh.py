@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity import weights as meta_feature_weights
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.meta_features import MetaFeatures
 from headstart_server.knowledge.similarity.tasks import (
     Basis,
@@ -79,12 +79,12 @@ class TaskMap:
             started = connection.execute(select(func.clock_timestamp())).scalar_one()
             number = connection.execute(select(namespaces.c.id).where(namespaces.c.name == namespace)).scalar_one()
             chosen = _newest(connection, number)
-        lens = self._knowledge.lens(namespace)
-        numbers = sorted((n for n in chosen if n in lens.tasks), key=lambda n: lens.tasks[n].task_id)
-        declared = [lens.tasks[n] for n in numbers]
-        agreements = self._agreements(namespace, declared, lens)
+        context = self._knowledge.similarity_context(namespace)
+        numbers = sorted((n for n in chosen if n in context.tasks), key=lambda n: context.tasks[n].task_id)
+        declared = [context.tasks[n] for n in numbers]
+        agreements = self._agreements(namespace, declared, context)
         learned = meta_feature_weights.learn(declared, _pairs(agreements))
-        features = MetaFeatures.of(lens.tasks.values(), learned.numbers)
+        features = MetaFeatures.of(context.tasks.values(), learned.numbers)
         distances = _distances(declared, features, learned.words, agreements)
         made = groups(declared, distances, cluster(distances), features) if declared else []
 
@@ -104,7 +104,7 @@ class TaskMap:
             return _read(connection, namespace, after, limit)
 
     def _agreements(
-        self, namespace: str, declared: Sequence[Task], lens: Lens
+        self, namespace: str, declared: Sequence[Task], context: SimilarityContext
     ) -> dict[tuple[int, int], dict[Basis, SimilarityEvidence]]:
         """What results and profiles say of pairs of tasks, by their places, the lesser first."""
         place_of = {task.task_id: place for place, task in enumerate(declared)}
@@ -115,9 +115,9 @@ class TaskMap:
             if evidence.basis not in of_pair or of_pair[evidence.basis].count < evidence.count:
                 of_pair[evidence.basis] = evidence
 
-        for task_id, space_id in sorted(lens.profiles.by_key):
+        for task_id, space_id in sorted(context.profiles.by_key):
             if task_id in place_of:
-                for name, evidence in lens.profiles.agreements(task_id, space_id).items():
+                for name, evidence in context.profiles.agreements(task_id, space_id).items():
                     if place_of.get(name, -1) > place_of[task_id]:
                         keep(place_of[task_id], place_of[name], evidence)
         for space_id in self._spaces(namespace):

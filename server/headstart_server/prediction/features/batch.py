@@ -132,7 +132,7 @@ class BatchAssembler:
 
 
 def _candidate_arrays(layout: FeatureLayout, candidate: CanonicalCandidate) -> _Arrays:
-    values = np.array(layout.place_values(candidate.values), np.float32)
+    values = np.array(layout.encode_values(candidate.values), np.float32)
     graph = candidate.graph
     if graph is None:
         none = np.zeros(0, np.float32)
@@ -141,7 +141,7 @@ def _candidate_arrays(layout: FeatureLayout, candidate: CanonicalCandidate) -> _
             np.zeros(0, np.int64), np.zeros((0, width), np.float32), none, np.zeros((0, 2), np.int64), none, values
         )
     if layout.attribute_width:
-        attributes = np.array([layout.place_attributes(node) for node in graph.attributes], np.float32)
+        attributes = np.array([layout.encode_attributes(node) for node in graph.attributes], np.float32)
     else:
         attributes = np.zeros((0, 0), np.float32)
     with_successors = {source for source, _, _ in graph.edges}
@@ -151,7 +151,7 @@ def _candidate_arrays(layout: FeatureLayout, candidate: CanonicalCandidate) -> _
     ]
     edges = np.array(graph.edges, np.int64).reshape(len(graph.edges), 3)
     return _Arrays(
-        ops=np.array([layout.op_place(op) for op in graph.ops], np.int64),
+        ops=np.array([layout.op_column(op) for op in graph.ops], np.int64),
         attributes=attributes.reshape(len(graph.ops), layout.attribute_width),
         outputs=np.array(outputs, np.float32),
         # A copy: a part of an array holds the whole of it.

@@ -21,7 +21,7 @@ _HASHED_ATTRIBUTES = 16
 
 
 @dataclass(frozen=True)
-class ParameterPlaces:
+class ParameterColumns:
     """How one parameter outside the graph is laid out: one place for each choice, or one for a number on its range.
 
     ``ordered`` choices have one place for their rank. Versions trained before there were any have a place for each.
@@ -82,7 +82,7 @@ class FeatureLayout:
     output_ops: tuple[str, ...]
     hashed_ops: int
     attribute_width: int
-    parameters: tuple[ParameterPlaces, ...]
+    parameters: tuple[ParameterColumns, ...]
 
     @property
     def has_graph(self) -> bool:
@@ -97,14 +97,14 @@ class FeatureLayout:
         return sum(parameter.width for parameter in self.parameters)
 
     @cached_property
-    def _op_places(self) -> dict[str, int]:
+    def _op_columns(self) -> dict[str, int]:
         return {op: place for place, op in enumerate(self.ops)}
 
-    def op_place(self, op: str) -> int:
-        place = self._op_places.get(op)
+    def op_column(self, op: str) -> int:
+        place = self._op_columns.get(op)
         return len(self.ops) + stable_hash(op) % self.hashed_ops if place is None else place
 
-    def place_attributes(self, attributes: tuple[tuple[str, Value], ...]) -> list[float]:
+    def encode_attributes(self, attributes: tuple[tuple[str, Value], ...]) -> list[float]:
         """Numbers, as logarithms, in the place of their name; anything else as 1 in the place of name and value."""
         places = [0.0] * self.attribute_width
         for name, value in attributes:
@@ -114,7 +114,7 @@ class FeatureLayout:
                 places[stable_hash(name) % self.attribute_width] += math.copysign(math.log1p(abs(value)), value)
         return places
 
-    def place_values(self, values: tuple[tuple[str, Value], ...]) -> list[float]:
+    def encode_values(self, values: tuple[tuple[str, Value], ...]) -> list[float]:
         known = dict(values)
         return [number for parameter in self.parameters for number in parameter.place(known.get(parameter.name))]
 
@@ -132,7 +132,9 @@ def feature_layout(space: SearchSpace) -> FeatureLayout:
         output_ops=_with_role(space, OpRole.OUTPUT),
         hashed_ops=hashed,
         attribute_width=_HASHED_ATTRIBUTES if attributes or space.explicit_graphs else 0,
-        parameters=tuple(_places(parameter) for parameter in space.parameters if parameter.name not in expressed),
+        parameters=tuple(
+            _parameter_columns(parameter) for parameter in space.parameters if parameter.name not in expressed
+        ),
     )
 
 
@@ -164,7 +166,7 @@ def layout_from_json(content: Mapping[str, Any]) -> FeatureLayout:
         name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
     }
     parameters = tuple(
-        ParameterPlaces(**{**parameter, "choices": tuple(parameter["choices"])})
+        ParameterColumns(**{**parameter, "choices": tuple(parameter["choices"])})
         for parameter in fields.pop("parameters")
     )
     return FeatureLayout(parameters=parameters, **fields)
@@ -199,14 +201,14 @@ def _with_role(space: SearchSpace, role: OpRole) -> tuple[str, ...]:
     return tuple(sorted(op for op, given in space.op_roles.items() if given is role))
 
 
-def _places(parameter: Parameter) -> ParameterPlaces:
+def _parameter_columns(parameter: Parameter) -> ParameterColumns:
     domain, conditional = parameter.domain, parameter.condition is not None
     if isinstance(domain, Categorical):
         ordered = domain.ordered_choices
-        return ParameterPlaces(
+        return ParameterColumns(
             parameter.name, choices=ordered or domain.choices, conditional=conditional, ordered=ordered is not None
         )
-    return ParameterPlaces(
+    return ParameterColumns(
         parameter.name,
         lower=float(domain.lower),
         upper=float(domain.upper),

@@ -108,7 +108,7 @@ def batch_features(layout: FeatureLayout, subsets: Floats, batch: GraphBatch) ->
 
 def _subsets(layout: FeatureLayout) -> Floats:
     """Which ops each subset counts: the subsets of ordinary ops, everything that is neither input nor output."""
-    ends = {layout.op_place(op) for op in (*layout.input_ops, *layout.output_ops)} if layout.has_graph else set()
+    ends = {layout.op_column(op) for op in (*layout.input_ops, *layout.output_ops)} if layout.has_graph else set()
     ordinary = [op for op in range(layout.op_count) if op not in ends]
     declared = [op for op in ordinary if op < len(layout.ops)]
     if len(declared) <= _OPS_FOR_ALL_SUBSETS:

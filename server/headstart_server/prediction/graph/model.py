@@ -101,11 +101,11 @@ class ModelKnowledge:
     seen: Hashes
     reference: Floats
 
-    def unlike_seen(self, features: Floats) -> NDArray[np.bool_]:
+    def out_of_distribution(self, features: Floats) -> NDArray[np.bool_]:
         """Whether each of structural features [n, s] is unlike all that the model was trained on."""
         if len(self.reference) < 2:
             return np.zeros(len(features), bool)
-        return self._like.unlike_known(features.astype(np.float64))
+        return self._like.out_of_distribution(features.astype(np.float64))
 
     @property
     def nbytes(self) -> int:

@@ -47,7 +47,7 @@ class NearestNeighbours:
         """How far repeated observations may lie apart: taken as a quarter of the usual error, for want of better."""
         return 0.25 * self._error
 
-    def unlike_known(self, features: Numbers) -> NDArray[np.bool_]:
+    def out_of_distribution(self, features: Numbers) -> NDArray[np.bool_]:
         """Whether each of [m] is much farther from what is known than that is from its like."""
         return self._strange(self._distances_of(self._standardised(features)))
 

@@ -67,7 +67,7 @@ def spread(finals: Numbers) -> float:
     return max(float(last_tenth - tenth), float(middle - finals.min()), 1e-3 * abs(float(middle)), 1e-12)
 
 
-def seen_part(curves: Sequence[Curve], cuts: Sequence[float], sign: float, clip: Clip) -> Numbers:
+def observed_values(curves: Sequence[Curve], cuts: Sequence[float], sign: float, clip: Clip) -> Numbers:
     """Values [n, SEEN] at even steps up to each one's cut, the last at the cut; before the first point that one's."""
     steps = np.arange(1, SEEN + 1) / SEEN
     parts = [
@@ -86,7 +86,7 @@ def part_ahead(curves: Sequence[Curve], places: Numbers, sign: float, clip: Clip
     return parts
 
 
-def places_ahead(cut: float, horizon: float) -> Numbers:
+def fidelities_ahead(cut: float, horizon: float) -> Numbers:
     """Fidelities [AHEAD], evenly from the cut (without it) to the full training."""
     return np.asarray(cut + (horizon - cut) * np.arange(1, AHEAD + 1) / AHEAD)
 

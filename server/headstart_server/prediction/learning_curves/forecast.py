@@ -20,9 +20,9 @@ from headstart_server.prediction.learning_curves.curve import (
     Clip,
     Curve,
     features,
+    fidelities_ahead,
+    observed_values,
     part_ahead,
-    places_ahead,
-    seen_part,
     spread,
 )
 from headstart_server.prediction.learning_curves.history_models import (
@@ -114,7 +114,7 @@ class CurveForecaster:
         told: dict[int, _Row] = {}
         for cut in np.unique(groups):
             rows = np.flatnonzero(groups == cut)
-            asked = seen_part([curves[row] for row in rows.tolist()], cuts[rows].tolist(), self._sign, self._clip)
+            asked = observed_values([curves[row] for row in rows.tolist()], cuts[rows].tolist(), self._sign, self._clip)
             for row, answer in zip(rows, self._rows(float(cut), asked, level), strict=True):
                 told[int(row)] = answer
         return self._assembled([told[row] for row in range(len(curves))], cuts)
@@ -161,7 +161,7 @@ class CurveForecaster:
             members=names,
             told=told,
             weights=weights,
-            places=np.array([places_ahead(float(cut), self._horizon) for cut in cuts]),
+            places=np.array([fidelities_ahead(float(cut), self._horizon) for cut in cuts]),
             paths=self._sign * np.array([row.path for row in rows]),
             history=max(row.history for row in rows),
         )
@@ -188,8 +188,8 @@ class _Learned:
     def __init__(
         self, curves: Sequence[Curve], cut: float, horizon: float, sign: float, clip: Clip, without: frozenset[str]
     ) -> None:
-        seen = seen_part(curves, [cut] * len(curves), sign, clip)
-        ahead = part_ahead(curves, places_ahead(cut, horizon), sign, clip)
+        seen = observed_values(curves, [cut] * len(curves), sign, clip)
+        ahead = part_ahead(curves, fidelities_ahead(cut, horizon), sign, clip)
         finals = ahead[:, -1]
         self._unit = spread(finals)
         self._cut, self._horizon, self._clip = cut, horizon, clip
@@ -220,7 +220,7 @@ class _Learned:
     def _members(self, seen: Numbers, alike: Numbers, prior: Numbers) -> dict[str, Numbers]:
         """Changes [n, places] in units from the last value."""
         last = seen[:, -1:]
-        places = places_ahead(self._cut, self._horizon) / self._cut if self._cut > 0 else np.ones(prior.shape[1])
+        places = fidelities_ahead(self._cut, self._horizon) / self._cut if self._cut > 0 else np.ones(prior.shape[1])
         told = {LAST_VALUE: np.zeros_like(prior)}
         for law in (POW4, MMF4):
             least = np.minimum(last, self._best) - _BEYOND_BEST * self._unit
@@ -342,7 +342,7 @@ def _shared_cuts(cuts: Numbers) -> Numbers:
 
 def _without_history(seen: Numbers, cut: float, horizon: float, level: float) -> list[_Row]:
     last = seen[:, -1]
-    places = places_ahead(cut, horizon) / cut if cut > 0 else np.ones(1)
+    places = fidelities_ahead(cut, horizon) / cut if cut > 0 else np.ones(1)
     laws = {law: extrapolate(law, seen, places) for law in (POW4, MMF4)}
     fallen = seen.max(axis=1) - seen.min(axis=1)
     # An extrapolation further than the curve has come by now is not believed.

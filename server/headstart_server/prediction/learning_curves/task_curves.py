@@ -36,7 +36,7 @@ _MOST_FIDELITIES = 8
 
 
 @dataclass(frozen=True)
-class CurvesTold:
+class CurvePredictions:
     """By place of the query: what its curve says. ``others`` are told for the fidelity asked for, not the full one."""
 
     estimates: Mapping[int, CurveEstimate]
@@ -67,11 +67,11 @@ class CurvesTold:
         return found
 
 
-NO_CURVES = CurvesTold({}, frozenset(), None, True, "")
+NO_CURVES = CurvePredictions({}, frozenset(), None, True, "")
 
 
 @dataclass(frozen=True, eq=False)
-class _Kept:
+class _CachedTaskCurves:
     newest: RecordedCurve | None
     task: Task
     count: int
@@ -84,7 +84,7 @@ class TaskCurves:
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self._knowledge = knowledge
-        self._kept: Lru[tuple[str, str, str, float], _Kept] = Lru(_KEPT_FORECASTERS)
+        self._kept: Lru[tuple[str, str, str, float], _CachedTaskCurves] = Lru(_KEPT_FORECASTERS)
 
     def told(
         self,
@@ -93,7 +93,7 @@ class TaskCurves:
         queries: Sequence[Query],
         level: float,
         incumbent: float | None,
-    ) -> CurvesTold:
+    ) -> CurvePredictions:
         """What the curves of queries say, at intervals of ``level``; nothing for a query that has none.
 
         Raises InvalidInput for a curve that goes beyond the full training of the task.
@@ -120,7 +120,7 @@ class TaskCurves:
             if horizon < full:
                 others.update(places)
         basis = _basis(len(curves), own, len(history))
-        return CurvesTold(estimates, frozenset(others), incumbent, task.maximize, basis, _spread(history))
+        return CurvePredictions(estimates, frozenset(others), incumbent, task.maximize, basis, _spread(history))
 
     def _history(
         self, namespace: str, observations: Observations, recorded: Sequence[RecordedCurve]
@@ -166,7 +166,7 @@ class TaskCurves:
             return kept.forecaster
         learned = history if full else [_until(curve, horizon) for curve in history]
         forecaster = CurveForecaster(learned, task.maximize, horizon)
-        self._kept.put(key, _Kept(newest, task, len(history), own, forecaster))
+        self._kept.put(key, _CachedTaskCurves(newest, task, len(history), own, forecaster))
         return forecaster
 
 

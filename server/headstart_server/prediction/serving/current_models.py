@@ -20,7 +20,7 @@ from headstart_server.prediction.features.batch import chunks_of
 from headstart_server.prediction.graph.model import ModelKnowledge, read_knowledge
 from headstart_server.prediction.registry.artefact import ModelUnreadable, reading
 from headstart_server.prediction.registry.versions import ModelVersion, load_artefact, newest_version, version_before
-from headstart_server.prediction.serving.score_cache import KeptScores
+from headstart_server.prediction.serving.score_cache import ScoreCache
 from headstart_server.prediction.serving.scorer import Scorer
 from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.runtime.deadline import check
@@ -51,8 +51,8 @@ class ServingModels:
         self._loading: set[str] = set()
         self._unreadable: set[str] = set()
         self._known: Lru[str, ModelKnowledge] = Lru(_KEPT_BYTES, lambda known: known.nbytes)
-        self._scores = KeptScores(_KEPT_SCORES)
-        self._scores_of_results = KeptScores(_KEPT_SCORES_OF_RESULTS)
+        self._scores = ScoreCache(_KEPT_SCORES)
+        self._scores_of_results = ScoreCache(_KEPT_SCORES_OF_RESULTS)
 
     def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """The version that answers; the database is asked at most once in _LOOK_UP_SECONDS."""

@@ -79,7 +79,7 @@ class ModelAnswers:
             level,
             incumbent(observations),
             observations.task.maximize,
-            known.unlike_seen(features.vectors(candidates)),
+            known.out_of_distribution(features.vectors(candidates)),
         )
         return TaskPredictions(
             estimates, f"{made}; {few(labels.completed_count)}, so {other_tasks(len(chosen))}", version.name

@@ -65,7 +65,7 @@ def open_scorer(engine: Engine, settings: Settings) -> Scorer:
         token = settings.predictor_token.get_secret_value() if settings.predictor_token is not None else None
         authority = settings.predictor_ca_file.read_bytes() if settings.predictor_ca_file is not None else None
         host = RemoteScorer(settings.predictor_target, settings.max_message_bytes, token, authority)
-        return HostOrLocal(host, local)
+        return FallbackScorer(host, local)
     return local
 
 
@@ -163,7 +163,7 @@ class _Host(Enum):
     REFUSES = "refuses"
 
 
-class HostOrLocal:
+class FallbackScorer:
     """Asks a predictor host, and this process where the host cannot be used; it is asked again soon. Thread-safe."""
 
     def __init__(self, host: RemoteScorer, local: LocalScorer) -> None:

@@ -19,7 +19,7 @@ Numbers = NDArray[np.float64]
 Score = Callable[[Sequence[CanonicalCandidate]], Numbers]
 
 
-class KeptScores:
+class ScoreCache:
     """Scores [heads] by model version and fingerprint, of the ``most`` asked for last. Thread-safe."""
 
     def __init__(self, most: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import Numbers
@@ -27,7 +27,7 @@ class LeaveOneTaskOut:
     def __init__(self) -> None:
         # By serial of the surrogate that speaks, and of the one whose results are held out.
         self._scores: Lru[tuple[int, int], Numbers] = Lru(_KEPT_PAIRS)
-        self._between: Lru[tuple[Lens, str, tuple[str, ...]], Numbers] = Lru(_KEPT_LIKENESS)
+        self._between: Lru[tuple[SimilarityContext, str, tuple[str, ...]], Numbers] = Lru(_KEPT_LIKENESS)
 
     def expected(
         self,
@@ -36,12 +36,12 @@ class LeaveOneTaskOut:
         space_id: str,
         surrogates: Sequence[SourceSurrogate],
         features: StructuralFeatures,
-        lens: Lens,
+        context: SimilarityContext,
     ) -> ExpectedAgreement:
         """Of the sources [k] with the target, before any of its results; ``tasks`` [k] are those of the surrogates."""
         held_out = [HeldOut(each.held_out[1], self._scores_of(each, surrogates, features)) for each in surrogates]
-        similarity = lens.likeness(target, tasks, space_id)
-        return expect_agreement(held_out, self._likeness_between(tasks, space_id, lens), similarity)
+        similarity = context.likeness(target, tasks, space_id)
+        return expect_agreement(held_out, self._similarity_between(tasks, space_id, context), similarity)
 
     def _scores_of(
         self, held_out: SourceSurrogate, surrogates: Sequence[SourceSurrogate], features: StructuralFeatures
@@ -57,11 +57,11 @@ class LeaveOneTaskOut:
                 self._scores.put((each.serial, held_out.serial), scores)
         return np.column_stack([scores for scores in known.values() if scores is not None])
 
-    def _likeness_between(self, tasks: Sequence[Task], space_id: str, lens: Lens) -> Numbers:
+    def _similarity_between(self, tasks: Sequence[Task], space_id: str, context: SimilarityContext) -> Numbers:
         """[k, k]; the same for all targets as long as what is known of the tasks stays."""
-        key = (lens, space_id, tuple(task.task_id for task in tasks))
+        key = (context, space_id, tuple(task.task_id for task in tasks))
         kept = self._between.get(key)
         if kept is None:
-            kept = np.stack([lens.likeness(task, tasks, space_id) for task in tasks])
+            kept = np.stack([context.likeness(task, tasks, space_id) for task in tasks])
             self._between.put(key, kept)
         return kept

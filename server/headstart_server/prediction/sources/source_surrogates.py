@@ -64,7 +64,7 @@ class SourceSurrogate:
             return np.zeros(len(features))
         return self.process.predict(features, np.zeros((len(features), 0)))[0]
 
-    def still_tells(self, observations: Observations) -> bool:
+    def is_current(self, observations: Observations) -> bool:
         """Whether the task has grown too little since to be learned again, and is not another one of the same name."""
         known = len(self.values)
         grown = observations.count > _GROWTH_BEFORE_REFIT * known
@@ -88,7 +88,7 @@ class SourceSurrogates:
     def _surrogate(self, namespace: str, source: Observations) -> SourceSurrogate | None:
         key = (namespace, source.search_space_id, source.task.task_id)
         kept = self._kept.get(key)
-        if kept is not None and kept.still_tells(source):
+        if kept is not None and kept.is_current(source):
             return kept
         made = self._fit(namespace, source)
         if made is not None:

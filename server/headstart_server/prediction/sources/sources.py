@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.architectures import Architecture
 from headstart_server.knowledge.observations.observations import Observations
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.learners.weighted_heads import agreement
 from headstart_server.prediction.serving.current_models import ServingModels
-from headstart_server.prediction.serving.score_cache import KeptScores, Score
+from headstart_server.prediction.serving.score_cache import Score, ScoreCache
 from headstart_server.prediction.sources.columns import Learners, SourceColumns
 from headstart_server.prediction.sources.leave_one_task_out import LeaveOneTaskOut
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogate, SourceSurrogates
@@ -67,7 +67,7 @@ class Sources:
         self._predictors = predictors
         self._searches = SurrogateCache()
         self._held_out = LeaveOneTaskOut()
-        self._kept_scores = KeptScores(_KEPT_SCORES)
+        self._kept_scores = ScoreCache(_KEPT_SCORES)
 
     def scores(
         self,
@@ -95,10 +95,10 @@ class Sources:
         namespace: str,
         observations: Observations,
         sources: Sequence[Observations],
-        lens: Lens,
+        context: SimilarityContext,
     ) -> Surrogate:
         """For a task with any number of results."""
-        columns = self._columns(namespace, observations, sources, lens)
+        columns = self._columns(namespace, observations, sources, context)
         try:
             return self._surrogate(namespace, observations, columns)
         except (Unavailable, NotFound) as error:
@@ -106,10 +106,10 @@ class Sources:
             return self._surrogate(namespace, observations, SourceColumns(columns.kinds[:1], columns.expected[:1]))
 
     def source_weights(
-        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> Mapping[str, float]:
         """Those of the surrogate, by task id, also for the results that a task had at an earlier time."""
-        columns = self._columns(namespace, observations, sources, lens)
+        columns = self._columns(namespace, observations, sources, context)
         labels = most_telling(labels_of(observations), observations.task.maximize)
         if len(labels.fingerprints) < ENOUGH_RESULTS:
             fitted = self._fitted(namespace, observations, labels, columns, SurrogateCache())
@@ -160,7 +160,7 @@ class Sources:
         return [recorded[fingerprint].canonical for fingerprint in labels.fingerprints]
 
     def _columns(
-        self, namespace: str, observations: Observations, sources: Sequence[Observations], lens: Lens
+        self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> SourceColumns:
         """Of the surrogates of these sources, and of the space's model where there is one."""
         space_id = observations.search_space_id
@@ -172,7 +172,7 @@ class Sources:
         ask = self._asking(surrogates, features)
         own = Learners(_name(surrogates), tuple(each.task_id for each in surrogates), ask, ask)
         tasks = [by_task[each.task_id] for each in surrogates]
-        expected = self._held_out.expected(observations.task, tasks, space_id, surrogates, features, lens)
+        expected = self._held_out.expected(observations.task, tasks, space_id, surrogates, features, context)
         heads = self._heads(namespace, space_id)
         if heads is None:
             return SourceColumns((own,), (expected,))

@@ -106,7 +106,7 @@ class Estimates:
 
 
 @dataclass(frozen=True)
-class Known:
+class LabelledArchitectures:
     """The labelled architectures of one task: structural features [n, d] and values [n], NaN for a failed run.
 
     scores [n, heads] come from learners that had not seen the task's value of that architecture, those of the graph
@@ -124,8 +124,8 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Candidates: features [m, d], scores [m, heads] and proxies [m, p] as in ``Known``.
+class Queries:
+    """Candidates: features [m, d], scores [m, heads] and proxies [m, p] as in ``LabelledArchitectures``.
 
     ``places`` [m] is the place among the known architectures of one that has a result already, -1 for others.
     """
@@ -145,7 +145,7 @@ class AdaptedPredictor:
 
     def __init__(
         self,
-        known: Known,
+        known: LabelledArchitectures,
         earlier: AdaptedPredictor | None = None,
         members: Collection[str] = MEMBERS,
     ) -> None:
@@ -186,7 +186,7 @@ class AdaptedPredictor:
         """Of the members that need no proxies."""
         return dict(zip([each.name for each in self._base.members], self._base.weights.tolist(), strict=True))
 
-    def predict(self, asked: Asked, level: float) -> Estimates:
+    def predict(self, asked: Queries, level: float) -> Estimates:
         """Intervals are to cover ``level`` of the values.
 
         For architectures that have a result, the members say what they would without it, and it is then joined to that.

@@ -19,7 +19,13 @@ from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.refits import last_refit
 from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
-from headstart_server.prediction.task.predictor import AdaptedPredictor, AnyFloats, Asked, Estimates, Known
+from headstart_server.prediction.task.predictor import (
+    AdaptedPredictor,
+    AnyFloats,
+    Estimates,
+    LabelledArchitectures,
+    Queries,
+)
 from headstart_server.runtime.lru import Lru
 
 # Of a thousand results each holds some tens of megabytes, in spaces of wide vectors more.
@@ -68,18 +74,18 @@ class TaskPredictor:
         measured = None
         if names and any(proxies):
             measured = np.array([[one.get(name, np.nan) for name in names] for one in proxies], np.float64)
-        return self.predictor.predict(Asked(features, scores, measured, places), level)
+        return self.predictor.predict(Queries(features, scores, measured, places), level)
 
 
 @dataclass(frozen=True, eq=False)
-class _KeptLabels:
+class _CachedLabels:
     values: Numbers
     all: Labels
     telling: Labels
 
 
 @dataclass(frozen=True, eq=False)
-class _Kept:
+class _CachedPredictor:
     """``at_refit`` is of the first of the observations, those that hyperparameters were chosen by; None where these
     are all of them, or where too few of them completed.
     """
@@ -88,7 +94,7 @@ class _Kept:
     fitted: TaskPredictor
     candidates: Mapping[str, CanonicalCandidate]
     width: int
-    at_refit: _Kept | None
+    at_refit: _CachedPredictor | None
 
     @property
     def nbytes(self) -> int:
@@ -102,8 +108,8 @@ class TaskPredictors:
     """By namespace, task, space and learners of the scores: a model version, or "" without any. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: Lru[tuple[str, str, str, str], _Kept] = Lru(_KEPT_BYTES, lambda kept: kept.nbytes)
-        self._labels: Lru[tuple[str, str, str], _KeptLabels] = Lru(_KEPT_LABELS)
+        self._kept: Lru[tuple[str, str, str, str], _CachedPredictor] = Lru(_KEPT_BYTES, lambda kept: kept.nbytes)
+        self._labels: Lru[tuple[str, str, str], _CachedLabels] = Lru(_KEPT_LABELS)
 
     def labels(self, namespace: str, observations: Observations) -> Labels:
         """The labels of these observations."""
@@ -113,13 +119,13 @@ class TaskPredictors:
         """The most telling of them; the same object as long as the observations are the same."""
         return self._labels_of(namespace, observations).telling
 
-    def _labels_of(self, namespace: str, observations: Observations) -> _KeptLabels:
+    def _labels_of(self, namespace: str, observations: Observations) -> _CachedLabels:
         key = (namespace, observations.task.task_id, observations.search_space_id)
         kept = self._labels.get(key)
         # A task that was deleted and made again has other observations, whatever their number.
         if kept is None or kept.values is not observations.values:
             labels = labels_of(observations)
-            kept = _KeptLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
+            kept = _CachedLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
             self._labels.put(key, kept)
         return kept
 
@@ -138,7 +144,7 @@ class TaskPredictors:
         if kept is not None and kept.observations.values is observations.values:
             return kept.fitted
 
-        def fit(some: Observations, labels: Labels, at_refit: _Kept | None) -> _Kept:
+        def fit(some: Observations, labels: Labels, at_refit: _CachedPredictor | None) -> _CachedPredictor:
             known = {} if kept is None else kept.candidates
             return _fit(known, labels, some, architectures, features, unseen_scores, at_refit)
 
@@ -155,7 +161,7 @@ class TaskPredictors:
         return made.fitted
 
 
-def _still(kept: _Kept | None, observations: Observations, count: int) -> _Kept | None:
+def _still(kept: _CachedPredictor | None, observations: Observations, count: int) -> _CachedPredictor | None:
     """What was kept of so many of the first results, where it was."""
     for each in (kept, None if kept is None else kept.at_refit):
         if each is not None and each.observations.count == count and observations.begins_with(each.observations):
@@ -170,8 +176,8 @@ def _fit(
     architectures: Callable[[Sequence[str]], Mapping[str, Architecture]],
     features: StructuralFeatures,
     unseen_scores: UnseenScores | None,
-    at_refit: _Kept | None,
-) -> _Kept:
+    at_refit: _CachedPredictor | None,
+) -> _CachedPredictor:
     if all(fingerprint in known for fingerprint in labels.fingerprints):
         canonicals = {fingerprint: known[fingerprint] for fingerprint in labels.fingerprints}
     else:
@@ -180,7 +186,7 @@ def _fit(
     candidates = list(canonicals.values())
     vectors = features.vectors(candidates)
     predictor = AdaptedPredictor(
-        Known(
+        LabelledArchitectures(
             features=vectors,
             values=labels.values,
             maximize=observations.task.maximize,
@@ -192,4 +198,6 @@ def _fit(
         None if at_refit is None else at_refit.fitted.predictor,
     )
     places = {fingerprint: place for place, fingerprint in enumerate(labels.fingerprints)}
-    return _Kept(observations, TaskPredictor(predictor, labels, places), canonicals, vectors.shape[1], at_refit)
+    return _CachedPredictor(
+        observations, TaskPredictor(predictor, labels, places), canonicals, vectors.shape[1], at_refit
+    )

@@ -38,7 +38,7 @@ from headstart_server.prediction.learners.normal_scores import Scale, normal_sco
 from headstart_server.prediction.learners.tree_ensemble import TreeEnsemble
 from headstart_server.prediction.task.labels import TaskLabels
 from headstart_server.prediction.training.pretraining import READING, STEPS, drawn_candidates, pretrain
-from headstart_server.prediction.training.validation import TaskFigures, held_out_figures
+from headstart_server.prediction.training.validation import TaskFigures, validation_metrics
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def train_model(
             _grow_trees(model, learned, entries, candidates, structural, folds, options.seed)
         scores = model.score(candidates).unseen(candidates, model.seen)
     model.tasks = tuple(replace(task, error=_error(entries, head, scores)) for head, task in enumerate(model.tasks))
-    figures = tuple(held_out_figures(model, learned, candidates, scores))
+    figures = tuple(validation_metrics(model, learned, candidates, scores))
     seconds = time.monotonic() - started
     _log.info("trained %s on %d results in %.1f s", space.search_space_id, len(entries.rows), seconds)
     return ModelArtefact(model.to_bytes(), KIND, len(entries.rows), model.parameter_count, seconds, figures)

@@ -17,7 +17,7 @@ from scipy.stats import kendalltau
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.graph.model import GraphModel, hashes_of
 from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
-from headstart_server.prediction.task.predictor import AdaptedPredictor, Asked, Known
+from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 
 _LEAST_KNOWN = 5
 _LEAST_RECENT = 10
@@ -82,7 +82,7 @@ def _tau(
     features = model.features.vectors(candidates)
     proxies = labels.proxies
     predictor = AdaptedPredictor(
-        Known(
+        LabelledArchitectures(
             features[known],
             labels.values[known],
             maximize,
@@ -91,6 +91,6 @@ def _tau(
             None if proxies is None else proxies[known],
         )
     )
-    asked = Asked(features[judged], scores[judged], None if proxies is None else proxies[judged])
+    asked = Queries(features[judged], scores[judged], None if proxies is None else proxies[judged])
     tau = float(kendalltau(predictor.predict(asked, _LEVEL).means, labels.values[judged]).statistic)
     return tau if np.isfinite(tau) else 0.0

@@ -14,7 +14,7 @@ from headstart_server.prediction.features.batch import Floats
 from headstart_server.prediction.graph.model import FOLDS, GraphModel, fold_of
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
-from headstart_server.prediction.task.predictor import AdaptedPredictor, Asked, Known
+from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 
 # A task with fewer completed architectures gets none.
 MIN_COMPLETED_FOR_FIGURES = 30
@@ -37,7 +37,7 @@ class TaskFigures:
     coverages: tuple[tuple[float, float], ...] = ()
 
 
-def held_out_figures(
+def validation_metrics(
     model: GraphModel, learned: Sequence[TaskLabels], candidates: Sequence[CanonicalCandidate], scores: Numbers
 ) -> Iterator[TaskFigures]:
     """Each fold of a task predicted by the model adapted to its other folds."""
@@ -60,7 +60,7 @@ def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers,
         if held_out.sum() < 2 or (known & finite).sum() < 2:
             continue
         predictor = AdaptedPredictor(
-            Known(
+            LabelledArchitectures(
                 features[known],
                 labels.values[known],
                 task.maximize,
@@ -70,7 +70,7 @@ def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers,
             )
         )
         proxies = None if labels.proxies is None else labels.proxies[held_out]
-        asked = Asked(features[held_out], scores[held_out], proxies)
+        asked = Queries(features[held_out], scores[held_out], proxies)
         values = labels.values[held_out]
         at_levels = [predictor.predict(asked, level) for level in _COVERAGE_LEVELS]
         tau = float(kendalltau(at_levels[0].means, values).statistic)

@@ -101,7 +101,7 @@ def watch(engine: Engine, role: str) -> None:
     Statements that are planned once are from then on, too: the role has to be taken before.
     """
     if role:
-        wall = _Wall(role)
+        wall = _TenantRoleListener(role)
         event.listen(engine, "connect", wall.look)
         event.listen(engine, "do_execute", wall.execute)
         event.listen(engine, "do_execute_no_params", wall.execute_without_parameters)
@@ -170,7 +170,7 @@ def _try(connection: Connection, statement: str) -> None:
         connection.execute(text(statement))
 
 
-class _Wall:
+class _TenantRoleListener:
     """Listens to an engine. Connections are the driver's."""
 
     def __init__(self, role: str) -> None:

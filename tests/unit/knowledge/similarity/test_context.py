@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from headstart_server.knowledge.similarity.context import Lens
+from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.tasks import Task
 
 
@@ -18,7 +18,7 @@ TARGET = task("target", domain="image", data="digits")
 
 
 def test_the_same_words_are_alike_and_nothing_is_known_without_any() -> None:
-    same, half, silent = Lens().likeness(
+    same, half, silent = SimilarityContext().likeness(
         TARGET, [task("a", domain="image", data="digits"), task("b", domain="image", data="faces"), task("c")], "space"
     )
     assert same == pytest.approx(1.0)
@@ -27,7 +27,7 @@ def test_the_same_words_are_alike_and_nothing_is_known_without_any() -> None:
 
 
 def test_another_metric_is_less_alike_and_the_opposite_direction_is_not() -> None:
-    loss, wrong = Lens().likeness(
+    loss, wrong = SimilarityContext().likeness(
         TARGET,
         [
             task("loss", "loss", False, domain="image", data="digits"),

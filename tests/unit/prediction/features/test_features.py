@@ -115,7 +115,7 @@ def test_ordered_choices_have_one_place_for_their_rank() -> None:
 
     def places(**values: Value) -> list[float]:
         candidate = canonicalize(ORDERED, Candidate({"code": 1, "pair": 2, "only": "x", **values}))
-        return layout.place_values(candidate.values)
+        return layout.encode_values(candidate.values)
 
     assert places(kind="a", size=64.0) == [1, 0, 0.5, 0.5, 0, 0, 1, 0, 0, 1, 0.5]
     assert places(kind="b", size=512, grade="low") == [0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0.5]
@@ -127,7 +127,7 @@ def test_a_layout_stored_before_there_were_orders_has_a_place_for_each_choice() 
     stored = {"ops": [], "input_ops": [], "output_ops": [], "hashed_ops": 0, "attribute_width": 0}
     size = {"choices": [64, 8, 512], "lower": 0.0, "upper": 0.0, "logarithmic": False, "conditional": True}
     layout = layout_from_json({**stored, "parameters": [{"name": "size", **size}]})
-    assert layout.place_values((("size", 8),)) == [0, 1, 0, 1]
+    assert layout.encode_values((("size", 8),)) == [0, 1, 0, 1]
     # And one without orders is stored so that the version before reads it.
     assert layout_to_json(layout) == {**stored, "parameters": [{"name": "size", **size}]}
 

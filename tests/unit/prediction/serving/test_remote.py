@@ -16,7 +16,7 @@ from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc
 from headstart_server.prediction.graph.model import FOLDS, Scores
 from headstart_server.prediction.serving import current_models, remote
 from headstart_server.prediction.serving.current_models import ServingModels
-from headstart_server.prediction.serving.remote import HostOrLocal, RemoteScorer
+from headstart_server.prediction.serving.remote import FallbackScorer, RemoteScorer
 from headstart_server.prediction.serving.scorer import score_response
 from headstart_server.runtime.deadline import DeadlinePassed, deadline
 from headstart_server.runtime.observability import metrics
@@ -78,13 +78,13 @@ def address(host: Host) -> Iterator[str]:
 
 
 @pytest.fixture
-def scorer(address: str) -> Iterator[HostOrLocal]:
-    made = HostOrLocal(RemoteScorer(address, 1 << 20), Local())
+def scorer(address: str) -> Iterator[FallbackScorer]:
+    made = FallbackScorer(RemoteScorer(address, 1 << 20), Local())
     yield made
     made.close()
 
 
-def local(scorer: HostOrLocal) -> Local:
+def local(scorer: FallbackScorer) -> Local:
     return scorer._local
 
 
@@ -96,7 +96,7 @@ def with_deadline(seconds: float, work: Callable[[], object]) -> object:
         deadline.reset(before)
 
 
-def test_an_impatient_caller_loses_its_own_answer_and_nobody_elses(scorer: HostOrLocal, host: Host) -> None:
+def test_an_impatient_caller_loses_its_own_answer_and_nobody_elses(scorer: FallbackScorer, host: Host) -> None:
     host.behave = lambda request, context: time.sleep(0.4)
     with pytest.raises(DeadlinePassed):
         with_deadline(0.1, lambda: scorer.score("m", CANDIDATES))
@@ -167,7 +167,7 @@ def test_wrong_token_is_no_host_that_is_away_and_the_log_says_so(scorer, host, c
 
 def test_dead_host_is_away_until_it_answers(scorer, host, address, monkeypatch, caplog) -> None:
     monkeypatch.setattr(remote, "_HOST_PAUSE_SECONDS", 0.05)
-    dead = HostOrLocal(RemoteScorer("127.0.0.1:1", 1 << 20), Local())
+    dead = FallbackScorer(RemoteScorer("127.0.0.1:1", 1 << 20), Local())
     dead.score("m", CANDIDATES)
     assert dead.away
     assert "out of reach" in caplog.text
@@ -199,7 +199,7 @@ def test_new_version_is_loaded_on_the_host_before_it_answers(scorer, host, monke
 
 
 def test_new_version_is_loaded_here_while_the_host_is_away() -> None:
-    scorer = HostOrLocal(RemoteScorer("127.0.0.1:1", 1 << 20), Local())
+    scorer = FallbackScorer(RemoteScorer("127.0.0.1:1", 1 << 20), Local())
     scorer.load("m/2")
     assert local(scorer).loaded == ["m/2"]
     assert scorer.away

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.prediction.serving.score_cache import KeptScores, Numbers
+from headstart_server.prediction.serving.score_cache import Numbers, ScoreCache
 
 
 def candidate(number: int) -> CanonicalCandidate:
@@ -26,7 +26,7 @@ class Model:
         return np.array([[number, 10.0 * number] for number in numbers]).reshape(-1, 2)
 
 
-def ask(kept: KeptScores, model: Model, numbers: Sequence[int], version: str = "one") -> list[int]:
+def ask(kept: ScoreCache, model: Model, numbers: Sequence[int], version: str = "one") -> list[int]:
     scores = kept.of(version, [candidate(number) for number in numbers], model.score)
     assert scores.shape == (len(numbers), 2)
     assert (scores[:, 1] == 10 * scores[:, 0]).all()
@@ -34,7 +34,7 @@ def ask(kept: KeptScores, model: Model, numbers: Sequence[int], version: str = "
 
 
 def test_only_what_is_missing_is_scored_and_answers_keep_their_order() -> None:
-    kept, model = KeptScores(100), Model()
+    kept, model = ScoreCache(100), Model()
     assert ask(kept, model, [3, 1, 2]) == [3, 1, 2]
     assert ask(kept, model, [2, 5, 3, 5]) == [2, 5, 3, 5]
     assert ask(kept, model, [5, 1]) == [5, 1]
@@ -42,18 +42,18 @@ def test_only_what_is_missing_is_scored_and_answers_keep_their_order() -> None:
 
 
 def test_versions_are_told_apart() -> None:
-    kept, model = KeptScores(100), Model()
+    kept, model = ScoreCache(100), Model()
     ask(kept, model, [1])
     ask(kept, model, [1], "another")
     assert model.asked == [[1], [1]]
 
 
 def test_no_candidates_have_no_rows_but_the_heads_of_the_model() -> None:
-    assert ask(KeptScores(100), Model(), []) == []
+    assert ask(ScoreCache(100), Model(), []) == []
 
 
 def test_those_asked_for_last_are_kept() -> None:
-    kept, model = KeptScores(3), Model()
+    kept, model = ScoreCache(3), Model()
     ask(kept, model, [1, 2, 3])
     ask(kept, model, [1])
     ask(kept, model, [4, 1, 3])
@@ -63,7 +63,7 @@ def test_those_asked_for_last_are_kept() -> None:
 
 
 def test_what_went_wrong_is_asked_again() -> None:
-    kept, model = KeptScores(100), Model()
+    kept, model = ScoreCache(100), Model()
     broken = kept.of("one", [candidate(1), candidate(2)], lambda asked: np.array([[np.nan, 10.0], [2.0, 20.0]]))
     assert np.isnan(broken[0, 0])
     assert ask(kept, model, [1, 2]) == [1, 2]
@@ -71,7 +71,7 @@ def test_what_went_wrong_is_asked_again() -> None:
 
 
 def test_what_a_caller_does_to_an_answer_is_its_own() -> None:
-    kept, model = KeptScores(100), Model()
+    kept, model = ScoreCache(100), Model()
     first = kept.of("one", [candidate(1)], model.score)
     first[:] = 0.0
     kept.of("one", [candidate(1)], model.score)[:] = 0.0

@@ -19,7 +19,13 @@ from headstart_server.prediction.learners.nearest_neighbours import NearestNeigh
 from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
 from headstart_server.prediction.learners.stacking import ranking_weights
 from headstart_server.prediction.learners.weighted_heads import agreement
-from headstart_server.prediction.task.predictor import PROXIES, AdaptedPredictor, Asked, Estimates, Known
+from headstart_server.prediction.task.predictor import (
+    PROXIES,
+    AdaptedPredictor,
+    Estimates,
+    LabelledArchitectures,
+    Queries,
+)
 from headstart_server.prediction.task.replicates import Repeats
 from headstart_server.runtime.errors import FailedPrecondition
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_canonicals, toy_values
@@ -39,14 +45,14 @@ def heads(noise: float) -> Floats:
 
 def fitted(known: slice | NDArray[np.int64], scores: Floats | None, tree_heads: int = 0) -> AdaptedPredictor:
     own = None if scores is None else scores[known].astype(np.float64)
-    return AdaptedPredictor(Known(FEATURES[known], VALUES[known], True, own, tree_heads))
+    return AdaptedPredictor(LabelledArchitectures(FEATURES[known], VALUES[known], True, own, tree_heads))
 
 
 def predicted(
     predictor: AdaptedPredictor, asked: slice | NDArray[np.int64], scores: Floats | None = None, level: float = 0.9
 ) -> Estimates:
     own = None if scores is None else scores[asked].astype(np.float64)
-    return predictor.predict(Asked(FEATURES[asked], own), level)
+    return predictor.predict(Queries(FEATURES[asked], own), level)
 
 
 def tau(count: int, scores: Floats | None) -> float:
@@ -104,8 +110,8 @@ def test_wider_level_gives_wider_interval_around_the_mean() -> None:
 
 def test_lower_is_better_where_the_task_says_so() -> None:
     up = predicted(fitted(slice(80), None), slice(300, None))
-    other = AdaptedPredictor(Known(FEATURES[:80], -VALUES[:80], False))
-    down = other.predict(Asked(FEATURES[300:]), 0.9)
+    other = AdaptedPredictor(LabelledArchitectures(FEATURES[:80], -VALUES[:80], False))
+    down = other.predict(Queries(FEATURES[300:]), 0.9)
     np.testing.assert_allclose(down.means, -up.means)
     np.testing.assert_allclose(down.lower, -up.upper)
     assert up.improvement is not None
@@ -131,7 +137,7 @@ def test_member_that_fails_drops_out_and_the_others_share_its_weight() -> None:
     whole = fitted(slice(80), scores, tree_heads=1)
     asked = scores[300:310].astype(np.float64)
     asked[3, 0] = np.nan
-    told = whole.predict(Asked(FEATURES[300:310], asked), 0.9)
+    told = whole.predict(Queries(FEATURES[300:310], asked), 0.9)
     weights = {member.member: member.weights for member in told.members}
     assert weights["graph_network"][2] > 0.1
     assert weights["graph_network"][3] == 0.0
@@ -147,7 +153,7 @@ def test_member_that_fails_drops_out_and_the_others_share_its_weight() -> None:
 
 
 def test_no_member_left_is_refused() -> None:
-    known = Known(FEATURES[:40], VALUES[:40], True)
+    known = LabelledArchitectures(FEATURES[:40], VALUES[:40], True)
     with pytest.raises(FailedPrecondition, match="no learner can be fitted"):
         AdaptedPredictor(known, members=("graph_network", "proxies"))
 
@@ -168,9 +174,9 @@ def test_proxies_sharpen_predictions_of_candidates_that_bring_them() -> None:
     generator = np.random.default_rng(0)
     telling = 1000.0 * np.exp(0.05 * EXACT + generator.normal(0.0, 0.1, len(ALL)))
     proxies = np.stack([telling, generator.normal(size=len(ALL))], axis=1)
-    predictor = AdaptedPredictor(Known(FEATURES[:30], VALUES[:30], True, proxies=proxies[:30]))
-    told = predictor.predict(Asked(FEATURES[300:], proxies=proxies[300:]), 0.9)
-    without = predictor.predict(Asked(FEATURES[300:]), 0.9)
+    predictor = AdaptedPredictor(LabelledArchitectures(FEATURES[:30], VALUES[:30], True, proxies=proxies[:30]))
+    told = predictor.predict(Queries(FEATURES[300:], proxies=proxies[300:]), 0.9)
+    without = predictor.predict(Queries(FEATURES[300:]), 0.9)
     names = [member.member for member in told.members]
     assert names == ["gaussian_process", "k_nearest", "proxies", "gaussian_process_with_proxies"]
     assert [member.member for member in without.members] == ["gaussian_process", "k_nearest"]
@@ -180,14 +186,14 @@ def test_proxies_sharpen_predictions_of_candidates_that_bring_them() -> None:
 
 def test_candidates_with_some_of_the_proxies_or_none_are_predicted_by_what_they_bring() -> None:
     proxies = np.stack([EXACT, -EXACT], axis=1)
-    predictor = AdaptedPredictor(Known(FEATURES[:50], VALUES[:50], True, proxies=proxies[:50]))
+    predictor = AdaptedPredictor(LabelledArchitectures(FEATURES[:50], VALUES[:50], True, proxies=proxies[:50]))
     brought = proxies[300:304].copy()
     brought[1, 0] = brought[2, :] = np.nan
-    told = predictor.predict(Asked(FEATURES[300:304], proxies=brought), 0.9)
+    told = predictor.predict(Queries(FEATURES[300:304], proxies=brought), 0.9)
     of_proxies = next(member for member in told.members if member.member == "proxies")
     assert (of_proxies.weights > 0).tolist() == [True, True, False, True]
     np.testing.assert_allclose(sum(member.weights for member in told.members), np.ones(4))
-    alone = predictor.predict(Asked(FEATURES[302:303]), 0.9)
+    alone = predictor.predict(Queries(FEATURES[302:303]), 0.9)
     assert told.means[2] == pytest.approx(alone.means[0])
 
 
@@ -195,7 +201,7 @@ def test_recorded_architecture_is_predicted_near_its_result() -> None:
     scores = heads(1.0)
     predictor = fitted(slice(200), scores)
     known = scores[:200].astype(np.float64)
-    again = predictor.predict(Asked(FEATURES[:200], known, places=np.arange(200)), 0.9)
+    again = predictor.predict(Queries(FEATURES[:200], known, places=np.arange(200)), 0.9)
     afresh = predicted(predictor, slice(200), scores)
     assert np.abs(again.means - VALUES[:200]).mean() < np.abs(afresh.means - EXACT[:200]).mean() + 1.0
     assert (again.upper - again.lower).mean() <= (afresh.upper - afresh.lower).mean() * 1.05
@@ -205,8 +211,8 @@ def test_repeated_results_tell_how_far_the_next_one_lies() -> None:
     generator = np.random.default_rng(3)
     results = EXACT[:200, None] + generator.normal(0.0, 1.0, (200, 3))
     repeats = Repeats(np.repeat(np.arange(200), 3), results.ravel())
-    predictor = AdaptedPredictor(Known(FEATURES[:200], results.mean(axis=1), True, repeats=repeats))
-    told = predictor.predict(Asked(FEATURES[:200], places=np.arange(200)), 0.9)
+    predictor = AdaptedPredictor(LabelledArchitectures(FEATURES[:200], results.mean(axis=1), True, repeats=repeats))
+    told = predictor.predict(Queries(FEATURES[:200], places=np.arange(200)), 0.9)
     further = EXACT[:200] + generator.normal(0.0, 1.0, 200)
     assert 0.84 < float(np.mean((further >= told.lower) & (further <= told.upper))) < 0.96
 
@@ -215,7 +221,7 @@ def test_failed_runs_are_at_the_bottom() -> None:
     values = VALUES[:200].copy()
     failing = EXACT[:200] > np.median(EXACT[:200])
     values[failing] = np.nan
-    told = predicted(AdaptedPredictor(Known(FEATURES[:200], values, True)), slice(300, None))
+    told = predicted(AdaptedPredictor(LabelledArchitectures(FEATURES[:200], values, True)), slice(300, None))
     assert np.isfinite(told.means).all()
     strong = EXACT[300:] > np.median(EXACT[:200])
     assert told.means[strong].mean() < told.means[~strong].mean()
@@ -224,7 +230,7 @@ def test_failed_runs_are_at_the_bottom() -> None:
 def test_strange_candidates_are_flagged() -> None:
     predictor = fitted(slice(200), None)
     assert predicted(predictor, slice(300, None)).out_of_distribution.mean() < 0.1
-    assert predictor.predict(Asked(FEATURES[300:310] + 5.0), 0.9).out_of_distribution.all()
+    assert predictor.predict(Queries(FEATURES[300:310] + 5.0), 0.9).out_of_distribution.all()
 
 
 def test_leave_one_out_is_what_leaving_one_out_gives() -> None:
@@ -270,9 +276,11 @@ def test_predictor_that_is_replaced_is_gone_at_once(proxies: int) -> None:
     measured = np.random.default_rng(0).random((60, proxies))
     gc.disable()
     try:
-        known = Known(FEATURES[:50], VALUES[:50], True, heads(1.0)[:50].astype(np.float64), 1, measured[:50])
+        known = LabelledArchitectures(
+            FEATURES[:50], VALUES[:50], True, heads(1.0)[:50].astype(np.float64), 1, measured[:50]
+        )
         predictor = AdaptedPredictor(known)
-        predictor.predict(Asked(FEATURES[50:60], heads(1.0)[50:60].astype(np.float64), measured[50:]), 0.9)
+        predictor.predict(Queries(FEATURES[50:60], heads(1.0)[50:60].astype(np.float64), measured[50:]), 0.9)
         gone = weakref.ref(predictor)
         del predictor
         assert gone() is None
@@ -286,26 +294,26 @@ def test_answers_do_not_depend_on_which_proxies_were_asked_for_before() -> None:
     features = generator.normal(size=(40, 3))
     values = features @ np.array([1.0, -0.5, 0.2]) + generator.normal(0.0, 0.3, 40)
     proxies = values[:, None] + generator.normal(0.0, 0.2, (40, 3))
-    known = Known(features, values, True, proxies=proxies)
+    known = LabelledArchitectures(features, values, True, proxies=proxies)
     combinations = [row for row in np.ndindex(2, 2, 2) if any(row)]
     asked_features = generator.normal(size=(1, 3))
     asked = {row: np.where(np.array([row], bool), 0.7, np.nan) for row in combinations}
 
     def answers(order: list[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
         predictor = AdaptedPredictor(known)
-        return {row: predictor.predict(Asked(asked_features, None, asked[row]), 0.9).means[0] for row in order}
+        return {row: predictor.predict(Queries(asked_features, None, asked[row]), 0.9).means[0] for row in order}
 
     forwards, backwards = answers(combinations), answers(combinations[::-1])
     for row in combinations:
         assert forwards[row] == backwards[row], row
     together = AdaptedPredictor(known).predict(
-        Asked(np.repeat(asked_features, len(combinations), axis=0), None, np.concatenate(list(asked.values()))), 0.9
+        Queries(np.repeat(asked_features, len(combinations), axis=0), None, np.concatenate(list(asked.values()))), 0.9
     )
     np.testing.assert_allclose(together.means, list(forwards.values()), rtol=1e-9)
     assert all(
         PROXIES in [member.member for member in predictor.members]
         for predictor in [
-            AdaptedPredictor(known).predict(Asked(asked_features, None, asked[row]), 0.9) for row in asked
+            AdaptedPredictor(known).predict(Queries(asked_features, None, asked[row]), 0.9) for row in asked
         ]
     )
 
