@@ -1,4 +1,4 @@
-"""What a failed call raises: one exception type for each status a caller would treat differently.
+"""Errors of failed calls: one exception type for each status that a caller would treat differently.
 
 The service explains its errors with google.rpc details (BadRequest, ErrorInfo, RetryInfo). They are decoded here with
 a private description of those messages, so that the client needs no package beside grpcio and protobuf.

@@ -1,4 +1,4 @@
-"""Whether a package is installed. A folder of its name in the working directory is none."""
+"""Whether a package is installed. A folder of that name in the working directory does not count."""
 
 from __future__ import annotations
 

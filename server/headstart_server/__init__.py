@@ -1,1 +1,1 @@
-"""The service: rooms for what it knows, predicts and decides, and the roles that run them."""
+"""The service: domains that know, predict and decide, and the roles that run them."""

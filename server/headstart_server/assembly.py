@@ -1,4 +1,4 @@
-"""Puts the rooms together: which parts a process of the service is made of."""
+"""Wiring: the domains of a process of the service, joined to database, index and model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be asked on the command line: the options that several commands share, and how their words are read."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What every command runs in: the connection to the service, and what becomes of errors.
+"""The session of a command: its connection to the service, and its errors.
 
-An error is one line on standard error and exit code 1; a traceback means an error in Headstart itself.
+An error is one line on standard error and exit code 1. A traceback means an error in Headstart itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much other tasks counted as results came in: a line of blocks for each in the terminal, or a picture.
+"""Weights of source tasks as results came in: a line of blocks for each in the terminal, or a picture.
 
 The picture needs matplotlib.
 """

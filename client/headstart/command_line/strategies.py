@@ -1,4 +1,4 @@
-"""Which strategies were chosen on a task, what they earned, and why each decision was taken.
+"""The strategies chosen on a task, their rewards, and the reason of each decision.
 
 The picture of shares and rewards over time needs matplotlib.
 """

@@ -1,4 +1,4 @@
-"""What the cells of a history mean: numbers, truth values and words in their many spellings."""
+"""Values of table cells: numbers, truth values and words in their many spellings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``headstart import`` and ``headstart export`` do with their options, without the command line."""
+"""The work of ``headstart import`` and ``headstart export``, without the command line."""
 
 from __future__ import annotations
 

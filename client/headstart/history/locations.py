@@ -1,7 +1,8 @@
-"""Where a history lies: what a person writes for a file, folder or SQLite database, as a path.
+"""Locations of histories: the path that a user's spelling of a file, folder or SQLite database means.
 
-Tools print the same place in several ways: ``runs``, ``file:runs``, ``file:///my%20runs``, ``sqlite:///x.db?timeout=60``.
-A name that is there exactly as it was written is taken first, so that it may have ``?`` or ``%20`` in it.
+Tools print the same location in several ways: ``runs``, ``file:runs``, ``file:///my%20runs``,
+``sqlite:///x.db?timeout=60``. A name that exists exactly as written is taken first, so it may contain ``?`` or
+``%20``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What a mapping file changes in the runs of a source that knows its own columns: Optuna, MLflow, Ray Tune.
+"""Changes that a mapping file makes to the runs of Optuna, MLflow and Ray Tune, which know their own columns.
 
-Of the mapping file count ``task``, ``space``, ``convert``, and of ``columns`` parameters, metrics, proxies, objective
-and seed: which parameters are taken and under what name, which metrics are kept, which are proxies.
+These entries of the mapping file count: ``task``, ``space``, ``convert``, and of ``columns`` parameters, metrics,
+proxies, objective and seed. They say which parameters are taken and under which name, which metrics are kept, and
+which are proxies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an import asks of the service beside recording; a dry run changes nothing and does without it."""
+"""Calls of an import beside recording. A dry run changes nothing and does without them."""
 
 from __future__ import annotations
 

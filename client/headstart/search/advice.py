@@ -1,4 +1,4 @@
-"""What a search asks the service, and how it goes on where there is no answer."""
+"""Questions of a search to the service, and the fallback where there is no answer."""
 
 from __future__ import annotations
 

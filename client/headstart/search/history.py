@@ -1,4 +1,4 @@
-"""What has been tried on a task so far, by all workers, as strategies see it."""
+"""The history of a task as strategies see it: all trials of all workers so far."""
 
 from __future__ import annotations
 

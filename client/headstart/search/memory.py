@@ -1,4 +1,4 @@
-"""Where a search keeps its results: in the service, shared with all workers, or in this process alone."""
+"""The memory of a search: in the service, shared with all workers, or in this process alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the next candidate is chosen from what has been tried: the strategies that the service selects among.
+"""Search strategies: they choose the next candidate from the history. The service selects among them.
 
-A strategy is anything with ``propose(history, generator)``. It keeps no state between proposals, so that workers may
-take turns with it: what it needs to know is in the history of all of them.
+A strategy is anything with ``propose(history, generator)``. It keeps no state between proposals, so workers may take
+turns with it: everything it needs is in the history of all of them.
 """
 
 from __future__ import annotations

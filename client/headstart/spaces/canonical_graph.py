@@ -1,8 +1,8 @@
-"""Which candidates are equivalent: the canonical graph of a candidate and its fingerprint.
+"""Canonical graphs and fingerprints: equivalent candidates have equal ones.
 
-Zero ops and dead nodes are pruned, identities contracted, and the nodes put into an order that does not depend on how
-they were numbered, so that isomorphic candidates get the same graph and the same fingerprint. The order is
-found in ``canonical_order``.
+Zero ops and dead nodes are pruned, identities are contracted, and the nodes are put into an order that does not
+depend on their numbering. Isomorphic candidates therefore have the same graph and the same fingerprint.
+``canonical_order`` finds the order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a search space is: parameters, an optional graph template, and the candidates that are its points.
+"""Declarations of search spaces: parameters, an optional graph template, and candidates.
 
-Plain values only. Whether a declaration or a candidate is right is decided in ``validation``; how candidates are drawn
-in ``sampling``; which candidates are equivalent in ``canonical_graph``.
+Plain values only. ``validation`` decides whether a declaration or a candidate is right, ``sampling`` draws
+candidates, and ``canonical_graph`` decides which candidates are equivalent.
 """
 
 from __future__ import annotations

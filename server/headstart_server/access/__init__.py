@@ -1,1 +1,1 @@
-"""Who may call what: tokens, roles, quotas, and the log of what was administered."""
+"""Authorisation: tokens, roles, quotas, and the audit log."""

@@ -1,4 +1,4 @@
-"""What was administered, by whom: written in the transaction that does it."""
+"""The audit log: each administrative change and its author, written in the transaction of the change."""
 
 from __future__ import annotations
 

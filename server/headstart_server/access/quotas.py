@@ -1,4 +1,4 @@
-"""What a namespace may use: calls a second, experiments, tasks. Without a row there is no bound."""
+"""Quotas of a namespace: calls a second, experiments, tasks. A namespace without a row has no limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each call needs: the one table of authorisation. A call that is not in it is refused."""
+"""The table of authorisation: the permission that each call needs. A call that it does not list is refused."""
 
 from __future__ import annotations
 

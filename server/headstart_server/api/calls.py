@@ -1,7 +1,7 @@
-"""What holds for every call: a request id in the log, metrics, admission, a bound on how many run, errors as statuses.
+"""The interceptor of every call: request id, metrics, admission, limit of concurrent calls, errors as statuses.
 
-The bytes of a request are read and decoded after its caller was let in, so a handler takes them from here undecoded. A
-unary call is given to gRPC as a stream of one request, since gRPC reads those only when they are asked for.
+A handler receives the bytes of a request undecoded, and decodes them after its caller was admitted. gRPC reads a
+stream only on demand, so a unary call is registered as a stream of one request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Requests into the plain values that rooms take. Everything malformed raises InvalidInput with the field's path."""
+"""Decoding of requests into the plain values that domains take.
+
+Everything malformed raises InvalidInput with the field's path.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rooms' plain values into answers."""
+"""Encoding of the domains' plain values into answers."""
 
 from __future__ import annotations
 

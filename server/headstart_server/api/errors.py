@@ -1,7 +1,7 @@
-"""The one place where exceptions become gRPC statuses, with google.rpc details.
+"""Errors as gRPC statuses.
 
-What rooms raise on purpose is told to the caller as it is; anything else becomes INTERNAL with nothing but the request
-id, and its full text goes to the log under the same id.
+Errors that domains raise on purpose reach the caller as they are. Any other becomes INTERNAL and carries only the
+request id.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Who is calling: the namespace a call works in, and what the caller may do. Set at the edge, once for each call.
+"""The caller's identity: the namespace that a call works in, and the caller's permissions. Set once for each call.
 
-Namespaces come from the caller, never from a request's content.
+The namespace follows from the caller's token, never from a request's content.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What anybody may call without a token: health checks and reflection. They answer under any load.
+"""Calls that need no token: health checks and reflection. They answer under any load.
 
-Their messages are small, and are refused where they are not; so are more open streams than a bound.
+Their messages are small; larger ones are refused, and so are open streams beyond a limit.
 """
 
 from __future__ import annotations

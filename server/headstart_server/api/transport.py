@@ -1,4 +1,4 @@
-"""How connections come in: in the clear or by TLS, with certificates that are read again when their files change."""
+"""Transport security: plain connections or TLS, with certificates that are read again when their files change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How spaces, candidates and canonical graphs look in JSON columns.
+"""Spaces, candidates and canonical graphs as JSON columns.
 
-JSONB keeps numbers as decimals: 1e25 comes back as an integer, and -0.0 loses its sign. So whole floats are put down as
-``{"float": "1e+25"}``; every value of a parameter or attribute goes through ``_value_to_json`` and back.
+JSONB keeps numbers as decimals: 1e25 comes back as an integer, and -0.0 loses its sign. Whole floats are therefore
+stored as ``{"float": "1e+25"}``. Every value of a parameter or attribute goes through ``_value_to_json`` and back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an experiment can report, and what makes a report acceptable."""
+"""Outcomes of experiments, and their validation."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How good a candidate will be, without training it."""
+"""Prediction of a candidate's result without training it. The entry point is ``service``."""

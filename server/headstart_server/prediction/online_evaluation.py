@@ -1,7 +1,7 @@
-"""How good predictions turn out to be, told to the metrics: each is held against the first result that comes after it.
+"""Online evaluation of predictions, as metrics: each prediction is compared with the first result that follows it.
 
-A process knows its own predictions and the results that were recorded through it, so of several replicas each counts a
-sample. Nothing here has a say in an answer.
+A process knows its own predictions and the results recorded through it, so each of several replicas counts a sample.
+No answer depends on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""When hyperparameters are chosen again: at counts of results that depend on nothing else.
+"""The schedule of refits: the counts of results at which hyperparameters are chosen again.
 
-What was chosen at the last of these counts holds until the next. So an answer depends on what is recorded, not on when
-a process was first asked.
+A choice holds until the next of these counts. An answer therefore depends on the recorded results, not on when a
+process was first asked.
 """
 
 from __future__ import annotations

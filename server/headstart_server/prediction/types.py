@@ -1,4 +1,4 @@
-"""What the prediction room is asked, and what it answers: plain values for the edge and for other domains."""
+"""Queries and answers of the prediction domain: plain values for the API layer and for other domains."""
 
 from __future__ import annotations
 

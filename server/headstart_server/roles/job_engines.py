@@ -1,6 +1,6 @@
-"""Where the pieces of a bulk job are done: here, in processes, or on a Ray cluster. The code of a piece is the same.
+"""Engines of bulk jobs: in this process, in several processes, or on a Ray cluster. All run the same shards.
 
-A piece that fails is answered by its error, and the others go on. A process opens its rooms once, for all its pieces.
+A shard that fails returns its error, and the others go on. A process opens its domains once, for all its shards.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What a worker reads from the database for operators: what waits for the vector index, models that serve, quotas.
+"""Metrics that a worker reads from the database: queue of the vector index, serving models, quotas.
 
-It does so beside its work, since a training may take long. Workers read the same, so queries take the largest of them.
+A thread of its own reads them, because a training may take long. All workers read the same, so queries take the
+largest.
 """
 
 from __future__ import annotations

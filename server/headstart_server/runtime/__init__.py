@@ -1,1 +1,1 @@
-"""What every role needs and no room owns: settings, database engine, metrics, logging, child processes."""
+"""Settings, database, metrics, logging and child processes, for every role. It imports no domain."""

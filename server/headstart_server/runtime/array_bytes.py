@@ -1,4 +1,4 @@
-"""How many bytes the arrays of an object take, for caches of what was fitted to data of any size."""
+"""The size in bytes of all arrays in an object, for caches whose entries differ in size."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What can go wrong, in the service's own words.
+"""The errors of the service.
 
-Rooms raise these; the edge alone turns them into gRPC codes and details, and commands turn ``StartupError`` into one
-line and exit code 2. Messages reach callers: no SQL, no paths of the server, no values of other namespaces. What is
-wrong with an input is ``headstart.spaces.validation.InvalidInput``, which client and server share.
+Domains raise them. The API layer alone turns them into gRPC codes and details, and commands turn ``StartupError``
+into one line and exit code 2. Messages reach callers: no SQL, no paths of the server, no values of other namespaces.
+A wrong input raises ``headstart.spaces.validation.InvalidInput``, which client and server share.
 """
 
 from __future__ import annotations

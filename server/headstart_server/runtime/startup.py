@@ -1,4 +1,4 @@
-"""What a role makes sure of before it starts; what is missing becomes one line that says what to do."""
+"""Checks of a role before it starts. Each failure becomes one line that says what to do."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a model is fitted to, and which candidates it compares: what the model-based strategies have in common.
+"""Targets, candidates and acquisition that the model-based strategies share.
 
-The most promising is the one of the highest expected improvement among mutations of the best trials and strangers.
+The proposal has the highest expected improvement among mutations of the best trials and random candidates.
 """
 
 from __future__ import annotations

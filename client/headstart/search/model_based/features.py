@@ -1,8 +1,8 @@
-"""What a model of this process sees of a candidate: its parameters, and counts of its canonical graph.
+"""Features of a candidate for models of this process: its parameters, and counts of its canonical graph.
 
-A number is one column from 0 to 1, on the logarithm where its domain is; ordered choices are one column of ranks; other
-choices have a column each. A graph gives the counts of its operations, of the operations that are joined,
-and its depth and size. Columns belong to groups, a parameter or a kind of counts, which a model may weigh apart.
+A number is one column from 0 to 1, logarithmic where its domain is. Ordered choices are one column of ranks; other
+choices have a column each. A graph gives the counts of its operations and of joined pairs of operations, its depth
+and its size. Columns belong to groups, a parameter or a kind of counts, which a model may weigh separately.
 """
 
 from __future__ import annotations

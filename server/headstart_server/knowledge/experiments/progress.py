@@ -1,6 +1,6 @@
-"""How far the search on each task has come: the rows that number its experiments and know the best of them.
+"""Progress of the search on each task: the rows that number its experiments and hold its incumbent.
 
-Whoever records holds the rows of its places, a place being a task and a space, until its transaction ends.
+A transaction that records experiments locks the rows of its tasks and spaces until it ends.
 """
 
 from __future__ import annotations

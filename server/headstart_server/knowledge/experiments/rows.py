@@ -1,8 +1,8 @@
-"""How records become rows: many by one statement, which gets them as one JSON text.
+"""Bulk insert of experiments: many rows by one statement, passed as one JSON text.
 
-PostgreSQL reads a text of a thousand rows in a fraction of the time that it needs to parse a statement with a parameter
-for each of their columns. Numbers arrive exactly: JSON takes the shortest decimal that is the same float, and what JSON
-does not know (NaN, infinity) goes as a string, which the columns accept.
+PostgreSQL reads a text of a thousand rows in a fraction of the time that it needs to parse a statement with a
+parameter for each of their columns. Numbers arrive exactly: JSON takes the shortest decimal that is the same float.
+NaN and infinity, which JSON lacks, go as strings, which the columns accept.
 """
 
 from __future__ import annotations

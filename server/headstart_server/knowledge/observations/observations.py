@@ -1,9 +1,9 @@
-"""What has been measured, as arrays: the results of each task in a space, kept in memory and read on as they grow.
+"""Observations: the results of each task in a space as arrays, kept in memory and extended as they grow.
 
-Sequence numbers are dense and in the order of commits (see ``recording``), so what is held is brought up to date by
-reading the rows after the last one, and is never stale: the count is asked of the database at every call. What is
-derived from the results of a task is made once for each state of them. A task that is gone is forgotten when its space
-is next asked for.
+Sequence numbers are dense and in the order of commits (see ``recording``). Reading the rows after the last known one
+therefore brings the arrays up to date, and they are never stale: every call asks the database for the count. Values
+derived from the results of a task are computed once for each state of them. A deleted task is dropped when its space
+is next read.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What tasks are compared by, beside their own results: scales and weights of their numbers, weights of their words,
-and profiles. Kept in memory, and read again when the database says that something of it has changed.
+"""The similarity context of a namespace: scales and weights of meta-features, weights of words, and profiles.
+
+It is cached, and read again when the database reports a change of any part.
 """
 
 from __future__ import annotations

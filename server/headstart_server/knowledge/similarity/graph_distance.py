@@ -1,10 +1,11 @@
-"""How far two canonical graphs are apart: by the shares of their ops, or by the edits that turn one into the other.
+"""Distances between canonical graphs: by the shares of their ops, or by graph edits.
 
-The edit distance counts nodes and edges to insert, delete or relabel, an edge as often as it is parallel; a node is
-relabelled when its op or any attribute differs. It is NP-hard, so it is searched for within a time (networkx, the
+The edit distance counts nodes and edges to insert, delete or relabel, and parallel edges separately. A node is
+relabelled when its op or any attribute differs. The problem is NP-hard, so the search has a time limit (networkx, the
 depth-first search of Abu-Aisheh et al., "An Exact Graph Edit Distance Algorithm for Solving Pattern Recognition
-Problems", ICPRAM 2015). Where the time ends the search, the shortest way found so far is an upper bound and said to be
-one; it is not worse than that of pairing nodes by depth, but where the time did not suffice even for that.
+Problems", ICPRAM 2015). When the limit ends the search, the answer is the shortest edit path so far, marked as an
+upper bound. It is no worse than the path that pairs nodes by depth, unless the time did not suffice for that one
+either.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How tasks behave: predicted ranks of the same probe architectures as scores, kept in ``task_embeddings``.
+"""Performance profiles of tasks: predicted ranks of the same probe architectures, stored in ``task_embeddings``.
 
-Tasks with other data but alike behaviour have profiles that rank the probes alike. Who predicts them is decided by the
-worker (``prediction.task_profiles``); here they are kept, read and compared.
+Tasks that behave alike rank the probes alike, even where their data differ. The worker predicts profiles
+(``prediction.task_profiles``); this module stores, reads and compares them.
 """
 
 from __future__ import annotations

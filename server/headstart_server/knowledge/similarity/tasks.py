@@ -1,8 +1,8 @@
-"""How alike two tasks are: by words, by numbers, by how they behave on the same probes, by what was measured on both.
+"""Similarity of two tasks: by words, meta-features, profiles on the same probes, and results measured on both.
 
-Words and numbers make a prior, worth ten architectures measured on both. The profile, which is predicted, counts for
-as many as the results behind it tell, fifteen at most. Measured agreement counts for what it rests on: ten results
-bring it level with the prior, a hundred make the rest a footnote.
+Words and meta-features are a prior that counts for ten architectures measured on both tasks. A profile is predicted,
+so it counts for a quarter of the results behind it, fifteen at most. Measured agreement counts for the results it
+rests on: ten results equal the prior, and a hundred leave little to it.
 """
 
 from __future__ import annotations

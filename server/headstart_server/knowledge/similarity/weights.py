@@ -1,9 +1,9 @@
-"""Which numbers and words of tasks tell how alike they behave, learned from the tasks of one namespace.
+"""Weights of meta-features and words, learned from how well tasks of one namespace agree.
 
-Pairs of tasks whose agreement is known are regressed on how close they are in each number and word: non-negative
-coefficients, held towards equal ones by a ridge whose strength leaves out whole tasks to be chosen (pairs of one task
-are no independent witnesses). Where few tasks agree or disagree measurably, or nothing tells anything, all count the
-same.
+Pairs of tasks with known agreement are regressed on how close they are in each meta-feature and word, with
+non-negative coefficients. A ridge pulls the coefficients towards equal ones; its strength is chosen by leaving out
+whole tasks, because pairs that share a task are not independent. All count the same where few agreements are known,
+or where none of them explains anything.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Which collection of the vector index holds a search space, and which one is being built beside it.
+"""Versions of the vector index: the collection that serves a search space, and the one under construction.
 
-A version is "EMBEDDING.BUILD", such as "structural-1.1" or "graph-3.2": what the embeddings are made by, and the how
-many-th collection of them this is, so that a rebuilt collection never shares its name with the one it replaces. One
-version serves, one may be under construction, and retired ones wait to be dropped. A new version must be committed
-before its building begins and before outbox rows read later are delivered: then whatever is committed meanwhile reaches
-it one way or the other.
+A version is "EMBEDDING.BUILD", such as "structural-1.1" or "graph-3.2": the embedding, and the running number of its
+collection. A rebuilt collection therefore never shares its name with the one it replaces. One version serves, one may
+be under construction, and retired ones wait to be dropped. A new version must be committed before its building begins
+and before later outbox rows are delivered: everything that is committed meanwhile then reaches it by one way or the
+other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where everything a model sees of a candidate has its place: ops, node attributes, and values outside the graph.
+"""The feature layout of a search space: the column of every op, node attribute and value outside the graph.
 
-A layout follows from a search space alone and is stored with every model version, so that a model can be used without
-the declaration it was trained under. Ops and attributes that no declaration names are hashed into spare places.
+A layout follows from the search space alone and is stored with every model version, so a model can be used without
+the declaration that it was trained under. Ops and attributes that no declaration names are hashed into spare columns.
 """
 
 from __future__ import annotations

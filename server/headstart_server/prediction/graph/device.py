@@ -1,4 +1,4 @@
-"""Which device models run on: chosen once, from the settings and what the machine has."""
+"""The device of the models: chosen once, from the settings and the hardware."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How wide an interval has to be, from the errors made on results that were left out.
+"""Conformal intervals: widths from the errors on held-out results.
 
-Split conformal prediction with leave-one-out errors (Barber et al., "Predictive inference with the jackknife+", Annals
-of Statistics 2021), each divided by the standard deviation that was claimed for it (Lei et al., "Distribution-free
-predictive inference for regression", JASA 2018, section 5.2). A few errors that are taken as seen before any is keep
-intervals honest while there are hardly any.
+Split conformal prediction with leave-one-out errors (Barber et al., "Predictive inference with the jackknife+",
+Annals of Statistics 2021), each divided by its predicted standard deviation (Lei et al., "Distribution-free
+predictive inference for regression", JASA 2018, section 5.2). A few errors assumed in advance keep intervals honest
+while there are hardly any.
 """
 
 from __future__ import annotations

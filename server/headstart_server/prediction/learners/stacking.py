@@ -1,8 +1,8 @@
-"""How much each member of an ensemble counts: by how well they rank, together, results that none of them has seen.
+"""Weights of the members of an ensemble, chosen by how well they rank held-out results together.
 
 The weights lie on the simplex and minimise the pairwise logistic ranking loss (Burges et al., ICML 2005) of the
-weighted mean of the members' left-out predictions (stacking: Wolpert, Neural Networks 1992), every pair weighed by how
-far apart it is. A pull towards equal weights that fades as results come keeps a few lucky guesses from deciding.
+weighted mean of the members' held-out predictions (stacking: Wolpert, Neural Networks 1992). Every pair is weighed by
+its difference. A pull towards equal weights fades as results come, so that a few lucky guesses do not decide.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the heads of a model, one for each task it learned, say of the task at hand: one number out of many.
+"""One score from the task heads of a model, weighed by their agreement with the task at hand.
 
-A head counts by its agreement with the task's own results, so a misleading source has no say. Of several heads some
-agree by chance; so what is learned from the results, and tested on them, is what the heads say of each with the weights
-that they would have without it.
+A head counts by how well it ranks the task's own results, so a misleading source has no influence. Among many heads
+some agree by chance. Head weights are therefore computed leave-one-out: the combined score of a result never depends
+on its own label.
 """
 
 from __future__ import annotations

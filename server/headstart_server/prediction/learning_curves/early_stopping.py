@@ -1,7 +1,7 @@
-"""When a run is not worth finishing: the posterior stopping rule.
+"""Early stopping of runs: the posterior stopping rule.
 
-A run stops once the chance that its final result beats the best one so far falls below a threshold (Domhan et al.,
-IJCAI 2015, section 3.2). Without a best result, or with a forecast that rests on no other curve, nothing is stopped.
+A run stops once the probability that its final result beats the incumbent falls below a threshold (Domhan et al.,
+IJCAI 2015, section 3.2). Nothing is stopped without an incumbent, or on a forecast that rests on no other curve.
 """
 
 from __future__ import annotations

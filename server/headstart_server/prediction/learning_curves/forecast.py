@@ -1,10 +1,10 @@
-"""Where partial learning curves will end: an ensemble whose weights and intervals come from the history's own curves.
+"""Forecast of the end of partial learning curves: an ensemble with weights and intervals from the history's curves.
 
-For each cut (how far a curve was seen) the full curves of the history are cut at the same place and predicted without
-themselves. Members: "last_value", the laws "pow4" and "mmf4", and what is learned from the history, "curve_prior" and
-"similar_curves". The weights are those of the least absolute error on the history; intervals are quantiles among
-similar curves, widened or narrowed until they cover the history (conformalized quantile regression: Romano et al.,
-NeurIPS 2019). Without enough full curves the laws and the last value answer alone, on a wide interval.
+The full curves of the history are truncated at the same fidelity as the query and predicted without themselves.
+Members are "last_value", the laws "pow4" and "mmf4", and the history models "curve_prior" and "similar_curves". The
+weights minimise the absolute error on the history. Intervals are quantiles among similar curves, widened or narrowed
+until they cover the history (conformalized quantile regression: Romano et al., NeurIPS 2019). Without enough full
+curves only the laws and the last value answer, with a wide interval.
 """
 
 from __future__ import annotations

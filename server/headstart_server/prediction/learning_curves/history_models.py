@@ -1,11 +1,11 @@
-"""What the history's own curves say of the rest of another: two members, learned from full curves cut at one place.
+"""Learning curves predicted from other curves: two members, fitted to full curves truncated at one fidelity.
 
-"curve_prior" takes what is seen and what is to come as jointly Gaussian, with the mean and a covariance of low rank
-from the history, and conditions on what is seen (probabilistic principal components: Tipping and Bishop, 1999).
-"similar_curves" grows a forest over features of the part seen, and takes the weighted median of what came after in
-curves that share leaves (quantile regression forests: Meinshausen, JMLR 2006); the weights also tell the chance that
-the run diverges. Both predict the change from the last value, not the value. Trees did not see every curve, so the
-history itself is predicted by those that did not: errors on it are those on unseen curves.
+"curve_prior" models the observed and the future part as jointly Gaussian, with the history's mean and a low-rank
+covariance, and conditions on the observed part (probabilistic principal components: Tipping and Bishop, 1999).
+"similar_curves" fits a forest to features of the observed part, and takes the weighted median of the continuations of
+curves that share leaves (quantile regression forests: Meinshausen, JMLR 2006); its weights also give the probability
+of divergence. Both predict the change from the last value. The history itself is predicted out of bag, by trees that
+did not see the curve, so errors on it are errors on unseen curves.
 """
 
 from __future__ import annotations

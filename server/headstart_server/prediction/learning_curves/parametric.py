@@ -1,10 +1,10 @@
-"""What a single curve says of its own end: the laws POW4 and MMF4, fitted by least squares.
+"""Parametric curve laws: POW4 and MMF4, fitted to a single curve by least squares.
 
-Both are c + A * shape(x), so that c and A follow exactly for each shape; the two parameters of the shape are tried on
-a grid, for all curves at once (variable projection: Golub and Pereyra, SIAM Journal on Numerical Analysis, 1973). The
-laws are those of Domhan et al., "Speeding up automatic hyperparameter optimization of deep neural networks", IJCAI
-2015, and Viering and Loog, "The shape of learning curves", 2022. The grid also keeps a fit of a few noisy points from
-running away.
+Both are c + A * shape(x), so c and A follow exactly for each shape. The two parameters of the shape are tried on a
+grid, for all curves at once (variable projection: Golub and Pereyra, SIAM Journal on Numerical Analysis, 1973). The
+grid also bounds the fit to a few noisy points. The laws are those of Domhan et al., "Speeding up automatic
+hyperparameter optimization of deep neural networks", IJCAI 2015, and Viering and Loog, "The shape of learning
+curves", 2022.
 """
 
 from __future__ import annotations

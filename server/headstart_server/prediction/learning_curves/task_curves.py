@@ -1,8 +1,8 @@
-"""What partial learning curves say of candidates of a task: which recorded curves count, and the answers they carry.
+"""Curve predictions for candidates of a task: selection of the recorded curves, and the cached forecasters.
 
-The full curves of the task itself come first. While they are few, those of other tasks of the space that measure the
-same fill up. A candidate that is asked for without a curve is told from the curve of its own run that was cut short, if
-one is recorded. Forecasters are kept until there is a tenth more to learn from.
+The full curves of the task itself come first. While they are few, curves of other tasks of the space with the same
+metric are added. A query without a curve uses the curve of its own truncated run, if one is recorded. A forecaster is
+fitted again when there is a tenth more to learn from.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens where an artefact cannot be read, corrupt or of a newer format: it is told once, and not used."""
+"""Reading of model artefacts. A corrupt one, or one of a newer format, is logged once and not used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which model version of a space answers, and what it knows.
+"""The model version that answers for a space, and its data.
 
-A server goes on with the version it has until the next one is loaded, in a thread of its own, so that no call waits for
-that. A version that cannot be read is passed over for the newest older one that can.
+A server uses its version until a thread has loaded the next one, so no call waits for a change of versions. A version
+that cannot be read is skipped for the newest older one that can.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What architectures are embedded by for the vector index of a space, and when that changes.
+"""The embedding that the vector index of a space uses, and when it changes.
 
-Before any model exists: the structural features. Then the readout of the space's graph network, all its cross-fitted
-networks side by side. A model is trained again whenever the experiments have grown by a fifth, and a million vectors
-must not be made anew each time: the index follows a newer model only when it was trained on twice the experiments, so
-that over the life of a space each architecture is embedded about twice. The registry keeps the model that the index
-was made by for as long.
+Before a model exists, architectures are embedded by structural features; after that by the readout of the space's
+graph network, its cross-fitted networks side by side. A model is trained again whenever the experiments have grown by
+a fifth, but a million vectors must not be made anew each time. The index therefore follows a newer model only when
+that one was trained on twice the experiments, so over the life of a space each architecture is embedded about twice.
+The registry keeps the model that the index was made by.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What past tasks teach of a new one: a surrogate of each, how far they agree, and their average by evidence."""
+"""Transfer from source tasks: a surrogate of each, their expected agreement, and Bayesian model averaging."""

@@ -1,6 +1,6 @@
-"""What past tasks say of candidates, as columns of scores: their surrogates, and the heads of the space's model.
+"""Source columns: scores of candidates by source surrogates and by the task heads of the space's model.
 
-Both are asked where both are there. Which of them tells more is left to the evidence of the task's results.
+Both are used where both exist. The evidence of the task's results decides which of them counts more.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""How far each source is expected to rank the candidates of a new task as the task itself will.
+"""Expected agreement of each source with a new task, as Kendall's tau, before the task has results.
 
-Expected before the task has results: from how well past tasks of the space predict one another, each left out in turn
-(leave one task out), and from how alike two tasks are by what is known of them. Past tasks that agree are thus followed
-boldly from the first proposal on, and past tasks that do not, or that are unlike the new one, are not. Agreement is
-Kendall's tau.
+It is learned from how well past tasks of the space predict one another, each left out in turn (leave one task out),
+and from how similar two tasks are by their descriptions. Past tasks that agree are therefore followed from the first
+proposal on. Past tasks that disagree, or that are not similar to the new one, are not.
 """
 
 from __future__ import annotations

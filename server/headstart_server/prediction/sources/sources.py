@@ -1,4 +1,4 @@
-"""What past tasks teach of candidates, of the results of a task, and of what to try next."""
+"""Scores, surrogates and proposals for a task from its source tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers of every kind rest on: the results of a task, the features of its space, and words for a person."""
+"""The evidence behind answers: the results of a task, the features of its space, and a description for people."""
 
 from __future__ import annotations
 

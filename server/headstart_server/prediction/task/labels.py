@@ -1,7 +1,7 @@
-"""What a task's experiments say of each architecture: one value for each, whatever was repeated, failed or cut short.
+"""Labels of a task: one value for each architecture, from replicates, failed runs and truncated runs.
 
-Full trainings of one architecture are averaged. A run that ended without any value teaches that its architecture
-fails, unless another run of it completed. A value of a shortened training says nothing comparable and is left out.
+Full trainings of one architecture are averaged. A run that ended without a value marks its architecture as failing,
+unless another run of it completed. The value of a truncated run is not comparable and is left out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What values a metric can take, as far as its name and its results tell.
+"""The range of a metric, inferred from its name and its results.
 
-A share, such as an accuracy, lies in 0 to 1, or in 0 to 100 where results are percent; an error is not negative. A name
-counts only as long as no result contradicts it, and every other metric may be any number. Means and intervals are cut
-to the range: an interval loses nothing by it, since no result lies in what is cut off.
+A share, such as an accuracy, lies in 0 to 1, or in 0 to 100 where results are percentages; an error is not negative.
+A name counts only while no result contradicts it, and any other metric may be any number. Means and intervals are cut
+to the range. An interval loses no coverage by that, because no result lies outside the range.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is known of an architecture that has results already: how far a further one may lie from them."""
+"""Replicates: the mean of an architecture's results, and how far a further result may lie from it."""
 
 from __future__ import annotations
 

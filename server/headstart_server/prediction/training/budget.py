@@ -1,8 +1,8 @@
-"""How much of a search space one training looks at, so that a space of large graphs does not hold a worker for hours.
+"""The budget of a training, so that a space of large graphs does not occupy a worker for hours.
 
-The cost of a training is counted in elements, the nodes and edges that pass through a network: one takes some 3
-microseconds of a core. A space within the budget is trained as ever. Beyond it there is less pre-training, then fewer
-epochs, then a sample of the architectures; what was left out is told in the log and beside the version's figures.
+Its cost is counted in elements, the nodes and edges that pass through a network; one takes some 3 microseconds of a
+core. A space within the budget is trained in full. Beyond it there is first less pre-training, then fewer epochs,
+then a sample of the architectures. The log and the version's figures state what was left out.
 """
 
 from __future__ import annotations

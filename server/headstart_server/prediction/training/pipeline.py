@@ -1,4 +1,4 @@
-"""When a search space gets a new model version, and what becomes of it."""
+"""Training of a search space: when it is due, and the steps from its results to a stored version."""
 
 from __future__ import annotations
 

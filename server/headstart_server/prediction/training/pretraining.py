@@ -1,9 +1,9 @@
-"""What a graph network can learn before it sees any result: to say what a graph is like.
+"""Pre-training of the graph network on structural features and proxies, without any result.
 
-It reads graphs and predicts their structural features and, where they were recorded, their proxies, over everything
-recorded in the space and as many candidates drawn from its declaration; no result of a task takes part, so every fold
-may start from the same weights (compare Hu et al., "Strategies for pre-training graph neural networks", ICLR 2020). It
-helps where labels are few.
+The network reads graphs and predicts their structural features and, where they were recorded, their proxies, over
+everything recorded in the space and as many candidates drawn from its declaration. No result of a task takes part, so
+every fold may start from the same weights (compare Hu et al., "Strategies for pre-training graph neural networks",
+ICLR 2020). It helps where labels are few.
 """
 
 from __future__ import annotations

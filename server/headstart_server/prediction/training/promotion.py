@@ -1,8 +1,8 @@
-"""Whether a new model version may serve: only where it is no worse than the one before on what came since.
+"""Promotion: a new model version serves only if it ranks recent results no worse than the version before.
 
-Both are used as the service uses them, adapted to the architectures that the old version knew, and rank those of each
-task that it did not know: to the old version they are new, and each is scored by the new version's learners that were
-trained without it.
+Both versions are used as the service uses them, adapted to the architectures that the old version knew. They rank the
+architectures of each task that it did not know: those are new to the old version, and the new version scores each by
+learners that were trained without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How good a new model is: every fold of a task predicted as the service would, adapted to the task's other folds."""
+"""Validation of a new model: every fold of a task is predicted as the service would, from the task's other folds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What was answered to which request: a mutating call that is sent again gets its first answer.
+"""Idempotency: a mutating call that is sent again gets its first answer.
 
-The row is written in the transaction of the change itself, so either both are there or neither is. Records of
-experiments do not come here: their own rows carry the request id.
+The row is written in the transaction of the change, so both exist or neither. Records of experiments do not use it:
+their own rows carry the request id.
 """
 
 from __future__ import annotations
