@@ -19,25 +19,26 @@ from headstart_server.runtime.lru import Lru, LruShare
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
-# Parallel edges weigh as many as they are up to here; it also bounds what a graph takes as a message.
+# Parallel edges count up to this number. It also bounds the messages of one edge.
 MAX_EDGE_WEIGHT = 16
 
-# Nodes and edges of a chunk of candidates, and numbers of their vectors.
+# Largest number of nodes and edges in a chunk, and of elements in its vectors.
 _CHUNK_GRAPHS, _CHUNK_NUMBERS = 32_768, 2**21
 
-# Bytes of an array besides its numbers.
+# Overhead of an array in bytes.
 _ARRAY = 130
 
-# Of the candidates of all layouts together.
+# Cached bytes of all layouts together.
 _KEPT_BYTES = 128 * 2**20
 
 
 def chunks_of(
     candidates: Sequence[CanonicalCandidate], width: int = 0, most: int = 512
 ) -> Iterator[Sequence[CanonicalCandidate]]:
-    """Candidates in their order, at most so many at a time, fewer where their graphs, or vectors of a width, are large.
+    """Yield the candidates in order, ``most`` at a time; fewer where their graphs, or vectors of ``width``, are
+    large.
 
-    A chunk of any candidates takes some tens of milliseconds and megabytes.
+    Any chunk takes some tens of milliseconds and megabytes.
     """
     most = max(1, min(most, _CHUNK_NUMBERS // max(width, 1)))
     chunk: list[CanonicalCandidate] = []
@@ -55,7 +56,7 @@ def chunks_of(
 
 @dataclass(frozen=True)
 class GraphBatch:
-    """``graphs`` many graphs. Node and edge indices are global; the edges of a graph are contiguous, like its nodes.
+    """A batch of graphs. Node and edge indices are global; the nodes of a graph are contiguous, and so are its edges.
 
     ops [nodes], attributes [nodes, a], outputs [nodes] (1 where a node is an output, else 0), source and target and
     weight [edges], node_counts and edge_counts [graphs], values [graphs, v].
@@ -99,7 +100,7 @@ _SHARED: Lru[tuple[int, str], _Arrays] = Lru(_KEPT_BYTES, lambda arrays: arrays.
 
 
 class BatchAssembler:
-    """Assembles batches of candidates of one layout. Safe to use from several threads."""
+    """Assembles batches of candidates of one layout. Thread-safe."""
 
     def __init__(self, layout: FeatureLayout, shared: Lru[tuple[int, str], _Arrays] = _SHARED) -> None:
         self.layout = layout
@@ -154,7 +155,7 @@ def _candidate_arrays(layout: FeatureLayout, candidate: CanonicalCandidate) -> _
         ops=np.array([layout.op_column(op) for op in graph.ops], np.int64),
         attributes=attributes.reshape(len(graph.ops), layout.attribute_width),
         outputs=np.array(outputs, np.float32),
-        # A copy: a part of an array holds the whole of it.
+        # A copy, because a view would keep the whole array alive.
         ends=edges[:, :2].copy(),
         weight=np.minimum(edges[:, 2], MAX_EDGE_WEIGHT).astype(np.float32),
         values=values,

@@ -15,16 +15,17 @@ from typing import Any
 
 from headstart.spaces import Categorical, OpRole, Parameter, SearchSpace, Value, ValueOf
 
-# Places for ops and attributes of explicit graphs, which no declaration lists.
+# Columns for ops and attributes of explicit graphs, which no declaration lists.
 _HASHED_OPS = 16
 _HASHED_ATTRIBUTES = 16
 
 
 @dataclass(frozen=True)
 class ParameterColumns:
-    """How one parameter outside the graph is laid out: one place for each choice, or one for a number on its range.
+    """The columns of one parameter outside the graph: one for each choice, or one for a number on its range.
 
-    ``ordered`` choices have one place for their rank. Versions trained before there were any have a place for each.
+    ``ordered`` choices have one column for their rank. In versions trained before ordered choices existed, each
+    choice has one.
     """
 
     name: str
@@ -75,7 +76,7 @@ class ParameterColumns:
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """``ops`` are the declared ops in order; ``hashed_ops`` places follow them. ``attribute_width`` may be 0."""
+    """``ops`` are the declared ops in order; ``hashed_ops`` columns follow them. ``attribute_width`` may be 0."""
 
     ops: tuple[str, ...]
     input_ops: tuple[str, ...]
@@ -105,7 +106,9 @@ class FeatureLayout:
         return len(self.ops) + stable_hash(op) % self.hashed_ops if place is None else place
 
     def encode_attributes(self, attributes: tuple[tuple[str, Value], ...]) -> list[float]:
-        """Numbers, as logarithms, in the place of their name; anything else as 1 in the place of name and value."""
+        """Numbers go, as logarithms, into the column of their name. Other values put a 1 into the column of name and
+        value.
+        """
         places = [0.0] * self.attribute_width
         for name, value in attributes:
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -120,7 +123,7 @@ class FeatureLayout:
 
 
 def feature_layout(space: SearchSpace) -> FeatureLayout:
-    """The layout of a (valid) search space."""
+    """The layout of a valid search space."""
     gone = {op for op, role in space.op_roles.items() if role in (OpRole.ZERO, OpRole.IDENTITY)}
     ops, attributes, expressed = _declared(space)
     if space.explicit_graphs:
@@ -153,7 +156,7 @@ def layout_to_json(layout: FeatureLayout) -> dict[str, object]:
                 "upper": parameter.upper,
                 "logarithmic": parameter.logarithmic,
                 "conditional": parameter.conditional,
-                # Left out where it is not so: then the version before reads the layout, too.
+                # Omitted where false, so that the version before can read the layout.
                 **({"ordered": True} if parameter.ordered else {}),
             }
             for parameter in layout.parameters
@@ -173,12 +176,12 @@ def layout_from_json(content: Mapping[str, Any]) -> FeatureLayout:
 
 
 def stable_hash(text: str) -> int:
-    """The same number in every process, unlike hash()."""
+    """A hash that is the same in every process, unlike hash()."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def _declared(space: SearchSpace) -> tuple[set[str], bool, set[str]]:
-    """Ops of the template, whether its nodes have attributes, and the parameters it expresses."""
+    """The ops of the template, whether its nodes have attributes, and the parameters it expresses."""
     template = space.graph_template
     if template is None:
         return set(), False, set()

@@ -12,19 +12,19 @@ from scipy.special import ndtri
 
 from headstart_server.prediction.learners.gaussian_process import Numbers
 
-# A proxy is used from so many results with it on, and where at least this share of the results has it.
+# A proxy is used from this number of results on, if at least this share of the results has it.
 _LEAST_RESULTS = 8
 _LEAST_SHARE = 0.5
-# All combinations of so few proxies are learned; of more, all together, the most common ones, and single proxies.
+# Up to this number of proxies, all combinations are learned. Of more proxies these are learned: all together, the
+# most common combinations, and each alone.
 _FEW = 3
 _MOST_COMMON = 3
 
-# Which of the used columns are there.
 Pattern = tuple[bool, ...]
 
 
 class ProxyColumns:
-    """Made from the proxies [n, p] of a task's results, NaN where one was not measured."""
+    """Columns of the proxies [n, p] of a task's results, NaN where one was not measured."""
 
     def __init__(self, proxies: Numbers) -> None:
         present = np.isfinite(proxies)
@@ -49,15 +49,15 @@ class ProxyColumns:
 
     @staticmethod
     def patterns(placed: Numbers) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which columns come together: distinct patterns [k, count], and that of each row [m]."""
+        """The patterns of measured columns: distinct patterns [k, count], and the pattern of each row [m]."""
         patterns, of_row = np.unique(np.isfinite(placed), axis=0, return_inverse=True)
         return patterns, of_row.reshape(-1)
 
 
 class LearnedPatterns:
-    """The combinations of proxies that members are fitted to, from the results [n, count] placed, NaN where missing.
+    """The combinations of proxies that members are fitted to.
 
-    They follow from the results alone.
+    They follow from the results alone: normal scores [n, count], NaN where missing.
     """
 
     def __init__(self, placed: Numbers) -> None:
@@ -68,11 +68,11 @@ class LearnedPatterns:
             patterns, numbers = np.unique(present, axis=0, return_counts=True)
             order = np.argsort(-numbers, kind="stable")[:_MOST_COMMON]
             self._common += [tuple(pattern) for pattern in patterns[order].tolist()]
-        # The proxy that most results have comes first.
+        # The proxy with most results comes first.
         self._singles = np.argsort(-present.sum(axis=0), kind="stable").tolist()
 
     def nearest(self, pattern: Pattern) -> Pattern:
-        """The pattern itself where it is learned, else the largest learned one within it."""
+        """The pattern itself if it is learned, else the largest learned pattern within it."""
         if self._count <= _FEW or not any(pattern):
             return pattern
         within = [each for each in self._common if any(each) and _within(each, pattern)]

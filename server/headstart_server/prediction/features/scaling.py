@@ -30,7 +30,7 @@ class FeatureScale:
 
     @classmethod
     def of(cls, vectors: NDArray[np.floating]) -> FeatureScale:
-        """From features [n, d] of typical candidates."""
+        """The scale of features [n, d] of typical candidates."""
         return cls(*standardisation(np.asarray(vectors, np.float64)))
 
     def place(self, vectors: NDArray[np.floating]) -> Numbers:
@@ -40,7 +40,9 @@ class FeatureScale:
 
 
 def scale_of_space(space: SearchSpace, features: StructuralFeatures) -> tuple[FeatureScale, NDArray[np.floating]]:
-    """With the features [n, d] that it was made from; always the same for a space, which has no explicit graphs."""
+    """The scale of a space without explicit graphs, and the features [n, d] behind it. The same space always has the
+    same scale.
+    """
     generator = random.Random(0)
     drawn = [canonicalize(space, sample(space, generator)) for _ in range(_DRAWN)]
     vectors = features.vectors(drawn)

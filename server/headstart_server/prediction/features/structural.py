@@ -22,22 +22,23 @@ from headstart_server.prediction.features.layout import FeatureLayout
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.lru import Lru, LruShare
 
-# Change with the meaning of the vectors: vectors of different versions are not comparable. The second is of layouts in
-# which ordered choices have one place; others are what they were.
+# Versions of the vectors; vectors of different versions are not comparable. Layouts with ordered choices in one
+# column have the second.
 _EMBEDDING, _EMBEDDING_WITH_ORDER = "structural-1", "structural-2"
 
-# All subsets of so many ordinary ops, or else single ops and pairs of so many, or else single ops only.
+# Up to the first number of ordinary ops, all their subsets are used; up to the second, single ops and pairs; beyond,
+# single ops.
 _OPS_FOR_ALL_SUBSETS = 4
 _OPS_FOR_PAIRS = 12
-# Op pairs beyond this many are hashed together.
+# Beyond this number, op pairs are hashed together.
 _MAX_PAIR_PLACES = 256
-# Of the vectors of all layouts together.
+# Cached bytes of all layouts together.
 _KEPT_BYTES = 128 * 2**20
 _SHARED: Lru[tuple[int, str], Floats] = Lru(_KEPT_BYTES, lambda row: row.nbytes + 130)
 
 
 class StructuralFeatures:
-    """Feature vectors of candidates of one layout, kept by fingerprint. Safe to use from several threads."""
+    """Feature vectors of candidates of one layout, cached by fingerprint. Thread-safe."""
 
     def __init__(
         self,
@@ -54,12 +55,12 @@ class StructuralFeatures:
         """float32 [candidates, width]; the width depends on the layout alone."""
         known = {candidate.fingerprint: self._kept.get(candidate.fingerprint) for candidate in candidates}
         missing = list({each.fingerprint: each for each in candidates if known[each.fingerprint] is None}.values())
-        # In chunks, so that large graphs do not multiply with their subsets in memory.
+        # Chunks bound the memory of large graphs times subsets.
         for chunk in chunks_of(missing, self.layout.value_width):
             check()
             rows = batch_features(self.layout, self._subsets, self.assembler.assemble(chunk))
             for candidate, row in zip(chunk, rows, strict=True):
-                # A copy: a row would hold the whole chunk.
+                # A copy, because a view of a row would keep the whole chunk alive.
                 known[candidate.fingerprint] = kept = row.copy()
                 self._kept.put(candidate.fingerprint, kept)
         if not candidates:
@@ -68,7 +69,7 @@ class StructuralFeatures:
 
     @property
     def embedding(self) -> str:
-        """What the vectors are called in the vector index."""
+        """The name of the vectors in the vector index."""
         return structural_embedding(self.layout)
 
     @property
@@ -77,7 +78,7 @@ class StructuralFeatures:
 
 
 def structural_embedding(layout: FeatureLayout) -> str:
-    """What the vectors of a layout are called in the vector index."""
+    """The name of a layout's vectors in the vector index."""
     return _EMBEDDING_WITH_ORDER if any(parameter.ordered for parameter in layout.parameters) else _EMBEDDING
 
 
@@ -108,7 +109,7 @@ def batch_features(layout: FeatureLayout, subsets: Floats, batch: GraphBatch) ->
 
 
 def _subsets(layout: FeatureLayout) -> Floats:
-    """Which ops each subset counts: the subsets of ordinary ops, everything that is neither input nor output."""
+    """The ops that each subset counts: the subsets of ordinary ops, which are neither input nor output."""
     ends = {layout.op_column(op) for op in (*layout.input_ops, *layout.output_ops)} if layout.has_graph else set()
     ordinary = [op for op in range(layout.op_count) if op not in ends]
     declared = [op for op in ordinary if op < len(layout.ops)]
@@ -127,7 +128,7 @@ Stages = list[tuple[Integers, Integers, Integers]]
 
 
 def _levels(batch: GraphBatch) -> tuple[Integers, Stages]:
-    """Depth of every node (longest way from a node without predecessors), and the edges to walk, level by level.
+    """The depth of every node (longest path from a node without predecessors), and the edges level by level.
 
     A stage is (edges sorted by target, first edge of each target, the targets).
     """
@@ -167,7 +168,7 @@ def _pair_counts(layout: FeatureLayout, batch: GraphBatch, graph_of_node: Intege
 
 
 def _degrees(layout: FeatureLayout, batch: GraphBatch, graph_of_node: Integers) -> Iterator[NDArray[np.float64]]:
-    """Edges out of and into the nodes of every op."""
+    """Numbers of edges out of and into the nodes of every op."""
     for end in (batch.source, batch.target):
         degrees = np.zeros((batch.graphs, layout.op_count))
         np.add.at(degrees, (graph_of_node[end], batch.ops[end]), batch.weight)
@@ -198,7 +199,9 @@ def _shape(batch: GraphBatch, graph_of_node: Integers, levels: Integers) -> NDAr
 def _path_lengths(
     subsets: Floats, batch: GraphBatch, graph_of_node: Integers, stages: Stages
 ) -> Iterator[NDArray[np.floating]]:
-    """Longest and shortest paths to the outputs in the ops of each subset, and the logarithm of the number of paths."""
+    """Longest and shortest paths to the outputs counted in the ops of each subset, and the logarithm of the number of
+    paths.
+    """
     counted = subsets[batch.ops]
     longest, shortest = counted.copy(), counted.copy()
     paths = np.ones(len(batch.ops))

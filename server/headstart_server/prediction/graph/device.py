@@ -8,9 +8,10 @@ from headstart_server.runtime.errors import StartupError
 
 
 def choose_device(choice: str) -> str:
-    """ "auto" takes the first GPU where there is one; "cpu", "cuda" and "cuda:N" are taken at their word.
+    """The device for a setting: "auto" takes the first GPU if there is one; "cpu", "cuda" and "cuda:N" are taken
+    literally.
 
-    Raises StartupError where a GPU is asked for that is not there.
+    Raises StartupError for a GPU that does not exist.
     """
     if choice == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"

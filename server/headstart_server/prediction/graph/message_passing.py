@@ -22,10 +22,10 @@ KernelChoice = Literal["auto", "dgl", "torch"]
 
 
 class ConnectedGraphs(Protocol):
-    """The connections of one batch, ready on a device."""
+    """The connections of one batch, on a device."""
 
     def sum_neighbours(self, features: torch.Tensor, reverse: bool) -> torch.Tensor:
-        """For every node the weighted sum of its predecessors' features (successors' when reversed): [nodes, d]."""
+        """The weighted sum of each node's predecessors' features (of its successors' if reversed): [nodes, d]."""
 
     def readout(self, features: torch.Tensor) -> torch.Tensor:
         """For every graph the sum of its nodes' features: [graphs, d]."""
@@ -38,7 +38,7 @@ class GraphKernels(Protocol):
 
 
 def load_kernels(choice: KernelChoice = "auto") -> GraphKernels:
-    """The kernels asked for; "auto" takes DGL where it imports. Raises StartupError where "dgl" does not."""
+    """The kernels for a setting; "auto" takes DGL if it can be imported. Raises StartupError for "dgl" without DGL."""
     if choice == "torch":
         return TorchKernels()
     try:
@@ -93,7 +93,7 @@ class DglKernels:
 
 
 class _DglGraphs:
-    """One DGL graph of all edges, told where its parts end: no object for a single graph."""
+    """One DGL graph of all edges with the sizes of its parts, without an object for each graph."""
 
     def __init__(self, dgl: Any, batch: GraphBatch, device: torch.device) -> None:
         self._dgl = dgl

@@ -36,14 +36,14 @@ KIND = "graph_network+tree_ensemble"
 FOLDS = 3
 
 _FORMAT = 2
-# Graphs of one forward pass; more are taken in turn.
+# Graphs in one forward pass; more take several passes.
 _CHUNK = 1024
 _MAX_STANDARDISED = 5.0
 
 
 @dataclass(frozen=True)
 class ModelTask:
-    """A task with a head. ``error`` is the head's usual error on unseen architectures, in normal scores."""
+    """A task with a head. ``error`` is the head's typical error on unseen architectures, in normal scores."""
 
     task_id: str
     metric: str
@@ -55,7 +55,7 @@ class ModelTask:
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Of structural features [s]; columns that never differ in training are silenced."""
+    """Standardisation of structural features [s]. Columns that are constant in training become 0."""
 
     centre: Floats
     factor: Floats
@@ -74,16 +74,18 @@ class Standardisation:
 
 @dataclass(frozen=True)
 class Scores:
-    """Embeddings [n, e] and the scores of every fold's learners, float32 [n, folds, scores].
+    """Embeddings [n, e], and the scores of every fold's learners, float32 [n, folds, scores].
 
-    Scores are a column for each head of the network, then one for each task that the trees know.
+    There is one score column for each head of the network, then one for each task of the trees.
     """
 
     embeddings: Floats
     folds: Floats
 
     def unseen(self, candidates: Sequence[CanonicalCandidate], seen: Hashes) -> NDArray[np.float64]:
-        """Scores [n, scores] by learners that have not seen the architecture: its fold's, or the mean of all."""
+        """Scores [n, scores] by learners that were trained without the architecture: those of its fold, or the mean
+        of all.
+        """
         scores: NDArray[np.float64] = self.folds.mean(axis=1, dtype=np.float64)
         hashes = hashes_of(candidate.fingerprint for candidate in candidates)
         for row in np.flatnonzero(np.isin(hashes, seen)).tolist():
@@ -93,8 +95,9 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class ModelKnowledge:
-    """The tasks that a model has heads for, in the order of its scores; those of them that its trees know; hashes
-    of the architectures that it was trained on, and structural features [r, s] of some of them."""
+    """The tasks of a model's heads in the order of its scores, the tasks of its trees, hashes of the architectures it
+    was trained on, and structural features [r, s] of some of them.
+    """
 
     tasks: tuple[ModelTask, ...]
     tree_tasks: tuple[int, ...]
@@ -102,14 +105,14 @@ class ModelKnowledge:
     reference: Floats
 
     def out_of_distribution(self, features: Floats) -> NDArray[np.bool_]:
-        """Whether each of structural features [n, s] is unlike all that the model was trained on."""
+        """Whether each of structural features [n, s] is far from everything that the model was trained on."""
         if len(self.reference) < 2:
             return np.zeros(len(features), bool)
         return self._like.out_of_distribution(features.astype(np.float64))
 
     @property
     def nbytes(self) -> int:
-        """About what it takes in memory, with what is made of it."""
+        """Approximate size in memory, derived arrays included."""
         scales = sum(task.scale.scores.nbytes + task.scale.oriented.nbytes for task in self.tasks)
         return self.seen.nbytes + 5 * self.reference.nbytes + scales + 1000
 
@@ -119,7 +122,7 @@ class ModelKnowledge:
 
 
 class GraphModel:
-    """Networks and trees ready to score. Safe to use from several threads."""
+    """Networks and trees ready to score. Thread-safe."""
 
     def __init__(
         self,
@@ -132,7 +135,7 @@ class GraphModel:
         tree_tasks: tuple[int, ...] = (),
         reference: Floats | None = None,
     ) -> None:
-        """``seen`` and ``reference`` as in ``ModelKnowledge``; ``tree_tasks`` are the tasks that the trees tell of.
+        """``seen`` and ``reference`` are as in ``ModelKnowledge``; ``tree_tasks`` are the tasks of the trees.
 
         There is one ensemble of trees for each network, or none at all.
         """
@@ -227,7 +230,7 @@ class GraphModel:
 
 
 def read_knowledge(content: bytes) -> ModelKnowledge:
-    """What a model knows of; no network is built. Raises ValueError for another format."""
+    """The knowledge of a stored model, without its networks. Raises ValueError for another format."""
     with archives.opened(content) as archive:
         header = _header(archive)
         tasks = tuple(_task_from_json(task) for task in header["tasks"])
@@ -239,7 +242,7 @@ def _reference(archive: Mapping[str, NDArray[Any]]) -> Floats:
 
 
 def _require_weights(archive: Mapping[str, NDArray[Any]], shape: NetworkShape, kernels: GraphKernels) -> None:
-    """Raises ValueError where a header tells of networks that the archive has no weights for, before any is made."""
+    """Raises ValueError for a header with networks that the archive has no weights for, before any is built."""
     if shape.layers > len(archive):
         raise ValueError(f"a network of {shape.layers} layers in an archive of {len(archive)} arrays")
     with torch.device("meta"):
@@ -250,7 +253,7 @@ def _require_weights(archive: Mapping[str, NDArray[Any]], shape: NetworkShape, k
 
 
 def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Of a model of this version's format, or of the one before, which had no trees."""
+    """The header of a model of this format, or of the one before, which had no trees."""
     header: dict[str, Any] = json.loads(archive["header"].tobytes())
     if header.get("format") not in (1, _FORMAT):
         raise ValueError(f"model format {header.get('format')!r} is not {_FORMAT}")
@@ -262,7 +265,7 @@ def hashes_of(fingerprints: Iterable[str]) -> Hashes:
 
 
 def fold_of(fingerprint: str) -> int:
-    """The fold that an architecture belongs to: the network of that number has not been trained on it."""
+    """The fold of an architecture; the network of that number is trained without it."""
     return int(fingerprint[:8], 16) % FOLDS
 
 

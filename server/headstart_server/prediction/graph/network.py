@@ -27,7 +27,7 @@ class NetworkShape:
 
 
 class GraphNetwork(nn.Module):
-    """``forward`` takes a batch and its standardised structural features [graphs, s]."""
+    """Graph neural network with one head for each task."""
 
     def __init__(self, shape: NetworkShape, kernels: GraphKernels) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class GraphNetwork(nn.Module):
         return embeddings, self.heads(embeddings)
 
     def read(self, batch: GraphBatch, device: torch.device) -> Tensor:
-        """Sum over all nodes and over the outputs alone, [graphs, 2 width]; zero where the space has no graph."""
+        """The sum over all nodes and over the outputs alone, [graphs, 2 width]; zero for a space without a graph."""
         if not len(self.layers):
             return torch.zeros((batch.graphs, 2 * self.shape.width), device=device)
         graphs = self._kernels.connect(batch, device)

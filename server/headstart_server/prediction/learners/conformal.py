@@ -14,30 +14,32 @@ from scipy.stats import t as student_t
 
 from headstart_server.prediction.learners.gaussian_process import Numbers
 
-# Errors that are taken as seen before any is: those of a t distribution with few degrees of freedom.
+# Errors that are assumed in advance: those of a t distribution with few degrees of freedom.
 _ASSUMED = np.abs(student_t.ppf((np.arange(8) + 0.5) / 8, df=4))
-# Level at which standard deviations and chances are calibrated.
+# The level at which standard deviations and probabilities are calibrated.
 _REFERENCE_LEVEL = 0.9
 
 
 class ConformalErrors:
-    """Made from errors [n] of left-out results, in claimed standard deviations."""
+    """Errors [n] on held-out results, in units of the predicted standard deviations."""
 
     def __init__(self, errors: Numbers) -> None:
         assumed = _ASSUMED * _assumed_share(len(errors))
         self._errors = np.sort(np.concatenate([np.abs(errors), assumed]))
 
     def half_width(self, level: float) -> float:
-        """Half of an interval's width in claimed standard deviations, so that ``level`` of the errors lie inside."""
+        """Half the width of an interval that holds ``level`` of the errors, in predicted standard deviations."""
         count = len(self._errors)
         return max(float(np.quantile(self._errors, min(1.0, level * (count + 1) / count))), 1e-3)
 
     @property
     def widening(self) -> float:
-        """What claimed standard deviations are to be multiplied with."""
+        """The factor that calibrates predicted standard deviations."""
         return self.half_width(_REFERENCE_LEVEL) / float(ndtri(0.5 + _REFERENCE_LEVEL / 2))
 
 
 def _assumed_share(count: int) -> float:
-    """Few results say little about rare errors: their lack widens the assumed ones as Student's t does."""
+    """The weight of the assumed errors. Few results say little about rare errors, so they widen the interval as
+    Student's t does.
+    """
     return float(student_t.ppf(0.95, df=max(count - 1, 1)) / ndtri(0.95))

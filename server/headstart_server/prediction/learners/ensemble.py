@@ -15,8 +15,8 @@ from headstart_server.prediction.learners.stacking import for_each_row, mixture,
 
 @dataclass(frozen=True)
 class Columns:
-    """What members look at: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p], and what
-    nearest neighbours say, means and standard deviations [m, 2].
+    """Inputs of the members: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p], and
+    means and standard deviations [m, 2] of the nearest neighbours.
 
     A prior mean is NaN where a learner failed on a candidate.
     """
@@ -39,7 +39,7 @@ class Member:
 
 @dataclass(frozen=True)
 class EnsemblePrediction:
-    """Mean and standard deviation [m] on normal scores, and of each member [members, m] with its weights."""
+    """Mean and standard deviation [m] in normal scores, those of each member [members, m], and the members' weights."""
 
     mean: Numbers
     deviation: Numbers
@@ -49,7 +49,7 @@ class EnsemblePrediction:
 
 
 class Ensemble:
-    """Some members together, weighed and calibrated by what they say of results they have not seen."""
+    """Members of an ensemble, weighed and calibrated by their predictions of held-out results."""
 
     def __init__(self, members: list[Member], targets: Numbers) -> None:
         self.members = members
@@ -60,7 +60,9 @@ class Ensemble:
         self.errors = ConformalErrors((targets - mean) / deviation)
 
     def predict(self, columns: Columns, places: NDArray[np.int64]) -> EnsemblePrediction:
-        """``places`` as in ``Asked``: of known architectures the members say what they would without their result."""
+        """Predict candidates. ``places`` is as in ``Queries``: of known architectures the members predict without
+        their own result.
+        """
         means, deviations = np.empty((2, len(self.members), len(places)))
         again = places >= 0
         means[:, again] = self._means[:, places[again]]

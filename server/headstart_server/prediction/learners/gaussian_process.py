@@ -19,13 +19,15 @@ Numbers = NDArray[np.float64]
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
 _PRIOR_VARIANCES = (0.0, 1.0, 5.0, 25.0)
 _NOISES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-# The grid is searched on this many observations at most.
+# The grid is searched on at most this number of observations.
 _GRID_OBSERVATIONS = 256
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """``length`` in units of the median distance; ``prior`` and ``noise`` variances relative to the Matern's."""
+    """``length`` in units of the median distance; ``prior`` and ``noise`` are variances relative to the Matern
+    kernel's.
+    """
 
     length: float
     prior: float
@@ -34,14 +36,14 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """What the process says of each observation [n] when it has not seen it."""
+    """Predictions of each observation [n] without itself."""
 
     means: Numbers
     deviations: Numbers
 
 
 class GaussianProcess:
-    """Fitted to features [n, d], prior columns [n, p] and targets [n]."""
+    """Gaussian process fitted to features [n, d], prior columns [n, p] and targets [n]."""
 
     def __init__(
         self, features: Numbers, prior: Numbers, targets: Numbers, hyperparameters: Hyperparameters | None = None
@@ -57,16 +59,16 @@ class GaussianProcess:
             hyperparameters = self._most_likely(self._features[chosen], prior[chosen], residuals[chosen])
         self.hyperparameters = hyperparameters
         covariance = self._covariance(self._features, prior, self._features, prior)
-        # The jitter keeps nearly equal rows apart in floating point, whatever the noise.
+        # The jitter keeps nearly equal rows numerically separate, whatever the noise.
         covariance[np.diag_indices_from(covariance)] += hyperparameters.noise + 1e-8 * (1.0 + hyperparameters.prior)
         self._factor = cholesky(covariance, lower=True, overwrite_a=True)
         self._weights = cho_solve((self._factor, True), residuals)
-        # The variance of the whole is the maximum-likelihood one; a weak prior keeps it sane for few observations.
+        # The overall variance is the maximum-likelihood one; a weak prior regularises it for few observations.
         self._scale = float((residuals @ self._weights + 1.0) / (len(targets) + 1.0))
         self._residuals = residuals
 
     def predict(self, features: Numbers, prior: Numbers) -> tuple[Numbers, Numbers]:
-        """Means and standard deviations (of a new observation, noise included) [m]."""
+        """Means and standard deviations [m] of a new observation, noise included."""
         standardised = self._standardised(features)
         cross = self._covariance(standardised, prior, self._features, self._prior)
         means = self._offset + cross @ self._weights
@@ -77,7 +79,7 @@ class GaussianProcess:
 
     @property
     def noise_deviation(self) -> float:
-        """How far repeated observations of the same lie apart."""
+        """Standard deviation between replicates."""
         return float(np.sqrt(self._scale * self.hyperparameters.noise))
 
     def leave_one_out(self) -> LeaveOneOut:
@@ -98,7 +100,7 @@ class GaussianProcess:
         return covariance
 
     def _most_likely(self, features: Numbers, prior: Numbers, residuals: Numbers) -> Hyperparameters:
-        """The grid point of highest marginal likelihood, with the likeliest scale for each."""
+        """The grid point of highest marginal likelihood, with the maximum-likelihood scale of each."""
         distances = np.sqrt(squared_distances(features, features))
         linear = prior @ prior.T
         best: tuple[float, Hyperparameters] | None = None
@@ -129,7 +131,9 @@ def median_distance(features: Numbers) -> float:
 
 
 def squared_distances(left: Numbers, right: Numbers) -> Numbers:
-    """float [m, n]; in place, since fresh memory of this size costs more than the arithmetic."""
+    """Squared distances, float [m, n]; computed in place, since allocating memory of this size costs more than the
+    arithmetic.
+    """
     distances: Numbers = left @ (-2.0 * right.T)
     distances += np.square(left).sum(axis=1)[:, None]
     distances += np.square(right).sum(axis=1)
@@ -137,7 +141,7 @@ def squared_distances(left: Numbers, right: Numbers) -> Numbers:
 
 
 def matern(scaled: Numbers) -> Numbers:
-    """(1 + r + r^2 / 3) exp(-r) for r = sqrt(5) x the scaled distances, in place too."""
+    """The Matern 5/2 kernel (1 + r + r^2 / 3) exp(-r) for r = sqrt(5) x the scaled distances, computed in place."""
     root = np.sqrt(5.0) * scaled
     values: Numbers = root * root
     values /= 3.0

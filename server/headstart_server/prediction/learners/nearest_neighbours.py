@@ -22,13 +22,13 @@ NEIGHBOURS = 8
 
 
 class NearestNeighbours:
-    """Fitted to features [n, d] and targets [n], two at least."""
+    """Nearest-neighbour regression fitted to features [n, d] and at least two targets [n]."""
 
     def __init__(self, features: Numbers, targets: Numbers) -> None:
         self._centre, self._spread, self._used = standardisation(features)
         self._features = self._standardised(features)
         self._targets = targets
-        # Equals are not infinitely near: they share what they say with the next ones.
+        # Equal candidates have a finite weight and share it with the next neighbours.
         self._softening = 0.05 * median_distance(self._features)
         distances = self._distances_of(self._features)
         np.fill_diagonal(distances, np.inf)
@@ -44,15 +44,15 @@ class NearestNeighbours:
 
     @property
     def noise_deviation(self) -> float:
-        """How far repeated observations may lie apart: taken as a quarter of the usual error, for want of better."""
+        """Standard deviation between replicates, assumed to be a quarter of the typical error."""
         return 0.25 * self._error
 
     def out_of_distribution(self, features: Numbers) -> NDArray[np.bool_]:
-        """Whether each of [m] is much farther from what is known than that is from its like."""
+        """Whether each of [m] is much farther from the data than the data are from one another."""
         return self._strange(self._distances_of(self._standardised(features)))
 
     def judge(self, features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
-        """Means and standard deviations, and what is unlike the known [m], at the price of one of both."""
+        """Means, standard deviations and out-of-distribution flags [m], from one computation of distances."""
         distances = self._distances_of(self._standardised(features))
         means, spreads = self._from_neighbours(distances)
         return means, self._deviations(spreads), self._strange(distances)
@@ -62,7 +62,9 @@ class NearestNeighbours:
         return nearest > 1.5 * self._usual + 1e-6
 
     def _standardised(self, features: Numbers) -> Numbers:
-        """Columns that never differed among the known still tell a stranger: they count at their plain size."""
+        """Standardised features. Columns that are constant in the data keep their plain size, because a difference
+        there matters.
+        """
         scaled = (features[:, self._used] - self._centre) / self._spread
         return np.concatenate([scaled, features[:, ~self._used]], axis=1)
 
@@ -71,9 +73,9 @@ class NearestNeighbours:
         return np.sqrt(squares, out=squares)
 
     def _from_neighbours(self, distances: Numbers) -> tuple[Numbers, Numbers]:
-        """Weighted means and spreads of the nearest targets, for distances [m, n] (infinite: not a neighbour)."""
+        """Weighted means and spreads of the nearest targets for distances [m, n]; infinite means not a neighbour."""
         count = min(NEIGHBOURS, distances.shape[1] - bool(np.isinf(distances).any()))
-        # Of a thousand and more it takes a fifth of the time of numpy's argpartition.
+        # From a thousand rows on, this takes a fifth of the time of numpy's argpartition.
         nearest = torch.from_numpy(distances).topk(count, largest=False, sorted=False).indices.numpy()
         weights = 1.0 / (np.take_along_axis(distances, nearest, axis=1) + self._softening)
         weights /= weights.sum(axis=1, keepdims=True)
@@ -82,7 +84,7 @@ class NearestNeighbours:
         return means, np.sqrt((weights * np.square(targets - means[:, None])).sum(axis=1))
 
     def _deviations(self, spreads: Numbers) -> Numbers:
-        """The usual error, up to twice or half of it where the neighbours disagree more or less than usual."""
+        """The typical error, up to doubled or halved where the neighbours disagree more or less than usual."""
         if self._mean_spread <= 0.0:
             return np.full(len(spreads), self._error)
         return self._error * np.clip(spreads / self._mean_spread, 0.5, 2.0)

@@ -16,14 +16,14 @@ from scipy.stats import rankdata
 
 Numbers = NDArray[np.float64]
 
-# Share of the values at either end that gives the slope beyond them.
+# The share of the values at either end that determines the slope beyond them.
 _OUTER_SHARE = 0.1
-# Predictions are carried through the curved scale at this many equally likely points.
+# Predictions are mapped through the nonlinear scale at this number of equally likely points.
 _POINTS = ndtri((np.arange(16) + 0.5) / 16)
 
 
 def normal_scores(values: Numbers, maximize: bool) -> Numbers:
-    """Normal scores of values [n], NaN for a failed run; equal values get equal scores."""
+    """Normal scores of values [n], NaN for a failed run. Equal values get equal scores."""
     if not len(values):
         return np.zeros(0)
     oriented = np.where(np.isfinite(values), values if maximize else -values, -np.inf)
@@ -32,7 +32,7 @@ def normal_scores(values: Numbers, maximize: bool) -> Numbers:
 
 @dataclass(frozen=True)
 class Scale:
-    """The way between the unit of a task and normal scores: increasing knots of scores and oriented values."""
+    """Maps between a task's unit and normal scores by increasing knots of scores and oriented values."""
 
     scores: Numbers
     oriented: Numbers
@@ -40,7 +40,7 @@ class Scale:
 
     @classmethod
     def of(cls, values: Numbers, maximize: bool) -> Scale:
-        """The scale of values [n], of which at least one is finite."""
+        """The scale of values [n], at least one of them finite."""
         scores = normal_scores(values, maximize)
         finite = np.isfinite(values)
         oriented, first = np.unique(values[finite] if maximize else -values[finite], return_index=True)
@@ -55,18 +55,18 @@ class Scale:
         return np.asarray(oriented if self.maximize else -oriented)
 
     def to_scores(self, values: Numbers) -> Numbers:
-        """Normal scores for finite values in the task's unit; beyond the values known, those of the outermost."""
+        """Normal scores for finite values in the task's unit; values beyond the knots get the outermost scores."""
         return np.asarray(np.interp(values if self.maximize else -values, self.oriented, self.scores))
 
     def coarse(self, knots: int = 65) -> Scale:
-        """The same scale with at most so many knots, for keeping."""
+        """The same scale with at most ``knots`` knots, to save memory."""
         if len(self.scores) <= knots:
             return self
         kept = np.unique(np.linspace(0, len(self.scores) - 1, knots).astype(np.int64))
         return Scale(self.scores[kept], self.oriented[kept], self.maximize)
 
     def moments(self, means: Numbers, deviations: Numbers) -> tuple[Numbers, Numbers]:
-        """Mean and standard deviation in the task's unit of normal distributions [n] of the score."""
+        """Mean and standard deviation in the task's unit of normally distributed scores [n]."""
         points = self.to_unit(means[:, None] + deviations[:, None] * _POINTS)
         return points.mean(axis=1), points.std(axis=1)
 

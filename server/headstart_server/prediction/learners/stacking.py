@@ -11,16 +11,16 @@ import numpy as np
 
 from headstart_server.prediction.learners.gaussian_process import Numbers
 
-# Pairs grow with the square of the results: so many of them are enough to weigh a handful of members.
+# Pairs grow with the square of the results; this number of results suffices to weigh a handful of members.
 _RESULTS = 256
 _STEPS = 60
 _RATE = 2.0
-# How many units of loss one normal score between two predictions is worth.
+# The loss of one normal score between two predictions.
 _SHARPNESS = 2.0
 
 
 def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
-    """Weights [members], not negative, of sum 1, for left-out predictions [members, n] of targets [n]."""
+    """Non-negative weights [members] of sum 1, for held-out predictions [members, n] of targets [n]."""
     count = len(means)
     equal = np.full(count, 1.0 / count)
     chosen = np.unique(np.linspace(0, len(targets) - 1, min(_RESULTS, len(targets))).astype(np.int64))
@@ -36,16 +36,17 @@ def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
     weights = equal
     for _ in range(_STEPS):
         slope = -margins @ (importance / (1.0 + np.exp(weights @ margins))) - pull / np.maximum(weights, 1e-6)
-        # Exponentiated gradient keeps them on the simplex.
+        # Exponentiated gradient keeps the weights on the simplex.
         weights = weights * np.exp(np.clip(-_RATE * (slope - slope @ weights), -5.0, 5.0))
         weights = weights / weights.sum()
     return weights
 
 
 def for_each_row(weights: Numbers, means: Numbers) -> Numbers:
-    """Weights [members, m]: a member that says nothing of a row (NaN) drops out there, the others share its weight.
+    """Weights [members, m]: a member without a prediction (NaN) drops out of that row, and the others share its
+    weight.
 
-    Where those left had no weight at all they count the same.
+    If the others have no weight at all, they count the same.
     """
     present = np.isfinite(means)
     shares = np.where(present, np.maximum(weights, 1e-9)[:, None], 0.0)
@@ -53,7 +54,7 @@ def for_each_row(weights: Numbers, means: Numbers) -> Numbers:
 
 
 def mixture(means: Numbers, deviations: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
-    """Mean and standard deviation [m] of the mixture of what members say [members, m]; NaN has no weight."""
+    """Mean and standard deviation [m] of the mixture of the members' predictions [members, m]; NaN has no weight."""
     told, spread = np.nan_to_num(means), np.nan_to_num(deviations)
     mean = (weights * told).sum(axis=0)
     return mean, np.sqrt((weights * (np.square(spread) + np.square(told - mean))).sum(axis=0))

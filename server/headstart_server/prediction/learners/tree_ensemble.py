@@ -19,15 +19,15 @@ Indices = NDArray[np.int32]
 TREES = 48
 _LEAST_IN_LEAF = 2
 _FEATURE_SHARE = 0.5
-# Numbers in the leaves of one forest, so that many tasks or results cannot swell a model.
+# Bound of the numbers in the leaves of one forest, so that many tasks or results cannot inflate a model.
 _MOST_NUMBERS = 2_000_000
-# Rows are taken in chunks that stay in the processor's cache.
+# Rows are processed in chunks that fit the processor's cache.
 _CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
 class TreeEnsemble:
-    """All nodes of all trees one after the other; a leaf is its own child.
+    """All nodes of all trees in one array; a leaf is its own child.
 
     roots [trees], feature and threshold [nodes], children [2 nodes] (left and right of each node in turn), values
     [nodes, outputs]; ``depth`` steps lead from every root to a leaf.
@@ -42,7 +42,7 @@ class TreeEnsemble:
 
     @classmethod
     def grow(cls, features: Floats, targets: NDArray[np.floating], seed: int) -> TreeEnsemble:
-        """From features [n, d] and targets [n, outputs], all finite. Equal for equal seeds."""
+        """Fit to features [n, d] and targets [n, outputs], all finite. Equal seeds give equal trees."""
         from sklearn.ensemble import ExtraTreesRegressor
 
         outputs = targets.shape[1]
@@ -60,7 +60,7 @@ class TreeEnsemble:
 
     @classmethod
     def joined(cls, trees: list[Any], outputs: int) -> TreeEnsemble:
-        """From the ``tree_`` of regressors of scikit-learn, in their order."""
+        """Join the ``tree_`` of scikit-learn regressors, in their order."""
         counts = np.array([tree.node_count for tree in trees])
         roots = np.cumsum(counts) - counts
         children, feature = [], []

@@ -16,9 +16,9 @@ _AGREEMENT_RESULTS = 256
 
 
 class WeightedHeads:
-    """One number out of the scores [n, heads] of many heads: their mean, weighted by agreement, standardised.
+    """One number from the scores [n, heads] of many heads: their mean, weighted by agreement and standardised.
 
-    ``left_out`` [n]: that number for each of the scores, by weights that have not seen its target.
+    ``left_out`` [n] is that number for each training score, by weights computed without its target.
     """
 
     def __init__(self, scores: Numbers, targets: Numbers) -> None:
