@@ -28,7 +28,7 @@ V = TypeVar("V")
 
 
 class LatestValues(Generic[K, V]):
-    """The values that were put in last, so many of them."""
+    """The latest values that were put in, up to a number."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -38,7 +38,7 @@ class LatestValues(Generic[K, V]):
         return key in self._held
 
     def put(self, key: K, value: V) -> V | None:
-        """What was there before."""
+        """Put a value in, and return the value before."""
         before = self._held.pop(key, None)
         self._held[key] = value
         if len(self._held) > self._most:
@@ -50,7 +50,7 @@ class LatestValues(Generic[K, V]):
 
 
 def full_result(task: Task, record: NewExperiment) -> float | None:
-    """The value of a full training of the task; None where it was another, or failed."""
+    """The value of a full training of the task; None for a shortened or failed one."""
     outcome = record.outcome
     value = outcome.objective_value
     if outcome.status is not Status.COMPLETED or value is None or not math.isfinite(value):
@@ -67,19 +67,19 @@ class _Made:
 
 
 class LiveFigures:
-    """Thread-safe."""
+    """Compares predictions with the results that follow. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # By namespace, task, space and fingerprint. None: its result is known, and no prediction of it counts any more.
+        # By namespace, task, space and fingerprint. None: the result is known, so later predictions do not count.
         self._made: LatestValues[tuple[str, str, str, str], _Made | None] = LatestValues(_MOST_PREDICTIONS)
-        # The last result that had been predicted, and what had been predicted, by namespace, task, space and basis.
+        # The last predicted result and its prediction, by namespace, task, space and basis.
         self._last: LatestValues[tuple[str, str, str, str], tuple[float, float]] = LatestValues(_MOST_TASKS)
 
     def remember(
         self, namespace: str, observations: Observations, queries: Sequence[Query], answer: Answer, level: float
     ) -> None:
-        """Those of full trainings of which nothing had been seen; the newest of a candidate counts."""
+        """Remember predictions of full trainings without a result; the newest of a candidate counts."""
         task, space = observations.task, observations.search_space_id
         with self._lock:
             for query, prediction in zip(queries, answer.predictions, strict=True):
@@ -89,7 +89,7 @@ class LiveFigures:
                     self._made.put(key, _Made(task, prediction, level, answer.basis_of(prediction)))
 
     def settle(self, namespace: str, records: Iterable[NewExperiment]) -> None:
-        """Hold results that are recorded now against what was predicted of them."""
+        """Compare results that are recorded now with their predictions."""
         for record in records:
             candidate = (namespace, record.task_id, record.search_space_id)
             with self._lock:
@@ -115,9 +115,8 @@ def _count(made: _Made, value: float) -> None:
 
 
 def _count_pair(basis: str, before: tuple[float, float], now: tuple[float, float]) -> None:
-    """Ties tell nothing."""
+    """Count a pair as ranked right or wrong; ties do not count."""
     agreement = (now[0] - before[0]) * (now[1] - before[1])
     if agreement:
-        # Both, so that both are there to be compared.
         metrics.PREDICTED_PAIRS.labels(basis, "right").inc(agreement > 0)
         metrics.PREDICTED_PAIRS.labels(basis, "wrong").inc(agreement < 0)

@@ -10,7 +10,7 @@ _GROWTH = 1.1
 
 
 def last_refit(count: int) -> int:
-    """The largest count, up to this one, at which hyperparameters are chosen: each up to 20, then a tenth more."""
+    """The largest count of refits up to ``count``: every count up to 20, then each a tenth more than the one before."""
     refit = following = 1
     while following <= count:
         refit, following = following, max(following + 1, int(following * _GROWTH))

@@ -76,15 +76,15 @@ TRAIN_JOB = "train"
 
 _log = logging.getLogger(__name__)
 
-# Queries answered at once.
+# Number of queries in a chunk.
 _CHUNK = 512
 
-# Wrong fields told at once.
+# Number of violations reported at once.
 _MOST_VIOLATIONS = 16
 
 
 class PredictionService:
-    """Thread-safe; scores and adapts in the thread of its caller."""
+    """Predictions for candidates of a task. Thread-safe; it scores and adapts in the caller's thread."""
 
     def __init__(self, engine: Engine, knowledge: KnowledgeService, scorer: Scorer, settings: Settings) -> None:
         self._engine = engine
@@ -102,28 +102,33 @@ class PredictionService:
         self.live_figures = LiveFigures()
 
     def prepare(self) -> None:
-        """Do now what the first question would have to wait for: load the graph kernels where this process scores."""
+        """Load the graph kernels, if this process scores, so that the first question does not wait for them."""
         if isinstance(self._scorer, LocalScorer | FallbackScorer):
             self._scorer.kernels()
 
     def close(self) -> None:
-        """Nothing is asked of it afterwards."""
+        """Close the connections; no question may follow."""
         self._scorer.close()
 
-    # What candidates are worth
+    # Predictions
 
     def predict(
         self, namespace: str, task_id: str, search_space_id: str, queries: Sequence[Query], interval_level: float
     ) -> Answer:
-        """Raises NotFound for an unknown task or space, FailedPrecondition where nothing is known to rest on."""
+        """Predict candidates of a task. Raises NotFound for an unknown task or space, FailedPrecondition without any
+        results to predict from.
+        """
         observations = self._knowledge.observations(namespace, task_id, search_space_id)
         return self.predict_from(namespace, observations, queries, interval_level)
 
     def predict_from(
         self, namespace: str, observations: Observations, queries: Sequence[Query], interval_level: float
     ) -> Answer:
-        """For the task of these observations. Raises FailedPrecondition where nothing is known to rest on, InvalidInput
-        for a curve beyond the full training, and for a proxy that no experiment of the space has."""
+        """Predict candidates of the task of these observations.
+
+        Raises FailedPrecondition without any results to predict from, InvalidInput for a curve beyond the full
+        training, and for a proxy that no experiment of the space has.
+        """
         self._refuse_unknown_proxies(namespace, observations, queries)
         curves = self._curves.told(namespace, observations, queries, interval_level, incumbent(observations))
         told, degraded = self._told(namespace, observations, queries, interval_level, curves.covers(len(queries)))
@@ -139,9 +144,9 @@ class PredictionService:
     def _told(
         self, namespace: str, observations: Observations, queries: Sequence[Query], level: float, curves_tell: bool
     ) -> tuple[TaskPredictions | None, bool]:
-        """What model or records say, and whether something was out of reach.
+        """Predictions from the model or from records, and whether a part was out of reach.
 
-        None where neither can tell but learning curves do; raises FailedPrecondition where they do not.
+        None where only learning curves can answer; raises FailedPrecondition where they cannot either.
         """
         degraded = False
         version = self._models.of(namespace, observations.search_space_id)
@@ -175,7 +180,9 @@ class PredictionService:
     def _in_chunks(
         queries: Sequence[Query], answer: Callable[[Sequence[Query]], TaskPredictions | None]
     ) -> TaskPredictions | None:
-        """So many queries at a time as take little memory; all of them rest on the same, so None for one is for all."""
+        """Answer queries in chunks that take little memory. All chunks rest on the same, so None for one is None for
+        all.
+        """
         parts: list[TaskPredictions] = []
         for start in range(0, len(queries), _CHUNK) or (0,):
             check()
@@ -185,7 +192,7 @@ class PredictionService:
             parts.append(told)
         return replace(parts[0], estimates=Estimates.joined([part.estimates for part in parts]))
 
-    # What other tasks teach
+    # Transfer from other tasks
 
     def source_scores(
         self,
@@ -195,33 +202,33 @@ class PredictionService:
         recorded: Recorded,
         sources: LazySources,
     ) -> SourceScores | None:
-        """What other tasks say of recorded architectures, given by fingerprint.
+        """Scores of recorded architectures, given by fingerprint, by each source task.
 
-        ``recorded`` looks them up. By the heads of the space's model, or else by what the
-        ``sources`` recorded; None where neither tells anything.
+        ``recorded`` looks the architectures up. The heads of the space's model score them, or before a model exists
+        the surrogates of ``sources``; None if neither can.
         """
         return self._sources.scores(namespace, search_space_id, fingerprints, recorded, sources)
 
     def surrogate(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> Surrogate:
-        """What a search of the task of these observations goes by, with any number of results."""
+        """The surrogate for a search on the task of these observations, with any number of results."""
         return self._sources.surrogate(namespace, observations, sources, context)
 
     def source_weights(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> Mapping[str, float]:
-        """How much each of the sources counts by these observations, 0 to 1, by task id."""
+        """The weight of each source given these observations, 0 to 1, by task id."""
         return self._sources.source_weights(namespace, observations, sources, context)
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
-        """Of a space. Raises NotFound."""
+        """The structural features of a space. Raises NotFound."""
         return self._evidence.features(namespace, search_space_id)
 
-    # The vector index and what stands in for it
+    # The vector index and its substitute
 
     def choose_embedding(self, namespace: str, search_space_id: str, held: str | None) -> str:
-        """The embedding that the vector index of a space should have, which has ``held``."""
+        """The embedding that the vector index of a space should have; ``held`` is its present one."""
         structural = structural_embedding(feature_layout(self._knowledge.search_space(namespace, search_space_id)))
         with self._engine.connect() as connection:
             return choose_embedding(connection, namespace, search_space_id, held, structural)
@@ -241,7 +248,7 @@ class PredictionService:
     def nearest_recorded(
         self, namespace: str, search_space_id: str, canonical: CanonicalCandidate, count: int
     ) -> list[tuple[str, float]]:
-        """Without the vector index: of the architectures recorded last, those nearest by structural embedding.
+        """The nearest of the latest recorded architectures by structural embedding, without the vector index.
 
         Fingerprints with Euclidean distances, nearest first.
         """
@@ -252,11 +259,11 @@ class PredictionService:
     # Models
 
     def needs_training(self, namespace: str, search_space_id: str, experiment_count: int) -> bool:
-        """Whether the space is to be trained, now that it has so many experiments."""
+        """Whether a space with this number of experiments is due for training."""
         return bool(self.spaces_to_train({(namespace, search_space_id): experiment_count}))
 
     def spaces_to_train(self, counts: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
-        """Those spaces, by namespace and id with their numbers of experiments, that are to be trained now."""
+        """The spaces due for training, by namespace and id with their numbers of experiments."""
         return pipeline.spaces_to_train(self._engine, self._settings, counts)
 
     def trained_since(self, namespace: str, search_space_id: str, moment: datetime) -> bool:
@@ -265,21 +272,21 @@ class PredictionService:
             return trained_since(connection, namespace, search_space_id, moment)
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
-        """Train a space on all that is recorded; None where there is too little. Raises NotFound."""
+        """Train a space on everything recorded; None where there is too little. Raises NotFound."""
         return pipeline.train(self._engine, self._knowledge, self._settings, namespace, search_space_id)
 
     @property
     def device(self) -> str:
-        """Where models run, as far as this process knows."""
+        """The device of the models, as far as this process knows."""
         return self._scorer.device
 
     def version_name(self, namespace: str, search_space_id: str) -> str:
-        """Of the model that answers for a space; empty where none does."""
+        """The name of the model version that answers for a space; empty without one."""
         version = self._models.of(namespace, search_space_id)
         return "" if version is None else version.name
 
     def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
-        """The version that serves. Raises NotFound where there is none yet."""
+        """The serving version. Raises NotFound where there is none yet."""
         with self._engine.connect() as connection:
             version = newest_version(connection, namespace, search_space_id)
         if version is None:
@@ -291,7 +298,7 @@ class PredictionService:
         return version
 
     def _refuse_unknown_proxies(self, namespace: str, observations: Observations, queries: Sequence[Query]) -> None:
-        """A misspelt name would go unnoticed: the prediction would be made without it."""
+        """Raise InvalidInput for unknown proxies: a misspelt name would silently be ignored."""
         known = set(observations.proxy_names)
         if all(query.proxies.keys() <= known for query in queries):
             return

@@ -30,7 +30,7 @@ model_versions = Table(
     # CANDIDATE until promoted, then SERVING, then RETIRED, or REJECTED; one version of a space serves.
     Column("state", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    # Held-out figures, one for each task with enough results.
+    # Validation metrics, for each task with enough results.
     Column("metrics", JSONB, nullable=False),
     Column("artefact", LargeBinary, nullable=False),
     Column("training_size", BigInteger, nullable=False),

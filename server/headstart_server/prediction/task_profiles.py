@@ -36,7 +36,7 @@ from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.task.labels import labels_of
 from headstart_server.runtime.database.engine import run_transaction
 
-# Distinct completed architectures that a task's own profile rests on, at least; and at most, evenly drawn.
+# Least and largest number of distinct completed architectures behind a profile; the largest is drawn evenly.
 LEAST_RESULTS = 10
 _MOST_RESULTS = 300
 _PROBES = 256
@@ -47,14 +47,14 @@ _SEED = "probes-1"
 
 @dataclass(frozen=True)
 class Probes:
-    """``version`` changes with the architectures."""
+    """The probe architectures of a space. ``version`` changes with them."""
 
     version: str
     candidates: tuple[CanonicalCandidate, ...]
 
 
 class TaskProfiler:
-    """Makes the profiles of all tasks of a space."""
+    """Computes the profiles of all tasks of a space."""
 
     def __init__(self, engine: Engine, knowledge: KnowledgeService, prediction: PredictionService) -> None:
         self._engine = engine
@@ -63,12 +63,12 @@ class TaskProfiler:
         self._drawn: dict[tuple[str, str], Probes] = {}
 
     def stale_spaces(self) -> list[tuple[str, str]]:
-        """Namespace and search space id, where a profile is missing or older than what is known."""
+        """Namespace and id of spaces with a missing or outdated profile."""
         with self._engine.connect() as connection:
             return _stale(connection)
 
     def refresh(self, namespace: str, space_id: str) -> int:
-        """Make the profiles that are missing or old; how many tasks were looked at."""
+        """Compute missing and outdated profiles; returns the number of tasks looked at."""
         with self._engine.connect() as connection:
             wanted = {task for ns, space, task in _stale_tasks(connection) if (ns, space) == (namespace, space_id)}
             versions = _versions(connection, namespace, space_id)
@@ -83,7 +83,7 @@ class TaskProfiler:
         return len(made)
 
     def _profile(self, namespace: str, observations: Observations, probes: Probes) -> Profile:
-        """Without scores where there is too little to predict from."""
+        """The profile of a task; without scores if there are too few results."""
         scores = self._predicted(namespace, observations, probes) if len(probes.candidates) > 1 else None
         told = np.empty(0, np.float32) if scores is None else scores.astype(np.float32)
         task_id, space_id = observations.task.task_id, observations.search_space_id
@@ -130,7 +130,7 @@ class TaskProfiler:
 
 
 def drawn_probes(space: SearchSpace) -> Probes:
-    """Distinct architectures of a declared space: the same ones every time, all of them where there are few."""
+    """Distinct architectures of a declared space: always the same ones, and all of them in a small space."""
     generator = random.Random(f"{_SEED}/{space.search_space_id}")
     found: dict[str, CanonicalCandidate] = {}
     fruitless = 0
@@ -147,7 +147,7 @@ def _versioned(candidates: Sequence[CanonicalCandidate]) -> Probes:
 
 
 def _stale(connection: Connection) -> list[tuple[str, str]]:
-    """Spaces with profiles that are missing or old, or not comparable: of several versions, or of another seed."""
+    """Spaces with profiles that are missing, outdated, or not comparable (of several versions, or of another seed)."""
     apart = (
         select(namespaces.c.name, search_spaces.c.name)
         .select_from(task_embeddings)
@@ -166,7 +166,7 @@ def _stale(connection: Connection) -> list[tuple[str, str]]:
 
 
 def _versions(connection: Connection, namespace: str, space_id: str) -> dict[str, str]:
-    """Of the probes that the profiles of tasks in a space were made of."""
+    """The versions of the probes behind the profiles of tasks in a space."""
     query = (
         select(tasks.c.name, task_embeddings.c.version)
         .select_from(task_embeddings)
@@ -179,7 +179,7 @@ def _versions(connection: Connection, namespace: str, space_id: str) -> dict[str
 
 
 def _stale_tasks(connection: Connection) -> list[tuple[str, str, str]]:
-    """Namespace, search space and task of every profile that is missing or old."""
+    """Namespace, search space and task of every missing or outdated profile."""
     query = (
         select(namespaces.c.name, search_spaces.c.name, tasks.c.name)
         .select_from(task_summaries)

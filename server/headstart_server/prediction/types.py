@@ -9,13 +9,13 @@ from typing import NamedTuple
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.prediction.task.predictor import GAUSSIAN_PROCESS, K_NEAREST, Estimates
 
-# The member of predictions that a candidate's learning curve makes.
+# The name of the member that continues a candidate's learning curve.
 LEARNING_CURVE = "learning_curve"
 
 
 @dataclass(frozen=True)
 class Query:
-    """``learning_curve`` is (fidelity, value) in the task's units; ``fidelity`` None is a full training."""
+    """``learning_curve`` is (fidelity, value) in the task's units; ``fidelity`` None means a full training."""
 
     candidate: Candidate
     canonical: CanonicalCandidate
@@ -33,7 +33,7 @@ class MemberPrediction(NamedTuple):
 
 @dataclass(frozen=True)
 class CurveForecast:
-    """Points (fidelity, value) that are expected, and whether to stop."""
+    """Expected points (fidelity, value) of the curve, and whether to stop the run."""
 
     curve: tuple[tuple[float, float], ...]
     stop: bool
@@ -56,7 +56,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Answer:
-    """Predictions in the order of the queries; ``model_version`` is empty where no model took part."""
+    """Predictions in the order of the queries; ``model_version`` is empty if no model took part."""
 
     predictions: list[Prediction]
     model_version: str
@@ -64,7 +64,7 @@ class Answer:
     degraded: bool
 
     def basis_of(self, prediction: Prediction) -> str:
-        """What one of the predictions rests on, for metrics: one of ``BASES``."""
+        """The basis of one prediction, for metrics: one of ``BASES``."""
         members = {member.member for member in prediction.members}
         if members == {LEARNING_CURVE}:
             return LEARNING_CURVE
@@ -73,14 +73,14 @@ class Answer:
         return GAUSSIAN_PROCESS if GAUSSIAN_PROCESS in members else K_NEAREST
 
 
-# A trained model; the task's own results; the nearest of what other tasks recorded; the candidate's curve alone.
+# Bases: a trained model; the task's own results; nearest neighbours in other tasks; the candidate's curve alone.
 BASES = ("model", GAUSSIAN_PROCESS, K_NEAREST, LEARNING_CURVE)
 
 
 def left_aside(queries: Sequence[Query], told: Collection[int]) -> str:
-    """What the queries brought that the predictions do not use, in words to follow the basis.
+    """The inputs of the queries that the predictions do not use, as a sentence after the basis.
 
-    ``told`` are the places of queries that were answered for the fidelity they asked for.
+    ``told`` are the indices of queries answered at the fidelity they asked for.
     """
     if any(query.fidelity is not None and place not in told for place, query in enumerate(queries)):
         return "; predicted for a full training: other fidelities are told only of candidates with a learning curve"

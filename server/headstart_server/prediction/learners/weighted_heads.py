@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart_server.prediction.learners.gaussian_process import LeaveOneOut, Numbers
 
-# Agreement is measured on so many results at most; pairs grow with their square.
+# Agreement is measured on at most this number of results, because pairs grow with its square.
 _AGREEMENT_RESULTS = 256
 
 
@@ -33,23 +33,25 @@ class WeightedHeads:
             self.left_out[-len(without) :] = _mean(standardised[-len(without) :], without) / self._size
 
     def combine(self, scores: Numbers) -> Numbers:
-        """For scores [m, heads]: [m]."""
+        """The combined score [m] of scores [m, heads]."""
         return _mean((scores - self._centre) / self._spread, self.weights[None]) / self._size
 
 
 def _mean(standardised: Numbers, weights: Numbers) -> Numbers:
-    """Of each row [m, heads] by its weights [m or 1, heads]; 0 where there are none."""
+    """Mean of each row [m, heads] by its weights [m or 1, heads]; 0 where all weights are 0."""
     total = weights.sum(axis=1)
     return np.asarray((standardised * weights).sum(axis=1) / np.where(total > 0.0, total, 1.0))
 
 
 def agreement(scores: Numbers, targets: Numbers) -> Numbers:
-    """Kendall tau of each column of scores [n, heads] with targets [n], less one standard error, never below 0."""
+    """Kendall tau of each column of scores [n, heads] with targets [n], less one standard error, at least 0."""
     return agreements(scores, targets)[0]
 
 
 def agreements(scores: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
-    """The same, and what it would be without each of the newest targets [m, heads]; older ones it has not seen."""
+    """The same agreement [heads], and the agreement [m, heads] without each of the newest targets; older targets take
+    no part.
+    """
     scores, targets = scores[-_AGREEMENT_RESULTS:], targets[-_AGREEMENT_RESULTS:]
     count, heads = scores.shape
     if count < 4:
@@ -60,7 +62,7 @@ def agreements(scores: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
     for head in range(heads):
         told = np.sign(scores[:, None, head] - scores[:, head])
         agreed, of_told = (wanted * told).sum(axis=1), np.square(told).sum(axis=1)
-        # Every pair is counted twice, and twice in what a target takes with it.
+        # Every pair is counted twice here, and twice in the part of a single target.
         taus[head] = agreed.sum() / max(np.sqrt(of_wanted.sum() * of_told.sum()), 1.0)
         norms = np.sqrt((of_wanted.sum() - 2 * of_wanted) * (of_told.sum() - 2 * of_told))
         without[:, head] = (agreed.sum() - 2 * agreed) / np.maximum(norms, 1.0)
@@ -68,12 +70,12 @@ def agreements(scores: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def standard_error(count: int) -> float:
-    """Standard error of Kendall tau between independent rankings of so many."""
+    """Standard error of Kendall tau between two independent rankings of ``count`` items."""
     return float(np.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1))))
 
 
 class Line:
-    """Targets [n] as a line over one column [n], its slope held back as by one observation of no slope."""
+    """Targets [n] as a line over one column [n]; the slope is regularised as by one observation without slope."""
 
     _HELD_BACK = 1.0
 

@@ -14,7 +14,9 @@ _TAIL_FREEDOM = 4.0
 
 @dataclass(frozen=True)
 class CurveEstimate:
-    """The final result told from a curve, in the task's unit; ``below`` and ``above`` are deviations to either side."""
+    """The final result predicted from a curve, in the task's unit; ``below`` and ``above`` are deviations to either
+    side.
+    """
 
     mean: float
     below: float
@@ -29,7 +31,7 @@ class CurveEstimate:
 
 
 def from_curve_alone(told: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
-    """Where nothing else is known of the candidate."""
+    """The prediction of a candidate about which only its curve is known."""
     return Prediction(
         told.mean,
         told.deviation,
@@ -45,20 +47,21 @@ def from_curve_alone(told: CurveEstimate, incumbent: float | None, maximize: boo
 def joined(
     prior: Prediction, told: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
 ) -> Prediction:
-    """The two weighted by their precision (inverse squared deviations, which come from errors on unseen results).
+    """The prediction and the forecast, weighted by precision (inverse squared deviations, estimated on held-out
+    results).
 
-    ``spread`` is the standard deviation of the results that the forecast has learned from. Of the prediction only that
-    counts which narrows it: what both know from the same results must not count twice. Where the two disagree, the
-    deviation grows by the variance between them, as that of a mixture does.
+    ``spread`` is the standard deviation of the results that the forecast was fitted to. The prediction counts only by
+    the precision that it adds to that spread, so that results behind both do not count twice. Where the two disagree,
+    the deviation grows by the variance between them, as that of a mixture does.
     """
     deviation = max(told.deviation, 1e-12)
-    # The narrower side: a chance to diverge on the other makes the middle no less certain.
+    # The narrower side counts: a chance to diverge on the other side does not make the middle less certain.
     narrow = max(min(told.below, told.above), 1e-12)
-    # How precise the prediction is in terms of the forecast.
+    # The precision of the prediction relative to the forecast.
     of_prior = _square(narrow / max(prior.standard_deviation, 1e-12))
     if spread is not None:
         of_prior = max(of_prior - _square(narrow / max(spread, 1e-12)), 0.0)
-    # A run far from what was predicted is the surprise that it is: the prediction then counts as Student's t has it.
+    # A run far from its prediction lowers the weight of the prediction, by Student's t.
     apart = told.mean - prior.mean
     surprise = _square(apart / max(prior.standard_deviation, 1e-12))
     of_prior *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
@@ -81,7 +84,7 @@ def joined(
 
 
 def _square(ratio: float) -> float:
-    """Finite also where a ratio of very large and very small numbers is not."""
+    """The square of a ratio, finite also for very large and very small numbers."""
     return min(abs(ratio), 1e100) ** 2
 
 

@@ -16,7 +16,8 @@ Numbers = NDArray[np.float64]
 
 SEEN = 20
 AHEAD = 8
-# A value is held within so many spreads of the history's final values (a diverged run would outweigh all others).
+# Values are clipped to this number of spreads of the history's final values, because a diverged run would outweigh
+# all others.
 _SPREADS = 10.0
 
 
@@ -24,7 +25,7 @@ _SPREADS = 10.0
 class Curve:
     """fidelities [k], increasing; values [k] in the task's unit, NaN or infinite where the run had diverged.
 
-    ``final`` is the result of the full training: None for one that was cut short, NaN for one that failed.
+    ``final`` is the result of the full training: None for a truncated run, NaN for a failed one.
     """
 
     fidelities: Numbers
@@ -43,14 +44,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Clip:
-    """The range that values are held in, lower is better; what is no number counts as its upper end."""
+    """The range that values are clipped to, lower is better; NaN counts as its upper end."""
 
     lower: float
     upper: float
 
     @staticmethod
     def of(finals: Numbers) -> Clip:
-        """From oriented final values, NaN among them; all that is finite where there are none."""
+        """The range of oriented final values, NaN among them; without any finite value, the range of all values."""
         finite = finals[np.isfinite(finals)]
         if len(finite) < 2:
             return Clip(-1e30, 1e30)
@@ -62,13 +63,17 @@ class Clip:
 
 
 def spread(finals: Numbers) -> float:
-    """Of oriented final values: of most of them, or as far as the best is from the middle where most are alike."""
+    """The spread of oriented final values: that of most of them, or the distance of the best from the median where
+    most are equal.
+    """
     tenth, middle, last_tenth = np.quantile(finals, (0.1, 0.5, 0.9))
     return max(float(last_tenth - tenth), float(middle - finals.min()), 1e-3 * abs(float(middle)), 1e-12)
 
 
 def observed_values(curves: Sequence[Curve], cuts: Sequence[float], sign: float, clip: Clip) -> Numbers:
-    """Values [n, SEEN] at even steps up to each one's cut, the last at the cut; before the first point that one's."""
+    """Values [n, SEEN] at even steps up to each curve's truncation, the last one at the truncation; before the first
+    point, its value.
+    """
     steps = np.arange(1, SEEN + 1) / SEEN
     parts = [
         np.interp(cut * steps, curve.fidelities, clip(sign * curve.values))
@@ -78,7 +83,7 @@ def observed_values(curves: Sequence[Curve], cuts: Sequence[float], sign: float,
 
 
 def part_ahead(curves: Sequence[Curve], places: Numbers, sign: float, clip: Clip) -> Numbers:
-    """Values [n, places] of full curves at fidelities, the last being the final result."""
+    """Values [n, places] of full curves at fidelities ``places``; the last is the final result."""
     parts = np.array([np.interp(places, curve.fidelities, clip(sign * curve.values)) for curve in curves])
     finals = np.array([np.nan if curve.final is None else curve.final for curve in curves])
     parts = parts.reshape(len(curves), len(places))
@@ -87,14 +92,16 @@ def part_ahead(curves: Sequence[Curve], places: Numbers, sign: float, clip: Clip
 
 
 def fidelities_ahead(cut: float, horizon: float) -> Numbers:
-    """Fidelities [AHEAD], evenly from the cut (without it) to the full training."""
+    """Fidelities [AHEAD], evenly from the truncation, exclusive, to the full training."""
     return np.asarray(cut + (horizon - cut) * np.arange(1, AHEAD + 1) / AHEAD)
 
 
 def features(seen: Numbers, unit: float) -> Numbers:
-    """What a curve [n, SEEN] looks like near its end, float [n, d]: level, falls, slope, noise, distance to its best.
+    """Features [n, d] of observed values [n, SEEN] near their end: level, decrease, slope, noise, distance to the
+    best.
 
-    In units, on a scale that is linear near zero and logarithmic far out, so that no steep start outweighs the rest.
+    They are in units of the spread, linear near zero and logarithmic far out, so that a steep start does not outweigh
+    the rest.
     """
     last = seen[:, -1]
     third = seen[:, -max(SEEN // 3, 3) :]
@@ -113,7 +120,7 @@ _KNEE = 0.02
 
 
 def signed_log(values: Numbers) -> Numbers:
-    """Linear below the knee, logarithmic above, odd."""
+    """An odd function, linear below the knee and logarithmic above."""
     return np.asarray(np.sign(values) * np.log1p(np.abs(values) / _KNEE))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from headstart_server.prediction.learning_curves.forecast import CurveForecasts
 
-# Below it, a run is stopped.
+# A run is stopped below this probability.
 LEAST_CHANCE = 0.01
 _WORTH_SAYING = 0.005
 
@@ -22,7 +22,7 @@ class StoppingAdvice:
 
 
 def advise(forecasts: CurveForecasts, incumbent: float | None, maximize: bool) -> list[StoppingAdvice]:
-    """One for each curve."""
+    """One advice for each curve."""
     chances = None if incumbent is None else forecasts.beats(incumbent, maximize)
     advice = []
     for row in range(len(forecasts.finals)):

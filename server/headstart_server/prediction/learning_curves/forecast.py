@@ -42,18 +42,18 @@ LEAST_HISTORY = 10
 
 _REFERENCE_LEVEL = 0.9
 _REFERENCE_DEVIATIONS = float(ndtri(0.5 + _REFERENCE_LEVEL / 2))
-# A law is not believed further beyond the best of the history, and the curve itself, than so many spreads.
+# Predictions of a law are clipped to this number of spreads beyond the best of the history and the curve itself.
 _BEYOND_BEST = 0.25
-# A run has diverged where it ends so many spreads of the final results above its start.
+# A run has diverged if it ends this number of spreads of the final results above its start.
 _RUIN = 0.25
 _TAIL_FREEDOM = 4.0
-# Of the worst member's error, the least that the best member's counts as.
+# The best member's error counts as at least this share of the worst member's.
 _LEAST_ERROR = 0.05
 _STEPS = 300
 _RATE = 0.5
-# Without history the members' disagreement is all that tells the error: taken so many times.
+# Without history only the members' disagreement indicates the error; it is multiplied by this factor.
 _CAUTION = 3.0
-# A call with more cuts than this has those share a model that are near to each other, and so many models are kept.
+# Above this number of truncations in a call, those near one another share a fit; this number of fits is cached.
 _MOST_CUTS = 12
 _KEPT_CUTS = 16
 _KEPT_LEVELS = 8
@@ -61,10 +61,11 @@ _KEPT_LEVELS = 8
 
 @dataclass(frozen=True)
 class CurveForecasts:
-    """Of m curves, in the task's unit. ``below`` and ``above`` are standard deviations to either side of ``finals``.
+    """Forecasts of m curves, in the task's unit. ``below`` and ``above`` are standard deviations to either side of
+    ``finals``.
 
-    ``diverges`` [m] is the chance to end worse than runs begin, None without history. ``members`` are
-    names, ``told`` [members, m] what they say and ``weights`` [members, m]. ``places`` and ``paths`` [m, AHEAD]: the
+    ``diverges`` [m] is the probability to end worse than runs begin, None without history. ``members`` are names,
+    ``told`` [members, m] their predictions and ``weights`` [members, m]. ``places`` and ``paths`` [m, AHEAD] are the
     expected curve.
     """
 
@@ -82,9 +83,9 @@ class CurveForecasts:
     history: int
 
     def beats(self, value: float | Numbers, maximize: bool) -> Numbers:
-        """Chance [m] that the final result is better than a value: Student's t, wider to one side than to the other.
+        """Probability [m] that the final result beats a value, by Student's t with a width for each side.
 
-        Its tails are heavy, since errors of forecasts are.
+        Its tails are heavy, as those of forecast errors are.
         """
         gap = self.finals - value if maximize else value - self.finals
         side = np.where((gap > 0) == maximize, self.below, self.above)
@@ -92,7 +93,8 @@ class CurveForecasts:
 
 
 class CurveForecaster:
-    """From the full curves of a history, for a full training of ``horizon``; keeps what it fits for each cut.
+    """Forecaster from the full curves of a history, for a full training of ``horizon``; caches its fit for each
+    truncation.
 
     ``without`` leaves members out, for ablations. Thread-safe.
     """
@@ -126,7 +128,7 @@ class CurveForecaster:
         return learned.rows(asked, level)
 
     def _at(self, cut: float) -> _Learned | None:
-        """None where too few full curves reach so far."""
+        """The fit for a truncation; None where too few full curves reach it."""
         known = self._cuts.get(cut)
         if known is None:
             usable = [
@@ -169,7 +171,7 @@ class CurveForecaster:
 
 @dataclass(frozen=True)
 class _Row:
-    """Of one curve, lower is better: deviations to the good and to the bad side, ends of the interval."""
+    """One curve, lower is better: deviations to the good and to the bad side, ends of the interval."""
 
     final: float
     good: float
@@ -183,7 +185,7 @@ class _Row:
 
 
 class _Learned:
-    """What the full curves say at one cut."""
+    """The fit to the full curves at one truncation."""
 
     def __init__(
         self, curves: Sequence[Curve], cut: float, horizon: float, sign: float, clip: Clip, without: frozenset[str]
@@ -218,7 +220,7 @@ class _Learned:
         return features(seen - self._centre, self._unit)
 
     def _members(self, seen: Numbers, alike: Numbers, prior: Numbers) -> dict[str, Numbers]:
-        """Changes [n, places] in units from the last value."""
+        """The members' predicted changes [n, places] from the last value, in units of the spread."""
         last = seen[:, -1:]
         places = fidelities_ahead(self._cut, self._horizon) / self._cut if self._cut > 0 else np.ones(prior.shape[1])
         told = {LAST_VALUE: np.zeros_like(prior)}
@@ -231,14 +233,14 @@ class _Learned:
         return told
 
     def _ends(self, alike: Numbers, mean: Numbers, by_member: Numbers, level: float) -> tuple[Numbers, Numbers]:
-        """Distances [n] from the mean to the ends of an interval that is not calibrated yet."""
+        """Distances [n] from the mean to the ends of the uncalibrated interval."""
         tail = (1 - level) / 2
         low, high = weighted_quantiles(alike, self._changes[:, -1], (tail, 1 - tail))
         apart = 0.5 * by_member.std(axis=0)
         return np.maximum(mean - low, 0) + apart + self._floor, np.maximum(high - mean, 0) + apart + self._floor
 
     def _margin(self, alike: Numbers, level: float) -> float:
-        """By how much both ends must be stretched so that ``level`` of the history lies within."""
+        """The stretch of both ends that makes ``level`` of the history lie within."""
         mean, by_member = self._own
         low, high = self._ends(alike, mean, by_member, level)
         error = self._changes[:, -1] - mean
@@ -247,8 +249,10 @@ class _Learned:
         return max(float(np.quantile(stretched, rank)), 1e-3)
 
     def _stretched(self, ends: Numbers, margin: float) -> Numbers:
-        """Calibrated distances. What covers the largest error of the history is enough: a margin that comes from an
-        error on an all but certain curve would stretch the ends of others beyond all that was seen.
+        """Calibrated distances.
+
+        The stretch ends where it covers the largest error of the history: a margin from an error on an all but
+        certain curve would stretch other intervals beyond everything observed.
         """
         return np.asarray(np.minimum(margin * ends, np.maximum(ends, self._largest)))
 
@@ -292,19 +296,19 @@ class _Learned:
 
 
 def least_error_weights(told: Numbers, truth: Numbers, importance: Numbers) -> Numbers:
-    """Weights [members], at least 0 with sum 1, of the least mean absolute error of told [members, n].
+    """Non-negative weights [members] of sum 1 with the least mean absolute error of predictions [members, n].
 
-    Half of what an error counts is the same for all, half goes by ``importance`` [n]: loud curves do not decide alone.
-
-    Exponentiated gradient (Kivinen and Warmuth, 1997), starting from equal weights; the average of the steps.
+    Half of an error's weight is the same for all, half goes by ``importance`` [n], so that noisy curves do not decide
+    alone. Solved by exponentiated gradient (Kivinen and Warmuth, 1997) from equal weights; the result is the average
+    of the steps.
     """
     errors = np.abs(told - truth)
     share = np.zeros(len(truth))
     for each in (np.ones(len(truth)), importance):
         by_member = errors @ each
-        # A member that is all but exact is no measure: the others' errors would count infinitely.
+        # A nearly exact member cannot be the yardstick: the errors of others would count infinitely.
         share += each / max(float(by_member.min()), _LEAST_ERROR * float(by_member.max()), 1e-12) / 2
-    # As logarithms: a weight that all but vanished can come back, and one of them is always 1 before their sum is.
+    # As logarithms, a weight that nearly vanished can recover; one of them is always 1 before they are normalised.
     logarithms = np.zeros(len(told))
     total = np.zeros(len(told))
     for step in range(_STEPS):
@@ -322,13 +326,13 @@ def _normalised(logarithms: Numbers) -> Numbers:
 
 
 def _ruined(seen: Numbers, finals: Numbers, unit: float) -> NDArray[np.bool_]:
-    """Which end clearly worse than they and most others began."""
+    """Which curves ended clearly worse than they, and most others, began."""
     starts = np.maximum(seen[:, 0], np.median(seen[:, 0]))
     return np.asarray(finals > starts + _RUIN * unit)
 
 
 def _shared_cuts(cuts: Numbers) -> Numbers:
-    """The cut whose model serves each curve: its own, or where a call has many cuts the least of those nearby."""
+    """The truncation whose fit serves each curve: its own, or the lowest of those nearby where a call has many."""
     shared, apart = np.array(cuts), 1.05
     while len(np.unique(shared)) > _MOST_CUTS:
         at = -np.inf
@@ -345,7 +349,7 @@ def _without_history(seen: Numbers, cut: float, horizon: float, level: float) ->
     places = fidelities_ahead(cut, horizon) / cut if cut > 0 else np.ones(1)
     laws = {law: extrapolate(law, seen, places) for law in (POW4, MMF4)}
     fallen = seen.max(axis=1) - seen.min(axis=1)
-    # An extrapolation further than the curve has come by now is not believed.
+    # An extrapolation further than the curve has come so far is clipped.
     laws = {law: np.clip(told, (last - fallen)[:, None], (last + fallen)[:, None]) for law, told in laws.items()}
     shares = {LAST_VALUE: 0.5, POW4: 0.25, MMF4: 0.25}
     paths = {LAST_VALUE: np.repeat(last[:, None], len(places), axis=1), **laws}

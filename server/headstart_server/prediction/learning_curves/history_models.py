@@ -28,11 +28,11 @@ _LEAF = 2
 
 
 class GaussianPrior:
-    """Of features [n, d] and changes [n, places] in units."""
+    """Joint Gaussian of features [n, d] and changes [n, places], in units of the spread."""
 
     def __init__(self, known: Numbers, changes: Numbers) -> None:
         self._parts = (known, signed_log(changes))
-        # Nothing changes more than the history did: the way back from the logarithm would blow up.
+        # Changes are clipped to the history's largest: the inverse of the logarithm would explode.
         self._range = (changes.min(axis=0), changes.max(axis=0))
         self._fit = _condition(*self._parts)
 
@@ -40,7 +40,7 @@ class GaussianPrior:
         return np.clip(signed_exp(self._fit(asked)), *self._range)
 
     def unseen(self) -> Numbers:
-        """What it says of each curve of the history when fitted without a tenth of it, that curve included."""
+        """Predictions for each curve of the history, fitted without the tenth that the curve is in."""
         known, changes = self._parts
         folds = np.arange(len(known)) % _FOLDS
         told = np.zeros_like(changes)
@@ -51,7 +51,7 @@ class GaussianPrior:
 
 
 class _condition:
-    """Mean of the changes given features, under a Gaussian of low rank."""
+    """Mean of the changes given features, under a low-rank Gaussian."""
 
     def __init__(self, known: Numbers, changes: Numbers) -> None:
         together = np.concatenate([known, changes], axis=1)
@@ -73,7 +73,7 @@ class _condition:
 
 
 class SimilarCurves:
-    """Of features [n, d] and final changes [n] in units."""
+    """Forest on features [n, d] and final changes [n], in units of the spread."""
 
     def __init__(self, known: Numbers, change: Numbers) -> None:
         self._forest = ExtraTreesRegressor(
@@ -85,11 +85,11 @@ class SimilarCurves:
             self._inside[places, tree] = True
 
     def weights(self, asked: Numbers) -> Numbers:
-        """How alike the curves of the history are, float [m, n]; rows sum to 1."""
+        """Similarity to the curves of the history, float [m, n]; rows sum to 1."""
         return self._shared(self._forest.apply(asked), np.ones((len(asked), _TREES), np.bool_))
 
     def unseen(self) -> Numbers:
-        """The same [n, n] of the history's own curves, each by the trees that were grown without it."""
+        """The same weights [n, n] for the history's own curves, by the trees that were grown without them."""
         return self._shared(self._leaves, ~self._inside)
 
     def _shared(self, leaves: NDArray[np.int64], counted: NDArray[np.bool_]) -> Numbers:
@@ -104,7 +104,7 @@ class SimilarCurves:
 
 
 def weighted_quantiles(weights: Numbers, values: Numbers, levels: tuple[float, ...]) -> Numbers:
-    """Of values [n] under each row of weights [m, n]: float [len(levels), m]."""
+    """Quantiles of values [n] under each row of weights [m, n]: float [len(levels), m]."""
     order = np.argsort(values)
     ranks = np.cumsum(weights[:, order], axis=1)
     sorted_values = values[order]

@@ -26,7 +26,7 @@ _POWERS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
 def extrapolate(law: str, seen: Numbers, ahead: Numbers) -> Numbers:
-    """Values [n, len(ahead)] of curves [n, k] that were seen at even steps up to 1, at places ``ahead`` > 1."""
+    """Values [n, len(ahead)] of curves [n, k], observed at even steps up to 1, at fidelities ``ahead`` > 1."""
     places = np.arange(1, seen.shape[1] + 1) / seen.shape[1]
     shapes = np.array([_shape(law, *pair, places) for pair in _grid(law)])
     beyond = np.array([_shape(law, *pair, ahead) for pair in _grid(law)])

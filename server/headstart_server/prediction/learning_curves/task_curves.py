@@ -25,19 +25,21 @@ from headstart_server.prediction.learning_curves.forecast import LEAST_HISTORY, 
 from headstart_server.prediction.types import CurveForecast, Prediction, Query
 from headstart_server.runtime.lru import Lru
 
-# From so many full curves of its own on, a task does without those of others; so many are learned from at most.
+# From the first number of full curves on, a task uses no others; at most the second number is fitted.
 _ENOUGH_OWN = 50
 _MOST_CURVES = 300
 _MOST_SOURCES = 32
 _GROWTH_BEFORE_REFIT = 1.1
 _KEPT_FORECASTERS = 16
-# Different fidelities that one call may ask for.
+# The number of different fidelities that one call may ask for.
 _MOST_FIDELITIES = 8
 
 
 @dataclass(frozen=True)
 class CurvePredictions:
-    """By place of the query: what its curve says. ``others`` are told for the fidelity asked for, not the full one."""
+    """Predictions from curves, by index of the query. ``others`` are predicted at the query's fidelity instead of the
+    full one.
+    """
 
     estimates: Mapping[int, CurveEstimate]
     others: frozenset[int]
@@ -50,7 +52,9 @@ class CurvePredictions:
         return len(self.estimates) == count
 
     def predictions(self, priors: Sequence[Prediction] | None, count: int) -> list[Prediction]:
-        """With what else is known of each of ``count`` queries, or where that is None from the curves alone."""
+        """One prediction for each of ``count`` queries, joined with ``priors``, or from the curves alone where that
+        is None.
+        """
         found = []
         for place in range(count):
             told = self.estimates.get(place)
@@ -58,7 +62,7 @@ class CurvePredictions:
                 assert priors is not None
                 found.append(priors[place])
             elif place in self.others:
-                # Of a shortened training no model tells, and no full result compares with it.
+                # No model predicts a shortened training, and no full result compares with it.
                 found.append(from_curve_alone(told, None, self.maximize))
             elif priors is None:
                 found.append(from_curve_alone(told, self.incumbent, self.maximize))
@@ -80,7 +84,7 @@ class _CachedTaskCurves:
 
 
 class TaskCurves:
-    """Forecasts by namespace, task, space and fidelity. Thread-safe."""
+    """Forecasters cached by namespace, task, space and fidelity. Thread-safe."""
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self._knowledge = knowledge
@@ -94,9 +98,9 @@ class TaskCurves:
         level: float,
         incumbent: float | None,
     ) -> CurvePredictions:
-        """What the curves of queries say, at intervals of ``level``; nothing for a query that has none.
+        """Predictions from the queries' curves, with intervals of ``level``; a query without a curve gets none.
 
-        Raises InvalidInput for a curve that goes beyond the full training of the task.
+        Raises InvalidInput for a curve that goes beyond the task's full training.
         """
         if observations.task.max_fidelity:
             require(_violations(queries, observations.task.max_fidelity))
@@ -125,7 +129,7 @@ class TaskCurves:
     def _history(
         self, namespace: str, observations: Observations, recorded: Sequence[RecordedCurve]
     ) -> tuple[list[Curve], int]:
-        """Full curves, those of the task first, and how many those are."""
+        """Full curves, those of the task first, and the number of those."""
         own = [_curve(each) for each in recorded if each.final is not None]
         task = observations.task
         if len(own) >= _ENOUGH_OWN:
@@ -173,7 +177,7 @@ class TaskCurves:
 def _curves_of(
     queries: Sequence[Query], observations: Observations, recorded: Sequence[RecordedCurve]
 ) -> dict[int, Curve]:
-    """By place: the curve of the query, or of a recorded run of its candidate that was cut short."""
+    """Curves by index of the query: its own, or that of a truncated run of its candidate."""
     cut_short = {each.fingerprint: each for each in recorded if each.final is None}
     asked = {query.canonical.fingerprint for query in queries if not query.learning_curve} & cut_short.keys()
     if asked:
@@ -190,7 +194,7 @@ def _curves_of(
 
 
 def _by_horizon(queries: Sequence[Query], curves: Mapping[int, Curve], full: float) -> dict[float, list[int]]:
-    """Places by the fidelity that their result is told for: as far as a call may have many of them."""
+    """Indices of queries by the fidelity to predict at; a call may have a limited number of fidelities."""
     places: dict[float, list[int]] = {}
     for place, curve in curves.items():
         horizon = full or curve.last
@@ -207,24 +211,24 @@ def _curve(recorded: RecordedCurve, stretch: float = 1.0) -> Curve:
 
 
 def _until(curve: Curve, horizon: float) -> Curve:
-    """As if the training had been planned to end there; still cut short where the curve does not reach so far."""
+    """The curve as if the training had been planned to end at ``horizon``; truncated where it does not reach that."""
     if curve.last < horizon:
         return replace(curve, final=curve.final if curve.final is not None and np.isnan(curve.final) else None)
     return replace(curve, final=float(np.interp(horizon, curve.fidelities, curve.values)))
 
 
 def _comparable(other: Task, task: Task) -> bool:
-    """Whether both measure the same, over the same unit of fidelity."""
+    """Whether both tasks have the same metric over the same unit of fidelity."""
     return (other.metric, other.maximize, other.fidelity_unit) == (task.metric, task.maximize, task.fidelity_unit)
 
 
 def _stretch(other: Task, task: Task) -> float:
-    """Of fidelities, so that full trainings are equally long."""
+    """The factor on fidelities that makes full trainings equally long."""
     return task.max_fidelity / other.max_fidelity if task.max_fidelity and other.max_fidelity else 1.0
 
 
 def _estimates(forecasts: CurveForecasts, advice: Sequence[StoppingAdvice] | None) -> list[CurveEstimate]:
-    """``advice`` is None where a shortened training is told, which no full one compares with."""
+    """Estimates from forecasts; ``advice`` is None for shortened trainings, which no full one compares with."""
     columns = (forecasts.finals, forecasts.below, forecasts.above, forecasts.lower, forecasts.upper)
     estimates = []
     for row, numbers in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
@@ -237,7 +241,7 @@ def _estimates(forecasts: CurveForecasts, advice: Sequence[StoppingAdvice] | Non
 
 
 def _violations(queries: Sequence[Query], max_fidelity: float) -> Iterator[Violation]:
-    """Points of curves beyond the full training."""
+    """Violations for points of curves beyond the full training."""
     for place, query in enumerate(queries):
         for index, (fidelity, _) in enumerate(query.learning_curve):
             if fidelity > max_fidelity:
@@ -247,7 +251,7 @@ def _violations(queries: Sequence[Query], max_fidelity: float) -> Iterator[Viola
 
 
 def _spread(history: Sequence[Curve]) -> float | None:
-    """Robust standard deviation of the results of full trainings; None without enough of them."""
+    """Robust standard deviation of the results of full trainings; None if there are too few."""
     finals = [curve.final for curve in history if curve.final is not None and np.isfinite(curve.final)]
     if len(finals) < LEAST_HISTORY:
         return None

@@ -20,7 +20,7 @@ _lock = threading.Lock()
 
 
 class ModelUnreadable(Unavailable):
-    """The artefact of a model version is not what this version of the service reads."""
+    """The artefact of a model version has another format than this version of the service reads."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"model {name} cannot be read", "MODEL_UNREADABLE")

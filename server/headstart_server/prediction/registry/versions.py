@@ -23,7 +23,7 @@ from headstart_server.runtime.errors import NotFound
 
 KEPT_VERSIONS = 5
 
-# What a version of the vector index is called after that is made by a model version: "graph-NUMBER".
+# The name of a vector index version made by a model version: "graph-NUMBER".
 EMBEDDING_PREFIX = "graph-"
 
 _CANDIDATE, SERVING, _RETIRED, REJECTED = "CANDIDATE", "SERVING", "RETIRED", "REJECTED"
@@ -61,9 +61,10 @@ def write_version(
     trained_through: int,
     reduced: str | None = None,
 ) -> ModelVersion:
-    """Keep a new version as a candidate; ``reduced`` says what a budget kept from it. Raises NotFound for an unknown
-    space."""
-    # The lock numbers versions one after the other without holding up the recording of experiments.
+    """Store a new version as a candidate; ``reduced`` says what the budget left out. Raises NotFound for an unknown
+    space.
+    """
+    # The lock numbers versions in sequence without blocking the recording of experiments.
     space = connection.execute(
         select(search_spaces.c.id, search_spaces.c.namespace_id)
         .join(namespaces)
@@ -110,9 +111,10 @@ def write_version(
 
 
 def promote(connection: Connection, version: ModelVersion) -> None:
-    """Let a version serve in place of the one before, and remove versions too old to be asked for."""
+    """Let a version serve in place of the one before, and remove versions that are too old to be needed."""
     space = _space_number(version.namespace, version.search_space_id)
-    # No version of the vector index is begun meanwhile (knowledge.vector_versions.begin takes the same lock).
+    # Under the lock no version of the vector index is begun (knowledge.vector_index.versions.begin takes the same
+    # lock).
     connection.execute(
         select(search_spaces.c.id).where(search_spaces.c.id == space).with_for_update(key_share=True)
     ).first()
@@ -135,7 +137,7 @@ def promote(connection: Connection, version: ModelVersion) -> None:
 
 
 def reject(connection: Connection, version: ModelVersion, comparison: Comparison) -> None:
-    """Keep a version from serving, with what decided it."""
+    """Mark a version as rejected, with the comparison that decided it."""
     compared = func.jsonb_build_object("compared", cast(asdict(comparison), JSONB))
     connection.execute(
         update(model_versions)
@@ -148,14 +150,14 @@ def reject(connection: Connection, version: ModelVersion, comparison: Comparison
 
 
 def trained_through(connection: Connection, namespace: str, search_space_id: str) -> int | None:
-    """The experiments of a space when it was last trained, whether that version serves or not; None before."""
+    """The number of experiments at the last training of a space, whether or not that version serves; None before."""
     query = _named(select(model_versions.c.trained_through), namespace, search_space_id)
     count: int | None = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).scalar()
     return count
 
 
 def all_trained_through(connection: Connection) -> dict[tuple[str, str], int]:
-    """The same of every space that was ever trained, by namespace and id."""
+    """The same number for every space that was ever trained, by namespace and id."""
     space = model_versions.c.search_space_id
     latest = select(space, func.max(model_versions.c.number).label("number")).group_by(space).subquery()
     rows = connection.execute(
@@ -168,14 +170,14 @@ def all_trained_through(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def trained_since(connection: Connection, namespace: str, search_space_id: str, moment: datetime) -> bool:
-    """Whether a version was made after a moment, and it was decided whether it serves."""
+    """Whether a version was made after ``moment`` and its promotion was decided."""
     query = _named(select(model_versions.c.number), namespace, search_space_id)
     query = query.where(model_versions.c.created_at > moment, model_versions.c.state != _CANDIDATE)
     return connection.execute(query.limit(1)).first() is not None
 
 
 def versions(connection: Connection, namespace: str, search_space_id: str) -> list[ModelVersion]:
-    """Those kept, newest first."""
+    """All stored versions, newest first."""
     columns = [column for column in model_versions.c if column.name != "artefact"]
     query = _named(select(*columns), namespace, search_space_id).order_by(model_versions.c.number.desc())
     return [_version(namespace, search_space_id, row) for row in connection.execute(query)]
@@ -191,10 +193,10 @@ def newest_version(connection: Connection, namespace: str, search_space_id: str)
 
 @dataclass(frozen=True)
 class ServingVersion:
-    """A version that serves, as operators look at it.
+    """A serving version as operators see it.
 
-    ``age_seconds`` is by the clock of the database; ``trained_through`` is of the newest version of the space, whether
-    that serves or not.
+    ``age_seconds`` is by the clock of the database; ``trained_through`` is that of the newest version of the space,
+    serving or not.
     """
 
     namespace: str
@@ -244,7 +246,7 @@ def serving_versions(connection: Connection, limit: int) -> list[ServingVersion]
 
 
 def reduced_models(connection: Connection, limit: int) -> list[tuple[str, str, str]]:
-    """Namespace, space and what the budget of training kept from its model, of models that serve."""
+    """Namespace, space, and what the budget left out of its training, for serving models."""
     reduced = model_versions.c.metrics["reduced"].astext
     query = (
         select(namespaces.c.name, search_spaces.c.name, reduced)
@@ -259,7 +261,7 @@ def reduced_models(connection: Connection, limit: int) -> list[tuple[str, str, s
 
 
 def version_numbered(connection: Connection, namespace: str, search_space_id: str, number: int) -> ModelVersion | None:
-    """The version of a number, or None where it is not kept."""
+    """The version with a number, or None if it is not stored."""
     columns = [column for column in model_versions.c if column.name != "artefact"]
     query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.number == number)
     row = connection.execute(query).first()
@@ -267,7 +269,7 @@ def version_numbered(connection: Connection, namespace: str, search_space_id: st
 
 
 def version_before(connection: Connection, version: ModelVersion) -> ModelVersion | None:
-    """The newest of the versions before one that have served."""
+    """The newest version before ``version`` that has served."""
     columns = [column for column in model_versions.c if column.name != "artefact"]
     query = _named(select(*columns), version.namespace, version.search_space_id).where(
         model_versions.c.number < version.number, model_versions.c.state == _RETIRED
@@ -277,7 +279,7 @@ def version_before(connection: Connection, version: ModelVersion) -> ModelVersio
 
 
 def load_artefact(connection: Connection, name: str) -> bytes:
-    """The bytes of the version of a name. Raises NotFound."""
+    """The bytes of the version with a name. Raises NotFound."""
     namespace, _, rest = name.partition("/")
     search_space_id, _, number = rest.partition("/")
     content = None
@@ -323,6 +325,6 @@ def _version(namespace: str, search_space_id: str, row: Row[Any]) -> ModelVersio
 
 
 def _figures(content: dict[str, Any]) -> TaskFigures:
-    """Coverages at several levels are missing in versions that were trained before they were measured."""
+    """Validation metrics; coverages at several levels are missing in older versions."""
     coverages = tuple((float(level), float(share)) for level, share in content.get("coverages", ()))
     return TaskFigures(**{**content, "coverages": coverages})

@@ -29,18 +29,18 @@ from headstart_server.runtime.lru import Lru
 
 _log = logging.getLogger(__name__)
 
-# How long a server may go on with a version before it looks for a newer one.
+# Seconds between looks for a newer version.
 _LOOK_UP_SECONDS = 1.0
-# Of what versions know.
+# Bytes of cached model knowledge.
 _KEPT_BYTES = 256 * 2**20
-# Scored candidates, and those of them that have a result: a thousand of a task at most are looked at.
+# Numbers of cached scores: of candidates, and of candidates with a result (at most a thousand of a task are used).
 _KEPT_SCORES, _KEPT_SCORES_OF_RESULTS = 5_000, 20_000
 
 _Key = tuple[str, str]
 
 
 class ServingModels:
-    """Thread-safe."""
+    """The serving versions by namespace and space. Thread-safe."""
 
     def __init__(self, engine: Engine, scorer: Scorer) -> None:
         self._engine = engine
@@ -55,7 +55,7 @@ class ServingModels:
         self._scores_of_results = ScoreCache(_KEPT_SCORES_OF_RESULTS)
 
     def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
-        """The version that answers; the database is asked at most once in _LOOK_UP_SECONDS."""
+        """The version that answers; the database is queried at most once in _LOOK_UP_SECONDS."""
         key, now = (namespace, search_space_id), time.monotonic()
         with self._lock:
             if now - self._looked_up.get(key, -_LOOK_UP_SECONDS) < _LOOK_UP_SECONDS:
@@ -76,12 +76,12 @@ class ServingModels:
         try:
             threading.Thread(target=self._change_to, args=(key, version), name="load-model", daemon=True).start()
         except RuntimeError as problem:
-            # No thread is to be had now: whoever looks next tries again.
+            # No thread is available; the next caller tries again.
             self._loading.discard(version.name)
             _log.warning("model %s is not used yet: %s", version.name, problem)
 
     def older_than(self, version: ModelVersion) -> ModelVersion | None:
-        """What answers in place of a version that turned out to be unreadable."""
+        """The version that answers in place of an unreadable one."""
         key = (version.namespace, version.search_space_id)
         with self._lock:
             self._unreadable.add(version.name)
@@ -91,7 +91,7 @@ class ServingModels:
         return older
 
     def knowledge(self, version: ModelVersion) -> ModelKnowledge:
-        """Raises ModelUnreadable, NotFound where the version is not kept any more."""
+        """The knowledge of a version. Raises ModelUnreadable, and NotFound for a version that was removed."""
         known = self._known.get(version.name)
         if known is None:
             with self._engine.connect() as connection:
@@ -101,11 +101,11 @@ class ServingModels:
         return known
 
     def unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
-        """Scores [n, heads] by learners that have not seen the architecture. Raises Unavailable, NotFound."""
+        """Scores [n, heads] by learners that were trained without the architecture. Raises Unavailable, NotFound."""
         seen = self.knowledge(version).seen
 
         def score(missing: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
-            # Passes take turns: the questions of others are answered between those of one.
+            # Passes take turns, so that other questions are answered between those of one.
             chunks = list(chunks_of(missing)) or [missing]
             return np.concatenate([score_chunk(chunk) for chunk in chunks])
 
@@ -113,13 +113,15 @@ class ServingModels:
             check()
             return self._scorer.score(version.name, chunk).unseen(chunk, seen)
 
-        # A host that was away has to be asked, for its return to be noticed.
+        # A host that was unavailable must be asked again, so that its return is noticed.
         return score(candidates) if self._scorer.away else self._scores.of(version.name, candidates, score)
 
     def unseen_scores_of_results(
         self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]
     ) -> NDArray[np.float64]:
-        """The same of candidates that have a result. They are kept apart: more is asked of others, and only once."""
+        """The same scores for candidates with a result, in a cache of their own: other candidates are more, and asked
+        for once.
+        """
         return self._scores_of_results.of(
             version.name, candidates, lambda missing: self.unseen_scores(version, missing)
         )

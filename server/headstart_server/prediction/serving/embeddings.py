@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 
 from headstart_server.prediction.registry.versions import EMBEDDING_PREFIX, newest_version, version_numbered
 
-# Experiments behind a newer model over those behind the one that the index was made by.
+# The factor by which a newer model's experiments must exceed those of the index's model.
 _GROWTH = 2.0
 
 
 def choose_embedding(
     connection: Connection, namespace: str, search_space_id: str, held: str | None, structural: str
 ) -> str:
-    """ "graph-NUMBER", or ``structural`` before any model; ``held`` is the embedding that the index has, if any."""
+    """ "graph-NUMBER", or ``structural`` before any model; ``held`` is the embedding of the index, if any."""
     newest = newest_version(connection, namespace, search_space_id)
     if newest is None:
         return structural
@@ -32,13 +32,13 @@ def choose_embedding(
 
 
 def model_of_embedding(namespace: str, search_space_id: str, embedding: str) -> str | None:
-    """The name of the model version that an embedding is made by; None for one that no model makes."""
+    """The name of the model version behind an embedding; None for structural embeddings."""
     number = _number(embedding)
     return None if number is None else f"{namespace}/{search_space_id}/{number}"
 
 
 def embedding_name(namespace: str, search_space_id: str, embedding: str) -> str:
-    """What a caller is told: the name of the model version, or "structural-N"."""
+    """The name of an embedding in answers: that of the model version, or "structural-N"."""
     return model_of_embedding(namespace, search_space_id, embedding) or embedding
 
 

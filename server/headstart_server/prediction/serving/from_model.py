@@ -24,7 +24,7 @@ from headstart_server.prediction.types import Query
 
 
 class ModelAnswers:
-    """Thread-safe."""
+    """Predictions by the trained model, adapted to a task. Thread-safe."""
 
     def __init__(self, evidence: Evidence, models: ServingModels, predictors: TaskPredictors) -> None:
         self._evidence = evidence
@@ -39,7 +39,7 @@ class ModelAnswers:
         level: float,
         version: ModelVersion,
     ) -> TaskPredictions | None:
-        """None where the model knows no task that this one can be compared with. Raises Unavailable, NotFound."""
+        """None if the model knows no task comparable with this one. Raises Unavailable, NotFound."""
         candidates = [query.canonical for query in queries]
         space_id = observations.search_space_id
         known = self._models.knowledge(version)
@@ -62,7 +62,7 @@ class ModelAnswers:
             proxies = [query.proxies for query in queries]
             estimates = fitted.predict(candidates, features.vectors(candidates), scores, level, proxies)
             return TaskPredictions(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
-        # The model may have learned from tasks that were deleted since.
+        # The model may have been trained on tasks that were deleted since.
         observed = self._evidence.knowledge.tasks_observed(namespace, space_id)
         present = {other.task.task_id for other in observed}
         chosen = [

@@ -20,7 +20,7 @@ from headstart_server.runtime.deadline import DeadlinePassed, deadline
 
 _log = logging.getLogger(__name__)
 
-# Candidates of one pass; a single question may be larger.
+# Candidates in one pass; a single question may be larger.
 _MOST = 2048
 
 Score = Callable[[str, Sequence[CanonicalCandidate]], Scores]
@@ -31,7 +31,7 @@ class _Question:
     model: str
     candidates: Sequence[CanonicalCandidate]
     until: float | None
-    # A model belongs to one namespace, and so do those who ask it.
+    # A model belongs to one namespace, and so do its callers.
     tenant: str | None = field(default_factory=tenant.get)
     done: threading.Event = field(default_factory=threading.Event)
     answer: Scores | None = None
@@ -48,7 +48,9 @@ class MicroBatcher:
         self._busy = False
 
     def score(self, model: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
-        """What ``score`` says. Raises DeadlinePassed where the caller's deadline came first, and what it raises."""
+        """The scores of ``score`` for these candidates. Raises DeadlinePassed when the caller's deadline comes first,
+        and any error of ``score``.
+        """
         question = _Question(model, candidates, deadline.get())
         with self._lock:
             self._waiting.append(question)
@@ -58,7 +60,7 @@ class MicroBatcher:
             try:
                 self._lead(question)
             except BaseException as problem:
-                # Nobody is left who would lead: whoever waits is told, and the next to come leads again.
+                # No leader is left: fail all waiting calls; the next caller leads.
                 self._give_up(problem)
                 raise
         question.done.wait()
@@ -68,7 +70,9 @@ class MicroBatcher:
         return question.answer
 
     def _lead(self, own: _Question | None) -> None:
-        """Answer what waits; the caller of ``own`` stays for its answer only, and leaves the rest to a thread."""
+        """Answer waiting questions; the caller of ``own`` stays until its own answer, and leaves the rest to a
+        thread.
+        """
         while True:
             with self._lock:
                 batch = self._next_batch()
@@ -80,7 +84,7 @@ class MicroBatcher:
             self._answer(batch)
 
     def _handed_over(self, batch: list[_Question]) -> bool:
-        """False where no thread is to be had: then the caller stays."""
+        """Hand the batch to a thread; False if none is available, and then the caller stays."""
         try:
             threading.Thread(target=self._follow, args=(batch,), name="score", daemon=True).start()
         except RuntimeError as problem:
@@ -105,7 +109,7 @@ class MicroBatcher:
             question.done.set()
 
     def _next_batch(self) -> list[_Question]:
-        """Questions for the model of the first that waits, in order, those of others left."""
+        """The waiting questions for the model of the first one, in order; questions for other models stay."""
         now = time.monotonic()
         batch: list[_Question] = []
         kept: deque[_Question] = deque()
@@ -129,7 +133,7 @@ class MicroBatcher:
                 scores = self._score(batch[0].model, [each for question in batch for each in question.candidates])
         except BaseException as problem:
             if len(batch) > 1:
-                # One of them may be to blame: the others are not to suffer for it.
+                # One question may have caused the failure; the others are retried alone.
                 for question in batch:
                     self._answer([question])
                 return

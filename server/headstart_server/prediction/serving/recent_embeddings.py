@@ -17,11 +17,11 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.runtime.lru import Lru
 from headstart_server.runtime.single_flight import SingleFlight
 
-# Reading and embedding so many takes some seconds the first time; of wide embeddings there are fewer.
+# Reading and embedding this number takes some seconds the first time; fewer of wide embeddings are used.
 MOST_ARCHITECTURES = 20_000
 _MOST_BYTES = 48 * 2**20
 _LEAST_ARCHITECTURES = 500
-# Of all spaces together.
+# Cached bytes of all spaces together.
 _KEPT_BYTES = 256 * 2**20
 
 Vectors = Callable[[Sequence[CanonicalCandidate]], NDArray[np.float32]]
@@ -29,7 +29,7 @@ Vectors = Callable[[Sequence[CanonicalCandidate]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class RecentEmbeddings:
-    """Newest first: fingerprints, and embeddings [n, d]. ``last`` is the number of the newest."""
+    """Fingerprints and embeddings [n, d], newest first. ``last`` is the number of the newest."""
 
     last: int
     fingerprints: list[str]
@@ -44,7 +44,7 @@ class RecentEmbeddings:
 
 
 class RecentArchitectures:
-    """By namespace and space. Thread-safe: searches of one space wait for each other's reading, and for no other's."""
+    """Recent embeddings by namespace and space. Thread-safe: searches wait only for the reading of their own space."""
 
     def __init__(self) -> None:
         self._held: Lru[tuple[str, str], RecentEmbeddings] = Lru(
@@ -55,7 +55,9 @@ class RecentArchitectures:
     def of(
         self, knowledge: KnowledgeService, namespace: str, search_space_id: str, vectors: Vectors
     ) -> RecentEmbeddings:
-        """What is recorded now, at most MOST_ARCHITECTURES. Whose task was deleted meanwhile may still be there."""
+        """The latest recorded architectures, at most MOST_ARCHITECTURES. Those of a task deleted meanwhile may
+        remain.
+        """
         key = (namespace, search_space_id)
         with self._flights.of(key):
             held = self._held.get(key)
@@ -76,5 +78,5 @@ class RecentArchitectures:
 
 
 def _most(width: int) -> int:
-    """How many of a width are kept."""
+    """The number of architectures to cache for a width."""
     return max(_LEAST_ARCHITECTURES, min(MOST_ARCHITECTURES, _MOST_BYTES // (4 * max(width, 1))))

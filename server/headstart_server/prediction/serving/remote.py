@@ -39,12 +39,12 @@ from headstart_server.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-# Candidates in one call to a host: keeps messages and answers far below the limit on their size.
+# Candidates in one call to a host; keeps messages and answers far below the limit on their size.
 _REMOTE_CHUNK = 512
 _REMOTE_SECONDS = 5.0
-# To read a model version from the database and bring it to its device.
+# Seconds to read a model version from the database and move it to its device.
 _LOAD_SECONDS = 120.0
-# How long a host that was away, or refused, is not asked.
+# Seconds before a host that was unavailable, or refused, is asked again.
 _HOST_PAUSE_SECONDS = 2.0
 _SECONDS_BETWEEN_WARNINGS = 60.0
 
@@ -53,13 +53,13 @@ AWAY = "PREDICTOR_UNAVAILABLE"
 REFUSED = "PREDICTOR_REFUSED"
 BUSY = "PREDICTOR_BUSY"
 FAILED = "PREDICTOR_FAILED"
-# A status with details was made by the host; one without, by this side of the channel.
+# A status with details comes from the host; one without comes from this side of the channel.
 _DETAILS_KEY = "grpc-status-details-bin"
 _REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
 def open_scorer(engine: Engine, settings: Settings) -> Scorer:
-    """The scorer that the settings ask for. Connects to nothing yet."""
+    """The scorer for the settings. Connects to nothing yet."""
     local = LocalScorer(engine, settings)
     if settings.predictor_target:
         token = settings.predictor_token.get_secret_value() if settings.predictor_token is not None else None
@@ -70,12 +70,12 @@ def open_scorer(engine: Engine, settings: Settings) -> Scorer:
 
 
 class RemoteScorer:
-    """Asks a predictor host. Thread-safe."""
+    """Scores on a predictor host. Thread-safe."""
 
     def __init__(
         self, target: str, max_message_bytes: int, token: str | None = None, authority: bytes | None = None
     ) -> None:
-        """``authority`` switches to TLS and is the PEM of who signed the host's certificate."""
+        """``authority`` switches to TLS; it is the PEM of the authority that signed the host's certificate."""
         limits = [
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -90,7 +90,7 @@ class RemoteScorer:
         self.away = False
         self._stub = pb2_grpc.PredictorServiceStub(self._channel)
         self._lock = threading.Lock()
-        # Since when the host has been asked without a word from it; None where it answered last.
+        # Since when the host has not answered; None if it answered last.
         self._silent_since: float | None = None
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
@@ -134,7 +134,7 @@ class RemoteScorer:
             self._silent_since = None
 
     def _problem(self, error: grpc.RpcError, by_caller: bool) -> ServiceError | DeadlinePassed:
-        """What to raise; ``by_caller``: the caller's deadline came before our own."""
+        """The error to raise; ``by_caller``: the caller's deadline came before our own."""
         code = error.code() if isinstance(error, grpc.Call) else None
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             with self._lock:
@@ -164,7 +164,7 @@ class _Host(Enum):
 
 
 class FallbackScorer:
-    """Asks a predictor host, and this process where the host cannot be used; it is asked again soon. Thread-safe."""
+    """Scores on a predictor host, and in this process while the host is unavailable. Thread-safe."""
 
     def __init__(self, host: RemoteScorer, local: LocalScorer) -> None:
         self._host = host
@@ -196,7 +196,7 @@ class FallbackScorer:
         return self._local.score(model_version, candidates)
 
     def load(self, model_version: str) -> None:
-        """On the host, and in this process where the host cannot be used."""
+        """Load on the host, and in this process while the host is unavailable."""
         if time.monotonic() >= self._ask_again:
             try:
                 self._host.load(model_version)
@@ -218,14 +218,14 @@ class FallbackScorer:
         if problem.reason in (AWAY, REFUSED):
             self._lost(_Host.AWAY if problem.reason == AWAY else _Host.REFUSES, problem)
             return
-        # It answered, if only that: the next question goes to it.
+        # It answered, if only with an error: the next question goes to it.
         self._found()
         if time.monotonic() - self._warned >= _SECONDS_BETWEEN_WARNINGS:
             self._warned = time.monotonic()
             _log.warning("scoring a question in this process on %s: %s", self._local.device, problem.message)
 
     def _lost(self, state: _Host, problem: Unavailable | NotFound) -> None:
-        # Whoever asks meanwhile is not made to wait for an answer that does not come.
+        # Callers meanwhile do not wait for an answer that does not come.
         self._ask_again = time.monotonic() + _HOST_PAUSE_SECONDS
         if self._state is not state:
             level = logging.ERROR if state is _Host.REFUSES else logging.WARNING

@@ -20,7 +20,9 @@ Score = Callable[[Sequence[CanonicalCandidate]], Numbers]
 
 
 class ScoreCache:
-    """Scores [heads] by model version and fingerprint, of the ``most`` asked for last. Thread-safe."""
+    """Cache of scores [heads] by model version and fingerprint, least recently used dropped beyond ``most``.
+    Thread-safe.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -28,7 +30,9 @@ class ScoreCache:
         self._lock = threading.Lock()
 
     def of(self, version: str, candidates: Sequence[CanonicalCandidate], score: Score) -> Numbers:
-        """float [n, heads]; ``score`` is asked about those that are missing, of none at all too: it knows the heads."""
+        """float [n, heads]. ``score`` is called for the missing candidates, also if there are none, because it knows
+        the number of heads.
+        """
         rows: dict[str, Numbers] = {}
         with self._lock:
             for candidate in candidates:
@@ -48,9 +52,9 @@ class ScoreCache:
     def _keep(self, version: str, candidates: Sequence[CanonicalCandidate], scores: Numbers) -> None:
         with self._lock:
             for candidate, row in zip(candidates, scores, strict=True):
-                # What went wrong may go well the next time.
+                # An error is not cached; the next call tries again.
                 if np.isfinite(row).all():
-                    # A copy: a row would hold all that it was scored with.
+                    # A copy, because a view of a row would keep the whole matrix alive.
                     self._rows[version, candidate.fingerprint] = row.copy()
             while len(self._rows) > self._most:
                 self._rows.popitem(last=False)

@@ -40,24 +40,24 @@ _OUTSIDE = ""
 class Scorer(Protocol):
     @property
     def device(self) -> str:
-        """Where models run, for a person; empty while nobody knows."""
+        """The device of the models, for people; empty while unknown."""
 
     @property
     def away(self) -> bool:
-        """Whether a part of it was out of reach when last asked."""
+        """Whether a part was out of reach at the last call."""
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         """Raises NotFound for an unknown version, Unavailable where the model is out of reach."""
 
     def load(self, model_version: str) -> None:
-        """Make a version ready, so that no question waits for that. Raises as ``score`` does."""
+        """Load a version ahead, so that no question waits for it. Raises as ``score`` does."""
 
     def close(self) -> None:
-        """End what is open. Nothing is asked of it afterwards."""
+        """Close what is open; no call may follow."""
 
 
 class LocalScorer:
-    """Scores in the thread of its caller, with models loaded from the database when first asked for. Thread-safe."""
+    """Scores in the caller's thread, with models loaded from the database on first use. Thread-safe."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
@@ -74,7 +74,7 @@ class LocalScorer:
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
         """Raises DeadlinePassed too."""
-        # Outside of a pass, in which questions for other models would wait.
+        # Outside of a pass, so that questions for other models do not wait.
         self.load(model_version)
         with tracing.span("score", model=model_version, candidates=len(candidates)):
             return self._batcher.score(model_version, candidates)
@@ -91,7 +91,7 @@ class LocalScorer:
             self._models.clear()
 
     def kernels(self) -> GraphKernels:
-        """Loaded when first asked for, since DGL takes its time. Raises StartupError."""
+        """The graph kernels, loaded on first use, because DGL takes seconds. Raises StartupError."""
         with self._loading:
             if self._kernels is None:
                 torch.set_num_threads(self._settings.torch_threads)
@@ -125,7 +125,7 @@ class LocalScorer:
 
 
 def score_response(scores: Scores, device: str = "") -> pb2.ScoreResponse:
-    """The answer of a host: of every fold in turn, one column for each score."""
+    """The answer of a predictor host: every fold in turn, one column for each score."""
     rows, folds, heads = scores.folds.shape
     return pb2.ScoreResponse(
         embeddings=matrix_to_proto(scores.embeddings),
@@ -148,7 +148,7 @@ def matrix_from_proto(message: pb2.Matrix) -> Floats:
 
 
 def graph_of(candidate: CanonicalCandidate) -> Graph:
-    """Everything a model looks at, as one graph that ``candidate_of`` reads back."""
+    """The inputs of a model as one graph, which ``candidate_of`` reads back."""
     canonical = candidate.graph or CanonicalGraph((), (), ())
     nodes = [Node(op, dict(attributes)) for op, attributes in zip(canonical.ops, canonical.attributes, strict=True)]
     edges = tuple(
@@ -160,9 +160,9 @@ def graph_of(candidate: CanonicalCandidate) -> Graph:
 
 
 def candidate_of(graph: Graph) -> CanonicalCandidate:
-    """The candidate behind a graph from ``graph_of``, or behind a plain canonical graph.
+    """The candidate of a graph from ``graph_of``, or of a plain canonical graph.
 
-    Its fingerprint tells apart what a model can tell apart; it is not that of the server's records.
+    Its fingerprint distinguishes what a model can distinguish; it is not that of the server's records.
     """
     nodes = list(graph.nodes)
     values: tuple[tuple[str, Value], ...] = ()

@@ -20,10 +20,10 @@ from headstart_server.prediction.sources.model_averaging import SourcePrior
 
 @dataclass(frozen=True, eq=False)
 class Learners:
-    """One kind of learner, one for each of ``task_ids`` [k]; ``name`` tells these from all others of the service.
+    """Learners of one kind, one for each of ``task_ids`` [k]; ``name`` is unique in the process.
 
-    ``scores`` [m, k] of candidates by learners that have not seen their results; ``scores_of_results`` the same of
-    candidates that have one.
+    ``scores`` [m, k] are of candidates, by learners that were fitted without their results; ``scores_of_results`` are
+    the same for candidates with one.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Learners:
 
 @dataclass(frozen=True, eq=False)
 class SourceColumns:
-    """Every learner of every kind, each kind followed by the weighted mean of its learners where there are several."""
+    """All learners of every kind; each kind is followed by the weighted mean of its learners if there are several."""
 
     kinds: tuple[Learners, ...]
     expected: tuple[ExpectedAgreement, ...]
@@ -45,14 +45,14 @@ class SourceColumns:
 
     @property
     def task_ids(self) -> tuple[str, ...]:
-        """Of the task behind each column; empty for a mean."""
+        """The task behind each column; empty for a mean."""
         return tuple(
             task_id for kind in self.kinds for task_id in (*kind.task_ids, *([""] if len(kind.task_ids) > 1 else []))
         )
 
     @property
     def expected_taus(self) -> Numbers:
-        """Agreement expected of each column [columns]."""
+        """Expected agreement of each column [columns]."""
         parts = [np.zeros(0)]
         for kind in self.expected:
             parts.append(kind.sources)
@@ -62,19 +62,19 @@ class SourceColumns:
 
     @property
     def seen(self) -> float:
-        """How many past tasks showed the agreement that is expected of the sources."""
+        """The number of past tasks that showed the agreement expected of the sources."""
         return max([each.seen for each in self.expected], default=0.0)
 
     def scores(self, candidates: Sequence[CanonicalCandidate]) -> Numbers:
-        """[m, columns], NaN where a learner fails."""
+        """Scores [m, columns], NaN where a learner fails."""
         return self._joined([kind.scores(candidates) for kind in self.kinds], len(candidates))
 
     def scores_of_results(self, candidates: Sequence[CanonicalCandidate]) -> Numbers:
-        """The same of candidates that have a result."""
+        """The same scores for candidates with a result."""
         return self._joined([kind.scores_of_results(candidates) for kind in self.kinds], len(candidates))
 
     def prior(self) -> SourcePrior:
-        """Kinds count the same before there is evidence."""
+        """The source prior; kinds count the same before there is evidence."""
         priors = [expected.prior() for expected in self.expected]
         if not priors:
             return SourcePrior.of_none()

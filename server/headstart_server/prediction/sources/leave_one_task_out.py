@@ -22,10 +22,10 @@ _KEPT_LIKENESS = 256
 
 
 class LeaveOneTaskOut:
-    """Thread-safe."""
+    """Agreements among the source tasks, each held out in turn. Thread-safe."""
 
     def __init__(self) -> None:
-        # By serial of the surrogate that speaks, and of the one whose results are held out.
+        # By serials of the scoring surrogate, and of the one whose results are held out.
         self._scores: Lru[tuple[int, int], Numbers] = Lru(_KEPT_PAIRS)
         self._between: Lru[tuple[SimilarityContext, str, tuple[str, ...]], Numbers] = Lru(_KEPT_LIKENESS)
 
@@ -38,7 +38,9 @@ class LeaveOneTaskOut:
         features: StructuralFeatures,
         context: SimilarityContext,
     ) -> ExpectedAgreement:
-        """Of the sources [k] with the target, before any of its results; ``tasks`` [k] are those of the surrogates."""
+        """The expected agreement of the sources [k] with the target, before any of its results; ``tasks`` [k] are the
+        tasks of the surrogates.
+        """
         held_out = [HeldOut(each.held_out[1], self._scores_of(each, surrogates, features)) for each in surrogates]
         similarity = context.likeness(target, tasks, space_id)
         return expect_agreement(held_out, self._similarity_between(tasks, space_id, context), similarity)
@@ -46,7 +48,7 @@ class LeaveOneTaskOut:
     def _scores_of(
         self, held_out: SourceSurrogate, surrogates: Sequence[SourceSurrogate], features: StructuralFeatures
     ) -> Numbers:
-        """[n, k]"""
+        """Scores [n, k] of the held-out results by the surrogates."""
         candidates = held_out.held_out[0]
         known = {each.serial: self._scores.get((each.serial, held_out.serial)) for each in surrogates}
         missing = [each for each in surrogates if known[each.serial] is None]
@@ -58,7 +60,7 @@ class LeaveOneTaskOut:
         return np.column_stack([scores for scores in known.values() if scores is not None])
 
     def _similarity_between(self, tasks: Sequence[Task], space_id: str, context: SimilarityContext) -> Numbers:
-        """[k, k]; the same for all targets as long as what is known of the tasks stays."""
+        """Similarity [k, k]; the same for all targets until a task's description changes."""
         key = (context, space_id, tuple(task.task_id for task in tasks))
         kept = self._between.get(key)
         if kept is None:

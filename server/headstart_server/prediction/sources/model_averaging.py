@@ -21,19 +21,19 @@ from headstart_server.prediction.learners.gaussian_process import Numbers, evenl
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
 _NOISES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-# Variance of a source's slope around its expectation, relative to the scale of the process.
+# Variance of a source's slope around its expectation, relative to the scale of the Gaussian process.
 _SLOPE_VARIANCE = 0.3
-# The expected scales count for so many results.
+# The prior on scales counts for this number of results.
 _SCALE_STRENGTH = 4.0
-# The grid of hyperparameters is searched on this many results at most.
+# The grid is searched on at most this number of results.
 _GRID_RESULTS = 256
-# Serves while there is no result to choose by.
+# Used while there is no result to choose by.
 _FIRST_LENGTH, _FIRST_NOISE = 2.0, 0.1
 
 
 @dataclass(frozen=True)
 class KernelParameters:
-    """``length`` in units of the distance given; ``noise`` variance relative to that of the process."""
+    """``length`` in units of the given distance; ``noise`` variance relative to that of the Gaussian process."""
 
     length: float
     noise: float
@@ -41,10 +41,11 @@ class KernelParameters:
 
 @dataclass(frozen=True, eq=False)
 class SourcePrior:
-    """What is expected of each source column [k] before any result.
+    """The prior of each source column [k].
 
-    ``alone``: probability that no source leads; ``weights`` [k] that each does, 1 in all. ``slopes`` [k]: by how much
-    the task rises with a column, never negative; ``residuals`` [k]: the variance that a column leaves unexplained.
+    ``alone`` is the probability that no source leads; ``weights`` [k] that each does, 1 in all. ``slopes`` [k] are by
+    how much the task rises with a column, never negative; ``residuals`` [k] are the variances that a column leaves
+    unexplained.
     """
 
     alone: float
@@ -59,7 +60,7 @@ class SourcePrior:
 
 @dataclass(frozen=True, eq=False)
 class ModelPredictions:
-    """Means and standard deviations [1 + k, m] of a new result by each process, that of the task alone first."""
+    """Means and standard deviations [1 + k, m] of a new result by each model; that of the task alone comes first."""
 
     means: Numbers
     deviations: Numbers
@@ -69,7 +70,7 @@ class ModelPredictions:
 class _Posterior:
     """One choice of hyperparameters: Cholesky factor, whitened targets [n] and columns [n, k], log evidences [1 + k].
 
-    ``slopes`` [k] with ``slope_variances`` [k] relative to ``scales`` [1 + k].
+    ``slopes`` [k] with ``slope_variances`` [k] are relative to ``scales`` [1 + k].
     """
 
     factor: Numbers
@@ -86,9 +87,10 @@ class _Posterior:
 
 
 class ModelAverage:
-    """Fitted to features [n, d] on a common scale, columns [n, k] and targets [n], normal scores; n may be 0.
+    """Bayesian model average fitted to features [n, d] on a common scale, columns [n, k] and targets [n], normal
+    scores; n may be 0.
 
-    ``distance``: the unit of lengths. Hyperparameters are searched where none are given.
+    ``distance`` is the unit of lengths. Hyperparameters are searched if none are given.
     """
 
     def __init__(
@@ -118,11 +120,11 @@ class ModelAverage:
 
     @property
     def share_of_sources(self) -> float:
-        """Probability that some source leads, 0 to 1."""
+        """The posterior probability that some source leads."""
         return float(1.0 - self.weights[0])
 
     def predict(self, features: Numbers, columns: Numbers) -> ModelPredictions:
-        """For features [m, d] and columns [m, k]."""
+        """Predictions for features [m, d] and columns [m, k]."""
         noise, prior = self.hyperparameters.noise, self._prior
         if not self._count:
             means = np.vstack([np.zeros(len(columns)), (columns * prior.slopes).T])
@@ -157,7 +159,7 @@ class ModelAverage:
         white = solve_triangular(factor, sides, lower=True, overwrite_b=True, check_finite=False)
         own, led = white[:, 0], white[:, 1:]
         prior, size = self._prior, float(np.log(np.diag(factor)).sum())
-        # The slope of a column is normal around what is expected of it, and is not negative.
+        # The slope of a column is normal around its expectation, truncated at 0.
         remaining = own[:, None] - led * prior.slopes
         precisions = 1.0 / _SLOPE_VARIANCE + np.square(led).sum(axis=0)
         along = (led * remaining).sum(axis=0)
@@ -178,6 +180,6 @@ class ModelAverage:
 
 
 def _positive(means: Numbers, deviations: Numbers, ahead: Numbers) -> tuple[Numbers, Numbers]:
-    """Mean of normal distributions cut off at 0, and the share of their variance that is left."""
+    """Mean of normal distributions truncated at 0, and the share of their variance that remains."""
     hazard = np.exp(-0.5 * np.square(ahead) - log_ndtr(ahead)) / np.sqrt(2.0 * np.pi)
     return means + deviations * hazard, np.clip(1.0 - hazard * (hazard + ahead), 0.02, 1.0)

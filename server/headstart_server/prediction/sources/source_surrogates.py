@@ -25,21 +25,22 @@ from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
-# Of a longer history the best hundred and the newest of the rest: a fit costs the cube of their number.
+# Of a longer history, the best hundred and the newest of the rest are used, because a fit costs the cube of their
+# number.
 _MOST_RESULTS = 300
-# Of so many results, evenly by rank, other sources are asked what they would have said.
+# This number of results, evenly spaced by rank, is held out for the other sources.
 _HELD_OUT = 48
 _GROWTH_BEFORE_REFIT = 1.25
-# Of 300 results each holds a megabyte or two, in spaces of wide vectors more.
+# With 300 results each takes a megabyte or two, more in spaces of wide vectors.
 _KEPT_BYTES = 1024 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class SourceSurrogate:
-    """``serial`` tells it from every other that this process of the service has fitted.
+    """The surrogate of one source task. ``serial`` is unique among all that this process has fitted.
 
-    ``process`` is None below two completed results, or where all are equal. ``measured``: by fingerprint, normal scores
-    of what the task found better than its median; ``held_out``: some of its results, with their normal scores.
+    ``process`` is None below two completed results, or if all are equal. ``measured`` are, by fingerprint, normal
+    scores of the results above the task's median; ``held_out`` are some of its results, with their normal scores.
     """
 
     task_id: str
@@ -59,20 +60,20 @@ class SourceSurrogate:
         return scores
 
     def modelled(self, features: Numbers) -> Numbers:
-        """The same without what was measured."""
+        """The same scores by the Gaussian process alone, without measured results."""
         if self.process is None:
             return np.zeros(len(features))
         return self.process.predict(features, np.zeros((len(features), 0)))[0]
 
     def is_current(self, observations: Observations) -> bool:
-        """Whether the task has grown too little since to be learned again, and is not another one of the same name."""
+        """Whether the task has grown too little for a new fit, and is not another task of the same name."""
         known = len(self.values)
         grown = observations.count > _GROWTH_BEFORE_REFIT * known
         return not grown and np.array_equal(observations.values[:known], self.values, equal_nan=True)
 
 
 class SourceSurrogates:
-    """By namespace, space and task. Thread-safe."""
+    """Source surrogates cached by namespace, space and task. Thread-safe."""
 
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
@@ -81,7 +82,7 @@ class SourceSurrogates:
         self._serials = count()
 
     def of(self, namespace: str, sources: Sequence[Observations]) -> list[SourceSurrogate]:
-        """Of those of the sources that have completed results."""
+        """The surrogates of those sources that have completed results."""
         found = [self._surrogate(namespace, source) for source in sources]
         return [each for each in found if each is not None]
 
@@ -103,7 +104,7 @@ class SourceSurrogates:
         scores = dict(zip(labels.fingerprints, normal_scores(labels.values, maximize).tolist(), strict=True))
         chosen = most_telling(labels, maximize, _MOST_RESULTS)
         recorded = self._evidence.knowledge.architectures(namespace, space_id, chosen.fingerprints)
-        # What was deleted meanwhile is left out.
+        # Tasks that were deleted meanwhile are left out.
         places = [place for place, name in enumerate(chosen.fingerprints) if name in recorded]
         names = [chosen.fingerprints[place] for place in places]
         completed = np.flatnonzero(np.isfinite(chosen.values[places]))
@@ -138,7 +139,9 @@ def _bytes_of(surrogate: SourceSurrogate) -> int:
 def _better_than_median(
     names: Sequence[str], targets: Numbers, completed: NDArray[np.int64], noise: float
 ) -> dict[str, float]:
-    """By fingerprint. What noise makes of the best is taken back: a score is its mean given what was measured."""
+    """Scores of results above the median, by fingerprint, shrunk by the noise: a score is its mean given the
+    measurement.
+    """
     return {names[place]: float(targets[place] / (1.0 + noise)) for place in completed.tolist() if targets[place] > 0.0}
 
 

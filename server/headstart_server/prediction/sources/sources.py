@@ -31,14 +31,14 @@ from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
 
-# Scores by source surrogates, of candidates and results.
+# Numbers of cached scores by source surrogates: of candidates, and of results.
 _KEPT_SCORES = 20_000
-# From so many results on a source counts as far as it ranks them right, before as far as it is expected to.
+# From this number of results on, a source counts by its measured agreement; before, by its expected one.
 ENOUGH_RESULTS = 8
 
-# Recorded architectures by fingerprint, as far as they are known.
+# Looks up recorded architectures by fingerprint.
 Recorded = Callable[[Sequence[str]], Mapping[str, Architecture]]
-# Tasks to ask where no model speaks for the space.
+# Source tasks, for spaces without a model.
 LazySources = Callable[[], Sequence[Observations]]
 
 
@@ -46,7 +46,7 @@ LazySources = Callable[[], Sequence[Observations]]
 class SourceScores:
     """Scores float [n, tasks], higher is better, NaN for an architecture that is not recorded any more.
 
-    ``model_version`` whose heads gave them, for recorded architectures by networks that had not seen them; empty where
+    ``model_version`` is the model whose heads scored them, by networks trained without the architecture; empty if
     surrogates of the tasks did.
     """
 
@@ -56,7 +56,7 @@ class SourceScores:
 
 
 class Sources:
-    """Thread-safe."""
+    """Scores and surrogates from source tasks. Thread-safe."""
 
     def __init__(
         self, evidence: Evidence, models: ServingModels, surrogates: SourceSurrogates, predictors: TaskPredictors
@@ -77,7 +77,9 @@ class Sources:
         recorded: Recorded,
         sources: LazySources,
     ) -> SourceScores | None:
-        """Of recorded architectures, given by fingerprint: by every head of the model, or else by the sources' own."""
+        """Scores of recorded architectures, given by fingerprint: by every head of the model, or before one exists by
+        surrogates of the sources.
+        """
         told = self._model_scores(namespace, search_space_id, fingerprints, recorded)
         if told is not None or not fingerprints:
             return told
@@ -97,7 +99,7 @@ class Sources:
         sources: Sequence[Observations],
         context: SimilarityContext,
     ) -> Surrogate:
-        """For a task with any number of results."""
+        """The surrogate for a task with any number of results."""
         columns = self._columns(namespace, observations, sources, context)
         try:
             return self._surrogate(namespace, observations, columns)
@@ -108,7 +110,7 @@ class Sources:
     def source_weights(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> Mapping[str, float]:
-        """Those of the surrogate, by task id, also for the results that a task had at an earlier time."""
+        """The weights of the surrogate's sources by task id, also for the first results of a task."""
         columns = self._columns(namespace, observations, sources, context)
         labels = most_telling(labels_of(observations), observations.task.maximize)
         if len(labels.fingerprints) < ENOUGH_RESULTS:
@@ -155,14 +157,14 @@ class Sources:
         )
 
     def _canonicals(self, namespace: str, observations: Observations, labels: Labels) -> list[CanonicalCandidate]:
-        """Raises Unavailable where a task that was deleted took an architecture along."""
+        """Raises Unavailable if a deletion of a task removed an architecture."""
         recorded = self._evidence.architectures(namespace, observations.search_space_id, labels.fingerprints)
         return [recorded[fingerprint].canonical for fingerprint in labels.fingerprints]
 
     def _columns(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
     ) -> SourceColumns:
-        """Of the surrogates of these sources, and of the space's model where there is one."""
+        """The columns of the sources' surrogates, and of the space's model if there is one."""
         space_id = observations.search_space_id
         features = self._evidence.features(namespace, space_id)
         by_task = {source.task.task_id: source.task for source in sources}
@@ -221,14 +223,14 @@ class Sources:
 
 
 def _expected_weights(columns: SourceColumns, fitted: Fitted) -> dict[str, float]:
-    """By task id: the agreement expected of each source, less what the few results say against it."""
+    """Expected agreement of each source by task id, reduced by contrary evidence of the few results."""
     prior, posterior = columns.prior().weights, fitted.average.weights[1:]
     told = np.minimum(1.0, posterior / np.maximum(prior, 1e-300))
     return _best_of_each(columns.task_ids, columns.expected_taus * told)
 
 
 def _measured_weights(columns: SourceColumns, scores: Numbers, targets: Numbers) -> dict[str, float]:
-    """By task id: how far each source ranks the results [n] right, beyond chance."""
+    """The agreement of each source with the results [n] beyond chance, by task id."""
     return _best_of_each(columns.task_ids, agreement(np.nan_to_num(scores), targets))
 
 
@@ -241,7 +243,7 @@ def _best_of_each(task_ids: Sequence[str], values: Numbers) -> dict[str, float]:
 
 
 def _of_recorded(fingerprints: Sequence[str], recorded: Recorded, score: Score) -> Numbers | None:
-    """Scores [n, heads], NaN for an architecture that is not recorded any more; None where none is."""
+    """Scores [n, heads], NaN for an architecture that is not recorded any more; None if none is."""
     found = recorded(fingerprints)
     known = np.array([name in found for name in fingerprints], bool)
     if not known.any():

@@ -17,7 +17,7 @@ from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.sources.model_averaging import ModelAverage, ModelPredictions
 
-# With so many results of its own a task weighs them as much as the sources; from so many on at least.
+# With the first number of results a task weighs as much as its sources; from the second on, at least.
 _STRENGTH_OF_SOURCES = 10.0
 _FIRST_OWN = 8
 
@@ -25,17 +25,17 @@ _FIRST_OWN = 8
 def target_weight(count: int) -> float:
     """The least weight of a task's own ``count`` results against all sources, 0 to 1; it never falls as they grow.
 
-    Nothing while there are few: whether sources are to be followed is then left to the evidence.
+    It is 0 while there are few; the evidence alone then decides how far sources are followed.
     """
     return count / (count + _STRENGTH_OF_SOURCES) if count >= _FIRST_OWN else 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Candidates with features [m, d] on the scale of the space, as each of 1 + k processes predicts them.
+    """Candidates with features [m, d] on the scale of the space, as predicted by each of 1 + k models.
 
-    ``weights`` [1 + k] of sum 1; the first process is that of the task alone. ``incumbent``: the score to beat.
-    ``columns`` [m, k]: what sources say, 0 for their average candidate.
+    ``weights`` [1 + k] sum to 1; the first model is that of the task alone. ``incumbent`` is the score to beat.
+    ``columns`` [m, k] are the scores by sources, 0 for their average candidate.
     """
 
     features: Numbers
@@ -46,24 +46,25 @@ class Judged:
 
     @property
     def mean(self) -> Numbers:
-        """Of all processes [m]."""
+        """The mean of the models [m]."""
         return np.asarray(self.weights @ self.predictions.means)
 
     @property
     def source_scores(self) -> Numbers:
-        """What the sources say by their weights [m]: 0 for an average candidate, and where they have none."""
+        """The weighted score by the sources [m]: 0 for an average candidate, and if they have no weight."""
         weights = self.weights[1:]
         return np.asarray(self.columns @ weights) / max(float(weights.sum()), 1e-300)
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """``count``: architectures of the task that it rests on, failed ones too; ``incumbent``: the score to beat.
+    """``count`` is the number of the task's architectures behind it, failed ones too; ``incumbent`` the score to
+    beat.
 
-    ``source_weights``: by task id, 0 to 1: how far its ranking agrees with the task's, as expected while there are few
-    results and as measured from then on. ``sources``: the task behind each column, empty for a mean. ``seen``: how many
-    past tasks showed the agreement expected of them. ``columns`` [m, k] of candidates, NaN where a source fails;
-    ``features`` [m, d] of candidates on the scale of the space.
+    ``source_weights`` by task id, 0 to 1: the agreement of its ranking with the task's, expected while there are few
+    results and measured from then on. ``sources`` is the task behind each column, empty for a mean. ``seen`` is the
+    number of past tasks that showed the expected agreement. ``columns`` [m, k] of candidates are NaN where a source
+    fails; ``features`` [m, d] of candidates are on the scale of the space.
     """
 
     average: ModelAverage
@@ -77,11 +78,11 @@ class Surrogate:
 
     @property
     def share_of_sources(self) -> float:
-        """What all sources are worth by the evidence of the task's results, 0 to 1."""
+        """The posterior weight of all sources, 0 to 1."""
         return self.average.share_of_sources
 
     def judge(self, candidates: Sequence[CanonicalCandidate], with_sources: bool = True) -> Judged:
-        """Candidates that the task has no result of; ``with_sources`` False: by the task alone."""
+        """Predictions for candidates without a result; ``with_sources`` False: by the task alone."""
         features, columns = self.features(candidates), self.columns(candidates)
         heard: NDArray[np.bool_] = np.asarray(np.isfinite(columns).all(axis=1))
         columns = np.where(heard[:, None], columns, 0.0)

@@ -26,7 +26,7 @@ from headstart_server.prediction.task.labels import Labels, labels_of, most_tell
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
-# Of a thousand results each holds ten megabytes or so, in spaces of wide vectors more.
+# With a thousand results each takes some ten megabytes, more in spaces of wide vectors.
 _KEPT_BYTES = 1024 * 2**20
 
 
@@ -40,7 +40,7 @@ class SpaceScale:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """``columns`` [n, k]: what sources say of the results; ``targets`` [n]: their normal scores."""
+    """``columns`` [n, k] are the sources' scores of the results; ``targets`` [n] their normal scores."""
 
     observations: Observations
     average: ModelAverage
@@ -51,12 +51,12 @@ class Fitted:
 
     @property
     def incumbent(self) -> float:
-        """The best result; without any, that of an average candidate."""
+        """The best result; without any, the score of an average candidate."""
         return float(self.targets.max()) if len(self.targets) else 0.0
 
 
 class SurrogateCache:
-    """By namespace, task, space and the name of the sources. Thread-safe."""
+    """Fitted surrogates by namespace, task, space and the name of the sources. Thread-safe."""
 
     def __init__(self) -> None:
         self._kept: Lru[tuple[str, str, str, str], Fitted] = Lru(
@@ -77,10 +77,10 @@ class SurrogateCache:
         columns: Callable[[Sequence[CanonicalCandidate]], Numbers],
         prior: SourcePrior,
     ) -> Fitted:
-        """For the labels [n] of these observations, which may be none; ``columns`` [m, k] of candidates."""
+        """The fit to the labels [n] of these observations, which may be none; ``columns`` [m, k] of candidates."""
         key = (namespace, observations.task.task_id, observations.search_space_id, sources)
         kept = self._kept.get(key)
-        # Observations are replaced, never changed.
+        # Observations are immutable: a new result makes a new object.
         if kept is not None and kept.observations.values is observations.values:
             return kept
         known = canonicals(labels)
@@ -102,7 +102,8 @@ class SurrogateCache:
                 first = observations.first(searched_at)
                 few = most_telling(labels_of(first), first.task.maximize)
                 if not len(few.fingerprints):
-                    # Nothing to choose by: they are chosen anew until there is.
+                    # Without results there is nothing to choose by: hyperparameters are searched again with the
+                    # first.
                     searched_at = 0
                 else:
                     then = canonicals(few)
@@ -114,7 +115,7 @@ class SurrogateCache:
         return fitted
 
     def _scale(self, space: SearchSpace, features: StructuralFeatures, vectors: NDArray[np.floating]) -> SpaceScale:
-        """Of a space that can be drawn from; in one of explicit graphs that of what was tried."""
+        """The scale of a space that candidates can be drawn from; for explicit graphs, that of the recorded ones."""
         if space.explicit_graphs:
             scale = FeatureScale.of(vectors)
             return SpaceScale(scale, median_distance(scale.place(vectors)) if len(vectors) else 1.0)

@@ -15,17 +15,17 @@ from headstart_server.prediction.task.predictor import Estimates
 from headstart_server.runtime.errors import Unavailable
 from headstart_server.runtime.lru import Lru
 
-# Completed architectures of a task from which on its own results carry a prediction.
+# From this number of completed architectures on, a task's own results suffice for a prediction.
 ENOUGH_OWN = 5
-# Each keeps the features of the candidates that it was asked for last.
+# Number of cached spaces; each caches the features of recent candidates.
 _KEPT_SPACES = 64
-# A task is pooled from so many sources at most, those with most results.
+# The prediction of a task is pooled from at most this number of sources, those with most results.
 MOST_SOURCES = 32
 
 
 @dataclass(frozen=True)
 class TaskPredictions:
-    """Estimates and what they rest on; ``model_version`` is empty where no model took part."""
+    """Estimates and their basis; ``model_version`` is empty if no model took part."""
 
     estimates: Estimates
     basis: str
@@ -33,14 +33,14 @@ class TaskPredictions:
 
 
 class Evidence:
-    """What is recorded, as predictions need it. Thread-safe."""
+    """Recorded results and features, as predictions need them. Thread-safe."""
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self.knowledge = knowledge
         self._features: Lru[tuple[str, str], StructuralFeatures] = Lru(_KEPT_SPACES)
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
-        """Of a space. Raises NotFound."""
+        """The structural features of a space. Raises NotFound."""
         key = (namespace, search_space_id)
         features = self._features.get(key)
         if features is None:
@@ -49,7 +49,7 @@ class Evidence:
         return features
 
     def architectures(self, namespace: str, space_id: str, wanted: Collection[str]) -> Mapping[str, Architecture]:
-        """Every architecture of observations. Raises Unavailable where a task that was deleted took one along."""
+        """All architectures of observations. Raises Unavailable if a deletion of a task removed one."""
         recorded = self.knowledge.architectures(namespace, space_id, wanted)
         if any(fingerprint not in recorded for fingerprint in wanted):
             raise Unavailable("a task was deleted while it was read: ask again", "TASK_DELETED_MEANWHILE")

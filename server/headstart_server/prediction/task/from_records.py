@@ -27,18 +27,18 @@ from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.runtime.lru import Lru
 
-# Completed architectures of a task without which its own results cannot carry a prediction.
+# Fewest completed architectures with which a task's own results suffice for a prediction.
 LEAST_OWN = 2
 _LEAST_OF_SOURCE = 5
-# Of all sources together.
+# Cached bytes of all sources together.
 _KEPT_BYTES = 256 * 2**20
-# From so many architectures of each source, and as many that failed: its spread over the sources is far wider than its
+# Numbers of architectures of each source, completed and failed. The spread over sources is far wider than their
 # error.
 _MOST_OF_SOURCE = 256
 
 
 class RecordAnswers:
-    """Thread-safe."""
+    """Predictions from recorded results, without a trained model. Thread-safe."""
 
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
@@ -55,7 +55,7 @@ class RecordAnswers:
         level: float,
         degraded: bool,
     ) -> TaskPredictions:
-        """Raises FailedPrecondition where nothing is known to rest on."""
+        """Raises FailedPrecondition without any results to predict from."""
         candidates = [query.canonical for query in queries]
         space_id = observations.search_space_id
         labels = self._predictors.labels(namespace, observations)
@@ -97,7 +97,7 @@ class RecordAnswers:
         return TaskPredictions(estimates, f"{made} of this task ({why})")
 
     def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
-        """The other tasks that measure the same with their labels, those with most results first."""
+        """Other tasks with the same metric and their labels, those with most results first."""
         found = []
         for observations in self._evidence.knowledge.tasks_observed(namespace, target.search_space_id):
             task = observations.task
@@ -111,16 +111,16 @@ class RecordAnswers:
     def _neighbours(
         self, namespace: str, space_id: str, features: StructuralFeatures, source: tuple[Task, Labels]
     ) -> SourceNeighbours | None:
-        """Of one source, made once for each state of its labels; None where too little of it is left."""
+        """The neighbours of one source, cached for each state of its labels; None if too little of it is left."""
         task, labels = source
         key = (namespace, space_id, task.task_id)
         kept = self._kept.get(key)
         if kept is not None and kept[0] is labels:
             return kept[1]
         recorded = self._evidence.knowledge.architectures(namespace, space_id, labels.fingerprints)
-        # What was deleted meanwhile is left out.
+        # Architectures that were deleted meanwhile are left out.
         known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
-        # Apart: runs that failed must not crowd out the values of those that did not.
+        # Separately, so that failed runs do not crowd out the values of others.
         finite = _thinned([place for place in known if np.isfinite(labels.values[place])])
         if len(finite) < LEAST_OWN:
             return None
@@ -132,5 +132,5 @@ class RecordAnswers:
 
 
 def _thinned(places: list[int]) -> list[int]:
-    """Evenly, down to at most _MOST_OF_SOURCE."""
+    """Evenly spaced indices, at most _MOST_OF_SOURCE."""
     return places[:: max(1, -(-len(places) // _MOST_OF_SOURCE))]

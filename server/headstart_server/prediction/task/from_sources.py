@@ -28,9 +28,9 @@ def from_heads(
     maximize: bool,
     strange: NDArray[np.bool_],
 ) -> Estimates:
-    """From the heads of a model: scores [m, heads], each carried to the unit by the scale of its task.
+    """Predictions from the heads of a model: scores [m, heads], each mapped to the unit by the scale of its task.
 
-    ``strange`` [m]: what is unlike all that the model has seen.
+    ``strange`` [m] marks candidates far from everything that the model was trained on.
     """
     told = [
         head.scale.moments(scores[:, column], np.full(len(scores), head.error)) for column, head in enumerate(heads)
@@ -41,14 +41,14 @@ def from_heads(
 
 @dataclass(frozen=True, eq=False)
 class SourceNeighbours:
-    """The recorded architectures of one source, ready to be asked."""
+    """The recorded architectures of one source, ready for queries."""
 
     scale: Scale
     nearest: NearestNeighbours
 
     @classmethod
     def of(cls, features: AnyFloats, values: Numbers, maximize: bool) -> SourceNeighbours:
-        """From features [n, d] and values [n], NaN for a failed run; the source has the objective of who asks."""
+        """From features [n, d] and values [n], NaN for a failed run; the source has the target's objective."""
         nearest = NearestNeighbours(np.asarray(features, np.float64), normal_scores(values, maximize))
         return cls(Scale.of(values, maximize), nearest)
 
@@ -56,7 +56,7 @@ class SourceNeighbours:
 def from_neighbours(
     sources: Sequence[SourceNeighbours], features: AnyFloats, level: float, incumbent: float | None, maximize: bool
 ) -> Estimates:
-    """From the nearest recorded architectures of each source."""
+    """Predictions from the nearest recorded architectures of each source."""
     asked: Numbers = np.asarray(features, np.float64)
     told, spreads, strange = [], [], np.ones(len(asked), bool)
     for source in sources:
@@ -76,7 +76,9 @@ def _pooled(
     maximize: bool,
     strange: NDArray[np.bool_],
 ) -> Estimates:
-    """The task is taken for one more draw from where its sources come from; of one source its own spread stands in."""
+    """Pooled predictions: the target is treated as one more draw from the distribution of its sources. With one
+    source, its own spread is used.
+    """
     means = np.stack([mean for mean, _ in told])
     within = np.square(np.stack([deviation for _, deviation in told])).mean(axis=0)
     count = len(told)

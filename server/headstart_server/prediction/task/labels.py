@@ -16,16 +16,18 @@ from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.task.replicates import NO_REPEATS, Repeats
 
-# Of longer histories, so many of the best and the rest of the newest are kept: cost grows with the cube of the count.
+# Of longer histories, this number of the best and the newest of the rest are used: cost grows with the cube of the
+# count.
 MAX_LABELS = 1000
 _KEPT_BEST = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Distinct architectures [n] in the order of their last record; ``values`` [n] in the task's unit, NaN: failed.
+    """Distinct architectures [n] in the order of their last record; ``values`` [n] in the task's unit, NaN for
+    failed.
 
-    ``proxies`` [n, p] are the means of the proxies of ``proxy_names``, NaN where one was not measured.
+    ``proxies`` [n, p] are the means of the proxies ``proxy_names``, NaN where one was not measured.
     """
 
     fingerprints: tuple[str, ...]
@@ -68,7 +70,7 @@ def labels_of(observations: Observations) -> Labels:
 
 
 def most_telling(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labels:
-    """At most so many of them: the best, and the newest of the others."""
+    """At most ``most`` labels: the best, and the newest of the others."""
     if len(labels.fingerprints) <= most:
         return labels
     worst_first = np.argsort(
@@ -80,7 +82,7 @@ def most_telling(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labe
 
 
 def subset(labels: Labels, kept: NDArray[np.int64]) -> Labels:
-    """Those at the places ``kept``, which are in order."""
+    """The labels at indices ``kept``, in order."""
     place = np.full(len(labels.values), -1)
     place[kept] = np.arange(len(kept))
     inside = place[labels.repeats.places] >= 0
@@ -94,7 +96,7 @@ def subset(labels: Labels, kept: NDArray[np.int64]) -> Labels:
 
 
 def _mean_proxies(proxies: NDArray[np.float64], inverse: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Of the records of each of ``count`` architectures, without those that lack it."""
+    """Mean proxies of the records of each of ``count`` architectures, without records that lack one."""
     present = np.isfinite(proxies)
     sums, counts = np.zeros((count, proxies.shape[1])), np.zeros((count, proxies.shape[1]))
     np.add.at(sums, inverse, np.where(present, proxies, 0.0))

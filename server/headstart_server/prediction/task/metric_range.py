@@ -27,20 +27,20 @@ _NOT_NEGATIVE = frozenset({"error", "errors", "mse", "rmse", "mae", "mape", "per
 
 @dataclass(frozen=True)
 class MetricRange:
-    """Ends of what a metric can be; infinite where there is none."""
+    """The ends of a metric's range; infinite where there is none."""
 
     lower: float = -math.inf
     upper: float = math.inf
 
     def __call__(self, value: float) -> float:
-        """The value, or the end that it is beyond."""
+        """The value, clipped to the range."""
         return min(max(value, self.lower), self.upper)
 
     def cut(self, values: ArrayLike) -> NDArray[np.float64]:
         return np.clip(np.asarray(values, np.float64), self.lower, self.upper)
 
     def of_prediction(self, prediction: Prediction) -> Prediction:
-        """A prediction that promises nothing impossible."""
+        """The prediction, clipped to the range."""
         forecast = prediction.forecast
         if forecast is not None:
             points = tuple((fidelity, self(value)) for fidelity, value in forecast.curve)
@@ -59,7 +59,7 @@ ANY = MetricRange()
 
 
 def range_of(metric: str, values: ArrayLike) -> MetricRange:
-    """Of a metric by its name and all its values that are known; what is not finite among these says nothing."""
+    """The range of a metric by its name and all known values; values that are not finite do not count."""
     words = re.findall(r"[a-z]+\d*", metric.lower())
     known = np.asarray(values, np.float64)
     known = known[np.isfinite(known)]

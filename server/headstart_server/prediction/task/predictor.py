@@ -48,15 +48,15 @@ PROXIES = "proxies"
 WITH_PROXIES = "gaussian_process_with_proxies"
 MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
 
-# Members of so many combinations of proxies are kept, those asked for last; each holds a matrix or two of the results.
+# Number of cached combinations of proxies; the members of each hold a matrix or two of the results.
 _KEPT_STACKS = 4
 
 
 @dataclass(frozen=True)
 class MemberEstimates:
-    """What one member says [m], in the task's unit; where it has nothing to say NaN, and weight 0.
+    """Estimates of one member [m], in the task's unit; NaN with weight 0 where it has none.
 
-    Weights of all members sum to 1 for every candidate.
+    The weights of all members sum to 1 for every candidate.
     """
 
     member: str
@@ -67,7 +67,7 @@ class MemberEstimates:
 
 @dataclass(frozen=True)
 class Estimates:
-    """Arrays [m] in the task's unit. ``improvement`` is the chance to beat the incumbent; None where there is none."""
+    """Arrays [m] in the task's unit. ``improvement`` is the probability to beat the incumbent; None without one."""
 
     means: Numbers
     deviations: Numbers
@@ -79,7 +79,7 @@ class Estimates:
 
     @classmethod
     def joined(cls, parts: Sequence[Estimates]) -> Estimates:
-        """Of candidates that were asked about in parts; a member that had nothing to say in a part has NaN there."""
+        """Estimates of candidates that were predicted in parts; NaN for a member that is missing in a part."""
         if len(parts) == 1:
             return parts[0]
         told = [{each.member: each for each in part.members} for part in parts]
@@ -109,8 +109,8 @@ class Estimates:
 class LabelledArchitectures:
     """The labelled architectures of one task: structural features [n, d] and values [n], NaN for a failed run.
 
-    scores [n, heads] come from learners that had not seen the task's value of that architecture, those of the graph
-    network first and those of ``tree_heads`` trees last; None where there are no such learners. proxies [n, p] are NaN
+    scores [n, heads] come from learners that were trained without the task's value of that architecture, those of the
+    graph network first and those of ``tree_heads`` trees last; None without such learners. proxies [n, p] are NaN
     where one was not measured.
     """
 
@@ -127,7 +127,7 @@ class LabelledArchitectures:
 class Queries:
     """Candidates: features [m, d], scores [m, heads] and proxies [m, p] as in ``LabelledArchitectures``.
 
-    ``places`` [m] is the place among the known architectures of one that has a result already, -1 for others.
+    ``places`` [m] is the index among the labelled architectures of a candidate with a result, -1 for others.
     """
 
     features: AnyFloats
@@ -137,10 +137,10 @@ class Queries:
 
 
 class AdaptedPredictor:
-    """Fitted to ``known``, of which at least two values are finite.
+    """A predictor fitted to ``known``, at least two of whose values are finite.
 
-    Hyperparameters are those of an ``earlier`` predictor, of fewer results of the task, or else its own; ``members``
-    are those that may take part. Raises FailedPrecondition where no member can be fitted.
+    Hyperparameters are those of an ``earlier`` predictor of fewer results of the task, or searched; ``members``
+    restricts the members. Raises FailedPrecondition if no member can be fitted.
     """
 
     def __init__(
@@ -178,18 +178,19 @@ class AdaptedPredictor:
 
     @property
     def agreement(self) -> Numbers:
-        """Of each head, trees aside, with the task's own results, 0 to 1."""
+        """Agreement of each head, trees aside, with the task's own results, 0 to 1."""
         return next((heads.weights for name, _, heads in self._heads if name != TREE_ENSEMBLE), np.zeros(0))
 
     @property
     def weights(self) -> dict[str, float]:
-        """Of the members that need no proxies."""
+        """Weights of the members that need no proxies."""
         return dict(zip([each.name for each in self._base.members], self._base.weights.tolist(), strict=True))
 
     def predict(self, asked: Queries, level: float) -> Estimates:
-        """Intervals are to cover ``level`` of the values.
+        """Estimates with intervals that cover ``level`` of the values.
 
-        For architectures that have a result, the members say what they would without it, and it is then joined to that.
+        For an architecture with a result, the members predict without it, and the result is then joined to their
+        prediction.
         """
         features: Numbers = np.asarray(asked.features, np.float64)
         count = len(features)
@@ -252,18 +253,18 @@ class AdaptedPredictor:
                 _log.warning("member %s left out: its scores are not finite", name)
                 continue
             heads = WeightedHeads(own, self._targets)
-            # Without any head that agrees with the task it would say the same of every candidate.
+            # Without any head that agrees with the task, this member would predict the same for every candidate.
             if heads.weights.any():
                 self._heads.append((name, columns, heads))
 
     def _prior(self, scores: Numbers | None, count: int) -> Numbers:
-        """One column for each kind of head, [count, kinds]."""
+        """One prior mean column for each kind of head, [count, kinds]."""
         if not self._heads or scores is None:
             return np.zeros((count, len(self._heads)))
         return np.stack([heads.combine(scores[:, columns]) for _, columns, heads in self._heads], axis=1)
 
     def _left_out_prior(self, count: int) -> Numbers:
-        """The same for the task's own results, each by heads weighed without it."""
+        """The same columns for the task's own results, each by heads weighed without it."""
         if not self._heads:
             return np.zeros((count, 0))
         return np.stack([heads.left_out for _, _, heads in self._heads], axis=1)
@@ -274,7 +275,7 @@ class AdaptedPredictor:
             members += self._attempt(name, partial(self._line, place))
         members += self._attempt(GAUSSIAN_PROCESS, lambda: self._process(GAUSSIAN_PROCESS, _features))
         nearest = self._nearest.leave_one_out()
-        # What is kept of a member must not refer to the predictor: a circle is freed late, with megabytes of matrices.
+        # Members must not refer to the predictor: reference cycles free megabytes of matrices late.
         members += self._attempt(
             K_NEAREST, lambda: (nearest, lambda columns: (columns.nearest[:, 0], columns.nearest[:, 1]))
         )
@@ -287,7 +288,7 @@ class AdaptedPredictor:
     def _attempt(
         self, name: str, fit: Callable[[], tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]]
     ) -> list[Member]:
-        """The member, or nothing where it may not take part or cannot be fitted."""
+        """The fitted member, or None if it is excluded or cannot be fitted."""
         if name not in self._allowed:
             return []
         try:
@@ -307,7 +308,7 @@ class AdaptedPredictor:
     def _process(
         self, key: str, chosen: Callable[[Columns], Numbers]
     ) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
-        """A Gaussian process over some of the columns; hyperparameters are kept under ``key``."""
+        """A Gaussian process on some of the columns; its hyperparameters are stored under ``key``."""
         inputs = chosen(self._known)
         given = None if self._earlier is None else self._earlier.hyperparameters(key, chosen)
         process = GaussianProcess(inputs, self._known.prior, self._targets, given)
@@ -316,28 +317,28 @@ class AdaptedPredictor:
         return process.leave_one_out(), lambda columns: process.predict(chosen(columns), np.nan_to_num(columns.prior))
 
     def hyperparameters(self, key: str, chosen: Callable[[Columns], Numbers]) -> Hyperparameters | None:
-        """What a Gaussian process over some of the columns was fitted with, or is now; None where none can be."""
+        """The hyperparameters of the Gaussian process on some of the columns; None if it cannot be fitted."""
         if key not in self._hyperparameters:
             try:
                 self._process(key, chosen)
             except (np.linalg.LinAlgError, FloatingPointError, ValueError, IndexError):
-                # Of proxies that were measured only later.
+                # Proxies that were measured only later.
                 return None
         return self._hyperparameters[key]
 
     def _noise(self) -> float:
-        """How far repeated results of the same architecture lie apart, before any is known."""
+        """Standard deviation between replicates, before any is known."""
         return max(self._noises.get(GAUSSIAN_PROCESS, self._nearest.noise_deviation), 1e-3)
 
     # Proxies
 
     def _stacks_of(self, measured: Numbers) -> list[tuple[Ensemble, NDArray[np.bool_]]]:
-        """The stack for each combination of proxies that was measured, with its rows."""
+        """The ensemble for each combination of measured proxies, with its rows."""
         if not self._proxies.count:
             return [(self._base, np.ones(len(measured), bool))]
         patterns, of_row = ProxyColumns.patterns(measured)
-        # What is asked is brought to the combinations that the task's own results decide on: the answer of a candidate
-        # depends neither on who asked before nor on what it is asked together with.
+        # Queries are mapped to combinations that the task's own results determine, so an answer depends neither on
+        # earlier queries nor on the others in its call.
         learned = [self._patterns.nearest(tuple(pattern.tolist())) for pattern in patterns]
         return [
             (self._stack(pattern), np.isin(of_row, [place for place, each in enumerate(learned) if each == pattern]))
@@ -373,7 +374,7 @@ class AdaptedPredictor:
 
 
 class _Answer:
-    """Arrays [m] on normal scores, filled for some of the rows after the others."""
+    """Arrays [m] in normal scores, filled for groups of rows."""
 
     def __init__(self, count: int) -> None:
         self.mean: Numbers = np.zeros(count)
@@ -384,7 +385,7 @@ class _Answer:
     def put(
         self, rows: NDArray[np.bool_], level: float, mean: Numbers, deviation: Numbers, errors: ConformalErrors
     ) -> None:
-        """``deviation`` is calibrated here: it is what an interval of the reference level says."""
+        """Fill rows; ``deviation`` is calibrated here to the reference level's intervals."""
         self.mean[rows] = mean
         self.deviation[rows] = deviation * errors.widening
         self.half[rows] = deviation * errors.half_width(level)

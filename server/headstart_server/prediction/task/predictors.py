@@ -28,10 +28,10 @@ from headstart_server.prediction.task.predictor import (
 )
 from headstart_server.runtime.lru import Lru
 
-# Of a thousand results each holds some tens of megabytes, in spaces of wide vectors more.
+# With a thousand results each takes some tens of megabytes, more in spaces of wide vectors.
 _KEPT_BYTES = 2048 * 2**20
 _KEPT_LABELS = 4096
-# Of fewer, nothing can be fitted.
+# Fewest results for a fit.
 _LEAST_COMPLETED = 2
 # Matrices [n, n] and copies of the features [n, d] that the members of a predictor hold together.
 _MATRICES, _COPIES = 4, 3
@@ -39,7 +39,7 @@ _MATRICES, _COPIES = 4, 3
 
 @dataclass(frozen=True)
 class UnseenScores:
-    """How to get scores [n, heads] of architectures by learners that have not seen their results.
+    """Gives scores [n, heads] of architectures by learners that were trained without their results.
 
     The last ``tree_heads`` columns are those of the trees, the others those of the graph network.
     """
@@ -68,7 +68,7 @@ class TaskPredictor:
         level: float,
         proxies: Sequence[Mapping[str, float]] = (),
     ) -> Estimates:
-        """``proxies`` of each candidate, or of none."""
+        """Estimates for candidates; ``proxies`` has one mapping for each candidate, or is empty."""
         places = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
         names = self.labels.proxy_names
         measured = None
@@ -86,8 +86,8 @@ class _CachedLabels:
 
 @dataclass(frozen=True, eq=False)
 class _CachedPredictor:
-    """``at_refit`` is of the first of the observations, those that hyperparameters were chosen by; None where these
-    are all of them, or where too few of them completed.
+    """``at_refit`` is the predictor of the first observations, by which hyperparameters were chosen; None if these
+    are all observations, or too few of them completed.
     """
 
     observations: Observations
@@ -105,7 +105,9 @@ class _CachedPredictor:
 
 
 class TaskPredictors:
-    """By namespace, task, space and learners of the scores: a model version, or "" without any. Thread-safe."""
+    """Predictors by namespace, task, space and the learners of the scores: a model version, or "" without one.
+    Thread-safe.
+    """
 
     def __init__(self) -> None:
         self._kept: Lru[tuple[str, str, str, str], _CachedPredictor] = Lru(_KEPT_BYTES, lambda kept: kept.nbytes)
@@ -116,13 +118,13 @@ class TaskPredictors:
         return self._labels_of(namespace, observations).all
 
     def telling_labels(self, namespace: str, observations: Observations) -> Labels:
-        """The most telling of them; the same object as long as the observations are the same."""
+        """The most informative labels; the same object while the observations are the same."""
         return self._labels_of(namespace, observations).telling
 
     def _labels_of(self, namespace: str, observations: Observations) -> _CachedLabels:
         key = (namespace, observations.task.task_id, observations.search_space_id)
         kept = self._labels.get(key)
-        # A task that was deleted and made again has other observations, whatever their number.
+        # A task that was deleted and created again has other observations, whatever their number.
         if kept is None or kept.values is not observations.values:
             labels = labels_of(observations)
             kept = _CachedLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
@@ -138,7 +140,7 @@ class TaskPredictors:
         features: StructuralFeatures,
         unseen_scores: UnseenScores | None,
     ) -> TaskPredictor:
-        """The predictor for these observations, of which at least two architectures completed."""
+        """The predictor fitted to these observations, at least two of whose architectures completed."""
         key = (namespace, observations.task.task_id, observations.search_space_id, model_version)
         kept = self._kept.get(key)
         if kept is not None and kept.observations.values is observations.values:
@@ -162,7 +164,7 @@ class TaskPredictors:
 
 
 def _still(kept: _CachedPredictor | None, observations: Observations, count: int) -> _CachedPredictor | None:
-    """What was kept of so many of the first results, where it was."""
+    """The cached value if it belongs to the first ``count`` of these observations."""
     for each in (kept, None if kept is None else kept.at_refit):
         if each is not None and each.observations.count == count and observations.begins_with(each.observations):
             return each

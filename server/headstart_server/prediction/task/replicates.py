@@ -11,16 +11,17 @@ from headstart_server.prediction.learners.conformal import ConformalErrors
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.learners.normal_scores import Scale
 
-# Their errors are calibrated on their own from so many repetitions on.
+# From this number of replicates on, their errors have a calibration of their own.
 _ENOUGH = 10
-# Repetitions tell of architectures about as good (as near as this in normal scores), beside a few of the assumed noise.
+# Replicates inform about architectures of nearly this score (bandwidth in normal scores), beside a few of the assumed
+# noise.
 _REACH = 0.25
 _ASSUMED = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Repeats:
-    """Every result [r] of the architectures that have several, and the places [r] of those among the labels."""
+    """Every result [r] of architectures with several, and the indices [r] of those among the labels."""
 
     places: NDArray[np.int64]
     values: Numbers
@@ -30,7 +31,7 @@ NO_REPEATS = Repeats(np.zeros(0, np.int64), np.zeros(0))
 
 
 class RepeatedResults:
-    """Made for ``count`` architectures; ``noise`` is the assumed standard deviation between results of one."""
+    """Replicates of ``count`` architectures; ``noise`` is the assumed standard deviation between them."""
 
     def __init__(self, repeats: Repeats, scale: Scale, noise: float, count: int) -> None:
         scores = scale.to_scores(repeats.values)
@@ -39,9 +40,9 @@ class RepeatedResults:
         self._counts = np.maximum(counts, 1)
         self._assumed = noise
         means = sums / self._counts
-        # Of each result from the mean of the others of its architecture, as if it alone were off.
+        # The deviation of each result from the mean of its other replicates, as if it alone were off.
         apart = (scores - means[repeats.places]) * np.sqrt(counts[repeats.places] / (counts[repeats.places] - 1))
-        # Architectures and not results are held against each other: a task has thousands of results of a thousand.
+        # Architectures are compared, not results: a task has thousands of results of a thousand architectures.
         repeated = np.flatnonzero(counts)
         self._means, self._repeated = means[repeated], counts[repeated]
         self._squares = np.bincount(repeats.places, weights=np.square(apart), minlength=count)[repeated]
@@ -52,7 +53,7 @@ class RepeatedResults:
             self._errors = ConformalErrors(apart / noises[repeats.places])
 
     def noise_at(self, scores: Numbers) -> Numbers:
-        """Standard deviation between results of one architecture [m] that is as good as scores [m]."""
+        """Standard deviation between replicates [m] of architectures with scores [m]."""
         near = np.exp(-0.5 * np.square((scores[:, None] - self._means) / _REACH))
         total = near @ self._squares + _ASSUMED * self._assumed**2
         return np.asarray(np.sqrt(total / (near @ self._repeated + _ASSUMED)))
@@ -60,9 +61,10 @@ class RepeatedResults:
     def join(
         self, mean: Numbers, deviation: Numbers, seen: Numbers, places: NDArray[np.int64], otherwise: ConformalErrors
     ) -> tuple[Numbers, Numbers, ConformalErrors]:
-        """Normal predictions [m] joined with the results seen [m]: mean and deviation of the next result, calibration.
+        """Normal predictions [m] joined with observed results [m]: mean and deviation of the next result,
+        calibration.
 
-        ``otherwise`` is the calibration where too few results were repeated for one of their own.
+        ``otherwise`` is the calibration if there are too few replicates for one of their own.
         """
         noise = np.square(self.noise_at(seen))
         of_mean = noise / self._counts[places]

@@ -17,22 +17,22 @@ from headstart_server.prediction.task.labels import Labels, TaskLabels, subset
 from headstart_server.prediction.training.fit import LEAST_EPOCHS, MIN_COMPLETED, TrainingOptions
 from headstart_server.prediction.training.pretraining import BATCH
 
-# Of passes through networks: about 90 s of a core.
+# Elements that pass through networks: about 90 s of a core.
 BUDGET = 32_000_000
-# Of distinct architectures, whose features take some 25 microseconds an element where graphs are deep.
+# Elements of distinct architectures; features of deep graphs take some 25 microseconds an element.
 MOST_READ = 2_000_000
 _PRETRAINING_SHARE = 0.25
-# Fewer teach nothing.
+# Fewest epochs.
 _LEAST_PRETRAINING_STEPS = 30
-# What a graph costs beside its elements.
+# Cost of a graph beside its elements.
 _OVERHEAD = 8
-# Networks are trained without one of three folds.
+# Each network is trained without one of three folds.
 _PASSES_IN_AN_EPOCH = 2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``architectures`` of ``recorded`` ones are looked at."""
+    """The plan of a training: ``architectures`` of the ``recorded`` ones are used."""
 
     architectures: int
     recorded: int
@@ -41,11 +41,11 @@ class Plan:
 
     @property
     def reduced(self) -> bool:
-        """Whether the rest was left out."""
+        """Whether some are left out."""
         return self.architectures < self.recorded
 
     def told(self, usual_epochs: int) -> str | None:
-        """What the budget changed, for the log; None where nothing."""
+        """A description of the reductions for the log; None without any."""
         if not self.reduced and self.epochs >= usual_epochs:
             return None
         return (
@@ -55,13 +55,13 @@ class Plan:
 
 
 def size_of(candidate: CanonicalCandidate) -> int:
-    """Elements of a candidate's graph."""
+    """The number of elements of a candidate's graph."""
     graph = candidate.graph
     return _OVERHEAD + (0 if graph is None else len(graph.ops) + len(graph.edges))
 
 
 def plan(sizes: Sequence[int], epochs: int, pretraining_steps: int) -> Plan:
-    """For architectures of these sizes, and what would be done with them without a budget."""
+    """The plan for architectures of these sizes, given the epochs and steps without a budget."""
     mean = max(float(np.mean(sizes)), 1.0)
     steps = min(pretraining_steps, int(_PRETRAINING_SHARE * BUDGET / (BATCH * mean)))
     if steps < min(_LEAST_PRETRAINING_STEPS, pretraining_steps):
@@ -74,9 +74,9 @@ def plan(sizes: Sequence[int], epochs: int, pretraining_steps: int) -> Plan:
 
 
 def sampled(tasks: Sequence[TaskLabels], count: int) -> list[TaskLabels]:
-    """The results of ``count`` architectures: half of them of the task with most results, the others of all.
+    """The results of ``count`` architectures: half of the task with most results, the others of all tasks.
 
-    By fingerprint, so that equal records give an equal sample.
+    They are chosen by fingerprint, so equal records give an equal sample.
     """
     largest = max(tasks, key=lambda each: each.labels.completed_count)
     chosen = set(sorted(largest.labels.fingerprints)[: -(-count // 2)])
@@ -92,7 +92,7 @@ def _of(labels: Labels, chosen: set[str]) -> Labels:
 def within_budget(
     tasks: Sequence[TaskLabels], architectures: Mapping[str, CanonicalCandidate], options: TrainingOptions
 ) -> tuple[list[TaskLabels], TrainingOptions, Plan]:
-    """Results, options and what was decided: equal to those given where the space is within the budget."""
+    """Results, options and the plan; results and options are unchanged if the space is within the budget."""
     learned = [each for each in tasks if each.labels.completed_count >= MIN_COMPLETED]
     names = {name for each in learned for name in each.labels.fingerprints}
     sizes = [size_of(architectures[name]) for name in names]

@@ -47,18 +47,18 @@ Progress = Callable[[str], None]
 # A task with fewer completed architectures gets no head.
 MIN_COMPLETED = 10
 _FEW = 512
-# Architectures kept to tell what is unlike all of them.
+# Architectures stored as a reference for out-of-distribution checks.
 _MOST_REFERENCE = 256
-# Those with most results; trees grow no better for hundreds of outputs.
+# Tasks with most results; trees do not improve with hundreds of outputs.
 _MOST_TREE_TASKS = 64
 LEAST_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """``epochs`` are for few architectures; more of them are seen less often, since every epoch has more steps.
+    """``epochs`` are for few architectures; larger sets get fewer, since every epoch has more steps.
 
-    ``fixed_epochs`` are for any number of them, as a budget leaves them.
+    ``fixed_epochs``, set by a budget, are for any number of architectures.
     """
 
     epochs: int = 60
@@ -94,7 +94,7 @@ class ModelArtefact:
 
 @dataclass(frozen=True)
 class _Entries:
-    """One line for each task's result of an architecture: row of the architecture, head, and normal score [entries]."""
+    """One entry for each result of a task: row of the architecture, head, and normal score [entries]."""
 
     rows: torch.Tensor
     heads: torch.Tensor
@@ -109,7 +109,7 @@ def train_model(
     options: TrainingOptions = TrainingOptions(),
     progress: Progress | None = None,
 ) -> ModelArtefact | None:
-    """The model of a space, or None where no task has MIN_COMPLETED completed architectures."""
+    """The model of a space, or None if no task has MIN_COMPLETED completed architectures."""
     started = time.monotonic()
     learned = [each for each in tasks if each.labels.completed_count >= MIN_COMPLETED]
     if not learned:
@@ -186,7 +186,9 @@ def _entries(learned: Sequence[TaskLabels], row_of: Mapping[str, int]) -> _Entri
 
 
 def _proxies(learned: Sequence[TaskLabels], fingerprints: Sequence[str]) -> Numbers:
-    """Of every architecture, standardised by rank, [architectures, proxies]: the mean over the tasks that have one."""
+    """Proxies of every architecture, standardised by rank, [architectures, proxies]: the mean over tasks that have
+    one.
+    """
     names = sorted({name for each in learned for name in each.labels.proxy_names})
     column = {name: place for place, name in enumerate(names)}
     row_of = {fingerprint: row for row, fingerprint in enumerate(fingerprints)}
@@ -218,7 +220,7 @@ def _pretrain(
     proxies: Numbers,
     options: TrainingOptions,
 ) -> None:
-    """All networks begin to read graphs in the same way; it comes from no result."""
+    """Pre-train all networks alike; no result takes part."""
     if not options.pretraining_steps or not len(model.networks[0].layers):
         return
     drawn = drawn_candidates(space, options.seed)
@@ -246,7 +248,7 @@ def _grow_trees(
     folds: np.ndarray[tuple[int], np.dtype[np.int64]],
     seed: int,
 ) -> None:
-    """One ensemble for each fold, grown without it; what a task has not measured, the networks fill in."""
+    """One ensemble of trees for each fold, grown without it; the networks fill in what a task has not measured."""
     counts = [each.labels.completed_count for each in learned]
     chosen = sorted(sorted(range(len(learned)), key=lambda head: -counts[head])[:_MOST_TREE_TASKS])
     targets = model.score(candidates).unseen(candidates, model.seen)
@@ -293,7 +295,7 @@ def _train_network(
 
 
 def _within(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]], count: int) -> _Entries:
-    """The entries of the chosen architectures, their rows counted within the choice."""
+    """The entries of the chosen architectures, with rows renumbered."""
     place = torch.full((count,), -1)
     place[torch.from_numpy(chosen)] = torch.arange(len(chosen))
     rows = place[entries.rows]
@@ -302,7 +304,7 @@ def _within(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 def _loss(scores: torch.Tensor, entries: _Entries, options: TrainingOptions) -> torch.Tensor:
-    """Pairwise logistic loss over all pairs of the same task, weighed by how far apart they are, plus squared error."""
+    """Pairwise logistic loss over all pairs of the same task, weighed by their difference, plus squared error."""
     told = scores[entries.rows, entries.heads]
     squared = torch.square(told - entries.targets).mean()
     left, right = _pairs(entries.heads)
@@ -334,7 +336,7 @@ def _error(entries: _Entries, head: int, scores: Numbers) -> float:
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Training may use more threads than serving, which shares its processor with many calls."""
+    """Lets training use more threads than serving, which shares its processor with many calls."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

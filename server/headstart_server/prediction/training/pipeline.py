@@ -39,9 +39,9 @@ _log = logging.getLogger(__name__)
 
 
 def needs_training(settings: Settings, experiment_count: int, before: int | None) -> bool:
-    """Whether a space has grown or shrunk enough since it was last trained, or grown enough for a first version.
+    """Whether a space has grown or shrunk enough since its last training, or grown enough for a first version.
 
-    ``before`` are its experiments when it was last trained, None where it never was.
+    ``before`` is its number of experiments at the last training, None without one.
     """
     if before is None or experiment_count < settings.training_min_experiments:
         return experiment_count >= settings.training_min_experiments
@@ -50,7 +50,7 @@ def needs_training(settings: Settings, experiment_count: int, before: int | None
 
 
 def spaces_to_train(engine: Engine, settings: Settings, counts: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
-    """Namespace and id of those spaces, given with their numbers of experiments, that need training."""
+    """Namespace and id of the spaces, given with their numbers of experiments, that need training."""
     with engine.connect() as connection:
         before = all_trained_through(connection)
     return [space for space, count in counts.items() if needs_training(settings, count, before.get(space))]
@@ -59,9 +59,9 @@ def spaces_to_train(engine: Engine, settings: Settings, counts: Mapping[tuple[st
 def train(
     engine: Engine, knowledge: KnowledgeService, settings: Settings, namespace: str, search_space_id: str
 ) -> ModelVersion | None:
-    """Train on all that is recorded, keep the version, and let it serve where it is no worse than the one before.
+    """Train on everything recorded, store the version, and promote it if it is no worse than the one before.
 
-    None where there is too little to learn from.
+    Returns None if there are too few results.
     """
     space = knowledge.search_space(namespace, search_space_id)
     observed = knowledge.tasks_observed(namespace, search_space_id)
@@ -108,7 +108,7 @@ def train(
 
 
 def roll_back(engine: Engine, namespace: str, search_space_id: str, number: int | None) -> ModelVersion:
-    """Let an earlier version serve again: that of a number, or the one that served before. Raises NotFound."""
+    """Let an earlier version serve again: the one with ``number``, or the one that served before. Raises NotFound."""
     with engine.connect() as connection:
         serving = newest_version(connection, namespace, search_space_id)
         if number is not None:

@@ -30,7 +30,7 @@ _LEARNING_RATE = 3e-3
 
 
 def drawn_candidates(space: SearchSpace, seed: int) -> list[CanonicalCandidate]:
-    """Distinct candidates from the declaration of a space; none where it takes explicit graphs."""
+    """Distinct candidates drawn from the declaration of a space; none for explicit graphs."""
     if space.explicit_graphs or space.graph_template is None:
         return []
     generator = random.Random(seed)
@@ -46,7 +46,7 @@ def pretrain(
     seed: int,
     steps: int = STEPS,
 ) -> None:
-    """Train the reading of graphs on ``wanted`` [candidates, properties], standardised, NaN where one is unknown."""
+    """Train the graph layers on ``wanted`` [candidates, properties], standardised, NaN where one is unknown."""
     if not len(network.layers) or not len(candidates):
         return
     generator = np.random.default_rng(seed)

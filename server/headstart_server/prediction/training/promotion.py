@@ -28,7 +28,7 @@ _LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Comparison:
-    """Kendall tau on ``recent_count`` recent results, the mean over tasks weighed by their number."""
+    """Kendall tau of both versions on ``recent_count`` recent results, the mean over tasks weighed by their number."""
 
     recent_count: int
     tau_before: float
@@ -36,7 +36,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether the new version is no worse: a standard error of tau is within what chance does."""
+        """Whether the new version is no worse; one standard error of tau is allowed."""
         if not self.recent_count:
             return True
         count = self.recent_count
@@ -50,7 +50,9 @@ def compare(
     tasks: Sequence[TaskLabels],
     architectures: Mapping[str, CanonicalCandidate],
 ) -> Comparison:
-    """On the tasks with most results that ``before`` has not seen; of no count where there are too few."""
+    """Compare on the tasks with most results that ``before`` was trained without; the count is 0 if there are too
+    few.
+    """
     chosen = []
     for each in tasks:
         labels = most_telling(each.labels, each.task.maximize)

@@ -16,7 +16,7 @@ from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
 from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 
-# A task with fewer completed architectures gets none.
+# Tasks with fewer completed architectures get no metrics.
 MIN_COMPLETED_FOR_FIGURES = 30
 _TASKS_WITH_FIGURES = 64
 _COVERAGE_LEVEL = 0.9
@@ -25,9 +25,9 @@ _COVERAGE_LEVELS = (0.5, 0.8, 0.9)
 
 @dataclass(frozen=True)
 class TaskFigures:
-    """Held-out figures of one task: Kendall tau, and the share of values inside the 90 % intervals.
+    """Validation metrics of one task: Kendall tau, and the share of values inside the 90 % intervals.
 
-    ``coverages`` are such shares by level, (level, share).
+    ``coverages`` are these shares by level, (level, share).
     """
 
     task_id: str
@@ -40,7 +40,7 @@ class TaskFigures:
 def validation_metrics(
     model: GraphModel, learned: Sequence[TaskLabels], candidates: Sequence[CanonicalCandidate], scores: Numbers
 ) -> Iterator[TaskFigures]:
-    """Each fold of a task predicted by the model adapted to its other folds."""
+    """Validation metrics of each task: each of its folds is predicted by the model adapted to the other folds."""
     row_of = {candidate.fingerprint: row for row, candidate in enumerate(candidates)}
     features = model.features.vectors(candidates)
     enough = [each for each in learned if each.labels.completed_count >= MIN_COMPLETED_FOR_FIGURES]
