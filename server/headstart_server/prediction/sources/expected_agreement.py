@@ -18,7 +18,7 @@ from headstart_server.prediction.sources.model_averaging import SourcePrior
 
 # Prior agreement of two tasks: nothing known, nothing in common, apparently equal.
 _UNKNOWN, _UNLIKE, _EQUAL = 0.4, 0.05, 0.85
-# The prior counts for this number of past tasks, and so does the average over all sources for each of them.
+# The prior counts for the first number of past tasks, the average over all sources for the second.
 _STRENGTH, _STRENGTH_OF_ALL = 1.0, 2.0
 # With this number of held-out results, half of the observed agreement is chance.
 _CHANCE = 12.0
@@ -29,7 +29,7 @@ _LEAST, _MOST = 0.02, 0.95
 _TRUST, _MOST_ALONE, _LEAST_ALONE = 1.25, 0.97, 0.1
 # The mean of all sources counts this much more than the best of them, if it is expected to agree as well.
 _MEAN = 3.0
-# The largest share of a task that a source may explain before there are results.
+# Before there are results, a source leaves at least this share of a task's variance unexplained.
 _LEAST_RESIDUAL = 0.1
 
 

@@ -31,7 +31,7 @@ from headstart_server.runtime.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
 
-# Numbers of cached scores by source surrogates: of candidates, and of results.
+# Number of cached scores by source surrogates.
 _KEPT_SCORES = 20_000
 # From this number of results on, a source counts by its measured agreement; before, by its expected one.
 ENOUGH_RESULTS = 8

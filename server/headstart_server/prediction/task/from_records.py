@@ -32,8 +32,8 @@ LEAST_OWN = 2
 _LEAST_OF_SOURCE = 5
 # Cached bytes of all sources together.
 _KEPT_BYTES = 256 * 2**20
-# Numbers of architectures of each source, completed and failed. The spread over sources is far wider than their
-# error.
+# At most this number of architectures of each source is used, and as many failed ones. The spread over sources is far
+# wider than their error.
 _MOST_OF_SOURCE = 256
 
 
