@@ -14,10 +14,10 @@ from headstart_server.knowledge.sizes import bytes_of_candidate, bytes_of_canoni
 from headstart_server.knowledge.tables import architectures, namespaces, search_spaces
 from headstart_server.runtime.lru import Lru
 
-# Some hundred thousand of a small space, some hundred of the largest graphs.
+# Some hundred thousand architectures of a small space, some hundred of the largest graphs.
 _HELD_BYTES = 256 * 2**20
 
-# Made once: putting a statement together takes longer than the database takes to answer it.
+# Built once: building a statement takes longer than executing it.
 _BY_FINGERPRINT = (
     select(architectures.c.id, architectures.c.fingerprint, architectures.c.candidate, architectures.c.canonical)
     .join(search_spaces, architectures.c.search_space_id == search_spaces.c.id)
@@ -32,7 +32,7 @@ _BY_FINGERPRINT = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """``candidate`` is the first that was recorded of all that share the fingerprint."""
+    """``candidate`` is the first recorded of all that share the fingerprint."""
 
     fingerprint: str
     candidate: Candidate
@@ -42,7 +42,7 @@ class Architecture:
 def read_architectures(
     connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
 ) -> dict[str, Architecture]:
-    """The asked ones by fingerprint, as far as they are recorded now."""
+    """The recorded architectures among ``fingerprints``, by fingerprint."""
     numbered = numbered_architectures(connection, namespace, space_id, fingerprints)
     return {fingerprint: found for fingerprint, (_, found) in numbered.items()}
 
@@ -50,7 +50,7 @@ def read_architectures(
 def numbered_architectures(
     connection: Connection, namespace: str, space_id: str, fingerprints: Iterable[str]
 ) -> dict[str, tuple[int, Architecture]]:
-    """The same with the numbers of their rows."""
+    """The same with their row numbers."""
     names = {"namespace": namespace, "space": space_id, "fingerprints": list(fingerprints)}
     rows = connection.execute(_BY_FINGERPRINT, names)
     return {
@@ -65,7 +65,7 @@ def numbered_architectures(
 
 
 class ArchitectureCache:
-    """Architectures by namespace, space and fingerprint, of all spaces together what was used last. Thread-safe."""
+    """Recently used architectures by namespace, space and fingerprint, all spaces together. Thread-safe."""
 
     def __init__(self, most_bytes: int = _HELD_BYTES) -> None:
         self._held: Lru[tuple[str, str, str], Architecture] = Lru(most_bytes, _bytes_of)
@@ -73,7 +73,7 @@ class ArchitectureCache:
     def of(
         self, engine: Engine, namespace: str, space_id: str, fingerprints: Iterable[str]
     ) -> Mapping[str, Architecture]:
-        """The asked ones, as far as they are recorded. The database is asked for those that are not held."""
+        """The recorded architectures among ``fingerprints``. Only those that are not cached are queried."""
         found: dict[str, Architecture] = {}
         missing: set[str] = set()
         for fingerprint in fingerprints:

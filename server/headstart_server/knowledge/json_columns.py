@@ -60,7 +60,7 @@ def _pairs_from_json(stored: Json) -> tuple[tuple[str, Value], ...]:
 
 
 def space_to_json(space: SearchSpace) -> Json:
-    """Everything of a declaration but its id."""
+    """The declaration without its id."""
     return {
         "description": space.description,
         "parameters": [_parameter_to_json(parameter) for parameter in space.parameters],
@@ -114,7 +114,7 @@ def canonical_to_json(canonical: CanonicalCandidate) -> Json:
 
 
 def node_count(canonical: CanonicalCandidate) -> int:
-    """Nodes of the canonical graph; 0 without one."""
+    """The number of nodes in the canonical graph; 0 without one."""
     return 0 if canonical.graph is None else len(canonical.graph.ops)
 
 
@@ -145,7 +145,7 @@ def _parameter_to_json(parameter: Parameter) -> Json:
         bounds = {"lower": _value_to_json(domain.lower), "upper": _value_to_json(domain.upper)}
         stored = {"kind": kind, **bounds, "logarithmic": domain.logarithmic}
     content = {"name": parameter.name, "domain": stored, "condition": _condition_to_json(parameter.condition)}
-    # What is not declared is left out, as it was before it could be: an older space declared again has its content.
+    # Undeclared parts are omitted, so that an older space that is declared again has the same content.
     if parameter.role is not None:
         content["role"] = parameter.role.name
     if parameter.default is not None:

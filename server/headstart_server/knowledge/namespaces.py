@@ -14,8 +14,8 @@ from headstart_server.knowledge.tables import namespaces
 
 
 def namespace_id(connection: Connection, namespace: str) -> int:
-    """The number of a namespace, which is made when it is not there. Raises InvalidInput for a name of another form."""
-    # A call behind the second wall may have come before its namespace.
+    """The row number of a namespace, created if it does not exist. Raises InvalidInput for a malformed name."""
+    # With row-level security a call may come before its namespace exists.
     known = func.set_config("headstart.namespace_id", cast(namespaces.c.id, Text), True)
     find = select(namespaces.c.id, known).where(namespaces.c.name == namespace)
     number = connection.execute(find).scalar()

@@ -22,7 +22,7 @@ from headstart_server.knowledge.tasks import MAX_NAME, Task
 
 MAX_METRICS = 256
 MAX_CURVE_POINTS = 10_000
-# Means and spreads of values are still finite numbers.
+# So that means and spreads of values are finite numbers too.
 MAX_VALUE = 1e100
 
 
@@ -34,7 +34,9 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """``objective_value``, curve values: in the task's metric; fidelities in its fidelity unit; cost in seconds."""
+    """``objective_value`` and curve values are in the task's metric, fidelities in its fidelity unit, cost in
+    seconds.
+    """
 
     status: Status
     objective_value: float | None = None
@@ -48,7 +50,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class NewExperiment:
-    """A validated result on its way into the database."""
+    """A validated result before its insertion."""
 
     request_id: UUID
     task_id: str
@@ -60,7 +62,7 @@ class NewExperiment:
     worker_id: str = ""
 
     def content_hash(self) -> bytes:
-        """Tells a repeated request from another request under the same id."""
+        """Distinguishes a repeated request from another request with the same id."""
         return self._content_hash
 
     @cached_property
@@ -85,24 +87,24 @@ class NewExperiment:
 
 
 def is_full_training(task: Task, fidelity: float | None) -> bool:
-    """Whether a value measured at a fidelity is a final one."""
+    """Whether a value at a fidelity is a final one."""
     return values.is_full_training(fidelity, task.max_fidelity)
 
 
 def full_trainings(fidelities: NDArray[np.float64], max_fidelity: float) -> NDArray[np.bool_]:
-    """The same of many values [n] at once, NaN where no fidelity was told."""
+    """The same for many values [n], NaN without a fidelity."""
     return np.asarray(np.isnan(fidelities) | (max_fidelity == 0) | (fidelities >= max_fidelity))
 
 
 def full_training_clause(
     max_fidelity: float | ColumnElement[float], fidelity: ColumnElement[float | None] = experiments.c.fidelity
 ) -> ColumnElement[bool]:
-    """The same of rows of ``experiments``, for the full training of their task: a number, or the column of tasks."""
+    """The same as an SQL clause on ``experiments``; ``max_fidelity`` is a number or the column of tasks."""
     return or_(fidelity.is_(None), literal(0.0) == max_fidelity, fidelity >= max_fidelity)
 
 
 def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Violation]:
-    """Everything wrong with a report."""
+    """All violations of an outcome."""
     ended_well = outcome.status is Status.COMPLETED
     value = outcome.objective_value
     if ended_well and value is None:
@@ -127,7 +129,7 @@ def outcome_violations(outcome: Outcome, field: str = "outcome") -> Iterator[Vio
 def curve_violations(
     curve: tuple[tuple[float, float], ...], field: str = "learning_curve", finite: bool = True
 ) -> Iterator[Violation]:
-    """Everything wrong with a learning curve; ``finite`` forbids NaN and infinite values."""
+    """All violations of a learning curve; ``finite`` forbids NaN and infinite values."""
     if len(curve) > MAX_CURVE_POINTS:
         yield Violation(field, f"at most {MAX_CURVE_POINTS} points, got {len(curve)}")
         return

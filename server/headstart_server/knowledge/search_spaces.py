@@ -24,7 +24,7 @@ class StoredSpace(NamedTuple):
 
 
 def create_search_space(connection: Connection, namespace: str, space: SearchSpace) -> StoredSpace:
-    """Keep a valid declaration. The same content again changes nothing; other content raises AlreadyExists."""
+    """Store a valid declaration. Repeating the same content changes nothing; other content raises AlreadyExists."""
     number = namespace_id(connection, namespace)
     statement = insert(search_spaces).values(
         namespace_id=number, name=space.search_space_id, declaration=space_to_json(space)
@@ -41,7 +41,7 @@ def create_search_space(connection: Connection, namespace: str, space: SearchSpa
 
 
 def _content(space: SearchSpace) -> str:
-    """As text, in which True and 1 differ."""
+    """The content as text, in which True and 1 differ."""
     return json.dumps(space_to_json(space), sort_keys=True)
 
 
@@ -63,7 +63,7 @@ def find_search_space(connection: Connection, namespace: str, search_space_id: s
 
 
 def list_search_spaces(connection: Connection, namespace: str, after: str, limit: int) -> list[StoredSpace]:
-    """In the order of names, those after the given one."""
+    """Spaces in the order of names, after the given one."""
     rows = connection.execute(
         select(search_spaces.c.id, search_spaces.c.name, search_spaces.c.declaration, search_spaces.c.created_at)
         .join(namespaces)

@@ -32,10 +32,10 @@ from headstart_server.runtime.database.jobs import Job, enqueue
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.lru import Lru
 
-# Clusters and map of a namespace's tasks are to be made again.
+# The kind of job that computes the clusters and the map of a namespace again.
 MAP_JOB = "map"
 
-# Bytes of canonical forms, and of declarations, that a process keeps.
+# Cached bytes of canonical forms, and of declarations.
 _CANONICAL_BYTES = 64 * 2**20
 _SPACES_BYTES = 64 * 2**20
 
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Match:
-    """A recorded architecture near a candidate, by the measure asked for; an ``upper_bound`` may be nearer."""
+    """A recorded architecture near a candidate; with ``upper_bound`` the true distance may be smaller."""
 
     architecture: Architecture
     distance: float
@@ -62,7 +62,7 @@ class KnowledgeService:
         self._contexts = SimilarityContextCache()
         self._architectures = ArchitectureCache()
         self._spaces: Lru[tuple[str, str], SearchSpace] = Lru(_SPACES_BYTES, bytes_of_space)
-        # With the bytes of the values that each is kept under.
+        # With the bytes of the values that are its key.
         self._canonical: Lru[Hashable, tuple[CanonicalCandidate, int]] = Lru(
             _CANONICAL_BYTES, lambda kept: bytes_of_canonical(kept[0]) + kept[1]
         )
@@ -70,7 +70,7 @@ class KnowledgeService:
 
     @contextmanager
     def _reading(self, connection: Connection | None) -> Iterator[Connection]:
-        """The connection of the caller, or else one of its own."""
+        """The caller's connection, or a new one."""
         if connection is not None:
             yield connection
             return
@@ -105,7 +105,7 @@ class KnowledgeService:
     def canonical(
         self, namespace: str, space: SearchSpace, candidate: Candidate, field: str = "candidate"
     ) -> CanonicalCandidate:
-        """The canonical form of a candidate; InvalidInput names what is wrong with it.
+        """The canonical form of a candidate. Raises InvalidInput with the field.
 
         Raises DeadlinePassed, and NotQuick, as ``deadline.check`` does.
         """
@@ -113,7 +113,7 @@ class KnowledgeService:
             check()
             require(candidate_violations(space, candidate, field))
             return canonicalize(space, candidate, check)
-        # Values of different types can be equal (1, True): the type is part of the key.
+        # Values of different types can be equal (1, True), so the type is part of the key.
         values = tuple((name, type(value), value) for name, value in sorted(candidate.values.items()))
         key = (namespace, space.search_space_id, values)
         kept = self._canonical.get(key)
@@ -136,9 +136,9 @@ class KnowledgeService:
         return tasks.update_task(connection, namespace, task)
 
     def delete_task(self, connection: Connection, namespace: str, task_id: str) -> int:
-        """Returns how many experiments went with it. Raises NotFound."""
+        """Returns the number of experiments removed with it. Raises NotFound."""
         removed = tasks.delete_task(connection, namespace, task_id)
-        # Nothing is left of it that would tell the worker.
+        # Nothing of the task remains that would notify the worker.
         enqueue(connection, Job(MAP_JOB, namespace, ""))
         return removed
 
@@ -156,7 +156,7 @@ class KnowledgeService:
             return tasks.list_tasks(connection, namespace, after, limit)
 
     def similarity_context(self, namespace: str) -> SimilarityContext:
-        """What the tasks of a namespace are compared by."""
+        """The similarity context of a namespace."""
         with self._engine.connect() as connection:
             return self._contexts.of(connection, namespace)
 
@@ -165,20 +165,20 @@ class KnowledgeService:
     def record(
         self, connection: Connection, namespace: str, records: Sequence[NewExperiment]
     ) -> list[recording.Recorded]:
-        """Keep validated results, exactly once. Raises NotFound, AlreadyExists."""
+        """Store validated results exactly once. Raises NotFound, AlreadyExists."""
         return recording.record(connection, namespace, records, self.listeners)
 
     def record_each(
         self, connection: Connection, namespace: str, records: Sequence[NewExperiment], wait: bool = True
     ) -> list[recording.Answer]:
-        """The same for records of many callers: what is wrong with one is its own answer.
+        """The same for records of many callers: an error concerns its own record only.
 
-        Without ``wait``, None for those that would have to wait for another transaction.
+        Without ``wait``, None for records that would have to wait for another transaction.
         """
         return recording.record_each(connection, namespace, records, self.listeners, wait)
 
     def record_all(self, connection: Connection, namespace: str, records: Sequence[NewExperiment]) -> list[bool]:
-        """The same, telling only whether each was known already. Raises NotFound, AlreadyExists."""
+        """The same, but answers only whether each was known already. Raises NotFound, AlreadyExists."""
         return recording.record_all(connection, namespace, records, self.listeners)
 
     def experiment(self, namespace: str, task_id: str, space_id: str, sequence: int) -> experiments.Experiment:
@@ -191,14 +191,14 @@ class KnowledgeService:
     def list_experiments(
         self, namespace: str, query: listing.ExperimentQuery, after: listing.Key | None = None
     ) -> Iterator[listing.Listed]:
-        """Those after a key, read as they are needed. Raises NotFound for an unknown task or space."""
+        """The experiments after a key, read on demand. Raises NotFound for an unknown task or space."""
         with self._engine.connect() as connection:
             yield from listing.list_experiments(connection, namespace, query, after)
 
     def observations(
         self, namespace: str, task_id: str, search_space_id: str, connection: Connection | None = None
     ) -> Observations:
-        """What was measured on a task in a space. Raises NotFound for an unknown task or space."""
+        """The observations of a task in a space. Raises NotFound for an unknown task or space."""
         self.search_space(namespace, search_space_id)
         with self._reading(connection) as reading:
             found = self._observations.of_task(reading, namespace, task_id, search_space_id)
@@ -214,7 +214,7 @@ class KnowledgeService:
             return self._observations.of_space(reading, namespace, search_space_id)
 
     def curves(self, namespace: str, observed: Sequence[Observations]) -> list[tuple[RecordedCurve, ...]]:
-        """The learning curves that were recorded among each of these observations, the newest last."""
+        """The recorded learning curves of each of these observations, the newest last."""
         held = [self._curves.held(namespace, observations) for observations in observed]
         if all(curves is not None for curves in held):
             return [curves for curves in held if curves is not None]
@@ -224,7 +224,7 @@ class KnowledgeService:
     def compared(
         self, namespace: str, task_id: str, search_space_id: str
     ) -> tuple[Observations, list[Observations], SimilarityContext]:
-        """What was measured on a task, on every other task with experiments in the space, and what to compare by.
+        """The observations of a task, of every other task with experiments in the space, and the similarity context.
 
         Raises NotFound for an unknown task or space.
         """
@@ -237,9 +237,9 @@ class KnowledgeService:
     def architectures(
         self, namespace: str, search_space_id: str, fingerprints: Iterable[str] | None = None
     ) -> Mapping[str, Architecture]:
-        """By fingerprint, at least those asked for, as far as they are recorded; else all of the present tasks.
+        """At least the recorded ones among ``fingerprints``, by fingerprint; without it all of the present tasks.
 
-        Who holds observations asks by their fingerprints: their task may be deleted meanwhile.
+        Callers with observations pass their fingerprints, because the task may be deleted meanwhile.
         """
         if fingerprints is None:
             observed = self.tasks_observed(namespace, search_space_id)
@@ -247,7 +247,7 @@ class KnowledgeService:
         return self._architectures.of(self._engine, namespace, search_space_id, fingerprints)
 
     def search_spaces_by_growth(self) -> list[tuple[str, str, int]]:
-        """Namespace, search space id and number of experiments, of every space that has any."""
+        """Namespace, search space id and number of experiments of every space with any."""
         with self._engine.connect() as connection:
             rows = connection.execute(
                 select(
@@ -264,7 +264,7 @@ class KnowledgeService:
     # The vector index
 
     def vector_keeper(self, embed: Embed, choose: Choose) -> VectorKeeper:
-        """What a worker keeps the index with."""
+        """The part of a worker that maintains the vector index."""
         return VectorKeeper(self._engine, self._index, embed, choose)
 
     def outbox_depth(self) -> int:
@@ -278,19 +278,21 @@ class KnowledgeService:
     def newest_architectures(
         self, namespace: str, search_space_id: str, after: int, limit: int
     ) -> list[tuple[int, Architecture]]:
-        """The last that were recorded of a space, with their numbers, newest first, down to the one after ``after``."""
+        """The last recorded architectures of a space with their numbers, newest first, down to the one after
+        ``after``.
+        """
         with self._engine.connect() as connection:
             return outbox.newest_architectures(connection, namespace, search_space_id, after, limit)
 
     def recorded_architectures(
         self, namespace: str, space_id: str, fingerprints: Iterable[str]
     ) -> Mapping[str, Architecture]:
-        """The asked ones that are recorded now."""
+        """The recorded architectures among ``fingerprints``."""
         with self._engine.connect() as connection:
             return architectures.read_architectures(connection, namespace, space_id, fingerprints)
 
     def matches(self, namespace: str, space_id: str, nearest: Sequence[tuple[str, float]]) -> list[Match]:
-        """The architectures behind fingerprints with distances, with what they reached on each task."""
+        """The architectures of fingerprints with distances, with their results on each task."""
         fingerprints = [fingerprint for fingerprint, _ in nearest]
         with self._engine.connect() as connection:
             numbered = architectures.numbered_architectures(connection, namespace, space_id, fingerprints)

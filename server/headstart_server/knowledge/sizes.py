@@ -13,7 +13,7 @@ _OBJECT, _ENTRY, _NODE, _EDGE = 300, 130, 120, 170
 
 
 def bytes_of_canonical(canonical: CanonicalCandidate) -> int:
-    """Of a canonical form, with the values that it is kept under."""
+    """Bytes of a canonical form, with the values that are its key."""
     graph = canonical.graph
     size = _OBJECT + _values(canonical.values)
     if graph is not None:
@@ -23,12 +23,12 @@ def bytes_of_canonical(canonical: CanonicalCandidate) -> int:
 
 
 def bytes_of_values(values: Mapping[str, Value]) -> int:
-    """Of the values of a candidate."""
+    """Bytes of the values of a candidate."""
     return _values(values.items())
 
 
 def bytes_of_candidate(candidate: Candidate) -> int:
-    """Of a candidate as it was sent."""
+    """Bytes of a candidate as it was sent."""
     size = _OBJECT + bytes_of_values(candidate.values)
     if candidate.graph is not None:
         size += _EDGE * len(candidate.graph.edges)
@@ -37,7 +37,7 @@ def bytes_of_candidate(candidate: Candidate) -> int:
 
 
 def bytes_of_space(space: SearchSpace) -> int:
-    """Of a declaration, with the look-ups that it makes of its choices."""
+    """Bytes of a declaration, with its lookups of choices."""
     size = _OBJECT + len(space.description)
     for parameter in space.parameters:
         size += _OBJECT

@@ -68,7 +68,7 @@ tasks = Table(
     _created_at(),
     _created_at("updated_at"),
     UniqueConstraint("namespace_id", "name"),
-    # The newest of a namespace.
+    # Finds the newest of a namespace.
     Index("ix_tasks_namespace_id_id", "namespace_id", "id"),
 )
 
@@ -85,7 +85,7 @@ task_summaries = Table(
     Index("ix_task_summaries_search_space_id", "search_space_id"),
 )
 
-# Distinct architectures of a space, whatever tasks they were tried on.
+# Distinct architectures of a space, over all tasks.
 architectures = Table(
     "architectures",
     metadata,
@@ -94,7 +94,7 @@ architectures = Table(
     Column("fingerprint", Text, nullable=False),
     Column("candidate", JSONB, nullable=False),
     Column("canonical", JSONB, nullable=False),
-    # Of the canonical graph; 0 without one.
+    # Nodes of the canonical graph; 0 without one.
     Column("node_count", Integer, nullable=False),
     _created_at(),
     UniqueConstraint("search_space_id", "fingerprint"),
@@ -111,7 +111,7 @@ experiments = Table(
     Column("request_id", UUID(as_uuid=True), nullable=False),
     Column("content_hash", LargeBinary, nullable=False),
     Column("architecture_id", ForeignKey("architectures.id"), nullable=False),
-    # As it was sent: one of the equivalents that share the architecture.
+    # As it was sent: one of the equivalent candidates of the architecture.
     Column("candidate", JSONB, nullable=False),
     Column("status", SmallInteger, nullable=False),
     Column("objective_value", Float(53)),
@@ -125,7 +125,7 @@ experiments = Table(
     Column("decision_id", UUID(as_uuid=True)),
     Column("worker_id", Text, nullable=False),
     _created_at("recorded_at"),
-    # Of its task: for the lists of a whole namespace.
+    # Denormalised from the task, for lists of a whole namespace.
     Column("namespace_id", BigInteger, nullable=False),
     UniqueConstraint("task_id", "request_id"),
     Index("ix_experiments_architecture_id_task_id", "architecture_id", "task_id"),
@@ -141,7 +141,7 @@ experiments = Table(
     postgresql_partition_by="HASH (task_id)",
 )
 
-# What the vector index does not know yet: new architectures, and removed ones (those without architecture_id).
+# The outbox of the vector index: new architectures, and removed ones (those without architecture_id).
 outbox = Table(
     "outbox",
     metadata,
@@ -163,43 +163,43 @@ vector_indexes = Table(
     Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
     Column("version", Text, primary_key=True),
     Column("state", Text, nullable=False),
-    # How many vectors it held when the worker last looked.
+    # The number of vectors when the worker last looked.
     Column("vector_count", BigInteger, nullable=False, server_default="0"),
-    # The last architecture, by number, that was put into one under construction.
+    # The number of the last architecture that was put into a version under construction.
     Column("built_through", BigInteger, nullable=False, server_default="0"),
     _created_at(),
     _created_at("updated_at"),
 )
 
-# Search spaces that the vector index refuses, by the kind of work on them: deliveries, building, comparing.
+# Failures of the vector index by search space and kind of work: delivery, building, comparison.
 index_failures = Table(
     "index_failures",
     metadata,
     Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
     Column("work", Text, primary_key=True),
-    # In a row.
+    # Consecutive failures.
     Column("tries", Integer, nullable=False),
     Column("error", Text, nullable=False),
     _created_at("first_at"),
     Column("retry_at", DateTime(timezone=True), nullable=False),
 )
 
-# How a task behaves in a space: predicted normal scores of a fixed set of probe architectures.
+# Performance profiles: predicted normal scores of a fixed set of probe architectures.
 task_embeddings = Table(
     "task_embeddings",
     metadata,
     Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("search_space_id", ForeignKey("search_spaces.id"), primary_key=True),
-    # Of the probes: only profiles of one version are comparable.
+    # Version of the probes: only profiles of one version are comparable.
     Column("version", Text, nullable=False),
     Column("profile", ARRAY(REAL), nullable=False),
-    # So many experiments were known when it was made.
+    # The number of experiments when it was made.
     Column("experiment_count", BigInteger, nullable=False),
     _created_at("updated_at"),
     Index("ix_task_embeddings_search_space_id", "search_space_id"),
 )
 
-# How much each meta-feature tells of the agreement between tasks; learned from pairs of tasks.
+# Weights of meta-features for the agreement between tasks; learned from pairs of tasks.
 meta_feature_weights = Table(
     "meta_feature_weights",
     metadata,
@@ -217,14 +217,14 @@ task_clusters = Table(
     Column("number", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False),
-    # The id of the task in its middle.
+    # The id of the medoid.
     Column("medoid", Text, nullable=False),
     Column("silhouette", Float(53)),
     _created_at("updated_at"),
     UniqueConstraint("namespace_id", "name"),
 )
 
-# Where each task belongs, and where it lies on the map of all tasks.
+# The cluster of each task, and its position on the task map.
 task_cluster_members = Table(
     "task_cluster_members",
     metadata,

@@ -36,7 +36,7 @@ _ARCHITECTURES_AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Task:
-    """``max_fidelity`` is in ``fidelity_unit``; 0 where the task has none."""
+    """``max_fidelity`` is in ``fidelity_unit``; 0 if the task has none."""
 
     task_id: str
     description: str
@@ -50,7 +50,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Incumbent:
-    """The best completed experiment of a task; ``objective_value`` in the task's unit."""
+    """The best completed experiment of a task; ``objective_value`` is in the task's unit."""
 
     search_space_id: str
     sequence: int
@@ -76,7 +76,7 @@ class StoredTask:
 
 
 def task_violations(task: Task, field: str = "task") -> Iterator[Violation]:
-    """Everything wrong with a task as a client sends it."""
+    """All violations of a task as a client sends it."""
     yield from slug_violations(task.task_id, f"{field}.task_id")
     yield from text_violations(task.metric, f"{field}.objective.metric", MAX_NAME, minimum=1)
     yield from text_violations(task.description, f"{field}.description", MAX_TEXT_LENGTH)
@@ -97,7 +97,7 @@ def task_violations(task: Task, field: str = "task") -> Iterator[Violation]:
 
 
 def create_task(connection: Connection, namespace: str, task: Task) -> StoredTask:
-    """Keep a valid task. The same content again changes nothing; other content raises AlreadyExists."""
+    """Store a valid task. Repeating the same content changes nothing; other content raises AlreadyExists."""
     values = {"namespace_id": namespace_id(connection, namespace), "name": task.task_id, **_columns(task)}
     connection.execute(insert(tasks).values(**values).on_conflict_do_nothing())
     stored = find_task(connection, namespace, task.task_id)
@@ -124,15 +124,15 @@ def find_task(connection: Connection, namespace: str, task_id: str) -> StoredTas
 
 
 def list_tasks(connection: Connection, namespace: str, after: str, limit: int) -> list[StoredTask]:
-    """In the order of names, those after the given one."""
+    """Tasks in the order of names, after the given one."""
     query = _named(namespace).where(tasks.c.name > after).order_by(tasks.c.name).limit(limit)
     return _with_summaries(connection, connection.execute(query).all())
 
 
 def update_task(connection: Connection, namespace: str, task: Task) -> StoredTask:
-    """Replace all but the objective, and once there are results, but the full training.
+    """Replace everything but the objective and, once there are results, the full training.
 
-    Raises NotFound, and FailedPrecondition when one of these would change.
+    Raises NotFound, and FailedPrecondition if one of these would change.
     """
     connection.execute(_named(namespace).where(tasks.c.name == task.task_id).with_for_update(of=tasks))
     stored = find_task(connection, namespace, task.task_id)
@@ -152,17 +152,17 @@ def update_task(connection: Connection, namespace: str, task: Task) -> StoredTas
 
 
 def delete_task(connection: Connection, namespace: str, task_id: str) -> int:
-    """Remove a task with all that hangs on it; returns how many experiments went. Raises NotFound.
+    """Remove a task and everything that belongs to it; returns the number of experiments. Raises NotFound.
 
-    Architectures that no other task tried go too, each with a row in the outbox. Recording on other tasks goes on
-    meanwhile: only a recorder of an architecture that is about to go waits for the end, and then records it anew.
+    Architectures that no other task tried are removed too, each with a row in the outbox. Recording on other tasks
+    goes on: only a recorder of an architecture that is being removed waits, and then inserts it again.
     """
     without_timeouts(connection)
-    # One deletion at a time: of two tasks that share an architecture, whoever is second must see that it is the last.
+    # One deletion at a time: when two tasks share an architecture, the second must see that it is the last.
     connection.execute(select(namespaces.c.id).where(namespaces.c.name == namespace).with_for_update(key_share=True))
     stored = find_task(connection, namespace, task_id)
-    # As recorders do: summaries first, then the task. Whoever is the first to record in a space has no summary that is
-    # seen here, but holds the task: after the wait for it what it recorded is there to be counted and taken along.
+    # In the order of recorders: summaries first, then the task. The first recorder in a space has a summary that is
+    # not visible here, but it locks the task: after that wait its results are visible and are removed too.
     summaries = select(task_summaries.c.experiment_count).where(task_summaries.c.task_id == stored.id)
     connection.execute(summaries.order_by(task_summaries.c.search_space_id).with_for_update())
     connection.execute(select(tasks.c.id).where(tasks.c.id == stored.id).with_for_update())
@@ -176,13 +176,13 @@ def delete_task(connection: Connection, namespace: str, task_id: str) -> int:
 
 
 def _forget_untried(connection: Connection, numbers: Sequence[int]) -> None:
-    """Remove those of the architectures that no task tried, and tell the vector index."""
+    """Remove those architectures that no task has tried, and notify the vector index."""
     columns = architectures.c
-    # For each by itself: the planner would read all experiments to answer for many at once.
+    # For each by itself: for many at once the planner would read all experiments.
     other = select(experiments.c.task_id).where(experiments.c.architecture_id == columns.id).limit(1)
     untried = other.correlate(architectures).scalar_subquery().is_(None)
-    # In the order in which recorders lock them. After the wait for a recorder that holds one, the next statement sees
-    # what it recorded; from here on none can.
+    # In the order in which recorders lock them. After the wait for a recorder the next statement sees its results;
+    # from here on no recorder can lock one.
     locked = select(columns.id).where(columns.id.in_(numbers), untried).order_by(columns.id).with_for_update()
     numbers = connection.execute(locked).scalars().all()
     gone = (
@@ -213,7 +213,7 @@ def _named(namespace: str) -> Select[Any]:
 
 
 def task_from_row(row: Row[Any]) -> Task:
-    """A task from a row that has all columns of ``tasks``."""
+    """A task from a row with all columns of ``tasks``."""
     return Task(
         task_id=row.name,
         description=row.description,
@@ -235,7 +235,7 @@ def _summaries(numbers: Sequence[int]) -> Select[Any]:
     )
 
 
-# A row for each space that the task has a summary in, or one.
+# A row for each space in which the task has a summary, or one row.
 _FIND = planned_once(
     select(tasks, task_summaries, search_spaces.c.name.label("search_space"))
     .join_from(tasks, namespaces)

@@ -36,8 +36,8 @@ from headstart_server.knowledge.search_spaces import find_search_space
 from headstart_server.knowledge.tables import architectures, experiments, namespaces, search_spaces, tasks
 from headstart_server.knowledge.tasks import find_task
 
-# Rows fetched by one statement; index entries that a filter is applied to in one, more while it lets few through; and
-# entries read by one call.
+# Rows fetched by one statement; index entries that one statement filters, more if few match; and entries read by one
+# call.
 _BATCH = 50
 _LONGEST_STEP = 4_000
 _LONGEST_READ = 40_000
@@ -47,7 +47,7 @@ _PARTITION_OF_TASK = text(
     "ORDER BY search_space_id, sequence LIMIT 1)"
 )
 
-# Where a list stands: the values of the order's columns, in its order.
+# The key of a row: the values of the order's columns.
 Key = tuple[Any, ...]
 
 _KEYS: dict[ExperimentOrder, tuple[str, ...]] = {
@@ -60,9 +60,9 @@ _PRIMARY_KEY = ("task_id", "search_space_id", "sequence")
 
 @dataclass(frozen=True)
 class ExperimentQuery:
-    """``after_sequence`` holds in the ascending order of recording of one task and space only; 0 is the beginning.
+    """``after_sequence`` applies to the recording order of one task and space only; 0 is the beginning.
 
-    Without a task the order is that of time. The filter is valid: no NaN, no range that ends before it begins.
+    Without a task the order is by time. The filter is valid: no NaN, and no range that ends before it begins.
     """
 
     task_id: str | None
@@ -75,7 +75,7 @@ class ExperimentQuery:
 
 @dataclass(frozen=True)
 class Listed:
-    """An experiment and where the list stands with it; or none, only how far was read when it ended early."""
+    """An experiment and its key in the list; without an experiment, the key up to which an early end has read."""
 
     experiment: Experiment | None
     key: Key
@@ -83,7 +83,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class _Scope:
-    """The rows to read, what bounds the part of the index, and what of that part is not asked for."""
+    """The rows to read, the bounds on the index, and the condition on what lies between them."""
 
     rows: FromClause
     bounds: list[ColumnElement[bool]]
@@ -93,10 +93,10 @@ class _Scope:
 def list_experiments(
     connection: Connection, namespace: str, query: ExperimentQuery, after: Key | None = None
 ) -> Iterator[Listed]:
-    """All that the query asks for, after a key, read as they are needed. Raises NotFound for its task or space.
+    """The experiments that match the query after a key, read on demand. Raises NotFound for an unknown task or space.
 
-    What is recorded while a list is read appears in it where it comes after what was read. Once enough was read for a
-    call the last item is one without an experiment: after its key the next call goes on.
+    An experiment recorded during the listing appears if it comes after the rows already read. When one call has read
+    enough, the last item has no experiment: the next call continues after its key.
     """
     scope = _scope(connection, namespace, query)
     step, read = _BATCH, 0
@@ -117,7 +117,7 @@ def list_experiments(
 
 
 def _scope(connection: Connection, namespace: str, query: ExperimentQuery) -> _Scope | None:
-    """None where there is nothing at all."""
+    """None if the list is empty."""
     rows: FromClause = experiments
     bounds: dict[str, int] = {}
     others: dict[str, int] = {}
@@ -132,7 +132,7 @@ def _scope(connection: Connection, namespace: str, query: ExperimentQuery) -> _S
     else:
         task = find_task(connection, namespace, query.task_id)
         if query.order is ExperimentOrder.RECORD_TIME:
-            # The index by time does not know where the task's entries are, but most others are in other partitions.
+            # The index by time does not have the task's entries together, but most others are in other partitions.
             partition = connection.execute(_PARTITION_OF_TASK, {"task": task.id}).scalar()
             if partition is None:
                 return None
@@ -153,14 +153,14 @@ def _scope(connection: Connection, namespace: str, query: ExperimentQuery) -> _S
 
 
 def _statement(query: ExperimentQuery, scope: _Scope, after: Key | None, step: int) -> Select[Any]:
-    """The next rows of the list, and the last one read of the index even where the filter keeps it back."""
+    """The next rows of the list, and the last index entry that was read, even if the filter dropped it."""
     key = [scope.rows.c[name] for name in _KEYS[query.order]]
     bounds = scope.bounds
     if after is not None:
         bounds = [*bounds, tuple_(*key) < after if query.descending else tuple_(*key) > after]
     order = [each.desc() for each in key] if query.descending else key
     position = func.row_number().over(order_by=order).label("position")
-    # Of most rows no more is read than what tells whether they match.
+    # For most rows only the columns of key and filter are read.
     needed = [scope.rows.c[name] for name in _needed(query)]
     read = select(*needed, position).where(*bounds).order_by(*order).limit(step).subquery("read")
     matches = _matches(read, query, scope)
@@ -189,7 +189,7 @@ def _statement(query: ExperimentQuery, scope: _Scope, after: Key | None, step: i
 
 
 def _needed(query: ExperimentQuery) -> list[str]:
-    """Columns that tell where a row is, and whether it matches."""
+    """The columns of a row's key, and those that the filter needs."""
     asked = query.filter
     return [
         *_PRIMARY_KEY,
@@ -207,7 +207,7 @@ def _matches(read: FromClause, query: ExperimentQuery, scope: _Scope) -> ColumnE
     if asked.statuses:
         clauses.append(read.c.status.in_([status.value for status in asked.statuses]))
     if asked.objective_value != NumberRange():
-        # NaN is in no range; PostgreSQL has it above infinity.
+        # NaN is in no range; PostgreSQL sorts it above infinity.
         value = read.c.objective_value
         clauses += [*_within(value, asked.objective_value), value <= math.inf]
     clauses += _within(architectures.c.node_count, asked.node_count)

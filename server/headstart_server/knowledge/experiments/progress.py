@@ -21,7 +21,7 @@ from headstart_server.knowledge.tasks import Incumbent, not_found
 from headstart_server.runtime.database.prepared_statements import planned_once
 from headstart_server.runtime.errors import ServiceError
 
-# Of a place: what its row says, what the task says of values, and what the rows of the task in other spaces say.
+# Columns of the row, of the task, and of the task's rows in other spaces.
 _HOLD = """
     SELECT tasks.name AS task_name, search_spaces.name AS space_name, summary.task_id AS task,
         summary.search_space_id AS space, tasks.namespace_id AS namespace, tasks.maximize, tasks.max_fidelity,
@@ -89,7 +89,7 @@ class TaskSpaceKey:
 
 @dataclass
 class Summary:
-    """Of a task in one space. ``completed`` counts the full trainings among ``count`` experiments."""
+    """Progress of a task in one space. ``completed`` counts the full trainings among ``count`` experiments."""
 
     space: str
     count: int
@@ -99,7 +99,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Progress:
-    """Of a task, by the number of each space; kept up while experiments are added."""
+    """Progress of a task by space number, updated as experiments are added."""
 
     maximize: bool
     max_fidelity: float
@@ -134,10 +134,10 @@ class Progress:
 def lock_rows(
     connection: Connection, namespace: str, names: Iterable[Name], wait: bool
 ) -> tuple[dict[Name, TaskSpaceKey | ServiceError | None], dict[int, Progress]]:
-    """Places by the ids of task and space, held from here on, and the progress of their tasks by number.
+    """Lock the rows of pairs of task and space, and return their keys and the tasks' progress.
 
-    NotFound for what is not known or gone; None, without ``wait``, for what another transaction holds. Raises NotFound
-    where a task goes just now.
+    NotFound stands for an unknown or deleted one; None, without ``wait``, for one that another transaction has
+    locked. Raises NotFound if a task is being deleted.
     """
     asked = sorted(name for name in names if all(map(is_slug, name)))
     sent = {"tasks": [task for task, _ in asked], "spaces": [space for _, space in asked], "namespace": namespace}
@@ -145,7 +145,7 @@ def lock_rows(
     rows = connection.execute(statement, sent).all() if asked else []
     found: dict[Name, TaskSpaceKey | ServiceError | None] = {name: not_found(name[0]) for name in names}
     if len(rows) < len(asked) or any(row.experiment_count == 0 for row in rows):
-        # Until there are results, what the task says of values could be changed, and may have been while this waited.
+        # Until there are results the task may change, and it may have changed during the wait.
         found |= _insert_missing_rows(connection, sent, wait)
         rows = connection.execute(statement, sent).all()
     progress: dict[int, Progress] = {}
@@ -162,9 +162,9 @@ def lock_rows(
 def _insert_missing_rows(
     connection: Connection, sent: Mapping[str, object], wait: bool
 ) -> dict[Name, ServiceError | None]:
-    """Insert the rows that are missing; what there is to say of places that are not held all the same.
+    """Insert the missing rows; returns errors for those that cannot be locked.
 
-    None of those that are there: the insertion would wait for whoever holds them.
+    Existing rows are not inserted, because the insertion would wait for their lock.
     """
     found: dict[Name, ServiceError | None] = {}
     missing = []
@@ -194,7 +194,7 @@ def _summary(
 
 
 def write_progress(connection: Connection, places: Iterable[TaskSpaceKey], progress: Mapping[int, Progress]) -> None:
-    """Of places that are held."""
+    """Write the progress of locked rows."""
     rows = []
     for place in places:
         summary = progress[place.task].summaries[place.space]

@@ -17,7 +17,7 @@ from headstart_server.knowledge.outcomes import Outcome, Status, full_training_c
 from headstart_server.knowledge.tables import architectures, experiments, namespaces, search_spaces, tasks
 from headstart_server.runtime.errors import NotFound
 
-# Apart from the tasks, so that it is always read by the index of architectures, however many experiments there are.
+# Without a join to tasks, so that PostgreSQL always uses the index of architectures.
 _tried = (
     select(
         experiments.c.architecture_id,
@@ -33,7 +33,7 @@ _tried = (
     .cte("tried")
     .prefix_with("MATERIALIZED")
 )
-# The best of each architecture and task comes first; of equals the one that was recorded first.
+# The best of each architecture and task comes first; among equals the one recorded first.
 _ranked = (
     select(
         _tried.c.architecture_id,
@@ -93,9 +93,9 @@ def get_experiment(connection: Connection, namespace: str, task_id: str, space_i
 
 
 def best_results(connection: Connection, space_id: str, numbers: Mapping[str, int]) -> Mapping[str, list[Result]]:
-    """For each architecture, the best value of a full training on every task that it was tried on.
+    """For each architecture, its best full training on every task.
 
-    ``numbers`` are the architectures' rows by fingerprint.
+    ``numbers`` are the architectures' row numbers by fingerprint.
     """
     best: dict[int, list[Result]] = {number: [] for number in numbers.values()}
     for row in connection.execute(_BEST, {"numbers": list(numbers.values())}):
@@ -126,12 +126,12 @@ def _in(namespace: str, task_id: str, space_id: str) -> Select[Any]:
 
 
 def _floats(stored: Mapping[str, float]) -> Mapping[str, float]:
-    """JSON columns give large floats back as integers."""
+    """Floats from a JSON column, which returns large ones as integers."""
     return {name: float(number) for name, number in stored.items()}
 
 
 def experiment_from_row(task_id: str, space_id: str, row: Row[Any]) -> Experiment:
-    """An experiment from a row that has all columns of ``experiments``, and the fingerprint."""
+    """An experiment from a row with all columns of ``experiments`` and the fingerprint."""
     return Experiment(
         task_id=task_id,
         search_space_id=space_id,

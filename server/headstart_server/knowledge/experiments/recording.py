@@ -34,9 +34,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Arrival:
-    """A new experiment, about to be inserted, with the row number of its task and what the task says of its value.
+    """A new experiment before its insertion, with the task's row number and the objective.
 
-    ``completed_before``: so many full trainings of the task were completed before it.
+    ``completed_before`` is the number of full trainings of the task completed before it.
     """
 
     new: NewExperiment
@@ -53,7 +53,7 @@ Listener = Callable[[Connection, Sequence[Arrival]], None]
 
 @dataclass(frozen=True)
 class Recorded:
-    """The answer to one record. ``equivalent_count`` counts this experiment too."""
+    """The answer to one record. ``equivalent_count`` includes this experiment."""
 
     task_id: str
     search_space_id: str
@@ -64,13 +64,13 @@ class Recorded:
     equivalent_count: int
 
 
-# None: another transaction is recording in the same place; whoever did not want to wait for it may come again.
+# None: another transaction has the lock, and the caller did not want to wait.
 Answer = Recorded | ServiceError | None
 
 
 @dataclass(frozen=True)
 class _StoredRecord:
-    """What stands, or is about to stand, under a request id of a task."""
+    """The experiment that has, or is about to get, a request id of a task."""
 
     content_hash: bytes
     sequence: int
@@ -79,7 +79,7 @@ class _StoredRecord:
 
 @dataclass(frozen=True)
 class _RecordAnswer:
-    """What is to be told of a record that is kept, the incumbent as of then."""
+    """The parts of an answer, with the incumbent at that time."""
 
     task: int
     kept: _StoredRecord
@@ -87,16 +87,16 @@ class _RecordAnswer:
     incumbent: Incumbent | None
 
 
-# The number of the task and the request id.
+# Task number and request id.
 _Key = tuple[int, UUID]
 
 
 def record(
     connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
 ) -> list[Recorded]:
-    """Insert what is new of validated records; answers are in their order.
+    """Insert the new ones among validated records; answers are in their order.
 
-    Raises NotFound for an unknown task or space, and AlreadyExists when a request id stands for another content.
+    Raises NotFound for an unknown task or space, and AlreadyExists for a request id that was used with other content.
     """
     return [_succeeded(answer) for answer in record_each(connection, namespace, records, listeners)]
 
@@ -104,7 +104,7 @@ def record(
 def record_all(
     connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
 ) -> list[bool]:
-    """The same without looking up what to tell of each: whether it was known already, in their order."""
+    """The same, but answers only whether each was known already."""
     found = _keep(connection, namespace, records, listeners, wait=True)
     return [_succeeded(told).already_known for told in found]
 
@@ -116,9 +116,9 @@ def record_each(
     listeners: Sequence[Listener],
     wait: bool = True,
 ) -> list[Answer]:
-    """The same for records of many callers: what is wrong with one is its own answer.
+    """The same for records of many callers: an error concerns its own record only.
 
-    Without ``wait``, those whose place another transaction holds are left out.
+    Without ``wait``, records whose rows another transaction has locked are left out.
     """
     found = _keep(connection, namespace, records, listeners, wait)
     asked = {(told.task, told.kept.architecture) for told in found if isinstance(told, _RecordAnswer)}
@@ -140,7 +140,7 @@ def record_each(
                 equivalent_count=counts[key],
             )
         )
-        # Backwards: those before it do not count it.
+        # In reverse, because earlier ones do not count it.
         counts[key] -= not told.already_known
     return answers[::-1]
 
@@ -161,7 +161,7 @@ def _keep(
 ) -> list[_RecordAnswer | ServiceError | None]:
     places, progress = lock_rows(connection, namespace, {(new.task_id, new.search_space_id) for new in records}, wait)
     standing = [places[new.task_id, new.search_space_id] for new in records]
-    # Of all spaces: a request id stands for one experiment of the task.
+    # In all spaces: a request id is unique within the task.
     known = _stored_records(connection, records, standing)
     fresh: dict[_Key, tuple[TaskSpaceKey, NewExperiment]] = {}
     for index, new in enumerate(records):
@@ -202,7 +202,7 @@ def _keep(
 def _stored_records(
     connection: Connection, records: Sequence[NewExperiment], standing: Sequence[TaskSpaceKey | ServiceError | None]
 ) -> dict[_Key, _StoredRecord]:
-    """What stands under the request ids of the records."""
+    """The experiments that have the request ids of the records."""
     asked = [
         (place.task, new.request_id)
         for new, place in zip(records, standing, strict=True)
@@ -225,7 +225,7 @@ def _reused(new: NewExperiment) -> AlreadyExists:
 def _architectures(
     connection: Connection, fresh: Iterable[tuple[TaskSpaceKey, NewExperiment]]
 ) -> Mapping[int, Mapping[str, int]]:
-    """By space and fingerprint, the numbers of all architectures that are new results' own; held from here on."""
+    """Row numbers of the new results' architectures by space and fingerprint; locked from here on."""
     wanted: dict[int, list[NewExperiment]] = defaultdict(list)
     for place, new in fresh:
         wanted[place.space].append(new)

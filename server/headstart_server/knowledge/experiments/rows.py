@@ -21,7 +21,7 @@ from headstart_server.knowledge.json_columns import candidate_to_json, canonical
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.runtime.database.prepared_statements import PLANNED_ONCE, planned_once
 
-# Columns of a record's row, with the types that JSON is read as.
+# Columns of an experiment's row, with their types in JSON.
 _EXPERIMENT = {
     "task_id": "bigint",
     "namespace_id": "bigint",
@@ -81,10 +81,10 @@ _INSERT_ARCHITECTURES: TextClause = planned_once(
         """
     )
 )
-# More than so many are planned for at each call: a plan of some seconds ago may know a partition as empty, and read all
-# of a task to find one row, which matters where many are looked for.
+# Above this number the statement is planned at each call: an older plan may take a partition for empty, and scan the
+# whole task for each row.
 _FEW = 64
-# By one look into the index for each: asked for many at once, the planner would rather read the whole partition.
+# One index lookup for each: for many at once the planner would scan the whole partition.
 _UNDER: TextClause = text(
     """
     SELECT found.* FROM unnest(CAST(:tasks AS bigint[]), CAST(:asked AS uuid[])) AS asked (task_id, request_id)
@@ -108,7 +108,7 @@ _COUNT: TextClause = text(
 
 @dataclass(frozen=True)
 class ExperimentRow:
-    """A record with the numbers of what it belongs to."""
+    """A record with the row numbers it refers to."""
 
     task: int
     namespace: int
@@ -124,12 +124,12 @@ def insert_experiments(connection: Connection, rows: Iterable[ExperimentRow]) ->
 
 
 def experiments_under(connection: Connection, asked: Iterable[tuple[int, UUID]]) -> Sequence[Row[Any]]:
-    """task_id, request_id, content_hash, sequence, architecture_id of those there, by task and request id."""
+    """task_id, request_id, content_hash, sequence and architecture_id of stored experiments, by task and request id."""
     return _looked_up(connection, _UNDER, asked)
 
 
 def experiment_counts(connection: Connection, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """How many experiments there are of architectures on tasks, by the numbers of both."""
+    """The numbers of experiments of architectures on tasks, by the row numbers of both."""
     return {(row.task_id, row.architecture_id): row.number for row in _looked_up(connection, _COUNT, asked)}
 
 
@@ -148,10 +148,9 @@ def architecture_numbers(
 ) -> Mapping[str, int]:
     """Row numbers by fingerprint; new architectures are inserted and put into the outbox.
 
-    Held until the transaction ends, against a task that is deleted meanwhile and would take them along.
+    The rows stay locked until the transaction ends, because a deletion of a task might remove them.
     """
-    # Of those that share a fingerprint the last; sorted, so that two transactions that ask once for all they want of a
-    # space insert what they share in one order.
+    # The last of those that share a fingerprint; sorted, so that concurrent transactions insert in the same order.
     by_fingerprint = {canonical.fingerprint: (candidate, canonical) for candidate, canonical in candidates}
     missing = sorted(by_fingerprint)
     asked = {"space": space, "fingerprints": missing}
@@ -161,7 +160,7 @@ def architecture_numbers(
         inserted = connection.execute(_INSERT_ARCHITECTURES, {"space": space, "rows": sent.decode()})
         found.update((row.fingerprint, row.id) for row in inserted)
         if len(found) < len(by_fingerprint):
-            # Those that another was first to insert are there now, or gone again with a task.
+            # Those that another transaction inserted first exist now, or were deleted again with a task.
             found.update((row.fingerprint, row.id) for row in connection.execute(_FIND_ARCHITECTURES, asked))
     return found
 

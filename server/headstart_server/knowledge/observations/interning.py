@@ -15,12 +15,12 @@ Codes = NDArray[np.int64]
 
 
 class Fingerprints:
-    """Numbers 0, 1, 2, ... in the order in which fingerprints were first met. Thread-safe; it only grows."""
+    """Numbers 0, 1, 2, ... of fingerprints in the order of their first use. Thread-safe; it only grows."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
         self._codes: dict[str, int] = {}
-        # The number of an architecture's row in the database, which is shorter to read than its fingerprint.
+        # The row number of an architecture, which is shorter to read than its fingerprint.
         self._by_row: dict[int, int] = {}
         self._lock = Lock()
 
@@ -34,16 +34,16 @@ class Fingerprints:
         return tuple([self._names[code] for code in codes])
 
     def known(self, names: Iterable[str]) -> Codes:
-        """The numbers of those of the names that have one."""
+        """The numbers of those names that have one."""
         found = (self._codes.get(name) for name in names)
         return np.array([code for code in found if code is not None], dtype=np.int64)
 
     def numbers(self, names: Iterable[str]) -> Codes:
-        """The number of each name, -1 for those that have none."""
+        """The number of each name, -1 for a name without one."""
         return np.array([self._codes.get(name, -1) for name in names], dtype=np.int64)
 
     def codes(self, names: Iterable[str]) -> Codes:
-        """A number for each name, a new one for those not met before."""
+        """The number of each name; new names get new numbers."""
         with self._lock:
             return np.array([self._code(name) for name in names], dtype=np.int64)
 
@@ -57,7 +57,7 @@ class Fingerprints:
                 self._by_row[row] = self._code(name)
 
     def of_rows(self, rows: Iterable[int]) -> Codes:
-        """Raises KeyError for a row that was not learned."""
+        """The numbers of architectures by row number. Raises KeyError for an unknown row."""
         return np.array([self._by_row[row] for row in rows], dtype=np.int64)
 
     def _code(self, name: str) -> int:

@@ -18,17 +18,17 @@ from headstart_server.knowledge.tables import experiments, namespaces, search_sp
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.lru import Lru
 
-# Of a task, so many of the newest experiments are looked at, and so many of their curves are kept.
+# Number of newest experiments of a task that are read, and number of their curves that are cached.
 _LOOKED_AT = 1000
 MAX_CURVES = 300
-# Of all tasks together.
+# Cached bytes of all tasks together.
 _KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
 class RecordedCurve:
-    """points (fidelity, value) in the task's unit; ``final`` is the result of the full training, NaN for a run that
-    failed, None for one that was cut short.
+    """points (fidelity, value) in the task's unit; ``final`` is the result of the full training, NaN for a failed
+    run, None for a truncated one.
     """
 
     fingerprint: str
@@ -38,7 +38,7 @@ class RecordedCurve:
 
 @dataclass(frozen=True, eq=False)
 class _CachedCurves:
-    """Of the first experiments, whose values are ``values``."""
+    """Curves of the first experiments, whose values are ``values``."""
 
     values: NDArray[np.float64]
     curves: tuple[RecordedCurve, ...]
@@ -55,19 +55,19 @@ class CurveCache:
         self._held: Lru[tuple[str, str, str], _CachedCurves] = Lru(_KEPT_BYTES, _bytes_of)
 
     def held(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
-        """Those of these very observations, where they were read before or where there are none."""
+        """The cached curves of exactly these observations; None if they must be read."""
         if not observations.count:
             return ()
         held = self._held.get((namespace, observations.task.task_id, observations.search_space_id))
         return held.curves if held is not None and held.values is observations.values else None
 
     def of(self, connection: Connection, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...]:
-        """Of the task and space of observations, as far as these go; the same object until there are more curves."""
+        """Curves of these observations; the same object until there are more curves."""
         key = (namespace, observations.task.task_id, observations.search_space_id)
         held = self._held.get(key)
         if held is not None and held.values is observations.values:
             return held.curves
-        # Of a task that was deleted and made again nothing is kept.
+        # A task that was deleted and created again starts with nothing cached.
         grown = held is not None and np.array_equal(
             held.values, observations.values[: len(held.values)], equal_nan=True
         )
@@ -80,7 +80,7 @@ class CurveCache:
 
 
 def _read(connection: Connection, namespace: str, observations: Observations, after: int) -> list[RecordedCurve]:
-    """The curves of experiments ``after`` a sequence number up to the last observed, in their order."""
+    """The curves of the experiments ``after`` a sequence number up to the last observed one, in their order."""
     task = observations.task
     numbers = connection.execute(
         select(tasks.c.id.label("task"), search_spaces.c.id.label("space"))
@@ -93,7 +93,7 @@ def _read(connection: Connection, namespace: str, observations: Observations, af
         )
     ).one_or_none()
     if numbers is None:
-        # Deleted since it was observed.
+        # Deleted since the observation.
         return []
     query = (
         select(
@@ -126,7 +126,7 @@ def _read(connection: Connection, namespace: str, observations: Observations, af
 def _final(
     task: Task, status: Status, value: float | None, fidelity: float | None, points: tuple[tuple[float, float], ...]
 ) -> float | None:
-    """The result of a full training, NaN of a run that failed or whose values ceased to be numbers."""
+    """The result of a full training; NaN for a failed run, or one whose values ceased to be finite."""
     if status is Status.FAILED or not math.isfinite(points[-1][1]):
         return math.nan
     if status is Status.COMPLETED and value is not None and is_full_training(task, fidelity):

@@ -35,7 +35,7 @@ from headstart_server.knowledge.tables import (
 from headstart_server.knowledge.tasks import Task, task_from_row
 from headstart_server.runtime.database.prepared_statements import planned_once
 
-# Names beyond these, of a task in a space, are kept in the database alone.
+# Further proxy names of a task in a space stay in the database only.
 _MOST_PROXIES = 64
 
 
@@ -61,9 +61,9 @@ class Oriented:
 class Observations:
     """The experiments of one task in one space, in the order of recording (n of them).
 
-    ``codes`` [n]: the architectures as ``names`` numbers them. ``values`` [n]: the objective in the task's unit, NaN
-    where there is none. ``completed`` [n]: whether the value is the finite result of a full training. ``proxies``
-    [n, names]: the cheap measurements of ``proxy_names``, NaN where one was not made.
+    ``codes`` [n] are the architectures' numbers in ``names``. ``values`` [n] are the objectives in the task's unit,
+    NaN without one. ``completed`` [n] marks finite results of full trainings. ``proxies`` [n, names] are the
+    measurements of ``proxy_names``, NaN where one is missing.
     """
 
     task: Task
@@ -80,7 +80,7 @@ class Observations:
         return len(self.codes)
 
     def first(self, count: int) -> Observations:
-        """The experiments recorded first, as they were observed when there were no more."""
+        """The first ``count`` experiments, as observed when there were no more."""
         proxies = self.proxies[:count]
         met: NDArray[np.bool_] = np.asarray(~np.isnan(proxies).all(axis=0))
         return replace(
@@ -93,7 +93,7 @@ class Observations:
         )
 
     def begins_with(self, other: Observations) -> bool:
-        """Whether the other has the first of these experiments; a task that was made anew has others."""
+        """Whether ``other`` has the first of these experiments; a task that was created again has others."""
         count = other.count
         return (
             count <= self.count
@@ -107,12 +107,12 @@ class Observations:
         return self.names.names(self.codes.tolist())
 
     def sequence_of(self, index: int) -> int:
-        """Sequence number of the experiment at an index."""
+        """The sequence number of the experiment at an index."""
         return index + 1
 
     @cached_property
     def means(self) -> Oriented:
-        """Mean completed value of each architecture."""
+        """The mean completed value of each architecture."""
         sign = 1.0 if self.task.maximize else -1.0
         codes, inverse = np.unique(self.codes[self.completed], return_inverse=True)
         sums = np.bincount(inverse, weights=sign * self.values[self.completed], minlength=len(codes))
@@ -120,13 +120,13 @@ class Observations:
 
     @cached_property
     def value_range(self) -> tuple[float, ...]:
-        """The least and the largest finite value; empty where there is none."""
+        """The least and the largest finite value; empty without any."""
         finite = self.values[np.isfinite(self.values)]
         return (float(finite.min()), float(finite.max())) if len(finite) else ()
 
     @cached_property
     def best_indices(self) -> NDArray[np.int64]:
-        """The first of each architecture's best completed experiments; architectures in the order of their first."""
+        """The first of each architecture's best completed experiments, ordered by the architectures' first use."""
         indices = np.flatnonzero(self.completed)
         codes = self.codes[indices]
         oriented = self.values[indices] if self.task.maximize else -self.values[indices]
@@ -152,7 +152,9 @@ def observations_of(
     values: NDArray[np.float64],
     completed: NDArray[np.bool_] | None = None,
 ) -> Observations:
-    """From fingerprints [n] and values [n]; all of them completed unless it says otherwise, without proxies."""
+    """Observations from fingerprints [n] and values [n], without proxies; all are completed unless ``completed`` says
+    otherwise.
+    """
     finished = np.isfinite(values) if completed is None else completed
     return Observations(
         task, search_space_id, names, names.codes(fingerprints), values, finished, (), np.empty((len(values), 0))
@@ -162,12 +164,12 @@ def observations_of(
 @dataclass(frozen=True)
 class _CachedObservations:
     observations: Observations
-    # When the task was changed last, as far as is known here.
+    # The last known change of the task.
     updated_at: datetime | None
 
 
 class ObservationCache:
-    """Observations by task and space, read on incrementally. Thread-safe."""
+    """Observations by task and space, extended incrementally. Thread-safe."""
 
     def __init__(self) -> None:
         # By number of the space, then of the task.
@@ -176,7 +178,7 @@ class ObservationCache:
         self._lock = Lock()
 
     def of_task(self, connection: Connection, namespace: str, task_id: str, space_id: str) -> Observations | None:
-        """Without experiments too; None where there is no such task or space."""
+        """The observations, possibly empty; None for an unknown task or space."""
         if not is_slug(task_id):
             return None
         asked = {"namespace": namespace, "space": space_id, "task": task_id}
@@ -192,7 +194,7 @@ class ObservationCache:
             with self._lock:
                 held = self._held[rows[0].space_number]
                 for number in held.keys() - present:
-                    # Gone, or not begun: of both nothing is lost.
+                    # Deleted or empty: nothing is lost by dropping it.
                     del held[number]
         return found
 
@@ -217,7 +219,7 @@ class ObservationCache:
                 before = own.observations if own else no_observations(task, space_id, names)
                 own = _CachedObservations(before if before.task == task else replace(before, task=task), row.updated_at)
             if own is None:
-                # Deleted since the first look.
+                # Deleted since the first statement.
                 continue
             if own.observations.count < row.experiment_count:
                 own = replace(own, observations=_read_on(connection, row.id, space, own.observations))
@@ -232,7 +234,7 @@ class ObservationCache:
 
 
 def _in_space(or_none: bool = False) -> Select[Any]:
-    """Tasks with their number of experiments in a space: those that have a summary there, ``or_none`` all."""
+    """Tasks with their number of experiments in a space; with ``or_none`` also tasks without any."""
     return (
         select(
             tasks.c.id,
@@ -262,7 +264,9 @@ def _declared(connection: Connection, numbers: Sequence[int]) -> dict[int, Task]
 
 
 def _read_on(connection: Connection, task: int, space: int, held: Observations) -> Observations:
-    """With the rows after the last one held; arrays made by the database are read several times faster than rows."""
+    """Extended by the rows after the last cached one. Arrays made by the database are read several times faster than
+    rows.
+    """
     columns = (
         experiments.c.architecture_id,
         experiments.c.status,
@@ -287,7 +291,7 @@ def _read_on(connection: Connection, task: int, space: int, held: Observations) 
         )
         names.learn_rows({row.id: row.fingerprint for row in connection.execute(named)})
         if names.missing_rows(missing):
-            # The task was deleted between the two statements, and architectures that only it had tried.
+            # Between the two statements the task was deleted, with architectures that only it had tried.
             return held
     values = np.array(read[2], dtype=np.float64)
     completed = np.array(read[1], dtype=np.int64) == Status.COMPLETED.value
@@ -304,7 +308,7 @@ def _read_on(connection: Connection, task: int, space: int, held: Observations) 
 
 
 def _with_proxies(held: Observations, read: Sequence[str | None]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Names and values of proxies after further rows, each a JSON object or None."""
+    """Names and values of proxies with those of further rows, each a JSON object or None."""
     rows: list[Mapping[str, float]] = [{} if row is None else orjson.loads(row) for row in read]
     met = dict.fromkeys(held.proxy_names) | dict.fromkeys(name for row in rows for name in row)
     names = tuple(met)[:_MOST_PROXIES]

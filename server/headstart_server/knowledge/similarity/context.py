@@ -23,13 +23,13 @@ from headstart_server.knowledge.tables import namespaces, task_embeddings, tasks
 from headstart_server.knowledge.tasks import Task, task_from_row
 from headstart_server.runtime.database.prepared_statements import planned_once
 
-# How much is left of likeness between tasks that measure different things.
+# The factor on the similarity of tasks with different metrics.
 _OTHER_METRIC = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class SimilarityContext:
-    """Of one namespace. ``tasks`` by number of the row."""
+    """The similarity context of one namespace. ``tasks`` are by row number."""
 
     features: MetaFeatures = field(default_factory=MetaFeatures)
     word_weights: Mapping[str, float] = field(default_factory=dict)
@@ -37,10 +37,11 @@ class SimilarityContext:
     tasks: Mapping[int, Task] = field(default_factory=dict)
 
     def likeness(self, target: Task, sources: Sequence[Task], space_id: str) -> NDArray[np.float64]:
-        """How alike each source [k] is to the target by all that is known: 0 to 1, NaN where nothing is.
+        """The similarity [k] of each source to the target from descriptions and profiles: 0 to 1, NaN where nothing
+        is known.
 
-        Without what was measured on both. Profiles rest on results, but are of probes that are the same for all tasks.
-        Tasks that measure different things are less alike; the same thing in the opposite direction is not alike.
+        Results on both tasks take no part. Tasks with different metrics are less similar; tasks with the same metric
+        in the opposite direction are not similar.
         """
         profiles = self.profiles.agreements(target.task_id, space_id)
         numbers = by_meta_features(target, sources, self.features)

@@ -20,7 +20,7 @@ import networkx as nx
 from headstart.spaces import CanonicalGraph
 from headstart_server.runtime.deadline import check, remaining_seconds
 
-# Larger graphs are not searched: networkx looks at the clock only after all pairs of nodes, and all pairs of edges.
+# Larger graphs are not searched: networkx checks the time only after all pairs of nodes, and all pairs of edges.
 _MOST_NODES = 64
 _MOST_EDGES = 256
 
@@ -29,14 +29,14 @@ Order = Callable[[CanonicalGraph], list[int]]
 
 @dataclass(frozen=True)
 class Edits:
-    """``upper_bound``: the distance may be smaller."""
+    """An edit distance; with ``upper_bound`` the true distance may be smaller."""
 
     distance: float
     upper_bound: bool
 
 
 def op_distance(one: CanonicalGraph, other: CanonicalGraph) -> float:
-    """Total variation distance between the shares of ops, 0 to 1; 1 between an empty graph and another."""
+    """Total variation distance between the shares of ops, 0 to 1; 1 between an empty graph and any other."""
     if not one.ops or not other.ops:
         return float(bool(one.ops) != bool(other.ops))
     mine, theirs = Counter(one.ops), Counter(other.ops)
@@ -45,16 +45,16 @@ def op_distance(one: CanonicalGraph, other: CanonicalGraph) -> float:
 
 
 def edit_distances(target: CanonicalGraph, others: Sequence[CanonicalGraph], seconds: float) -> list[Edits]:
-    """The edit distance of each from ``target``, taking so long for all of them together.
+    """The edit distance of each from ``target``, within ``seconds`` for all together.
 
-    The most promising are searched first; each may use its share of what time is left.
+    The most promising ones are searched first; each may use its share of the remaining time.
     """
     remaining = remaining_seconds()
     end = time.monotonic() + (seconds if remaining is None else min(seconds, remaining))
     found: list[Edits] = []
     for other in others:
         check()
-        # Whatever the time, the most promising one by the order of the caller.
+        # Whatever the time, the first one in the caller's order is searched.
         in_time = not found or time.monotonic() < end
         found.append(_bounded(target, other) if in_time else _built_anew(target, other))
     open_pairs = sorted(
@@ -71,13 +71,13 @@ def edit_distances(target: CanonicalGraph, others: Sequence[CanonicalGraph], sec
 
 
 def _bounded(one: CanonicalGraph, other: CanonicalGraph) -> Edits:
-    """What takes no search: exact where the bounds from both sides meet."""
+    """The bounds without a search; exact if they meet."""
     upper = min(_cost_of_pairing(one, other, _by_depth), _cost_of_pairing(one, other, _in_order))
     return Edits(float(upper), upper > _lower_bound(one, other))
 
 
 def _built_anew(one: CanonicalGraph, other: CanonicalGraph) -> Edits:
-    """All nodes relabelled and all edges replaced: what takes next to no time."""
+    """The cost of relabelling all nodes and replacing all edges; takes almost no time."""
     edits = max(len(one.ops), len(other.ops)) + _edge_count(one) + _edge_count(other)
     return Edits(float(edits), upper_bound=edits > 0)
 
@@ -116,7 +116,7 @@ def _labels(graph: CanonicalGraph) -> list[str]:
 
 
 def _lower_bound(one: CanonicalGraph, other: CanonicalGraph) -> int:
-    """Nodes that no pairing can keep as they are, and edges too many or too few."""
+    """Nodes that no pairing can preserve, and the difference in edges."""
     common = (Counter(_labels(one)) & Counter(_labels(other))).total()
     return max(len(one.ops), len(other.ops)) - common + abs(_edge_count(one) - _edge_count(other))
 
@@ -126,7 +126,7 @@ def _edge_count(graph: CanonicalGraph) -> int:
 
 
 def _cost_of_pairing(one: CanonicalGraph, other: CanonicalGraph, order: Order) -> int:
-    """What it costs to turn one into the other with like nodes paired in an order, then the rest in that order."""
+    """The cost of turning one graph into the other, with like nodes paired in an order, then the rest in that order."""
     mine, theirs = _labels(one), _labels(other)
     free: dict[str, list[int]] = defaultdict(list)
     for node in reversed(order(other)):
@@ -150,7 +150,7 @@ def _in_order(graph: CanonicalGraph) -> list[int]:
 
 
 def _by_depth(graph: CanonicalGraph) -> list[int]:
-    """Nodes by their longest way from a node without predecessors."""
+    """Nodes by their longest path from a node without predecessors."""
     depths = [0] * len(graph.ops)
     waiting = Counter(target for _, target, _ in graph.edges)
     after: dict[int, list[int]] = defaultdict(list)

@@ -36,7 +36,9 @@ class _Scale:
 
 @dataclass(frozen=True, eq=False)
 class MetaFeatures:
-    """Scales of the numbers that differ between tasks, and their weights. ``scaled`` holds places by task content."""
+    """Scales and weights of the meta-features that differ between tasks. ``scaled`` caches scaled values by task
+    content.
+    """
 
     scales: Mapping[str, _Scale] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class MetaFeatures:
         return tuple(self.scales)
 
     def place(self, task: Task) -> Numbers:
-        """The numbers of a task on their scales [names], NaN where it has none."""
+        """The meta-features of a task on their scales [names], NaN where one is missing."""
         kept = self._kept.get(task.task_id)
         if kept is not None and kept[0] is task.meta_features:
             return kept[1]
@@ -69,11 +71,13 @@ class MetaFeatures:
         return place
 
     def places(self, tasks: Sequence[Task]) -> Numbers:
-        """[tasks, names]"""
+        """The same for several tasks [tasks, names]."""
         return np.stack([self.place(task) for task in tasks]) if tasks else np.empty((0, len(self.scales)))
 
     def closeness(self, target: Task, sources: Sequence[Task]) -> list[tuple[float, int, tuple[str, ...]] | None]:
-        """For each source: weighted mean closeness (0 to 1), how many numbers both have, and the weightiest of them."""
+        """For each source: weighted mean closeness (0 to 1), number of shared meta-features, and the weightiest of
+        them.
+        """
         if not sources or not self.scales:
             return [None] * len(sources)
         weights = self.weight_vector()
@@ -95,12 +99,12 @@ class MetaFeatures:
         return found
 
     def weight_vector(self) -> Numbers:
-        """[names]"""
+        """Weights [names]."""
         return np.array([self.weights.get(name, 1.0) for name in self.scales], dtype=np.float64)
 
 
 def _scale_of(values: Numbers) -> _Scale | None:
-    """None for a number that is the same everywhere."""
+    """None for a meta-feature that is the same for all tasks."""
     logarithmic = _skewed(values)
     taken = np.array([_logarithm(value) for value in values]) if logarithmic else values
     lower, centre, upper = np.percentile(taken, [25, 50, 75])
@@ -111,7 +115,7 @@ def _scale_of(values: Numbers) -> _Scale | None:
 
 
 def _skewed(values: Numbers) -> bool:
-    """Of a long tail, or of one sign and over orders of magnitude."""
+    """Whether values have a long tail, or have one sign and span orders of magnitude."""
     deviation = float(values.std())
     if not np.isfinite(deviation) or deviation <= 0:
         return not np.isfinite(deviation)

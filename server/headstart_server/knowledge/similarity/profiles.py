@@ -23,7 +23,7 @@ from headstart_server.knowledge.tables import namespaces, search_spaces, task_em
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """``scores`` float32 [probes], none where too little is known to predict any.
+    """``scores`` float32 [probes], empty where too little is known for a prediction.
 
     It was predicted when the task had ``experiment_count`` experiments in the space.
     """
@@ -37,7 +37,7 @@ class Profile:
 
     @cached_property
     def signs(self) -> NDArray[np.float32]:
-        """Of all pairs of probes, as ``pair_signs`` has it."""
+        """Signs of all pairs of probes, as ``pair_signs`` returns them."""
         return pair_signs(self.scores)
 
 
@@ -56,7 +56,7 @@ class Profiles:
         return sorted(space for name, space in self.by_key if name == task_id)
 
     def agreements(self, task_id: str, space_id: str) -> dict[str, SimilarityEvidence]:
-        """Kendall's tau between the profile of a task and those of all others in the space, by their ids."""
+        """Kendall's tau between a task's profile and those of all other tasks in the space, by task id."""
         own = self.of(task_id, space_id)
         if own is None or not len(own.scores):
             return {}
@@ -84,7 +84,7 @@ class Profiles:
 
 
 def read_profiles(connection: Connection, namespace: str, before: Profiles) -> Profiles:
-    """All profiles of a namespace; those that have not changed since ``before`` are taken from there."""
+    """All profiles of a namespace; unchanged ones are taken from ``before``."""
     keys = connection.execute(
         select(
             task_embeddings.c.task_id,
@@ -118,7 +118,7 @@ def read_profiles(connection: Connection, namespace: str, before: Profiles) -> P
 
 
 def write_profiles(connection: Connection, namespace: str, profiles: Sequence[Profile]) -> None:
-    """Keep profiles, in place of earlier ones; those of tasks that are gone are left out."""
+    """Store profiles in place of earlier ones; deleted tasks are left out."""
     if not profiles:
         return
     numbers = {

@@ -15,14 +15,14 @@ Numbers = NDArray[np.float64]
 
 
 def kendall_tau(one: Numbers, other: Numbers) -> float | None:
-    """Tau-b of two vectors [n]; None where it is not defined: below two entries, or where all are equal."""
+    """Tau-b of two vectors [n]; None if undefined: below two entries, or if all are equal."""
     if len(one) < 2:
         return None
     if len(one) <= _SHORT:
         first, second = np.sign(one[:, None] - one), np.sign(other[:, None] - other)
         norm = math.sqrt(float(np.abs(first).sum()) * float(np.abs(second).sum()))
         return float((first * second).sum()) / norm if norm else None
-    # Without the exact distribution of its p-value, which nobody asks for.
+    # Without the exact distribution of its p-value, which is not needed.
     tau = float(kendalltau(one, other, method="asymptotic").statistic)
     return None if math.isnan(tau) else tau
 
@@ -30,7 +30,7 @@ def kendall_tau(one: Numbers, other: Numbers) -> float | None:
 def kendall_taus(one: Numbers, others: Numbers) -> Numbers:
     """Tau-b of a vector [n] with each column of others [n, m], over the entries that both have (not NaN); [m].
 
-    0 where it is not defined.
+    0 where it is undefined.
     """
     left, right = np.triu_indices(len(one), 1)
     first = np.sign(one[left] - one[right]).astype(np.float32)
@@ -43,7 +43,7 @@ def kendall_taus(one: Numbers, others: Numbers) -> Numbers:
 
 
 def pair_signs(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Which of each pair of entries is greater, at length one: the product of two such vectors is tau-b."""
+    """The sign of each pair of entries, as a vector of length one: the product of two such vectors is tau-b."""
     left, right = np.triu_indices(len(values), 1)
     signs = np.sign(values[left] - values[right]).astype(np.float32)
     norm = float(np.sqrt(np.abs(signs).sum()))

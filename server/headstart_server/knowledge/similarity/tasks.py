@@ -16,12 +16,12 @@ from headstart_server.knowledge.similarity.meta_features import MetaFeatures
 from headstart_server.knowledge.similarity.rank_correlation import Numbers, kendall_tau
 from headstart_server.knowledge.tasks import Task
 
-# What words and numbers together count for, in architectures measured on both tasks; and what a profile does at most.
+# The number of architectures measured on both tasks that words and meta-features together count for, and that a
+# profile counts for at most.
 _PRIOR_STRENGTH = 10.0
 _PROFILE_STRENGTH = 15.0
 
-# Weight of a task of which no words or numbers are known, and what that counts for: it comes after those of which
-# anything is known.
+# Weight of a task without description, and what that counts for: it ranks behind described tasks.
 _UNKNOWN, _UNKNOWN_STRENGTH = 0.01, 2.0
 _TOLD_DETAILS = 3
 
@@ -35,10 +35,11 @@ class Basis(IntEnum):
 
 @dataclass(frozen=True)
 class SimilarityEvidence:
-    """``value`` is 0 to 1 for words and numbers, else Kendall's tau; ``count`` is what it rests on.
+    """``value`` is 0 to 1 for words and meta-features, else Kendall's tau; ``count`` is the number of results behind
+    it.
 
-    ``details`` names for a person what tells most. Of a profile, ``count`` is that of the results it was predicted
-    from, on the task that has fewer.
+    ``details`` names the most important parts for people. For a profile, ``count`` is the number of results of the
+    task that has fewer.
     """
 
     basis: Basis
@@ -62,10 +63,10 @@ def compare(
     agreements: Mapping[str, SimilarityEvidence],
     profiles: Mapping[str, SimilarityEvidence],
 ) -> list[SimilarTask]:
-    """Everything that tells how alike each source is to the target, and the weight (0 to 1) that follows from it.
+    """The evidence of each source's similarity to the target, and the resulting weight, 0 to 1.
 
-    ``agreements`` and ``profiles`` are by task id. The heaviest come first. Tasks that disagree get no weight, never a
-    negative one.
+    ``agreements`` and ``profiles`` are by task id. The heaviest come first. Tasks that disagree get no weight, never
+    a negative one.
     """
     numbers = by_meta_features(target, sources, features)
     similar = []
@@ -78,7 +79,7 @@ def compare(
 
 
 def weight_of(evidence: Sequence[SimilarityEvidence]) -> float:
-    """The mean of the prior and what speaks for or against it, each by the architectures that it counts for."""
+    """The mean of the prior and the evidence, each weighed by the architectures that it counts for."""
     priors = [each.value for each in evidence if each.basis in (Basis.DESCRIPTOR, Basis.META_FEATURES)]
     prior = sum(priors) / len(priors) if priors else _UNKNOWN
     strength = _PRIOR_STRENGTH if priors else _UNKNOWN_STRENGTH
@@ -90,16 +91,18 @@ def weight_of(evidence: Sequence[SimilarityEvidence]) -> float:
 
 
 def strength_of(evidence: SimilarityEvidence) -> float:
-    """What it counts for, in architectures measured on both tasks; 0 of words and numbers, which are the prior."""
+    """The number of architectures measured on both tasks that the evidence counts for; 0 for words and meta-features,
+    which are the prior.
+    """
     if evidence.basis is Basis.PERFORMANCE_PROFILE:
         return min(_PROFILE_STRENGTH, evidence.count / 4)
     return float(evidence.count) if evidence.basis is Basis.MEASURED_AGREEMENT else 0.0
 
 
 def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> SimilarityEvidence | None:
-    """The share of the words of either task that both have, each by its weight (1 where none was learned).
+    """The weighted share of the words of either task that both have (weight 1 unless learned).
 
-    None where one of them is not described at all.
+    None if one of them has no description.
     """
     if not target.descriptor or not source.descriptor:
         return None
@@ -113,7 +116,7 @@ def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> S
 
 
 def by_meta_features(target: Task, sources: Sequence[Task], features: MetaFeatures) -> list[SimilarityEvidence | None]:
-    """Closeness of the numbers that both tasks have, for each source; None where they share none."""
+    """Closeness of the meta-features that both tasks have, for each source; None if they share none."""
     found: list[SimilarityEvidence | None] = []
     for source, told in zip(sources, features.closeness(target, sources), strict=True):
         if told is None:
@@ -134,6 +137,6 @@ def measured_agreement(target: Observations, source: Observations) -> Similarity
 
 
 def agreement(target: Numbers, source: Numbers, details: tuple[str, ...] = ()) -> SimilarityEvidence | None:
-    """Kendall's tau between two score vectors [n], higher better in both; None where it is not defined."""
+    """Kendall's tau between two score vectors [n], higher is better in both; None if undefined."""
     tau = kendall_tau(target, source)
     return None if tau is None else SimilarityEvidence(Basis.MEASURED_AGREEMENT, tau, len(target), details)

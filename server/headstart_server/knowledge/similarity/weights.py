@@ -23,7 +23,7 @@ from headstart_server.knowledge.tasks import Task
 _NUMBER, _WORD = "number:", "word:"
 _LEAST_TASKS = 4
 _FOLDS = 5
-# Pull towards equal weights, in pairs for each task; the last is as good as equal.
+# Strengths of the pull towards equal weights, in pairs for each task; the last is as good as equal.
 _PULLS = (0.25, 1.0, 4.0, 16.0, 1e6)
 
 Numbers = NDArray[np.float64]
@@ -31,7 +31,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two tasks by their places, how much their results agree (Kendall's tau), and the results that it rests on."""
+    """Two tasks by index, the agreement of their results (Kendall's tau), and the number of results behind it."""
 
     one: int
     other: int
@@ -41,7 +41,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Learned:
-    """Weights around 1, by name; both empty where nothing was learned."""
+    """Weights around 1, by name; both are empty where nothing was learned."""
 
     words: Mapping[str, float]
     numbers: Mapping[str, float]
@@ -49,7 +49,7 @@ class Learned:
 
 
 def learn(tasks: Sequence[Task], pairs: Sequence[Pair]) -> Learned:
-    """From pairs of these tasks. Numbers and words that all tasks share tell nothing and get no weight."""
+    """Weights from pairs of these tasks. Meta-features and words that all tasks share get no weight."""
     involved = {place for pair in pairs for place in (pair.one, pair.other)}
     if len(involved) < _LEAST_TASKS:
         return Learned({}, {}, len(pairs))
@@ -60,7 +60,7 @@ def learn(tasks: Sequence[Task], pairs: Sequence[Pair]) -> Learned:
     trust = np.array([pair.strength / (pair.strength + 10.0) for pair in pairs])
     folds = np.array([[pair.one % _FOLDS, pair.other % _FOLDS] for pair in pairs])
     errors = [_held_out_error(columns, wanted, trust, folds, len(involved), pull) for pull in _PULLS]
-    # What is right of few tasks by a hair is right by chance.
+    # A narrow gain on few tasks is chance.
     best = int(np.argmin(errors))
     pull = _PULLS[best] if errors[best] < errors[-1] * (1 - 1 / len(involved)) else _PULLS[-1]
     coefficients = _fit(columns, wanted, trust, len(involved), pull)
@@ -70,7 +70,7 @@ def learn(tasks: Sequence[Task], pairs: Sequence[Pair]) -> Learned:
 
 
 def read(connection: Connection, namespace: str) -> tuple[dict[str, float], dict[str, float]]:
-    """Weights of words and of numbers, by name."""
+    """Weights of words and of meta-features, by name."""
     rows = connection.execute(
         select(meta_feature_weights.c.name, meta_feature_weights.c.weight)
         .join(namespaces)
@@ -82,7 +82,7 @@ def read(connection: Connection, namespace: str) -> tuple[dict[str, float], dict
 
 
 def write(connection: Connection, namespace_number: int, learned: Learned) -> None:
-    """In place of earlier ones."""
+    """Store weights in place of earlier ones."""
     connection.execute(delete(meta_feature_weights).where(meta_feature_weights.c.namespace_id == namespace_number))
     named = [(_WORD + name, weight) for name, weight in learned.words.items()]
     named += [(_NUMBER + name, weight) for name, weight in learned.numbers.items()]
@@ -95,7 +95,7 @@ def write(connection: Connection, namespace_number: int, learned: Learned) -> No
 
 
 def _columns(tasks: Sequence[Task], pairs: Sequence[Pair]) -> tuple[list[str], Numbers]:
-    """Closeness of each pair in each number and word [pairs, names], centred; 0 where one of them lacks it."""
+    """Closeness of each pair in each meta-feature and word [pairs, names], centred; 0 where one task lacks it."""
     one, other = np.array([pair.one for pair in pairs], int), np.array([pair.other for pair in pairs], int)
     features = MetaFeatures.of(tasks)
     names = [_NUMBER + name for name in features.names]
@@ -120,7 +120,7 @@ def _columns(tasks: Sequence[Task], pairs: Sequence[Pair]) -> tuple[list[str], N
 def _held_out_error(
     columns: Numbers, wanted: Numbers, trust: Numbers, folds: NDArray[np.int64], task_count: int, pull: float
 ) -> float:
-    """Of pairs with a task that the fit has seen no pair of."""
+    """The error on pairs with a task of which the fit has seen no pair."""
     error, count = 0.0, 0.0
     for fold in range(_FOLDS):
         held = (folds == fold).any(axis=1)

@@ -20,11 +20,11 @@ from headstart_server.knowledge.tasks import Task
 Numbers = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-# A division with less of a mean silhouette is none.
+# Below this mean silhouette there is one cluster.
 _LEAST_SILHOUETTE = 0.1
 _MOST_CLUSTERS = 24
 _ROUNDS = 30
-# Share of a cluster's tasks that have a word, and how much more often than elsewhere, for the word to name it.
+# The share of a cluster's tasks with a word, and its ratio to other tasks, from which the word can name the cluster.
 _COMMON = 0.6
 _LIFT = 0.25
 _EXTREME = 0.7
@@ -34,7 +34,7 @@ _TOLD_TRAITS = 4
 
 @dataclass(frozen=True)
 class Clustering:
-    """``labels`` [n] and ``silhouettes`` [n], None of one cluster; ``medoids`` by label."""
+    """``labels`` [n] and ``silhouettes`` [n], None for a single cluster; ``medoids`` by label."""
 
     labels: Places
     medoids: tuple[int, ...]
@@ -43,7 +43,7 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Group:
-    """Places of its tasks, the medoid first of all in likeness; ``silhouette`` is None of the only group."""
+    """Indices of a cluster's tasks, nearest to the medoid first; ``silhouette`` is None for a single cluster."""
 
     members: tuple[int, ...]
     medoid: int
@@ -53,7 +53,7 @@ class Group:
 
 
 def cluster(distances: Numbers) -> Clustering:
-    """From distances [n, n], 0 to 1, n at least 1."""
+    """Clusters from distances [n, n], 0 to 1, n at least 1."""
     count = len(distances)
     best = _one(distances)
     best_silhouette = _LEAST_SILHOUETTE
@@ -62,7 +62,7 @@ def cluster(distances: Numbers) -> Clustering:
         medoids = _one_more(distances, medoids)
         settled = _settle(distances, medoids)
         labels = distances[:, settled].argmin(axis=1)
-        # A medoid that is as near to another stays with its own.
+        # A medoid stays in its own cluster, even if it is as near to another medoid.
         labels[settled] = np.arange(number)
         silhouettes = silhouette_samples(distances, labels, metric="precomputed")
         if silhouettes.mean() > best_silhouette + 1e-9:
@@ -78,7 +78,7 @@ def _one(distances: Numbers) -> Clustering:
 
 
 def _one_more(distances: Numbers, medoids: Sequence[int]) -> list[int]:
-    """With the place added that brings all tasks nearest to a medoid."""
+    """The medoids plus the index that brings all tasks nearest to a medoid."""
     nearest = distances[:, list(medoids)].min(axis=1)
     gains = np.maximum(nearest[:, None] - distances, 0.0).sum(axis=0)
     gains[list(medoids)] = -1.0
@@ -86,7 +86,7 @@ def _one_more(distances: Numbers, medoids: Sequence[int]) -> list[int]:
 
 
 def _settle(distances: Numbers, medoids: Sequence[int]) -> list[int]:
-    """Medoids moved to the middle of those nearest to them until none moves."""
+    """Medoids moved to the centre of their clusters until none moves."""
     current = list(medoids)
     for _ in range(_ROUNDS):
         labels = distances[:, current].argmin(axis=1)
@@ -102,19 +102,19 @@ def _settle(distances: Numbers, medoids: Sequence[int]) -> list[int]:
 
 
 def positions(distances: Numbers, before: Mapping[int, tuple[float, float]]) -> Numbers:
-    """A map [n, 2] on which near means alike; ``before``: where some of the tasks lay on the map before."""
+    """A map [n, 2] on which near means similar; ``before`` are earlier positions of some tasks."""
     count = len(distances)
     if count < 2:
         return np.array([before.get(0, (0.0, 0.0))]) if count else np.empty((0, 2))
     centring = np.eye(count) - 1.0 / count
     values, vectors = np.linalg.eigh(-0.5 * centring @ np.square(distances) @ centring)
     laid = vectors[:, [-1, -2]] * np.sqrt(np.maximum(values[[-1, -2]], 0.0))
-    # An eigenvector is as good with either sign: the farthest task lies on the right, and above.
+    # The sign of an eigenvector is arbitrary: the farthest task is put to the right, and above.
     laid *= np.where(laid[np.abs(laid).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
     known = sorted(before)
     if len(known) < 2:
         return np.asarray(laid)
-    # Orthogonal Procrustes (Schoenemann, 1966): turned and mirrored, moved, but not stretched.
+    # Orthogonal Procrustes (Schoenemann, 1966): rotation, reflection and translation, without scaling.
     old = np.array([before[place] for place in known])
     new = laid[known]
     left, _, right = np.linalg.svd((new - new.mean(axis=0)).T @ (old - old.mean(axis=0)))
@@ -137,7 +137,9 @@ def groups(tasks: Sequence[Task], distances: Numbers, found: Clustering, feature
 
 
 def _traits(tasks: Sequence[Task], members: Places, features: MetaFeatures) -> list[tuple[str, str]]:
-    """What the tasks of a cluster share and others do not, the most telling first: a short form and a long one."""
+    """The traits that a cluster's tasks share and others lack, the most distinctive first: a short form and a long
+    one.
+    """
     inside = set(members.tolist())
     own = [tasks[place] for place in sorted(inside)]
     others = [task for place, task in enumerate(tasks) if place not in inside]
@@ -145,7 +147,7 @@ def _traits(tasks: Sequence[Task], members: Places, features: MetaFeatures) -> l
     for key, word in sorted({item for task in own for item in task.descriptor.items()}):
         share = sum(task.descriptor.get(key) == word for task in own) / len(own)
         elsewhere = sum(task.descriptor.get(key) == word for task in others) / len(others) if others else 0.0
-        # The only task with a word is told by its own name, not by the word.
+        # A word that only one task has does not name a cluster.
         if share >= _COMMON and (share - elsewhere >= _LIFT) and word:
             common = f"{key}: {word} ({round(share * len(own))} of {len(own)}"
             common += f", elsewhere {elsewhere:.0%})" if others else ")"
@@ -159,7 +161,8 @@ def _extremes(features: MetaFeatures, own: Sequence[Task], others: Sequence[Task
     found = []
     inside, outside = _medians(features.places(own)), _medians(features.places(others))
     for name, one, other in zip(features.names, inside.tolist(), outside.tolist(), strict=True):
-        # Words before numbers: a number names a cluster where it is farther off than a word can be.
+        # Words before meta-features: a meta-feature names a cluster only where it is more distinctive than a word can
+        # be.
         if np.isfinite(one) and np.isfinite(other) and abs(one - other) >= _EXTREME:
             raw = sorted(task.meta_features[name] for task in own if name in task.meta_features)
             side = "high" if one > other else "low"
@@ -169,13 +172,13 @@ def _extremes(features: MetaFeatures, own: Sequence[Task], others: Sequence[Task
 
 
 def _medians(places: Numbers) -> Numbers:
-    """Of each column, NaN where nothing is known."""
+    """The median of each column, NaN where nothing is known."""
     columns = (column[~np.isnan(column)] for column in places.T)
     return np.array([np.median(known) if len(known) else np.nan for known in columns])
 
 
 def _unused(traits: Sequence[tuple[str, str]], medoid: str, taken: set[str]) -> str:
-    """The most telling traits, as many as make the name unique, or else the medoid."""
+    """The most distinctive traits, as many as make the name unique, or else the medoid."""
     short = list(dict.fromkeys(trait for trait, _ in traits))
     for count in range(1, len(short) + 1):
         name = ", ".join(short[:count])[:_NAME_LENGTH]

@@ -41,17 +41,17 @@ from headstart_server.knowledge.task_map.clustering import Group, cluster, group
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database.engine import run_transaction
 
-# Pairs grow with the square: of more tasks, those changed last are on the map; and beyond a few hundred, profiles speak
-# for their results.
+# Pairs grow with the square: beyond the first number only the tasks changed last are on the map; beyond the second,
+# profiles replace results.
 MOST_TASKS = 2000
 _MOST_MEASURED = 300
-# What an agreement rests on, in results, for it to teach what numbers and words are worth.
+# Fewest results behind an agreement from which weights are learned.
 _TELLING = 10.0
 
 
 @dataclass(frozen=True)
 class TaskCluster:
-    """``task_ids`` sorted, ``positions`` in their order; ``number`` counts from 1, the largest first."""
+    """``task_ids`` are sorted, ``positions`` in their order; ``number`` counts from 1, the largest first."""
 
     number: int
     name: str
@@ -69,12 +69,12 @@ class TaskMap:
         self._knowledge = knowledge
 
     def stale_namespaces(self) -> list[str]:
-        """Where tasks or profiles have changed since the clusters were made."""
+        """Namespaces whose tasks or profiles have changed since their clusters were computed."""
         with self._engine.connect() as connection:
             return _stale(connection)
 
     def refresh(self, namespace: str) -> int:
-        """Learn weights, cluster, and lay out the map; how many clusters there are."""
+        """Learn weights, cluster, and lay out the map; returns the number of clusters."""
         with self._engine.connect() as connection:
             started = connection.execute(select(func.clock_timestamp())).scalar_one()
             number = connection.execute(select(namespaces.c.id).where(namespaces.c.name == namespace)).scalar_one()
@@ -99,14 +99,14 @@ class TaskMap:
         return len(made)
 
     def clusters(self, namespace: str, after: int, limit: int) -> list[TaskCluster]:
-        """As they were made last, without tasks deleted since; those with a number after the given one."""
+        """The clusters as last computed, without tasks deleted since; those with a number after ``after``."""
         with self._engine.connect() as connection:
             return _read(connection, namespace, after, limit)
 
     def _agreements(
         self, namespace: str, declared: Sequence[Task], context: SimilarityContext
     ) -> dict[tuple[int, int], dict[Basis, SimilarityEvidence]]:
-        """What results and profiles say of pairs of tasks, by their places, the lesser first."""
+        """Evidence from results and profiles for pairs of tasks, by their indices, the lesser first."""
         place_of = {task.task_id: place for place, task in enumerate(declared)}
         found: dict[tuple[int, int], dict[Basis, SimilarityEvidence]] = {}
 
@@ -144,7 +144,7 @@ class TaskMap:
 
 
 def _pairs(agreements: dict[tuple[int, int], dict[Basis, SimilarityEvidence]]) -> list[Pair]:
-    """Those whose results and profiles rest on enough to teach something."""
+    """The pairs whose results and profiles suffice to learn from."""
     pairs = []
     for (one, other), evidence in sorted(agreements.items()):
         total = strength = 0.0
@@ -162,7 +162,7 @@ def _distances(
     word_weights: Mapping[str, float],
     agreements: dict[tuple[int, int], dict[Basis, SimilarityEvidence]],
 ) -> NDArray[np.float64]:
-    """1 less the weight with which each counts for the other [n, n]."""
+    """1 less the mutual similarity weight [n, n]."""
     distances = np.zeros((len(declared), len(declared)))
     place_of = {task.task_id: place for place, task in enumerate(declared)}
     for place, task in enumerate(declared[:-1]):
@@ -235,7 +235,7 @@ def _write(
     laid: NDArray[np.float64],
     started: datetime,
 ) -> None:
-    """In place of the clusters before; tasks deleted meanwhile are left out."""
+    """Store the clusters in place of earlier ones; tasks deleted meanwhile are left out."""
     still_there = select(tasks.c.id).where(tasks.c.id.in_(numbers)).order_by(tasks.c.id)
     present = set(connection.execute(still_there.with_for_update(key_share=True, read=True)).scalars())
     connection.execute(delete(task_clusters).where(task_clusters.c.namespace_id == namespace_number))
@@ -277,7 +277,7 @@ def _read(connection: Connection, namespace: str, after: int, limit: int) -> lis
         select(task_clusters)
         .join(namespaces)
         .where(namespaces.c.name == namespace, task_clusters.c.number > after)
-        # One whose tasks are all deleted is gone before the worker comes by.
+        # A cluster whose tasks are all deleted disappears before the worker comes.
         .where(
             select(task_cluster_members.c.task_id)
             .where(

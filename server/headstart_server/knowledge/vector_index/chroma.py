@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from headstart_server.runtime import chroma_probe
 
 # Chosen on 110,000 architectures of another draw of benchmarks/knowledge_base/large_space (204 numbers each), before
-# that benchmark was run: recall@10 was 0.9987 with 100 candidates kept in a search and 1.0000 with 200. The graph is
-# written to disk whole each time, so that Chroma's 1,000 vectors between two writes make filling ever slower; what is
-# not written yet is in its log.
+# that benchmark was run: recall@10 was 0.9987 with 100 candidates kept in a search and 1.0000 with 200. Chroma writes
+# the whole graph to disk each time, so its default of 1,000 vectors between two writes makes filling ever slower;
+# vectors not written yet are in its log.
 _HNSW: CreateHNSWConfiguration = {
     "space": "l2",
     "max_neighbors": 16,
@@ -41,9 +41,9 @@ _HNSW: CreateHNSWConfiguration = {
     "sync_threshold": 50_000,
 }
 _CONFIGURATION: CreateCollectionConfiguration = {"hnsw": _HNSW}
-# Chroma's of the server, and those of its client for names and vectors that it does not even send.
+# Errors of Chroma's server, and of its client for names and vectors that it does not even send.
 _REFUSALS = (InvalidArgumentError, InvalidDimensionException, ValueError, TypeError)
-# Chroma's client waits for ever unless told otherwise.
+# Chroma's client waits for ever by default.
 _SECONDS = 60.0
 _CONNECT_SECONDS = 2.0
 _SECONDS_BETWEEN_PROBES = 10.0
@@ -51,19 +51,19 @@ _FORGIVEN_PROBES = 1
 
 
 class IndexUnavailable(Exception):
-    """Chroma is out of reach, or does not do what it is asked."""
+    """Chroma is out of reach, or cannot do its work."""
 
 
 class IndexRefused(IndexUnavailable):
-    """Chroma answers, and refuses what it is asked: it will refuse that again."""
+    """Chroma refuses a request, and would refuse it again."""
 
 
 class IndexFailing(IndexUnavailable):
-    """Chroma answers, but fails at what it is asked: perhaps not at the next."""
+    """Chroma fails at a request, and may succeed at the next."""
 
 
 class CollectionMissing(IndexUnavailable):
-    """Chroma answers, but does not hold the collection."""
+    """Chroma does not have the collection."""
 
 
 class ArchitectureIndex:
@@ -79,7 +79,7 @@ class ArchitectureIndex:
         self._lock = Lock()
 
     def create(self, name: str) -> None:
-        """Make an empty collection, in place of one of that name if need be. Raises IndexUnavailable."""
+        """Create an empty collection, replacing one of that name. Raises IndexUnavailable."""
         self.drop(name)
         try:
             made = self._connect().create_collection(name, embedding_function=None, configuration=_CONFIGURATION)
@@ -89,7 +89,7 @@ class ArchitectureIndex:
             self._collections[name] = made
 
     def drop(self, name: str) -> None:
-        """Remove a collection, if there is one. Raises IndexUnavailable."""
+        """Remove a collection, if it exists. Raises IndexUnavailable."""
         with self._lock:
             self._collections.pop(name, None)
         try:
@@ -100,12 +100,12 @@ class ArchitectureIndex:
             raise self._lost(name, error) from error
 
     def upsert(self, name: str, fingerprints: list[str], embeddings: NDArray[np.float32]) -> None:
-        """Put rows of ``embeddings`` [n, d] under their fingerprints. Raises CollectionMissing, IndexUnavailable."""
+        """Store rows of ``embeddings`` [n, d] under their fingerprints. Raises CollectionMissing, IndexUnavailable."""
         for part in self._batches(name, len(fingerprints)):
             self._on(name, partial(Collection.upsert, ids=fingerprints[part], embeddings=embeddings[part]))
 
     def remove(self, name: str, fingerprints: list[str]) -> None:
-        """Forget vectors; those that are not there do not matter. Raises CollectionMissing, IndexUnavailable."""
+        """Remove vectors; missing ones do not matter. Raises CollectionMissing, IndexUnavailable."""
         for part in self._batches(name, len(fingerprints)):
             self._on(name, partial(Collection.delete, ids=fingerprints[part]))
 
@@ -125,13 +125,14 @@ class ArchitectureIndex:
         return [(key, float(max(distance, 0.0)) ** 0.5) for key, distance in pairs]
 
     def size(self, name: str) -> int:
-        """How many vectors a collection holds. Raises CollectionMissing, IndexUnavailable."""
+        """The number of vectors in a collection. Raises CollectionMissing, IndexUnavailable."""
         return int(self._on(name, lambda collection: collection.count()))
 
     def check(self) -> None:
-        """Raises IndexUnavailable where Chroma does not answer within seconds, or answers and does not write and read.
+        """Raises IndexUnavailable if Chroma does not answer within seconds, or does not write and read.
 
-        The latter is looked at now and then, and each time while it was so; one failure is forgiven to a busy one.
+        Writing and reading is checked at intervals, and each time after a failure; one failure is forgiven, because
+        Chroma may be busy.
         """
         try:
             self._hear()
@@ -156,7 +157,7 @@ class ArchitectureIndex:
                 try:
                     return action(held)
                 except NotFoundError:
-                    # Perhaps another process made it anew under its name.
+                    # Perhaps another process created it again under its name.
                     pass
             fetched = self._connect().get_collection(name, embedding_function=None)
             with self._lock:
@@ -166,7 +167,7 @@ class ArchitectureIndex:
             raise self._lost(name, error) from error
 
     def _batches(self, name: str, count: int) -> Iterator[slice]:
-        """As large as Chroma takes them."""
+        """Batches of the size that Chroma accepts."""
         if not self._largest_batch:
             try:
                 self._largest_batch = int(self._connect().get_max_batch_size())
@@ -183,8 +184,8 @@ class ArchitectureIndex:
             held = self._client
         if held is not None:
             return held
-        # A client asks for its tenant as it is made, before it can be told not to wait for ever; and nobody else may
-        # have to wait for that.
+        # A client asks for its tenant in its constructor, before a timeout can be set; nobody else may have to wait
+        # for that.
         self._hear()
         parts = urlsplit(self._url)
         made = chromadb.HttpClient(
@@ -200,13 +201,13 @@ class ArchitectureIndex:
         return made
 
     def _lost(self, name: str | None, error: Exception) -> IndexUnavailable:
-        """What to raise. The client and its collections are looked up anew by whoever asks next."""
+        """The error to raise. The next caller looks the client and its collections up again."""
         if isinstance(error, NotFoundError):
             with self._lock:
                 self._collections.pop(name or "", None)
             return CollectionMissing(f"Chroma at {self._url} holds no collection {name}")
         told = f"Chroma at {self._url}: {type(error).__name__}: {error}"
-        # What one request asked for is no reason to give up the client that all share.
+        # An error of one request is no reason to drop the client that all share.
         if isinstance(error, _REFUSALS) and not isinstance(error, json.JSONDecodeError):
             return IndexRefused(told)
         if isinstance(error, ChromaError):

@@ -41,7 +41,7 @@ class SetAside:
 
 
 def note_failure(connection: Connection, space: int, work: Work, error: str) -> int:
-    """Count a failure and set the time of the next try; how many failures there are in a row."""
+    """Count a failure and set the time of the next try; returns the number of consecutive failures."""
     error = error.replace("\0", "")[:_MAX_TEXT]
     pause = func.least(
         _FIRST_PAUSE * func.power(2, func.least(index_failures.c.tries, _MAX_DOUBLINGS)), literal(_LONGEST_PAUSE)
@@ -58,7 +58,7 @@ def note_failure(connection: Connection, space: int, work: Work, error: str) -> 
 
 
 def forget_failure(connection: Connection, space: int, work: Work | None = None) -> None:
-    """The space succeeded, or is to be tried at once; without ``work``, of every kind."""
+    """Reset the failures of a space; without ``work``, of every kind."""
     statement = delete(index_failures).where(index_failures.c.search_space_id == space)
     if work is not None:
         statement = statement.where(index_failures.c.work == work)

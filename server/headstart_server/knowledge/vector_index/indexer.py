@@ -30,24 +30,24 @@ from headstart_server.runtime.database.claims import claimed
 from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import NotFound
 
-# Embeddings float32 [n, d] of candidates of a space: namespace, search space id, embedding, candidates. Raises NotFound
-# for an embedding that cannot be made (any more), Unavailable for one that cannot be made now.
+# Computes embeddings float32 [n, d] of candidates: namespace, search space id, embedding, candidates. Raises NotFound
+# for an embedding that cannot be computed any more, Unavailable for one that cannot be computed now.
 Embed = Callable[[str, str, str, Sequence[CanonicalCandidate]], NDArray[np.float32]]
-# The embedding that a space should have: namespace, search space id, the one that it has (or None).
+# Chooses the embedding of a space: namespace, search space id, its present embedding (or None).
 Choose = Callable[[str, str, str | None], str]
 
-# At a call, and of one space.
+# Largest number of architectures in a call, and of one space.
 _DELIVERED = 2_000
 _OF_ONE_SPACE = 1_000
-# Features of a graph of 2,000 nodes take some tenths of a second: spaces of large graphs have shorter turns.
+# Features of a graph of 2,000 nodes take some tenths of a second, so spaces of large graphs have shorter turns.
 _NODES_OF_ONE_SPACE = 50_000
 _SLICE = 5_000
 _SECONDS_BETWEEN_COMPARISONS = 10.0
 # Comparing takes at most this share of the time: counting a million rows takes some tenths of a second.
 _SHARE_OF_TIME = 0.01
-# With as many vectors as before nothing is counted, but for a look now and then.
+# With as many vectors as before nothing is counted, except at this interval.
 _SECONDS_BETWEEN_COUNTS = 300.0
-# A server may go on asking a version for a second after it was replaced.
+# A server may query a version for a second after it was replaced.
 _RETIRED_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Slice:
-    """What a slice of building has come to; ``done`` when the version serves now."""
+    """The result of building a slice; ``done`` when the version serves now."""
 
     index: VectorIndex
     added: int
@@ -70,7 +70,7 @@ class _Compared:
 
 
 class VectorKeeper:
-    """Of one worker; not thread-safe."""
+    """Maintains the vector index for one worker; not thread-safe."""
 
     def __init__(self, engine: Engine, index: ArchitectureIndex, embed: Embed, choose: Choose) -> None:
         self._engine = engine
@@ -86,10 +86,11 @@ class VectorKeeper:
     # New and removed architectures
 
     def deliver(self) -> int:
-        """Carry what waits to every version that is not retired, a batch of each space in turn; how many rows went.
+        """Deliver waiting rows to every version that is not retired, a batch of each space in turn; returns the
+        number of rows.
 
-        A space that fails keeps no other from its turn. Raises IndexUnavailable where Chroma is out of reach, and,
-        where nothing else went, what keeps a space waiting for now, such as Unavailable from a model host.
+        A space that fails does not delay others. Raises IndexUnavailable if Chroma is out of reach and, if nothing
+        was delivered, the passing error that delays a space, such as Unavailable from a model host.
         """
         self._guard.begin(Work.DELIVER)
         with self._engine.connect() as connection:
@@ -117,12 +118,12 @@ class VectorKeeper:
             return len(waiting.rows)
 
     def _deliver(self, waiting: outbox.Waiting) -> None:
-        # Read after the rows of the outbox were: what is committed later finds a version begun meanwhile.
+        # Read after the outbox rows: what is committed later finds a version begun meanwhile.
         versions = self._versions_of(waiting.space)
         if not versions:
             with self._engine.connect() as connection:
                 records = vector_versions.records_of(connection, waiting.space)
-            # After an upgrade there are architectures that no row of the outbox will bring.
+            # After an upgrade there are architectures without a row in the outbox.
             state = VersionState.SERVING if records.architectures <= records.waiting else VersionState.BUILDING
             self._begin(waiting.space, waiting.namespace, waiting.search_space_id, None, state)
             versions = self._versions_of(waiting.space)
@@ -138,20 +139,20 @@ class VectorKeeper:
             if waiting.removed:
                 self._index.remove(index.collection, waiting.removed)
         except (CollectionMissing, NotFound) as error:
-            # A version begun now takes in all that is recorded, these too.
+            # A version begun now includes everything recorded, these too.
             self._replace(index, error)
 
     # Versions
 
     def rebuild(self, index: VectorIndex) -> VectorIndex | None:
-        """Begin a version beside one; None where one is under construction already. Raises IndexUnavailable."""
+        """Begin a version beside ``index``; None if one is under construction already. Raises IndexUnavailable."""
         return self._begin(index.space, index.namespace, index.search_space_id, index.embedding, VersionState.BUILDING)
 
     def rebuild_all(self, namespace: str | None = None, search_space_id: str | None = None) -> list[VectorIndex]:
-        """Begin a version of every space that has architectures, or of the spaces of these names.
+        """Begin a version of every space with architectures, or of the spaces of these names.
 
-        Those under construction are begun again, and what was set aside is tried again. Returns what there is to
-        build. Raises IndexUnavailable.
+        Those under construction are begun again, and those set aside are tried again. Returns the versions to build.
+        Raises IndexUnavailable.
         """
         with self._engine.connect() as connection:
             spaces = vector_versions.spaces_with_architectures(connection, namespace, search_space_id)
@@ -164,7 +165,7 @@ class VectorKeeper:
                 if old.state is VersionState.BUILDING:
                     self._abandon(old)
             index = self._begin(space, name, space_id, embedding, VersionState.BUILDING)
-            # None where a worker was first to begin it again.
+            # None if a worker began it first.
             begun += [index] if index is not None else self._under_construction(space)
         return begun
 
@@ -176,19 +177,21 @@ class VectorKeeper:
             return vector_versions.versions_of(connection, space)
 
     def recorded(self, index: VectorIndex) -> int:
-        """How many architectures a version has to hold."""
+        """The number of architectures that a version must contain."""
         with self._engine.connect() as connection:
             return vector_versions.records_of(connection, index.space).architectures
 
     def built(self, index: VectorIndex) -> int:
-        """How many vectors a version holds so far."""
+        """The number of vectors that a version contains so far."""
         return max(self._held(index), 0)
 
     def is_building(self, index: VectorIndex) -> bool:
         return any(each.version == index.version for each in self._under_construction(index.space))
 
     def tend(self) -> bool:
-        """Now and then: follow newer embeddings, look for what was lost, drop what is retired; whether to build."""
+        """At intervals: follow newer embeddings, look for losses, drop retired versions; returns whether there is
+        something to build.
+        """
         if time.monotonic() - self._looked < _SECONDS_BETWEEN_COMPARISONS:
             return False
         self._looked = time.monotonic()
@@ -209,7 +212,7 @@ class VectorKeeper:
         return any(begun)
 
     def _follow(self, index: VectorIndex) -> VectorIndex | None:
-        """The version begun where a newer embedding is to be had, or something was lost."""
+        """Begin a version if there is a newer embedding, or something was lost."""
         if self._choose(index.namespace, index.search_space_id, index.embedding) != index.embedding:
             return self.rebuild(index)
         return self._compare(index)
@@ -228,7 +231,7 @@ class VectorKeeper:
         def work(connection: Connection) -> VectorIndex | None:
             begun = vector_versions.begin(connection, space, namespace, search_space_id, embedding, state)
             if begun is not None:
-                # Before the commit: a version that others see has its collection.
+                # Before the commit: the collection of a visible version exists.
                 self._index.create(begun.collection)
             return begun
 
@@ -238,9 +241,10 @@ class VectorKeeper:
         return begun
 
     def _replace(self, index: VectorIndex, error: Exception) -> None:
-        """Of a version whose collection or embedding is gone: begin another, unless it was replaced meanwhile.
+        """Begin another version in place of one whose collection or embedding is gone, unless it was replaced
+        meanwhile.
 
-        Raises the error where no other embedding is to be had.
+        Raises the error if no other embedding is available.
         """
         versions = {found.version: found for found in self._versions_of(index.space)}
         now = versions.get(index.version)
@@ -250,7 +254,7 @@ class VectorKeeper:
             isinstance(error, NotFound)
             and self._choose(now.namespace, now.search_space_id, now.embedding) == now.embedding
         ):
-            # Begun anew it would come to the same: whoever makes embeddings has to learn of this one first.
+            # A new version would meet the same error: the source of embeddings must notice this one first.
             raise error
         logger.warning("vector index %s cannot go on, building it anew: %s", index.collection, error)
         if now.state is VersionState.BUILDING:
@@ -276,10 +280,10 @@ class VectorKeeper:
     # Building
 
     def build(self, space: int | None = None) -> Slice | None:
-        """A slice of a version under construction, or its turn to serve; None where there is none to be had.
+        """Build a slice of a version under construction, or let it serve; None if there is none.
 
-        Of one space: what fails is raised. Of any: a version that fails keeps no other from its turn, and what is
-        raised is as of ``deliver``.
+        For one space, errors are raised. For any space, a version that fails does not delay others, and errors are
+        raised as by ``deliver``.
         """
         self._guard.begin(Work.BUILD)
         with self._engine.connect() as connection:
@@ -299,7 +303,7 @@ class VectorKeeper:
         return None
 
     def _build_claimed(self, index: VectorIndex) -> Slice | None:
-        """None where another worker has built it. Raises NotClaimed where one builds it."""
+        """None if another worker has built it. Raises NotClaimed if another worker is building it."""
         with claimed(self._engine, f"build/{index.space}") as claim:
             if claim is None:
                 raise NotClaimed
@@ -319,16 +323,17 @@ class VectorKeeper:
         return [index for space, _, _ in spaces for index in self._under_construction(space)]
 
     def slices(self, index: VectorIndex, size: int) -> list[tuple[int, int]]:
-        """What is left of a version to build: (after, through) in numbers of architectures, ``size`` in each."""
+        """The remaining slices of a version: (after, through) in numbers of architectures, ``size`` in each."""
         with self._engine.connect() as connection:
             ends = list(outbox.slice_ends(connection, index.space, index.built_through, size))
         return list(zip([index.built_through, *ends], ends, strict=False))
 
     def build_slice(self, index: VectorIndex, after: int, through: int, size: int) -> int:
-        """Put in what a slice holds, at most ``size``; how many. The version's progress is not noted, nor is it locked:
-        building a slice twice, here and by a worker, comes to the same.
+        """Insert a slice, at most ``size`` architectures; returns their number.
 
-        Raises IndexUnavailable, CollectionMissing, and NotFound or Unavailable where embeddings cannot be made.
+        The version's progress is not stored, nor is it locked: building a slice twice, here and by a worker, gives
+        the same result. Raises IndexUnavailable, CollectionMissing, and NotFound or Unavailable if embeddings cannot
+        be computed.
         """
         with self._engine.connect() as connection:
             read = outbox.read_architectures(connection, index.space, after, size)
@@ -338,7 +343,7 @@ class VectorKeeper:
         return len(batch)
 
     def note_built(self, index: VectorIndex, through: int) -> None:
-        """All slices up to this architecture are in; who builds the version next begins behind it."""
+        """Store that all slices up to this architecture are done; the next builder begins behind it."""
         run_transaction(
             self._engine, lambda connection: vector_versions.note_progress(connection, index, built_through=through)
         )
@@ -348,7 +353,7 @@ class VectorKeeper:
         canonicals = [found.canonical for _, found in batch]
         embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
         self._index.upsert(index.collection, fingerprints, embeddings)
-        # Removed before they were put in; what is removed from now on comes through the outbox.
+        # Removed before their insertion; later removals come through the outbox.
         with self._engine.connect() as connection:
             gone = outbox.gone(connection, index.space, fingerprints)
         if gone:
@@ -369,7 +374,7 @@ class VectorKeeper:
     # Comparing
 
     def _compare(self, index: VectorIndex) -> VectorIndex | None:
-        """Compare what Chroma holds with the records, if it is time; the version begun where something is amiss."""
+        """Compare Chroma with the records, if it is time; returns the version begun where something is missing."""
         compared = self._compared.setdefault(index.collection, _Compared())
         now = time.monotonic()
         if now < compared.due:
@@ -379,7 +384,7 @@ class VectorKeeper:
         held = self._held(index)
         if held == compared.held and now - compared.counted < _SECONDS_BETWEEN_COUNTS:
             return None
-        # A removal between two counts looks like a loss; it does not come twice.
+        # A removal between two counts looks like a loss, but not twice.
         complete = self._complete(index) or self._complete(index)
         took = time.monotonic() - now
         compared.due = time.monotonic() + took / _SHARE_OF_TIME

@@ -22,9 +22,9 @@ from headstart_server.knowledge.vector_index.failures import Work, is_set_aside,
 
 @dataclass(frozen=True)
 class Waiting:
-    """What the index does not know yet of one space; ``removed`` are fingerprints that no architecture has any more.
+    """Undelivered changes of one space; ``removed`` are fingerprints without an architecture.
 
-    ``rows`` are the numbers of the outbox's rows that say so.
+    ``rows`` are the numbers of their outbox rows.
     """
 
     rows: tuple[int, ...]
@@ -36,16 +36,16 @@ class Waiting:
 
 
 def waiting_spaces(connection: Connection) -> list[int]:
-    """Numbers of the spaces for which rows wait, without those that wait for their next try."""
+    """Numbers of the spaces with waiting rows, without those that wait for their next try."""
     waits = exists().where(outbox.c.search_space_id == search_spaces.c.id)
     query = select(search_spaces.c.id).where(waits, ~pauses(search_spaces.c.id, Work.DELIVER))
     return list(connection.execute(query.order_by(search_spaces.c.id)).scalars())
 
 
 def read_waiting(connection: Connection, space: int, limit: int, most_nodes: int) -> Waiting | None:
-    """The oldest rows of a space; None where there are none. Nothing is locked.
+    """The oldest rows of a space; None if there are none. Nothing is locked.
 
-    At most ``limit``, and of graphs that have ``most_nodes`` together; one in any case.
+    At most ``limit`` rows, whose graphs have at most ``most_nodes`` nodes together; at least one row.
     """
     nodes = select(architectures.c.node_count).where(architectures.c.id == outbox.c.architecture_id).scalar_subquery()
     rows = connection.execute(
@@ -60,10 +60,10 @@ def read_waiting(connection: Connection, space: int, limit: int, most_nodes: int
 
 
 def forget_delivered(connection: Connection, waiting: Waiting) -> None:
-    """Remove the rows that were delivered.
+    """Remove delivered rows.
 
-    An architecture that was recorded again while it was removed waits again: it may have been put in before it was
-    taken out.
+    An architecture that was recorded again during its removal waits again: its insertion may have come before the
+    removal.
     """
     _take_back(connection, waiting)
     connection.execute(delete(outbox).where(outbox.c.id.in_(waiting.rows)))
@@ -75,7 +75,7 @@ def _waiting(connection: Connection, space: int, rows: Sequence[Any]) -> Waiting
         .join(search_spaces, search_spaces.c.namespace_id == namespaces.c.id)
         .where(search_spaces.c.id == space)
     ).one()
-    # Architectures that are deleted meanwhile are put in all the same: their removal comes through a later row.
+    # Architectures that are deleted meanwhile are inserted all the same: a later row removes them.
     numbers = [row.architecture_id for row in rows if row.architecture_id is not None]
     found: Iterable[Row[Any]] = ()
     if numbers:
@@ -92,7 +92,7 @@ def _waiting(connection: Connection, space: int, rows: Sequence[Any]) -> Waiting
 
 
 def _take_back(connection: Connection, waiting: Waiting) -> None:
-    """What was recorded again while it was removed waits again: it may have been put in before it was taken out."""
+    """Queue again what was recorded again during its removal: its insertion may have come before the removal."""
     again = _recorded(connection, waiting.space, waiting.removed)
     if again:
         values = [
@@ -103,12 +103,12 @@ def _take_back(connection: Connection, waiting: Waiting) -> None:
 
 
 def waiting_count(connection: Connection) -> int:
-    """How much the index does not know yet."""
+    """The number of undelivered changes."""
     return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
 
 
 def waiting_seconds(connection: Connection) -> float:
-    """How long the oldest of it has waited, without spaces that are set aside; 0 where there is none."""
+    """The age of the oldest undelivered change, without spaces that are set aside; 0 without any."""
     delivered = ~is_set_aside(outbox.c.search_space_id)
     oldest = select(outbox.c.created_at).where(delivered).order_by(outbox.c.id).limit(1).scalar_subquery()
     seconds = connection.execute(select(func.extract("epoch", func.clock_timestamp() - oldest))).scalar()
@@ -116,7 +116,7 @@ def waiting_seconds(connection: Connection) -> float:
 
 
 def slice_ends(connection: Connection, space: int, after: int, size: int) -> Iterator[int]:
-    """The last number of each slice of ``size`` architectures of a space, of those with a number above ``after``."""
+    """The last number of each slice of ``size`` architectures of a space, after the number ``after``."""
     while True:
         part = (
             select(architectures.c.id)
@@ -133,7 +133,7 @@ def slice_ends(connection: Connection, space: int, after: int, size: int) -> Ite
 
 
 def read_architectures(connection: Connection, space: int, after: int, limit: int) -> list[tuple[int, Architecture]]:
-    """Architectures of a space with their numbers, in the order of these, from the one after ``after`` on."""
+    """Architectures of a space with their numbers, in the order of these, after the number ``after``."""
     rows = connection.execute(
         select(architectures)
         .where(architectures.c.search_space_id == space, architectures.c.id > after)
@@ -146,7 +146,7 @@ def read_architectures(connection: Connection, space: int, after: int, limit: in
 def newest_architectures(
     connection: Connection, namespace: str, search_space_id: str, after: int, limit: int
 ) -> list[tuple[int, Architecture]]:
-    """The last that were recorded of a space, with their numbers, newest first, down to the one after ``after``."""
+    """The last recorded architectures of a space with their numbers, newest first, down to the one after ``after``."""
     space = (
         select(search_spaces.c.id)
         .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
@@ -163,7 +163,7 @@ def newest_architectures(
 
 
 def gone(connection: Connection, space: int, fingerprints: Sequence[str]) -> list[str]:
-    """Those that no architecture of the space has any more."""
+    """Those fingerprints that no architecture of the space has any more."""
     found = _recorded(connection, space, fingerprints)
     return [fingerprint for fingerprint in fingerprints if fingerprint not in found]
 

@@ -20,7 +20,7 @@ from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, In
 from headstart_server.knowledge.vector_index.versions import ServingCollection, VectorIndex
 from headstart_server.runtime.observability import metrics
 
-# Share of a space's architectures that the vector index may lack and still be asked, and how many at most.
+# The share of a space's architectures that the vector index may lack and still be used, and their largest number.
 _LAG = 0.01
 _LAG_ROWS = 10_000
 _LOOK_UP_SECONDS = 1.0
@@ -36,7 +36,7 @@ class _LookedUp:
 
 
 class VectorSearch:
-    """Thread-safe."""
+    """Queries of the vector index by a server. Thread-safe."""
 
     def __init__(self, engine: Engine, index: ArchitectureIndex) -> None:
         self._engine = engine
@@ -44,16 +44,16 @@ class VectorSearch:
         self._looked_up: dict[tuple[str, str], _LookedUp] = {}
         self._counted: dict[str, tuple[float, int]] = {}
         self._lock = Lock()
-        # Until somebody watches, it is believed to be there.
+        # Assumed reachable until the first check.
         self._reachable = True
 
     @property
     def reachable(self) -> bool:
-        """Whether Chroma answered when it was asked last; costs nothing."""
+        """Whether Chroma answered the last request; costs nothing."""
         return self._reachable
 
     def watch(self) -> bool:
-        """Ask Chroma whether it is there, and remember the answer."""
+        """Check whether Chroma answers, and remember it."""
         try:
             self._index.check()
             reachable = True
@@ -68,7 +68,7 @@ class VectorSearch:
         return reachable
 
     def serving(self, namespace: str, search_space_id: str, fresh: bool = False) -> VectorIndex | None:
-        """The version to ask. None before there is one. Raises IndexUnavailable for one that is too far behind."""
+        """The version to query; None before there is one. Raises IndexUnavailable if it is too far behind."""
         key, now = (namespace, search_space_id), time.monotonic()
         with self._lock:
             held = self._looked_up.get(key)
@@ -88,7 +88,7 @@ class VectorSearch:
     def nearest(self, index: VectorIndex, embedding: NDArray[np.float32], count: int) -> list[tuple[str, float]]:
         """Fingerprints with Euclidean distances, nearest first, for one ``embedding`` [d].
 
-        Raises IndexUnavailable, also where vectors were lost, and CollectionMissing for a version that was replaced.
+        Raises IndexUnavailable, also if vectors were lost, and CollectionMissing for a version that was replaced.
         """
         if not self._reachable:
             raise IndexUnavailable("Chroma did not answer when it was last asked")

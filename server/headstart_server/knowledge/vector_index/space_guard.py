@@ -35,27 +35,27 @@ logger = logging.getLogger(__name__)
 
 
 class NotClaimed(Exception):
-    """Another worker is at it: this one has neither succeeded nor failed."""
+    """Another worker has the job: this one has neither succeeded nor failed."""
 
 
 class SpaceGuard:
-    """Of one worker; not thread-safe."""
+    """Failure handling by space for one worker; not thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._paused: dict[tuple[int, Work], float] = {}
-        # Spaces with counted failures, and what passed by, as this round of each kind of work began.
+        # Spaces with counted failures, and passing errors, at the beginning of this round of each kind of work.
         self._failed: dict[Work, set[int]] = {}
         self._passing: Exception | None = None
 
     def begin(self, work: Work) -> None:
-        """Begin a round of work: what ``attempt`` does next is one."""
+        """Begin a round of a kind of work, for the next calls of ``attempt``."""
         self._passing = None
         with self._engine.connect() as connection:
             self._failed[work] = index_failures.failed_spaces(connection, work)
 
     def attempt(self, space: int, work: Work, action: Callable[[], T]) -> T | None:
-        """What the action gives; None where it failed or the space pauses. Raises what is everybody's failure."""
+        """The action's result; None if it failed or the space pauses. Raises errors that concern every space."""
         if self._paused.get((space, work), 0.0) > time.monotonic():
             return None
         try:
@@ -75,7 +75,7 @@ class SpaceGuard:
         return result
 
     def raise_passing(self) -> None:
-        """Raise what kept a space from its turn in this round and is expected to pass."""
+        """Raise a passing error that delayed a space in this round."""
         if self._passing is not None:
             raise self._passing
 
@@ -113,7 +113,7 @@ class SpaceGuard:
 
 
 def _of_everybody(error: Exception) -> bool:
-    """Whether the next space would meet the same."""
+    """Whether the next space would meet the same error."""
     if isinstance(error, Unavailable | ResourceExhausted):
         return error.reason.startswith("DATABASE")
     return isinstance(error, IndexUnavailable) and not isinstance(

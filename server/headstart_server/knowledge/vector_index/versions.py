@@ -29,7 +29,7 @@ class VersionState(StrEnum):
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """A row: ``space`` is the number of the search space; counts as the worker noted them last."""
+    """A row of a version: ``space`` is the number of the search space; counts are as the worker last stored them."""
 
     space: int
     namespace: str
@@ -47,14 +47,14 @@ class VectorIndex:
     def collection(self) -> str:
         namespace = self.namespace
         if not is_slug(namespace):
-            # Made before names of namespaces were checked, and perhaps no name that Chroma takes. No slug has capitals.
+            # Created before names of namespaces were checked; Chroma may refuse the name. No slug has capitals.
             namespace = f"N{hashlib.blake2b(namespace.encode(), digest_size=16).hexdigest()}"
         return f"{namespace}.{self.search_space_id}.{self.version}"
 
 
 @dataclass(frozen=True)
 class ServingCollection:
-    """The version that serves, with how many architectures of the space it may lack (counted up to a bound)."""
+    """The serving version, with the number of architectures it may lack (counted up to a bound)."""
 
     index: VectorIndex
     waiting: int
@@ -62,7 +62,7 @@ class ServingCollection:
 
 @dataclass(frozen=True)
 class Records:
-    """What a space holds by PostgreSQL: architectures, and those of them and removals that wait in the outbox."""
+    """A space in PostgreSQL: its architectures, and those waiting in the outbox, removals included."""
 
     architectures: int
     waiting: int
@@ -70,7 +70,7 @@ class Records:
 
 
 def versions_of(connection: Connection, space: int) -> list[VectorIndex]:
-    """All that deliveries go to: every version of a space that is not retired."""
+    """All targets of deliveries: every version of a space that is not retired."""
     query = _indexes().where(search_spaces.c.id == space, vector_indexes.c.state != VersionState.RETIRED)
     return [_index(row) for row in connection.execute(query.order_by(vector_indexes.c.created_at))]
 
@@ -78,7 +78,7 @@ def versions_of(connection: Connection, space: int) -> list[VectorIndex]:
 def serving(
     connection: Connection, namespace: str, search_space_id: str, waiting_limit: int
 ) -> ServingCollection | None:
-    """The version that serves a space; None where there is none yet. Waiting rows are counted up to the limit."""
+    """The serving version of a space; None without one. Waiting rows are counted up to the limit."""
     lag = (
         select(func.count())
         .select_from(
@@ -101,7 +101,7 @@ def serving(
 
 
 def serving_versions(connection: Connection) -> list[VectorIndex]:
-    """Of every space that has one."""
+    """The serving versions of all spaces."""
     query = _indexes().where(vector_indexes.c.state == VersionState.SERVING).order_by(search_spaces.c.id)
     return [_index(row) for row in connection.execute(query)]
 
@@ -109,7 +109,7 @@ def serving_versions(connection: Connection) -> list[VectorIndex]:
 def spaces_with_architectures(
     connection: Connection, namespace: str | None = None, search_space_id: str | None = None
 ) -> list[tuple[int, str, str]]:
-    """Number, namespace and id of the spaces that have architectures, of these names where they are given."""
+    """Number, namespace and id of the spaces with architectures, restricted to these names if given."""
     query = _spaces()
     if namespace is not None:
         query = query.where(namespaces.c.name == namespace)
@@ -119,7 +119,7 @@ def spaces_with_architectures(
 
 
 def spaces_without_version(connection: Connection) -> list[tuple[int, str, str]]:
-    """Number, namespace and id of the spaces that have architectures but nothing serving or under construction."""
+    """Number, namespace and id of the spaces with architectures but no version serving or under construction."""
     has_version = exists().where(
         vector_indexes.c.search_space_id == search_spaces.c.id, vector_indexes.c.state != VersionState.RETIRED
     )
@@ -127,7 +127,7 @@ def spaces_without_version(connection: Connection) -> list[tuple[int, str, str]]
 
 
 def lock_space(connection: Connection, space: int) -> None:
-    """Versions of one space are begun and swapped, and model versions removed, one after the other.
+    """Lock a space, so that its versions are begun and swapped, and its model versions removed, one after the other.
 
     Recording goes on meanwhile.
     """
@@ -139,9 +139,9 @@ def lock_space(connection: Connection, space: int) -> None:
 def begin(
     connection: Connection, space: int, namespace: str, search_space_id: str, embedding: str, state: VersionState
 ) -> VectorIndex | None:
-    """A new version, in place of nothing; None where one is under construction already.
+    """Begin a new version; None if one is under construction already.
 
-    A first version may serve at once where all that is recorded waits to be delivered.
+    A first version may serve at once if everything recorded still waits in the outbox.
     """
     lock_space(connection, space)
     rows = connection.execute(
@@ -156,9 +156,9 @@ def begin(
 
 
 def building_versions(connection: Connection, space: int | None = None) -> list[VectorIndex]:
-    """Versions under construction, the one that was built longest ago first.
+    """Versions under construction, the one built longest ago first.
 
-    Those of one space, or those of all spaces that do not wait for their next try.
+    Those of one space, or of all spaces that do not wait for their next try.
     """
     query = _indexes().where(vector_indexes.c.state == VersionState.BUILDING)
     if space is None:
@@ -172,7 +172,7 @@ def note_progress(connection: Connection, index: VectorIndex, built_through: int
     connection.execute(
         update(vector_indexes)
         .where(*_is(index))
-        # Several may build one version, each a part of it of its own.
+        # Several workers may build slices of one version.
         .values(
             built_through=func.greatest(vector_indexes.c.built_through, built_through),
             updated_at=func.clock_timestamp(),
@@ -181,12 +181,12 @@ def note_progress(connection: Connection, index: VectorIndex, built_through: int
 
 
 def note_size(connection: Connection, index: VectorIndex, vector_count: int) -> None:
-    """How many vectors a version was seen to hold, nothing missing."""
+    """Store the number of vectors of a complete version."""
     connection.execute(update(vector_indexes).where(*_is(index)).values(vector_count=vector_count))
 
 
 def note_removals(connection: Connection, space: int, count: int) -> None:
-    """So many vectors went, and are not missing."""
+    """Store that vectors were removed, so that they do not count as missing."""
     serves = (vector_indexes.c.search_space_id == space) & (vector_indexes.c.state == VersionState.SERVING)
     fewer = func.greatest(vector_indexes.c.vector_count - count, 0)
     connection.execute(update(vector_indexes).where(serves).values(vector_count=fewer))
@@ -216,7 +216,7 @@ def forget(connection: Connection, index: VectorIndex) -> None:
 
 
 def retired(connection: Connection, seconds: float) -> list[VectorIndex]:
-    """Versions that have been retired for so long that no server asks them any more."""
+    """Versions that have been retired for so long that no server queries them any more."""
     query = _indexes().where(
         vector_indexes.c.state == VersionState.RETIRED,
         vector_indexes.c.updated_at < func.clock_timestamp() - text(f"interval '{float(seconds)} seconds'"),
@@ -225,7 +225,7 @@ def retired(connection: Connection, seconds: float) -> list[VectorIndex]:
 
 
 def records_of(connection: Connection, space: int) -> Records:
-    """Counted in one statement, so at one moment."""
+    """Counts of a space, by one statement, so at one moment."""
     counted = select(func.count()).select_from(architectures).where(architectures.c.search_space_id == space)
     rows = select(func.count()).select_from(outbox).where(outbox.c.search_space_id == space)
     row = connection.execute(
