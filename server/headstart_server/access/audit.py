@@ -26,6 +26,6 @@ def audit(connection: Connection, namespace: str, actor: str, action: str, subje
 
 
 def latest_entries(connection: Connection, limit: int) -> list[AuditEntry]:
-    """The newest first."""
+    """The newest entries first."""
     rows = connection.execute(select(audit_log).order_by(audit_log.c.id.desc()).limit(limit))
     return [AuditEntry(row.at, row.namespace, row.actor, row.action, row.subject) for row in rows]

@@ -17,7 +17,7 @@ from headstart_server.knowledge.tables import namespaces, task_summaries, tasks
 
 @dataclass(frozen=True)
 class Quota:
-    """None: no bound. ``calls_per_second`` is of each server process."""
+    """None: no limit. ``calls_per_second`` applies to each server process."""
 
     calls_per_second: float | None = None
     experiments: int | None = None
@@ -31,7 +31,7 @@ class Usage:
 
 
 def set_quota(connection: Connection, namespace: str, quota: Quota, actor: str) -> None:
-    """In place of what was set before."""
+    """Store a quota in place of the one before."""
     values = {
         "calls_per_second": quota.calls_per_second,
         "experiments": quota.experiments,
@@ -48,7 +48,7 @@ def read_quota(connection: Connection, namespace: str) -> Quota:
 
 
 def read_usage(connection: Connection, namespace: str) -> Usage:
-    """From the summaries of tasks; no table of experiments is read."""
+    """The usage of a namespace, from the summaries of tasks; experiments are not read."""
     row = connection.execute(
         select(
             func.count(tasks.c.id.distinct()).label("tasks"),
@@ -62,17 +62,17 @@ def read_usage(connection: Connection, namespace: str) -> Usage:
 
 
 def count_near_quota(connection: Connection, share: float) -> int:
-    """Namespaces that have used such a share of their experiments or tasks."""
+    """The number of namespaces that have used this share of their experiments or tasks."""
     own = tasks.c.namespace_id == quotas.c.namespace_id
     used_tasks = select(func.count()).where(own).scalar_subquery()
     used_experiments = select(func.sum(task_summaries.c.experiment_count)).join(tasks).where(own).scalar_subquery()
-    # Without a bound the comparison is unknown, which does not count.
+    # Without a limit the comparison is NULL, which does not count.
     near = (used_tasks >= share * quotas.c.tasks) | (used_experiments >= share * quotas.c.experiments)
     return int(connection.execute(select(func.count()).select_from(quotas).where(near)).scalar_one())
 
 
 class CallRate:
-    """A bucket of calls that fills at a steady rate and holds two seconds' worth."""
+    """A token bucket that fills at a steady rate and holds two seconds' worth of calls."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -80,7 +80,7 @@ class CallRate:
         self._at = -1e9
 
     def wait_seconds(self, rate: float) -> float:
-        """0 where a call may go on, which takes it from the bucket; else the seconds until there is one."""
+        """0 if a call may proceed, which is then counted; else the seconds until one may."""
         now = self._clock()
         capacity = max(2.0 * rate, 1.0)
         self._level = min(capacity, self._level + (now - self._at) * rate)

@@ -7,8 +7,9 @@ from enum import IntEnum
 
 
 class Role(IntEnum):
-    """Each may do what those before it may, but for SERVICE: that of servers which ask a predictor host, and nothing
-    else."""
+    """Each role may do what those before it may, except SERVICE: servers that call a predictor host, and nothing
+    else.
+    """
 
     READER = 1
     WRITER = 2
@@ -19,7 +20,7 @@ class Role(IntEnum):
 _META, _KNOWLEDGE = "headstart.v1.MetaLearningService", "headstart.v1.KnowledgeBaseService"
 _PREDICTOR = "headstart.v1.PredictorService"
 
-# WarmStart remembers what it suggested, and SelectStrategy writes its decisions: both change what others are told.
+# WarmStart stores its suggestions, and SelectStrategy its decisions: both change later answers.
 NEEDED: Mapping[str, Role] = {
     f"/{_META}/WarmStart": Role.WRITER,
     f"/{_META}/PredictPerformance": Role.READER,

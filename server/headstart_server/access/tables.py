@@ -13,7 +13,7 @@ tokens = Table(
     Column("namespace_id", ForeignKey("namespaces.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
-    # Of the secret; the secret itself is nowhere.
+    # Hash of the secret, which is not stored.
     Column("digest", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     Column("expires_at", DateTime(timezone=True)),
@@ -21,7 +21,7 @@ tokens = Table(
     Index("ix_tokens_namespace_id", "namespace_id"),
 )
 
-# What a namespace may use; a column without a value sets no bound.
+# Quotas of a namespace; NULL means no limit.
 quotas = Table(
     "quotas",
     metadata,
@@ -37,7 +37,7 @@ audit_log = Table(
     Column("id", BigInteger, primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     Column("namespace", Text, nullable=False),
-    # The token that called, or "operator" for a command on the machine.
+    # The calling token, or "operator" for a command on the machine.
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),

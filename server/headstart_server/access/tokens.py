@@ -27,7 +27,7 @@ _FORM = re.compile(r"hst_([1-9]\d{0,17})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True)
 class Token:
-    """``expires_at`` and ``revoked_at`` by the database's clock; None: never, not."""
+    """``expires_at`` and ``revoked_at`` are by the database's clock; None: never."""
 
     number: int
     namespace: str
@@ -42,7 +42,7 @@ class Token:
 def create_token(
     connection: Connection, namespace: str, name: str, role: Role, lifetime: timedelta | None, actor: str
 ) -> tuple[Token, str]:
-    """A new token and its text, which is not to be had again."""
+    """A new token and its text, which cannot be read again."""
     secret = secrets.token_urlsafe(32)
     expires_at = None if lifetime is None else func.clock_timestamp() + lifetime
     row = connection.execute(
@@ -61,7 +61,7 @@ def create_token(
 
 
 def list_tokens(connection: Connection, namespace: str | None = None) -> list[Token]:
-    """All that were ever made, the oldest first."""
+    """All tokens, the oldest first."""
     query = select(tokens, namespaces.c.name.label("namespace")).join(namespaces).order_by(tokens.c.id)
     if namespace is not None:
         query = query.where(namespaces.c.name == namespace)
@@ -69,7 +69,7 @@ def list_tokens(connection: Connection, namespace: str | None = None) -> list[To
 
 
 def revoke_token(connection: Connection, number: int, actor: str) -> Token:
-    """From now on it lets nobody in; servers that remember it forget it within seconds. Raises NotFound."""
+    """Revoke a token; servers that cached it forget it within seconds. Raises NotFound."""
     row = connection.execute(
         update(tokens)
         .where(tokens.c.id == number, tokens.c.namespace_id == namespaces.c.id)
@@ -83,13 +83,13 @@ def revoke_token(connection: Connection, number: int, actor: str) -> Token:
 
 
 def number_of(text: str) -> int | None:
-    """The number of a token, None for what is none."""
+    """The number in a token's text, None for other texts."""
     found = _FORM.fullmatch(text)
     return None if found is None else int(found[1])
 
 
 def find_token(connection: Connection, number: int) -> Token | None:
-    """One that has neither expired nor been revoked."""
+    """The token, if it has neither expired nor been revoked."""
     row = connection.execute(
         select(tokens, namespaces.c.name.label("namespace"))
         .join(namespaces)
@@ -103,7 +103,7 @@ def find_token(connection: Connection, number: int) -> Token | None:
 
 
 def matches(token: Token, text: str) -> bool:
-    """Whether a text is this token; takes as long whatever it differs in."""
+    """Whether a text is this token, in constant time."""
     found = _FORM.fullmatch(text)
     return found is not None and hmac.compare_digest(_digest(found[2]), token.digest)
 

@@ -30,7 +30,7 @@ _DEFAULT_COUNT = 10
 _MAX_COUNT = 1000
 _DEFAULT_SECONDS = 1.0
 _MAX_SECONDS = 10.0
-# How many of the nearest by embedding are measured anew, for so many asked for.
+# Size of the shortlist by embedding, relative to the requested count.
 _SHORTLIST_FACTOR = 10
 _LEAST_SHORTLIST = 200
 _MOST_SHORTLIST = 2_000
@@ -43,7 +43,7 @@ Nearest = Sequence[tuple[str, float]]
 def search_architectures(
     domains: Domains, request: pb2.SearchArchitecturesRequest, quick: float | None = None
 ) -> pb2.SearchArchitecturesResponse:
-    """Raises NotQuick where reading the candidate takes more than ``quick`` seconds of processor time."""
+    """Raises NotQuick if reading the candidate takes more than ``quick`` seconds of processor time."""
     namespace, space_id = namespace_of_caller(), request.search_space_id
     count = decode.count(request.count, "count", _DEFAULT_COUNT, _MAX_COUNT)
     measure = _measure(request)
@@ -73,7 +73,7 @@ def search_architectures(
 
 def _answer(matches: list[Match], count: int, degraded: bool, embedding: str) -> pb2.SearchArchitecturesResponse:
     answer = encode.architecture_matches(matches, degraded, embedding)
-    # Where many tasks tried them, the nearest that one message takes.
+    # With many tasks, the nearest that fit one message.
     kept, _ = page_of(answer.matches, count)
     del answer.matches[len(kept) :]
     return answer
@@ -100,7 +100,7 @@ def _seconds(request: pb2.SearchArchitecturesRequest) -> float:
 def _nearest(
     domains: Domains, namespace: str, space_id: str, canonical: CanonicalCandidate, count: int
 ) -> tuple[Nearest, str, bool]:
-    """The nearest by embedding, which embedding that is, and whether the vector index had no part in it."""
+    """The nearest by embedding, the name of that embedding, and whether the vector index took no part."""
     prediction, vectors = domains.prediction, domains.knowledge.vectors
     expected = False
     for fresh in (False, True):
@@ -112,12 +112,12 @@ def _nearest(
             embedding = prediction.embed(namespace, space_id, index.embedding, [canonical])[0]
             return vectors.nearest(index, embedding, count), index.embedding, False
         except (IndexUnavailable, Unavailable, NotFound) as error:
-            # The version may have been replaced since it was looked up: once more with the one that serves now.
+            # The version may have been replaced since the lookup: try once more with the serving one.
             expected = True
             if fresh:
                 logger.warning("nearest architectures without the vector index: %s", error)
     nearest = prediction.nearest_recorded(namespace, space_id, canonical, count)
-    # Of a space without architectures the index holds all there are.
+    # For a space without architectures, the index is complete.
     return nearest, prediction.features(namespace, space_id).embedding, expected or bool(nearest)
 
 
@@ -130,7 +130,7 @@ def _measured(
     measure: int,
     seconds: float,
 ) -> list[tuple[str, Edits]]:
-    """Fingerprints of the shortlist by another measure, nearest first; where it ties, in the order of embeddings."""
+    """Fingerprints of the shortlist by another measure, nearest first; ties stay in the order of embeddings."""
     names = [fingerprint for fingerprint, _ in nearest]
     recorded = domains.knowledge.recorded_architectures(namespace, space_id, names)
     names = [name for name in names if name in recorded]

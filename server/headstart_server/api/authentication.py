@@ -27,9 +27,9 @@ from headstart_server.threads import GATE_THREADS
 
 REMEMBERED_SECONDS = 5.0
 _MOST_REMEMBERED = 4096
-# Of tokens that are not remembered: anybody can make up numbers.
+# Most lookups of tokens that are not cached at once: anybody can invent token numbers.
 _MOST_STRANGERS = 64
-# What calls use up, by method.
+# The quota that a method uses.
 _USES = {"RecordExperiment": "experiments", "RecordExperiments": "experiments", "CreateTask": "tasks"}
 
 logger = logging.getLogger(__name__)
@@ -39,15 +39,16 @@ T = TypeVar("T")
 
 @dataclass
 class _Use:
-    """What a namespace uses of a quota beyond what the database said: by requests that are worked on, and by those that
-    ended since it was asked."""
+    """A namespace's use of a quota beyond what the database reported: by requests in progress, and by requests that
+    ended since.
+    """
 
     in_work: int = 0
     since: int = 0
 
 
 class Admission:
-    """One for a server: ``authentication`` is "none", "token" or "certificate"."""
+    """Admission of calls, one for a server: ``authentication`` is "none", "token" or "certificate"."""
 
     def __init__(self, engine: Engine, authentication: str) -> None:
         self._authentication = authentication
@@ -60,7 +61,7 @@ class Admission:
         self._strangers = 0
 
     async def admit(self, method: str, context: ServicerContext[Any, Any]) -> Caller:
-        """Let one call in. Raises Unauthenticated, PermissionDenied, ResourceExhausted."""
+        """Admit one call. Raises Unauthenticated, PermissionDenied, ResourceExhausted."""
         found = await self.identify(method, context)
         wait = await self._wait_seconds(found)
         if wait > 0:
@@ -69,7 +70,7 @@ class Admission:
         return found
 
     async def identify(self, method: str, context: ServicerContext[Any, Any]) -> Caller:
-        """Who calls. Raises Unauthenticated, PermissionDenied; ResourceExhausted where too many strangers ask."""
+        """The caller. Raises Unauthenticated, PermissionDenied; ResourceExhausted if too many unknown callers ask."""
         if self._authentication == "none":
             return ANYBODY
         found = _of_certificate(context) if self._authentication == "certificate" else await self._bearer(context)
@@ -79,14 +80,15 @@ class Admission:
         return found
 
     async def take_turn(self, who: Caller) -> None:
-        """Wait until the namespace has a call left, and take it."""
+        """Wait until the namespace's call rate allows a call, and count it."""
         while (wait := await self._wait_seconds(who)) > 0:
             await asyncio.sleep(wait)
 
     async def count(self, who: Caller, name: str, number: int) -> int:
-        """Count what a request records or creates against its quota, before it does; give the result to ``end``.
+        """Count what a request will record or create against its quota; pass the result to ``end``.
 
-        Within a server process nothing exceeds the quota; of others it hears within seconds. Raises ResourceExhausted.
+        A server process never exceeds the quota; it learns of other processes within seconds. Raises
+        ResourceExhausted.
         """
         what = _USES.get(name)
         if not await self._check(who, what, number):
@@ -95,14 +97,14 @@ class Admission:
         return number
 
     def end(self, namespace: str, name: str, counted: int) -> None:
-        """A request that was counted has ended, well or not."""
+        """A counted request has ended, with or without success."""
         if counted:
             use = self._use(namespace, _USES[name])
             use.in_work -= counted
             use.since += counted
 
     async def _check(self, who: Caller, what: str | None, number: int) -> bool:
-        """Whether there is a bound, in which so many more fit."""
+        """Whether there is a quota; raises if ``number`` more do not fit."""
         if what is None or who.role is Role.SERVICE:
             return False
         namespace = who.namespace
@@ -111,7 +113,7 @@ class Admission:
         if bound is None:
             return False
         if not self._usages.is_fresh(namespace):
-            # What ended before the database is asked is in its answer; of what is in work it may know or not.
+            # Requests that ended before the query are in its answer; those in progress may or may not be.
             for each in set(_USES.values()):
                 self._use(namespace, each).since = 0
         usage = await self._usages.get(namespace, lambda connection: read_usage(connection, namespace))
@@ -133,7 +135,7 @@ class Admission:
         return await self._quotas.get(namespace, lambda connection: read_quota(connection, namespace))
 
     async def _wait_seconds(self, who: Caller) -> float:
-        """0 where the namespace has a call left, which is then taken."""
+        """0 if the call rate allows a call, which is then counted."""
         if who.role is Role.SERVICE:
             return 0.0
         quota = await self._quota(who.namespace)
@@ -180,7 +182,7 @@ def _bearer_text(metadata: Iterable[tuple[str, str | bytes]]) -> str:
 
 
 def _of_certificate(context: ServicerContext[Any, Any]) -> Caller:
-    """The common name of a client's certificate is NAMESPACE/ROLE."""
+    """The caller of a client certificate: its common name is NAMESPACE/ROLE."""
     names = context.auth_context().get("x509_common_name", [])
     text = bytes(next(iter(names), b"")).decode(errors="replace")
     namespace, _, role = text.rpartition("/")
@@ -192,7 +194,7 @@ def _of_certificate(context: ServicerContext[Any, Any]) -> Caller:
 
 
 class _Remembered(Generic[T]):
-    """Answers of the database for some seconds; those who ask meanwhile wait for one question."""
+    """Answers of the database, cached for some seconds; concurrent callers share one query."""
 
     def __init__(self, engine: Engine, executor: ThreadPoolExecutor) -> None:
         self._engine = engine
@@ -200,15 +202,15 @@ class _Remembered(Generic[T]):
         self._known: OrderedDict[Hashable, tuple[float, asyncio.Future[T]]] = OrderedDict()
 
     def knows(self, key: Hashable) -> bool:
-        """Whether it was asked for not long ago."""
+        """Whether the key was queried recently."""
         return key in self._known
 
     def is_fresh(self, key: Hashable) -> bool:
-        """Whether the next answer is one that is remembered."""
+        """Whether the next answer comes from the cache."""
         return time.monotonic() < self._known.get(key, (0.0, None))[0]
 
     def forget_first(self, key: Hashable) -> None:
-        """Where something must be forgotten, this first."""
+        """Make the key the first to be evicted."""
         if key in self._known:
             self._known.move_to_end(key, last=False)
 
@@ -226,7 +228,7 @@ class _Remembered(Generic[T]):
         except asyncio.CancelledError:
             raise
         except Exception:
-            # A failure is not remembered.
+            # A failure is not cached.
             if self._known.get(key, (0.0, None))[1] is answer:
                 del self._known[key]
             raise

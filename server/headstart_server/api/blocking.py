@@ -23,19 +23,19 @@ T = TypeVar("T")
 
 
 class BlockingWork:
-    """Runs functions in threads, in turns by namespace and in order within one.
+    """Runs functions in threads, namespaces in turn, and in order within a namespace.
 
-    Work whose caller's deadline has passed while it waited is dropped.
+    Work is dropped if its caller's deadline passed while it waited.
     """
 
     def __init__(self, threads: int, name: str) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._lock = threading.Lock()
-        # By namespace, the one whose turn it is first.
+        # By namespace; the first is next.
         self._waiting: OrderedDict[str | None, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()
 
     async def run(self, context: ServicerContext[Any, Any], work: Callable[[], T]) -> T:
-        """Raises DeadlinePassed, and whatever the work raises."""
+        """Raises DeadlinePassed, and any error of the work."""
         remaining = context.time_remaining()
         until = None if remaining is None else time.monotonic() + remaining
 
@@ -45,21 +45,21 @@ class BlockingWork:
             deadline.set(until)
             return work()
 
-        # The request id of the log, and the deadline, follow the work into its thread.
+        # The log's request id and the deadline follow the work into its thread.
         carried = copy_context()
         return await asyncio.wrap_future(self.submit(lambda: carried.run(begin)))
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Run something, in the turn of the namespace that is set here, without waiting for it."""
+        """Run a function in the turn of the current namespace, without waiting for it."""
         answer: Future[T] = Future()
         with self._lock:
             self._waiting.setdefault(tenant.get(), deque()).append((answer, work))
-        # One turn for each piece of work, whichever it will be.
+        # One turn for each piece of work; the queue decides which.
         self._executor.submit(self._take_turn)
         return answer
 
     def close(self) -> None:
-        """Wait for what runs; drop what has not begun."""
+        """Wait for running work, and drop the rest."""
         self._executor.shutdown(wait=True, cancel_futures=True)
         for waiting in self._waiting.values():
             for answer, _ in waiting:
@@ -83,5 +83,5 @@ def _settle(answer: Future[T], work: Callable[[], T]) -> None:
         answer.set_result(work())
     except BaseException as error:
         answer.set_exception(error)
-        # The error refers to this frame, and the answer to the error: together they would be kept.
+        # The error refers to this frame, and the future to the error: the cycle would keep both alive.
         del answer, work

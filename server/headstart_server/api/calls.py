@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _OURS = "/headstart."
-# How long a request may take to arrive: its call holds a place meanwhile.
+# Seconds in which a request must arrive, because its call takes a place.
 _READ_SECONDS = 60.0
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Wraps the methods of this package; health checks and reflection pass, so that they answer under any load."""
+    """Wraps the methods of this package. Health checks and reflection pass, so that they answer under any load."""
 
     def __init__(self, settings: Settings, gate: Admission) -> None:
-        # Where anybody may call there is one namespace.
+        # Without authentication there is one namespace.
         fair = settings.authentication != "none"
         self.gate = gate
         self.intake = Intake(settings.max_message_fields, fair)
@@ -93,7 +93,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
 
 class Call:
-    """One call from its arrival to its answer. A stream holds a place among the open streams, the rest among calls."""
+    """One call from its arrival to its answer. A stream takes a place among open streams, other calls among calls."""
 
     def __init__(self, server: CallInterceptor, method: str, context: Context, streaming: bool = False) -> None:
         self.caller: Caller = ANYBODY
@@ -104,7 +104,7 @@ class Call:
         self._name = method.rpartition("/")[2]
         self._context = context
         self._has_place = False
-        # What it holds of the memory for large requests, and of a quota.
+        # Its share of the memory for large requests, and of a quota.
         self._cost = 0
         self._counted = 0
         self._span: Span | None = None
@@ -143,7 +143,7 @@ class Call:
     async def answer(
         self, messages: AsyncIterator[bytes], message_type: type[Message], behaviour: Callable[..., Any]
     ) -> Any:
-        """Read the request, decode it, and let the method answer it."""
+        """Read the request, decode it, and call the method."""
         namespace = self.caller.namespace
         data = await _one_message(messages)
         if data is None:
@@ -155,7 +155,7 @@ class Call:
         return await behaviour(request, self._context)
 
     async def settle(self, work: Awaitable[Any]) -> Any:
-        """The result of the work; errors end the call with their status."""
+        """The result of the work; an error ends the call with its status."""
         try:
             return await work
         except asyncio.CancelledError:
@@ -196,7 +196,9 @@ async def _one_message(messages: AsyncIterator[bytes]) -> bytes | None:
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """An error is kept until garbage is looked for, and by its frames the whole request would be."""
+    """Clear the frames of an error, because it lives until the next garbage collection and would keep the request
+    alive.
+    """
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__

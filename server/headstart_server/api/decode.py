@@ -46,7 +46,7 @@ def uuid(text: str, field: str) -> UUID:
 
 
 def count(asked: int, field: str, default: int | None, limit: int) -> int:
-    """A whole number from 1 to a limit; 0 stands for the default where there is one."""
+    """A whole number from 1 to a limit; 0 means the default, if there is one."""
     if asked == 0 and default is not None:
         return default
     if not 1 <= asked <= limit:
@@ -73,7 +73,7 @@ def search_space(message: search_space_pb2.SearchSpace) -> SearchSpace:
 
 
 def _limit_choices(parameters: Iterable[search_space_pb2.Parameter], field: str) -> None:
-    """Candidates are compared by vectors with a place for each choice."""
+    """Limit the choices of all parameters, because a candidate's vector has a column for each."""
     choices = sum(len(parameter.categorical.choices) for parameter in parameters)
     if choices > MAX_ALL_CHOICES:
         raise invalid(field, f"have {choices} choices: at most {MAX_ALL_CHOICES} over all parameters")
@@ -101,7 +101,7 @@ def records(
     messages: Sequence[meta_pb2.RecordExperimentRequest],
     field: Callable[[int], str],
 ) -> list[NewExperiment]:
-    """Results to keep; ``field`` gives the path prefix of each. Raises InvalidInput, and NotFound for a space."""
+    """Results to record; ``field`` is the path prefix of each. Raises InvalidInput, and NotFound for a space."""
     return [_record(knowledge, namespace, message, field(index)) for index, message in enumerate(messages)]
 
 

@@ -228,8 +228,9 @@ def _estimate(prediction: Prediction, level: float) -> values.Estimate:
 
 
 def predictions(answer: Answer, level: float) -> meta_pb2.PredictPerformanceResponse:
-    """Straight into messages, by nested mappings: thousands are told at once, and objects between took three times as
-    long."""
+    """Encoded directly into messages by nested mappings, because objects in between took three times as long for
+    thousands.
+    """
     return meta_pb2.PredictPerformanceResponse(
         predictions=[
             {

@@ -21,8 +21,8 @@ from headstart_server.runtime.observability import tracing
 from headstart_server.runtime.observability.log import request_id
 
 _DOMAIN = "headstart"
-# Details travel in the trailing metadata, of which peers take 8 KiB: the message once more and in base64. The message
-# itself is percent-encoded, at three bytes for one. All limits are in bytes.
+# Details travel in the trailing metadata, of which peers accept 8 KiB: the message again, in base64. The message
+# itself is percent-encoded, three bytes for one. All limits are in bytes.
 _MAX_VIOLATIONS = 10
 _MAX_FIELD = 120
 _MAX_TEXT = 200
@@ -92,7 +92,7 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
 
 
 def _cut(text: str, size: int) -> str:
-    """As many whole characters as so many bytes of UTF-8 hold."""
+    """As many whole characters as fit ``size`` bytes of UTF-8."""
     return text.encode(errors="replace")[:size].decode(errors="ignore")
 
 

@@ -29,7 +29,7 @@ _KEY_KINDS: dict[ExperimentOrder, tuple[type, ...]] = {
 def list_experiments(
     knowledge: KnowledgeService, namespace: str, request: pb2.ListExperimentsRequest
 ) -> pb2.ListExperimentsResponse:
-    """A page, short or empty where much was read to find little: then too its token leads on.
+    """A page; short or empty if much was read for few matches, and then its token continues too.
 
     Raises InvalidInput with the path of a field, NotFound for an unknown task or space.
     """
@@ -44,9 +44,9 @@ def list_experiments(
             if listed.experiment is not None:
                 yield encode.experiment(listed.experiment)
 
-    # Experiments with long curves make a page full before the count does.
+    # Experiments with long curves fill a page before the count does.
     page, more = page_of(entries(), page_size(request.page_size))
-    # A key more than experiments: of the one that did not fit, or of the place where the list ended early.
+    # One key more than experiments: that of the next one, or of an early end.
     ended_early = not more and len(keys) > len(page)
     following = keys[len(page) - 1] if more else keys[-1] if ended_early else None
     return pb2.ListExperimentsResponse(
@@ -70,7 +70,7 @@ def _last_sequence(
 
 
 def experiment_query(request: pb2.ListExperimentsRequest) -> ExperimentQuery:
-    """What a request asks for. Raises InvalidInput."""
+    """The query of a request. Raises InvalidInput."""
     query = ExperimentQuery(
         task_id=request.task_id or None,
         search_space_id=request.search_space_id or None,
@@ -90,7 +90,7 @@ def experiment_query(request: pb2.ListExperimentsRequest) -> ExperimentQuery:
 
 
 def _in_recording_order(query: ExperimentQuery) -> bool:
-    """Whether the sequence numbers of a list increase."""
+    """Whether the sequence numbers of the list increase."""
     named = query.task_id is not None and query.search_space_id is not None
     return named and query.order is ExperimentOrder.RECORDING and not query.descending
 
@@ -102,7 +102,7 @@ def _order(request: pb2.ListExperimentsRequest) -> ExperimentOrder:
 
 
 def filter_violations(asked: ExperimentFilter, field: str = "filter") -> Iterator[Violation]:
-    """Everything wrong with a filter."""
+    """All violations of a filter."""
     yield from _range_violations(asked.objective_value, f"{field}.min_objective_value", f"{field}.max_objective_value")
     yield from _range_violations(asked.node_count, f"{field}.min_node_count", f"{field}.max_node_count")
     if len(asked.proxies) > MAX_METRICS:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class HealthWatch:
-    """Keeps the health of all services (and of the server as a whole, "") up to date until it is stopped."""
+    """Keeps the health of all services, and of the server as a whole (""), up to date until it is stopped."""
 
     def __init__(self, services: list[str], settings: Settings) -> None:
         self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
@@ -37,11 +37,11 @@ class HealthWatch:
             await self.look()
 
     async def look(self) -> None:
-        """Ask the database now; before the first time nothing is known of any service."""
+        """Check the database now; before the first check the health of all services is unknown."""
         await self._set(await asyncio.get_running_loop().run_in_executor(self._executor, self._database_answers))
 
     async def drain(self) -> None:
-        """NOT_SERVING from here on, so that clients turn to other replicas."""
+        """Report NOT_SERVING from here on, so that clients turn to other replicas."""
         await self.servicer.enter_graceful_shutdown()
         self._executor.submit(self._engine.dispose)
         self._executor.shutdown(wait=False)
@@ -49,7 +49,7 @@ class HealthWatch:
     def _database_answers(self) -> bool:
         try:
             check_schema(self._engine)
-        # Whatever it is: a watch that ended would go on saying what it said last.
+        # Any error: a watch that ended would keep reporting its last state.
         except Exception as error:
             if self._serving is not False:
                 logger.warning("not serving: %s: %s", type(error).__name__, error)
@@ -65,7 +65,7 @@ class HealthWatch:
 
 
 class IndexWatch:
-    """Asks the vector index every few seconds whether it is there, on a thread of its own, so that no call waits."""
+    """Checks the vector index every few seconds on a thread of its own, so that no call waits."""
 
     def __init__(self, vectors: VectorSearch) -> None:
         self._vectors = vectors

@@ -15,14 +15,14 @@ DEFAULT_NAMESPACE = "default"
 
 @dataclass(frozen=True)
 class Caller:
-    """``actor`` names the caller in the audit log."""
+    """The caller of a call. ``actor`` is its name in the audit log."""
 
     namespace: str
     role: Role
     actor: str
 
 
-# Where nobody is asked who they are.
+# The caller without authentication.
 ANYBODY = Caller(DEFAULT_NAMESPACE, Role.ADMIN, "anybody")
 
 caller: ContextVar[Caller] = ContextVar("caller", default=ANYBODY)

@@ -21,16 +21,17 @@ from headstart_server.api.wire_format import count_fields, tags_of
 from headstart_server.runtime.errors import ResourceExhausted
 from headstart_server.threads import DECODE_THREADS
 
-# Decoded on the event loop; a tree of such a message takes two megabytes at the most.
+# Up to this size a request is decoded on the event loop; its tree takes two megabytes at most.
 SMALL_BYTES = 32 * 1024
-# Up to this size no count is made, since it takes longer than to decode: as many fields are assumed as bytes allow.
+# Up to this size fields are not counted, because counting takes longer than decoding; the budget assumes the most
+# that the bytes allow.
 _UNCOUNTED_BYTES = 512 * 1024
 _LEAST_FIELD_BYTES = 2
-# Of the decoder's tree and of the values that are made of it.
+# Bytes of a field in the decoder's tree and in the values made of it.
 _FIELD_BYTES = 250
 _BUDGET_BYTES = 512 * 1024 * 1024
 _WAITING_BYTES = 64 * 1024 * 1024
-# What the allocator keeps after so much was freed is given back to the system, so long after it.
+# When this much was freed, the allocator's memory is returned to the system after this delay.
 _TRIM_BYTES = 1024 * 1024
 _TRIM_SECONDS = 1.0
 
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class Intake:
-    """Belongs to one event loop."""
+    """Decodes requests within a memory budget. Belongs to one event loop."""
 
     def __init__(self, max_fields: int, fair: bool) -> None:
         self._max_fields = max_fields
@@ -52,9 +53,10 @@ class Intake:
     async def decode(
         self, data: bytes, message_type: type[Message], namespace: str, context: Any
     ) -> tuple[Message, int]:
-        """The message, and what of the budget it holds until ``free``.
+        """The message, and its share of the budget, which it holds until ``free``.
 
-        Raises InvalidInput for what is no such message or has too many fields, ResourceExhausted, DeadlinePassed.
+        Raises InvalidInput for bytes that are not such a message or have too many fields, ResourceExhausted,
+        DeadlinePassed.
         """
         if len(data) <= SMALL_BYTES:
             return decoded(data, message_type), 0
@@ -74,7 +76,7 @@ class Intake:
             raise
 
     def free(self, namespace: str, cost: int) -> None:
-        """To be called once nothing refers to the message any more."""
+        """Give back a share, once nothing refers to the message any more."""
         if not cost:
             return
         self._trim_later(cost)
@@ -131,7 +133,7 @@ class Intake:
 
 
 def decoded(data: bytes, message_type: type[Message]) -> Message:
-    """Raises InvalidInput for bytes that are no such message."""
+    """The decoded message. Raises InvalidInput for bytes that are not such a message."""
     try:
         return message_type.FromString(data)
     except DecodeError:
@@ -140,7 +142,7 @@ def decoded(data: bytes, message_type: type[Message]) -> Message:
 
 
 def _give_memory_back() -> None:
-    """glibc keeps what was freed inside its arenas; other C libraries have no such call."""
+    """Return freed memory to the system. glibc keeps it in its arenas; other C libraries have no such call."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):

@@ -21,7 +21,8 @@ from headstart_server.runtime.deadline import NotQuick
 
 _DEFAULT_COUNT = 10
 _MAX_COUNT = 1000
-# What is answered in milliseconds: larger requests, and those whose candidate takes longer to read, have other threads.
+# Limits of requests that are answered in milliseconds; larger ones, and those whose candidate takes longer to read,
+# have other threads.
 _MOST_QUICK_BYTES = 64 * 1024
 _QUICK_SECONDS = 0.1
 
@@ -60,11 +61,11 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
                     )
                 ),
             )
-            # Not kept with the answer: they follow from the declaration.
+            # Not stored with the answer, because they follow from the declaration.
             answer.warnings.extend(detected_orders(space))
             return answer
 
-        # A declaration near the largest takes half a second to read, check and write.
+        # A declaration near the size limit takes half a second to read, check and write.
         threads = self._database if request.ByteSize() <= _MOST_QUICK_BYTES else self._slow
         return await threads.run(context, work)
 
@@ -182,12 +183,12 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             context, lambda: list_experiments(self._domains.knowledge, namespace_of_caller(), request)
         )
 
-    # What is like what
+    # Similarity
 
     async def SearchArchitectures(
         self, request: pb2.SearchArchitecturesRequest, context: Context
     ) -> pb2.SearchArchitecturesResponse:
-        # Edit distances take seconds if they are allowed to: neither predictions nor records must wait for them.
+        # Edit distances may take seconds, so they have threads of their own.
         if request.measure == pb2.ARCHITECTURE_MEASURE_GRAPH_EDIT_DISTANCE:
             return await self._edits.run(context, lambda: search_architectures(self._domains, request))
         try:
@@ -196,7 +197,7 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
             return await self._slow.run(context, lambda: search_architectures(self._domains, request))
 
     async def SearchTasks(self, request: pb2.SearchTasksRequest, context: Context) -> pb2.SearchTasksResponse:
-        # Over all common spaces each is read and compared.
+        # Without a space, every common space is read and compared.
         threads = self._models if request.search_space_id else self._slow
         return await threads.run(context, lambda: task_similarity.search_tasks(self._domains, request))
 

@@ -29,14 +29,14 @@ from headstart_server.warm_start.service import INTERVAL_LEVEL
 
 T = TypeVar("T")
 
-# What is answered in milliseconds; more has threads of its own: by numbers and bytes of a request, and by what it takes
-# to read its candidates, which no number tells.
+# Limits of requests that are answered in milliseconds: by counts and bytes, and by the time to read their candidates.
+# More has threads of its own.
 _MOST_QUICK_CANDIDATES = 1024
 _MOST_QUICK_TARGETS = 4
 _MOST_QUICK_BYTES = 256 * 1024
 _MOST_QUICK_CHOICES = 4096
 _QUICK_SECONDS, _QUICK_SECONDS_OF_ANSWER, _QUICK_SECONDS_OF_CHUNK = 0.1, 1.0, 2.0
-# A call ends after so long even where its caller would wait longer.
+# A call ends after this time even if its caller would wait longer.
 _LONGEST_SECONDS = 300.0
 
 
@@ -73,8 +73,9 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def _on_fitting_threads(
         self, context: Context, threads: BlockingWork, quick: bool, work: Callable[[float | None], T]
     ) -> T:
-        """Work with what it may spend on reading its request: on ``threads`` while that is little, else on the slow
-        ones, so that nobody's small question waits for it."""
+        """Work with a limit on reading its request: on ``threads`` while that is small, else on the slow ones, so
+        that small questions do not wait for it.
+        """
 
         def bounded(reading: float | None, whole: float | None) -> T:
             deadline.at_most(_LONGEST_SECONDS)
@@ -137,7 +138,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     async def RecordExperiments(
         self, requests: AsyncIterator[pb2.RecordExperimentsRequest], context: Context
     ) -> AsyncIterator[pb2.RecordExperimentsResponse]:
-        """While one chunk is being committed, the next is read and decoded."""
+        """While one chunk is committed, the next is read and decoded."""
         arriving = aiter(requests)
 
         async def arrive() -> _Chunk | None:
@@ -182,7 +183,7 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
         )
 
     async def SelectStrategy(self, request: pb2.SelectStrategyRequest, context: Context) -> pb2.SelectStrategyResponse:
-        # Each slot chooses among the arms, and settings of the one it chooses.
+        # Each slot chooses an arm, and settings for it.
         choices = max(request.slots, 1) * sum(1 + len(arm.hyperparameters) for arm in request.arms)
         quick = choices <= _MOST_QUICK_CHOICES and _small(request)
         return await self._on_fitting_threads(context, self._database, quick, lambda _: self._select(request))
@@ -234,7 +235,7 @@ def _small(request: Message) -> bool:
 
 
 def _begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """A task whose error is nobody's where nobody waits for it any more."""
+    """A task whose error is ignored once nobody waits for it."""
     task = asyncio.create_task(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task

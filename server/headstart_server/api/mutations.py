@@ -25,7 +25,7 @@ def mutate(
 ) -> Response:
     """The answer of ``work`` after its commit; a repeated request gets the first answer and changes nothing.
 
-    Raises InvalidInput for a request id that is no UUID, AlreadyExists for one that stands for another request.
+    Raises InvalidInput for a request id that is no UUID, AlreadyExists for one that was used by another request.
     """
     return mutate_once(engine, namespace, request, response_type, work)[0]
 
@@ -37,7 +37,7 @@ def mutate_once(
     response_type: type[Response],
     work: Callable[[Connection], Response],
 ) -> tuple[Response, bool]:
-    """The same, and whether this request came first: what a repetition repeats must not be counted again."""
+    """The same, and whether this request came first, so that repetitions are not counted again."""
     request_id = uuid(request.request_id, "request_id")  # type: ignore[attr-defined]
     content = type(request)()
     content.CopyFrom(request)

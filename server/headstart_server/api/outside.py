@@ -20,7 +20,7 @@ _MOST_STREAMS = 1000
 
 
 class Outside:
-    """Wraps the methods that are not this package's."""
+    """Wraps the methods that do not belong to this package."""
 
     def __init__(self) -> None:
         self._streams = 0

@@ -31,12 +31,12 @@ Entry = TypeVar("Entry", bound=Message)
 
 
 def page_size(asked: int) -> int:
-    """The number of entries of a page: what was asked, up to the limit."""
+    """The number of entries of a page: the requested one, up to the limit."""
     return min(asked, _MAX) if asked else _DEFAULT
 
 
 def in_batches(read: Callable[[Key, int], list[T]], key: Callable[[T], Key], after: Key) -> Iterator[T]:
-    """All rows after a key, read as they are needed; ``read`` gives at most so many of those after a key."""
+    """All rows after a key, read on demand; ``read`` returns a bounded number of rows after a key."""
     while True:
         batch = read(after, _BATCH)
         yield from batch
@@ -46,7 +46,7 @@ def in_batches(read: Callable[[Key, int], list[T]], key: Callable[[T], Key], aft
 
 
 def page_of(entries: Iterable[Entry], size: int) -> tuple[list[Entry], bool]:
-    """The first entries, as many as fit a page by count and bytes, but one at least; and whether more are left."""
+    """The first entries that fit a page by count and bytes, at least one; and whether more are left."""
     page: list[Entry] = []
     room = _PAGE_BYTES
     for entry in entries:
@@ -62,7 +62,7 @@ def page_token(list_name: str, key: str) -> str:
 
 
 def page_name(list_name: str, token: str) -> str:
-    """The id that a token stands for, "" where there is none. Raises InvalidInput for a foreign token."""
+    """The id in a token, "" without one. Raises InvalidInput for a foreign token."""
     key = _key(list_name, token) if token else ""
     if token and not is_slug(key):
         raise _foreign()
@@ -70,7 +70,7 @@ def page_name(list_name: str, token: str) -> str:
 
 
 def request_name(list_name: str, request: Message) -> str:
-    """The name of a list that a whole request describes: all of it but where the page begins and how long it is."""
+    """The name of the list that a request describes: all of its fields but page token and size."""
     content = type(request)()
     content.CopyFrom(request)
     content.ClearField("page_size")
@@ -85,7 +85,7 @@ def key_token(list_name: str, key: Sequence[KeyPart]) -> str:
 
 
 def page_key(list_name: str, token: str, kinds: Sequence[type]) -> tuple[KeyPart, ...]:
-    """The key that a token stands for, of parts of these kinds. Raises InvalidInput for a foreign token."""
+    """The key in a token, with parts of these types. Raises InvalidInput for a foreign token."""
     try:
         stored = json.loads(_key(list_name, token))
         if not isinstance(stored, list):
@@ -111,7 +111,9 @@ def _part_from_json(stored: object, kind: type) -> KeyPart:
 
 
 def _time(text: str) -> datetime:
-    """In UTC: PostgreSQL does not take every offset that Python does. Raises ValueError, OverflowError."""
+    """A time in UTC, because PostgreSQL does not accept every offset that Python does. Raises ValueError,
+    OverflowError.
+    """
     time = datetime.fromisoformat(text)
     return time if time.tzinfo is None else time.astimezone(UTC)
 

@@ -23,7 +23,7 @@ class PredictorServicer(pb2_grpc.PredictorServiceServicer):
     async def Score(self, request: pb2.ScoreRequest, context: Context) -> pb2.ScoreResponse:
         def work() -> pb2.ScoreResponse:
             if not request.graphs:
-                # A server has a version loaded ahead of its first question.
+                # A server loads a version here before its first question.
                 self._scorer.load(request.model_version)
                 return pb2.ScoreResponse(embeddings=pb2.Matrix(), scores=pb2.Matrix(), device=self._scorer.device)
             scores = self._scorer.score(request.model_version, _candidates(request.graphs))

@@ -37,21 +37,21 @@ from headstart_server.threads import HELD_THREADS, RECORD_THREADS
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-# Records of one transaction.
+# Most records in one transaction.
 _MOST = 256
-# A transaction that takes longer waits for something: others do not wait with it.
+# A transaction that takes longer is waiting; other records do not wait with it.
 _PATIENCE_SECONDS = 0.1
 _RETRY_SECONDS = 0.2
-# How long a held task keeps a thread from the next one, and how long it is waited for in all.
+# How long a locked task occupies a thread in one try, and how long its records wait in all.
 _TURN_SECONDS = 1
 _HELD_SECONDS = float(LOCK_SECONDS)
 _ONE_TURN = text(f"SET LOCAL lock_timeout = '{_TURN_SECONDS}s'")
-# A transaction of so many records costs little more than one of a few.
+# A transaction of this number of records costs little more than one of a few.
 _GATHER_SECONDS = 0.015
 
 logger = logging.getLogger(__name__)
 
-# A response, or what became of the record instead; None: its place is held by another transaction.
+# A response or an error; None: another transaction has the lock.
 Outcome = pb2.RecordExperimentResponse | Exception | None
 
 
@@ -61,9 +61,9 @@ class _Waiting:
     request: pb2.RecordExperimentRequest
     until: float | None
     answer: asyncio.Future[pb2.RecordExperimentResponse]
-    # Once it has been decoded.
+    # Set once it has been decoded.
     record: NewExperiment | None = None
-    # Of its call, where calls are traced.
+    # The span of its call, if calls are traced.
     span: Span | None = field(default_factory=tracing.current)
     since: float = field(default_factory=time.monotonic)
 
@@ -74,7 +74,9 @@ class _Waiting:
 
 @dataclass(eq=False)
 class _Batch:
-    """``task``: the one whose place the batch waits for, ``since`` when; None: it takes what is free."""
+    """Records of one transaction. ``task`` is the one whose lock the batch waits for, ``since`` when; None: the batch
+    takes only records that need no wait.
+    """
 
     items: Sequence[_Waiting]
     task: tuple[str, str] | None = None
@@ -83,7 +85,7 @@ class _Batch:
 
 
 class RecordQueue:
-    """Belongs to one event loop, from which alone its methods may be called."""
+    """Groups records into transactions. Its methods may be called from its event loop only."""
 
     def __init__(self, domains: Domains, capacity: int) -> None:
         self._domains = domains
@@ -92,7 +94,7 @@ class RecordQueue:
         self._running: set[_Batch] = set()
         # By the task that each waits for.
         self._held: dict[tuple[str, str], _Batch] = {}
-        # Until when, or until how many wait, the next transaction gathers.
+        # The next transaction gathers records until this time, or until this number waits.
         self._gathering: asyncio.TimerHandle | None = None
         self._expected = 0
         self._executor = ThreadPoolExecutor(RECORD_THREADS, thread_name_prefix="record")
@@ -101,8 +103,9 @@ class RecordQueue:
     async def record(
         self, context: ServicerContext[Any, Any], namespace: str, request: pb2.RecordExperimentRequest
     ) -> pb2.RecordExperimentResponse:
-        """The answer, after the commit. Raises ResourceExhausted where too many wait, DeadlinePassed, ServiceError,
-        InvalidInput."""
+        """The answer, after the commit. Raises ResourceExhausted if too many wait, DeadlinePassed, ServiceError,
+        InvalidInput.
+        """
         if len(self._waiting) >= self._capacity:
             raise ResourceExhausted(
                 f"{self._capacity} results wait to be written already", "RECORD_QUEUE_FULL", _RETRY_SECONDS
@@ -121,7 +124,7 @@ class RecordQueue:
         self._patient.shutdown(wait=True)
 
     def _begin(self) -> None:
-        """Start writing what waits, where a thread is free for it."""
+        """Start a transaction with waiting records, if a thread is free."""
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
@@ -134,7 +137,7 @@ class RecordQueue:
             self._start(_Batch(items))
 
     def _next_items(self) -> list[_Waiting]:
-        """Of one namespace, in their order; without tasks that a batch waits for."""
+        """Waiting records of one namespace, in order, without tasks that a batch waits for."""
         items: list[_Waiting] = []
         kept: list[_Waiting] = []
         for item in self._waiting:
@@ -158,7 +161,7 @@ class RecordQueue:
         try:
             writing = loop.run_in_executor(self._executor if batch.task is None else self._patient, self._write, batch)
         except RuntimeError as error:
-            # No thread is to be had: whoever waits is told, and nothing stays marked as under way.
+            # No thread is available: fail all waiting records, and mark nothing as under way.
             logger.error("%d records are not written: %s", len(batch.items), error)
             writing = loop.create_future()
             writing.set_exception(Unavailable("the server has no thread to spare", "NO_THREADS"))
@@ -193,7 +196,7 @@ class RecordQueue:
         if self._expected > 1 and self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._begin)
 
-    # In a thread from here on.
+    # The following runs in a thread.
 
     def _write(self, batch: _Batch) -> list[Outcome]:
         spans = [item.span for item in batch.items]
@@ -231,12 +234,12 @@ class RecordQueue:
                     self._domains.engine, lambda connection: self._keep(connection, namespace, records, wait)
                 )
         except (Unavailable, ResourceExhausted) as problem:
-            # Whoever waited for its turn may have another.
+            # Those that waited for their turn may have another.
             return dict.fromkeys(items, None if wait and problem.reason == "DATABASE_BUSY" else problem)
         except Exception as problem:
             if len(items) == 1:
                 return {items[0]: problem}
-            # One of them may be to blame: the others are not to suffer for it.
+            # One record may have caused the failure; the others are retried.
             logger.warning("%d records are written one by one: %s", len(items), problem)
             return {item: outcome for each in items for item, outcome in self._written([each], wait).items()}
         _count(self._domains, namespace, records, answers)
@@ -259,7 +262,7 @@ class RecordQueue:
 def count_recorded(
     domains: Domains, namespace: str, records: Sequence[NewExperiment], already_known: Sequence[bool]
 ) -> None:
-    """Of one transaction that is committed."""
+    """Count the records of a committed transaction in the metrics."""
     metrics.RECORD_BATCH_ROWS.observe(len(records))
     metrics.EXPERIMENTS_REPEATED.inc(sum(already_known))
     fresh = [record for record, known in zip(records, already_known, strict=True) if not known]

@@ -9,8 +9,8 @@ NAMES = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
 
 
 def add_reflection(services: list[str], server: grpc.aio.Server) -> None:
-    """Show these services, and reflection itself."""
-    # v1 is not listed: grpcio-reflection has no descriptor of it to show.
+    """Serve reflection of these services, and of itself."""
+    # v1 is not listed, because grpcio-reflection has no descriptor of it.
     servicer = reflection.aio.ReflectionServicer(  # type: ignore[attr-defined]
         [*services, reflection.SERVICE_NAME]
     )

@@ -37,9 +37,9 @@ from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.threads import EDIT_THREADS, MODEL_THREADS, SLOW_THREADS
 
-# So that clients of a name with several addresses find replicas that came later.
+# So that clients of a name with several addresses find new replicas.
 _MAX_CONNECTION_AGE_SECONDS = 600
-# For closing what is open, when the grace is over.
+# Seconds to close connections after the grace period.
 _CLOSE_SECONDS = 0.5
 _TURN_SECONDS = 0.0005
 _COLLECT_AFTER = 20_000
@@ -52,8 +52,8 @@ Ready = Callable[[int], None]
 async def serve(settings: Settings, ready: Ready | None = None) -> None:
     """Answer calls until SIGTERM or SIGINT; ``ready`` is called with the port once calls are answered.
 
-    The database is expected to be there with the right schema (``runtime.startup``); from then on health tells.
-    Raises StartupError for a port that is taken.
+    The database must exist with the right schema (``runtime.startup``); from then on health reports its state. Raises
+    StartupError for a port that is taken.
     """
     domains = open_domains(settings)
     database = BlockingWork(settings.database_threads, "database")
@@ -113,7 +113,7 @@ async def serve_predictor(settings: Settings, ready: Ready | None = None) -> Non
 
 
 def _bound_server(settings: Settings, calls: CallInterceptor) -> tuple[grpc.aio.Server, int]:
-    """A server that holds its port. Raises StartupError where another process does."""
+    """A server that holds its port. Raises StartupError if another process does."""
     server = grpc.aio.server(
         interceptors=[calls],
         options=[
@@ -123,7 +123,7 @@ def _bound_server(settings: Settings, calls: CallInterceptor) -> tuple[grpc.aio.
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.max_connection_age_ms", _MAX_CONNECTION_AGE_SECONDS * 1000),
             ("grpc.max_connection_age_grace_ms", int(settings.shutdown_grace_seconds * 1000)),
-            # The client keeps idle connections alive at this pace at the most.
+            # The client's keepalive interval is not below this.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
         ],
@@ -145,11 +145,11 @@ def _bound_server(settings: Settings, calls: CallInterceptor) -> tuple[grpc.aio.
 
 
 def _prepare_interpreter() -> None:
-    """Let threads take turns at once, and do not look for garbage where there is none.
+    """Let threads switch at once, and collect garbage rarely.
 
-    A thread whose answer from the database has come waits for a turn behind one that decodes a request: an import of
-    many small statements did so for half of its time. Decoded requests are many objects that live for a moment and
-    refer to nothing that refers back.
+    A thread with an answer from the database waits for the interpreter behind one that decodes a request; an import
+    of many small statements spent half of its time so. Decoded requests are many short-lived objects without
+    reference cycles.
     """
     sys.setswitchinterval(_TURN_SECONDS)
     gc.collect()
@@ -163,7 +163,7 @@ async def _run(server: grpc.aio.Server, port: int, watch: HealthWatch, settings:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _prepare_interpreter()
-    # Whoever is told where this serves may ask for its health at once.
+    # A caller that learns the port may ask for health at once.
     await watch.look()
     await server.start()
     watching = asyncio.create_task(watch.run())
@@ -179,7 +179,9 @@ async def _run(server: grpc.aio.Server, port: int, watch: HealthWatch, settings:
 
 
 def _end_within(seconds: float) -> None:
-    """Leave work that outlasts the grace behind: its callers were told, and what is not committed never happened."""
+    """Abandon work that outlasts the grace period: its callers were answered, and what is not committed never
+    happened.
+    """
     timer = threading.Timer(seconds, os._exit, (0,))
     timer.daemon = True
     timer.start()

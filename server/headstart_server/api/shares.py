@@ -10,7 +10,9 @@ _FACTOR = 4
 
 
 class Shares:
-    """Belongs to one event loop. Where ``fair`` is false, one namespace may hold everything."""
+    """Shares of a resource by namespace. Belongs to one event loop. Unless ``fair``, one namespace may take
+    everything.
+    """
 
     def __init__(self, most: int, fair: bool) -> None:
         self.most = most
@@ -19,8 +21,9 @@ class Shares:
         self._held: dict[str, int] = {}
 
     def take(self, namespace: str, amount: int = 1) -> bool:
-        """Whether the namespace may have so much; it then holds it. What exceeds the whole may be had while all is
-        free."""
+        """Whether the namespace gets ``amount``, which it then holds. More than the whole is granted while all is
+        free.
+        """
         amount = min(amount, self.most)
         held = self._held.get(namespace, 0)
         if amount > self._free or (self._fair and held and held + amount > _FACTOR * self._free):

@@ -19,7 +19,7 @@ Place = tuple[datetime, UUID]
 
 
 def list_decisions(domains: Domains, request: pb2.ListDecisionsRequest) -> pb2.ListDecisionsResponse:
-    """A page in the order of decision. Raises NotFound for an unknown task, InvalidInput for a foreign token."""
+    """A page in the order of decisions. Raises NotFound for an unknown task, InvalidInput for a foreign token."""
     namespace = namespace_of_caller()
     name = f"decisions/{namespace}/{request.task_id[:63]}"
     after: Place | None = None

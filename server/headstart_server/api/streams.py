@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _WATCH_SECONDS = 2.0
-# How long a request waits for a place; gRPC holds back what its client sends meanwhile.
+# Seconds that a request waits for a place; gRPC pauses its client meanwhile.
 _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
 
 
 class RecordingStream:
-    """One stream whose every request gets one response."""
+    """One stream in which every request gets one response."""
 
     def __init__(
         self,
@@ -52,14 +52,15 @@ class RecordingStream:
         self._messages = messages
         self._context = context
         self._has_place = False
-        # Of each request that is worked on: what it holds of the memory for large requests, and of the quota.
+        # Of each request in progress: its share of the memory for large requests, and of the quota.
         self._held: deque[list[int]] = deque()
         self._writing = False
         self._moved = time.monotonic()
 
     async def run(self, behaviour: Callable[..., Any]) -> None:
-        """Until the client or the method ends it. Raises Unauthenticated and PermissionDenied within some seconds of a
-        token's end, Unavailable for a stream that stays idle, and what the method raises."""
+        """Run until the client or the method ends it. Raises Unauthenticated and PermissionDenied within seconds of a
+        token's end, Unavailable for an idle stream, and any error of the method.
+        """
         work = asyncio.create_task(self._work(behaviour))
         watch = asyncio.create_task(self._watch())
         try:

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """None in the clear. Raises StartupError for files that cannot be read."""
+    """Credentials for TLS; None for plain connections. Raises StartupError for files that cannot be read."""
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
     files = _Files(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file)
@@ -43,7 +43,7 @@ class _Files:
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=authority)
 
     def changed(self) -> Any:
-        """Asked at each handshake: None where the files are as they were, or cannot be read."""
+        """Called at each handshake: None if the files are unchanged, or cannot be read."""
         try:
             return None if self._times() == self._seen else self.read()
         except OSError:

@@ -19,14 +19,14 @@ _ENTRY_BYTES = {
     FieldDescriptor.CPPTYPE_FLOAT: 4,
 }
 
-# What the tags of a message's fields hold: the tags of a submessage, or the least bytes of an entry of a packed field.
-# Strings and byte strings are left out.
+# The content of a message's fields by tag: the tags of a submessage, or the least bytes of an entry of a packed
+# field. Strings and bytes are omitted.
 Tags = dict[int, Union["Tags", int]]
 
 
 @cache
 def tags_of(message: Descriptor) -> Tags:
-    """The tags of a message type, with those of all messages inside it."""
+    """The tags of a message type and of all messages inside it."""
     return _tags(message, {})
 
 
@@ -44,7 +44,7 @@ def _tags(message: Descriptor, known: dict[str, Tags]) -> Tags:
 
 
 def count_fields(data: bytes, tags: Tags, most: int) -> int:
-    """The number of fields at all depths, entries of repeated fields each for one; counting ends above ``most``."""
+    """The number of fields at all depths; each entry of a repeated field counts. Counting stops above ``most``."""
     count, position, end = 0, 0, len(data)
     outer: list[tuple[int, Tags]] = []
     try:
@@ -82,12 +82,12 @@ def count_fields(data: bytes, tags: Tags, most: int) -> int:
             elif kind == _VARINT:
                 _, position = _varint(data, position) if data[position] >= 0x80 else (0, position + 1)
     except IndexError:
-        # Not a message: it ends in the middle of a field, or a number has too many bytes.
+        # Not a message: it ends inside a field, or a number has too many bytes.
         return count
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number of several bytes, and where it ends. Raises IndexError where it does not."""
+    """A number of several bytes, and the position after it. Raises IndexError if it is cut off."""
     value = 0
     for index in range(_MOST_VARINT_BYTES):
         byte = data[position + index]

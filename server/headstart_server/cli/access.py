@@ -115,7 +115,7 @@ def _bound(value: float | None) -> str:
 
 @contextmanager
 def _database() -> Iterator[Connection]:
-    """A transaction on the service's database. Raises StartupError where it cannot be had."""
+    """A transaction on the service's database. Raises StartupError if it cannot be opened."""
     from headstart_server.runtime import startup
     from headstart_server.runtime.database.engine import create_engine
     from headstart_server.runtime.settings import load_settings

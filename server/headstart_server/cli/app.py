@@ -164,7 +164,7 @@ def reindex(
     from headstart_server.runtime import startup
     from headstart_server.runtime.settings import load_settings
 
-    # Progress is shown by a bar; what is wrong still comes through.
+    # A bar shows progress; errors are still printed.
     settings = load_settings(log_level="WARNING")
     startup.prepare_role(settings, "reindex")
     startup.require_database(settings)
@@ -295,7 +295,7 @@ def restore(file: BackupFile, data_directory: DataDirectory = None) -> None:
 
 @contextmanager
 def _told(what: str) -> Iterator[Callable[[str], None]]:
-    """Takes what is to be said of something long while it lasts."""
+    """A callback that shows the progress of a long command."""
     from rich.console import Console
 
     with Console(stderr=True).status(f"{what} ...") as status:
@@ -329,7 +329,7 @@ def health(
 
 
 def _require_graph_kernels(settings: Settings) -> None:
-    """Where the settings insist on DGL, fail now rather than at the first model."""
+    """Fail now, rather than at the first model, if the settings require DGL and it is missing."""
     if settings.graph_kernels == "dgl":
         from headstart_server.prediction.graph.message_passing import load_kernels
 

@@ -34,7 +34,7 @@ from headstart_server.runtime.startup import unreachable
 
 T = TypeVar("T")
 
-# Called now and then with what is being done.
+# Called now and then with a line of progress.
 Tell = Callable[[str], None]
 
 _TELL_SECONDS = 0.5
@@ -43,9 +43,9 @@ _TABLE_NAMES = "SELECT CAST(tablename AS text) FROM pg_tables WHERE schemaname =
 
 
 def back_up(settings: Settings, file: Path, tell: Tell) -> str:
-    """Write the database to a new file that only its owner can read; what was written, for a person.
+    """Write the database to a new file that only its owner can read; returns a summary for people.
 
-    Raises StartupError where the file exists, there is no database, or ``pg_dump`` fails.
+    Raises StartupError if the file exists, there is no database, or ``pg_dump`` fails.
     """
     if file.exists():
         raise StartupError(f"{file} exists: give the backup another name, or move that one away")
@@ -67,11 +67,11 @@ def back_up(settings: Settings, file: Path, tell: Tell) -> str:
 
 
 def restore(settings: Settings, file: Path, tell: Tell) -> str:
-    """Fill an empty database with the rows of a file and bring its tables to this version; what was done, for a person.
+    """Fill an empty database with the rows of a file and migrate it to this version; returns a summary for people.
 
-    Nothing that is in the file is run (``restoration``). Raises StartupError where the database holds tables already,
-    the file is no backup, or cannot be read; SchemaMismatch for a backup of a newer version. Then the database is as
-    it was.
+    Nothing in the file is executed (``restoration``). Raises StartupError if the database has tables already, or the
+    file is not a backup or cannot be read; SchemaMismatch for a backup of a newer version. The database is then
+    unchanged.
     """
     if not file.is_file():
         raise StartupError(f"There is no file {file}")
@@ -120,7 +120,7 @@ def _require_known(file: Path, revision: str | None) -> None:
 
 
 class _ProgressReader:
-    """A stream that tells now and then that it is being read."""
+    """A stream that reports how much of it was read."""
 
     def __init__(self, stream: IO[bytes], tell: Tell, begin: float) -> None:
         self._stream = stream
@@ -137,7 +137,9 @@ class _ProgressReader:
 
 @contextmanager
 def _text_of(file: Path, *options: str) -> Iterator[IO[bytes]]:
-    """What ``pg_restore`` makes of a file; it connects to nothing. Raises StartupError with its last words."""
+    """The SQL text that ``pg_restore`` makes of a file, without a connection. Raises StartupError with its last line
+    of error.
+    """
     command = [_program("pg_restore"), *options, "--no-owner", "--no-privileges", "--file=-", str(file)]
     with tempfile.TemporaryFile("w+") as errors:
         running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
@@ -176,9 +178,9 @@ def _first_line(error: BaseException | None) -> str:
 
 @contextmanager
 def _database(settings: Settings, make: bool) -> Iterator[Engine]:
-    """The database that is configured; else that of the data directory, started for the time being unless it runs.
+    """The configured database; else that of the data directory, started temporarily unless it runs.
 
-    ``make``: where the data directory has none, an empty one.
+    ``make``: create an empty one if the data directory has none.
     """
     if "database_url" in settings.model_fields_set:
         with _engine(settings) as engine:
@@ -225,7 +227,9 @@ def _tables(connection: Connection) -> int:
 
 
 def _run(command: Sequence[str], engine: Engine, every_while: Callable[[], None]) -> None:
-    """Raises StartupError with the program's own last words. The password is not among the arguments, which all see."""
+    """Raises StartupError with the program's last line of error. The password is not among the arguments, which
+    others can see.
+    """
     url = engine.url
     environment = {**os.environ, **({} if url.password is None else {"PGPASSWORD": str(url.password)})}
     where = make_url(url).set(drivername="postgresql", password=None).render_as_string(hide_password=False)
@@ -252,7 +256,7 @@ def _run(command: Sequence[str], engine: Engine, every_while: Callable[[], None]
 
 
 def _program(name: str) -> str:
-    """That of the embedded PostgreSQL, which is the newest, else the machine's."""
+    """The program of the embedded PostgreSQL, which is the newest, else that of the machine."""
     binaries = installed_binaries()
     found = str(binaries / name) if binaries is not None else shutil.which(name)
     if found is None:

@@ -24,7 +24,7 @@ from headstart_server.runtime.local.databases import EmbeddedPostgres, chroma_an
 from headstart_server.runtime.settings import Settings, split_address
 from headstart_server.runtime.startup import unreachable
 
-# Search spaces of a long list.
+# Search spaces shown of a long list.
 _MOST_SHOWN = 5
 
 
@@ -42,7 +42,7 @@ class Finding:
 
 
 def run_checks(settings: Settings) -> bool:
-    """Print a table; whether nothing needed is wrong."""
+    """Print a table; returns whether everything required is in order."""
     console = Console()
     table = Table("part", "state", "what was found")
     good = True
@@ -69,7 +69,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _chroma(settings)
     for name, address in (("gRPC port", settings.grpc_address), ("metrics port", settings.metrics_address)):
         free = port_is_free(*split_address(address))
-        # A running service of ours is no fault: this command may be asked beside it.
+        # A running service is not an error: this command may run beside it.
         yield Finding(
             name, CheckState.FINE if free else CheckState.NOTE, f"{address} is {'free' if free else 'in use'}"
         )
@@ -128,7 +128,7 @@ def _row_security(settings: Settings) -> Finding:
 
 
 def _running_database(settings: Settings) -> Settings | None:
-    """With the address of an embedded PostgreSQL that runs and has this version's tables; else None."""
+    """The settings with the address of an embedded PostgreSQL that runs with this version's tables; else None."""
     try:
         postgres = EmbeddedPostgres(settings.data_directory / "postgresql")
     except StartupError:
@@ -148,7 +148,7 @@ def _of_spaces(settings: Settings) -> list[Finding]:
 
 
 def training_finding(engine: Engine) -> Finding:
-    """Search spaces whose models were trained on less than is recorded."""
+    """Search spaces whose models were trained on a part of the records."""
     with engine.connect() as connection:
         found = reduced_models(connection, _MOST_SHOWN)
     if not found:
@@ -169,7 +169,7 @@ def set_aside_finding(engine: Engine) -> Finding:
 
 
 def _embedded_database(settings: Settings) -> Finding:
-    """The embedded one need not run: `up` starts it."""
+    """The embedded database need not run: `up` starts it."""
     try:
         postgres = EmbeddedPostgres(settings.data_directory / "postgresql")
     except StartupError as error:
@@ -191,7 +191,7 @@ def _chroma(settings: Settings) -> Finding:
                 said = f"answers at {settings.chroma_url} and does not work ({problem}): look at its disk, restart it"
                 return Finding("Chroma", CheckState.NOTE, said)
             return Finding("Chroma", CheckState.FINE, f"writes and reads at {settings.chroma_url}")
-        # The service answers without it, so this is no reason not to start.
+        # The service answers without it, so it does not prevent a start.
         advice = "answers are marked degraded until it is back; set HEADSTART_CHROMA_URL if it is elsewhere"
         return Finding("Chroma", CheckState.NOTE, f"does not answer at {settings.chroma_url}: {advice}")
     if importlib.util.find_spec("chromadb") is None:

@@ -33,7 +33,7 @@ Perform = Callable[[Sequence[Shard], Callable[[Done], None]], bool]
 
 @dataclass(frozen=True)
 class Scope:
-    """None: all of them. ``piece_size``: architectures in a piece of reindex."""
+    """The spaces of a job; None: all of them. ``piece_size``: architectures in a shard of reindex."""
 
     namespace: str | None = None
     search_space_id: str | None = None
@@ -43,7 +43,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class IndexShard:
-    """The architectures with numbers above ``after``, up to ``through``, into a version under construction."""
+    """The architectures with numbers above ``after``, up to ``through``, for a version under construction."""
 
     index: VectorIndex
     after: int
@@ -82,7 +82,7 @@ class TrainingShard:
 
 @dataclass(frozen=True)
 class LearningShard:
-    """Prior and policy of the strategies of one namespace; what each is worth on unseen tasks decides which serve."""
+    """Prior and policy of the strategies of one namespace; the better one on held-out tasks serves."""
 
     job: Job
 
@@ -108,10 +108,10 @@ def _told(version: StrategyModelVersion) -> str:
 
 
 def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel: int) -> bool:
-    """Whether all pieces succeeded; those that failed are named on standard error.
+    """Run all shards; returns whether all succeeded. Failed ones are named on standard error.
 
-    Raises StartupError for unknown work or an unknown engine, where there is nothing to do, and where Chroma or the
-    Ray cluster is out of reach.
+    Raises StartupError for unknown work or an unknown engine, without anything to do, and if Chroma or the Ray
+    cluster is out of reach.
     """
     for asked, known in ((work, WORK), (engine, ENGINES)):
         if asked not in known:
@@ -158,7 +158,7 @@ def _reindex(domains: Domains, scope: Scope, perform: Perform) -> bool:
         for index in begun
         for after, through in keeper.slices(index, scope.piece_size)
     ]
-    # How far each version is built: all pieces before have succeeded. What comes after a failure is done again.
+    # Progress of each version: all shards before have succeeded. Shards after a failure are done again.
     open_pieces = {
         index.space: [place for place, piece in enumerate(pieces) if piece.index == index] for index in begun
     }
@@ -178,7 +178,7 @@ def _reindex(domains: Domains, scope: Scope, perform: Perform) -> bool:
     for index in begun:
         if open_pieces[index.space]:
             continue
-        # What was recorded meanwhile, and its turn to serve.
+        # Results recorded meanwhile, and the version's turn to serve.
         while keeper.is_building(index):
             if keeper.build(index.space) is None:
                 time.sleep(_PAUSE_SECONDS)

@@ -20,8 +20,8 @@ _PAUSE_SECONDS = 0.2
 def reindex(settings: Settings, namespace: str | None, search_space_id: str | None, now: bool) -> None:
     """Begin a new version for every space (or those named) and, with ``now``, build it here.
 
-    A build that is interrupted is gone on with by any worker. Raises StartupError where there is nothing to index, or
-    Chroma is out of reach.
+    Any worker continues an interrupted build. Raises StartupError without anything to index, and if Chroma is out of
+    reach.
     """
     domains = open_domains(settings)
     console = Console(stderr=True)

@@ -12,15 +12,17 @@ from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import split_address
 
 SERVING = "SERVING"
-# Of addresses that stand for all of a machine's.
+# Addresses that stand for all of a machine's, and their loopback.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
 
 
 def health_of(address: str, ca_file: Path | None = None, name: str | None = None, timeout: float = 2.0) -> str:
-    """What grpc.health.v1 says of the server as a whole: SERVING, NOT_SERVING, or the status code of a failed call.
+    """The answer of grpc.health.v1 for the server as a whole: SERVING, NOT_SERVING, or the status code of a failed
+    call.
 
-    ``ca_file`` switches to TLS and holds who signed the server's certificate, ``name`` is the certificate's where it is
-    not the address's; ``timeout`` is in seconds. Raises StartupError for a file that cannot be read.
+    ``ca_file`` switches to TLS and holds the authority that signed the server's certificate, ``name`` is the
+    certificate's name if it differs from the address; ``timeout`` is in seconds. Raises StartupError for a file that
+    cannot be read.
     """
     with _channel(address, ca_file, name) as channel:
         try:
@@ -31,7 +33,7 @@ def health_of(address: str, ca_file: Path | None = None, name: str | None = None
 
 
 def own_address(address: str) -> str:
-    """Where a process on the same machine reaches a server that listens on ``address``."""
+    """The address at which a process on the same machine reaches a server that listens on ``address``."""
     host, port = split_address(address)
     return f"{_LOOPBACK[host]}:{port}" if host in _LOOPBACK else address
 

@@ -19,23 +19,23 @@ from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings
 from headstart_server.runtime.startup import prepare_role
 
-# The least that Ray takes is 75 MiB. Pieces and answers are a few hundred bytes.
+# The least that Ray accepts is 75 MiB. Shards and results are a few hundred bytes.
 _OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 
 class Shard(Protocol):
-    """Small, can be pickled, and may be done twice."""
+    """A part of a bulk job: small, picklable, and safe to run twice."""
 
     @property
     def name(self) -> str: ...
 
     def run(self, domains: Domains) -> str:
-        """What has come of it, for a person."""
+        """Returns a summary for people."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """``place`` in the sequence of pieces; ``error`` is empty where it succeeded."""
+    """The result of a shard: ``place`` is its index; ``error`` is empty if it succeeded."""
 
     place: int
     result: str = ""
@@ -43,11 +43,11 @@ class Done:
 
 
 def run_local(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Iterator[Done]:
-    """In this process one after the other, or in ``parallel`` processes. In the order in which they end."""
+    """Run in this process, or in ``parallel`` processes; results come in the order of completion."""
     if parallel == 1:
         yield from (_perform(settings, place, piece) for place, piece in enumerate(pieces))
         return
-    # Forked, a process would share this one's connections and torch's threads.
+    # A forked process would share this one's connections and torch's threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(parallel, mp_context=context, initializer=partial(prepare_role, settings, "jobs")) as pool:
         places: dict[Future[Done], int] = {
@@ -61,9 +61,9 @@ def run_local(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Ite
 
 
 def run_ray(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Iterator[Done]:
-    """As Ray tasks of one core each, ``parallel`` at a time, on the cluster at RAY_ADDRESS or one for this run.
+    """Run as Ray tasks of one core each, ``parallel`` at a time, on the cluster at RAY_ADDRESS or one for this run.
 
-    Raises StartupError where Ray is not installed, or the cluster is out of reach.
+    Raises StartupError if Ray is not installed, or the cluster is out of reach.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -77,12 +77,12 @@ def run_ray(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Itera
     except Exception as error:
         raise StartupError(f"Ray at {address} cannot be reached: {_told(error)}") from None
     try:
-        # A worker process that dies loses one piece, which may be done again.
+        # A worker process that dies loses one shard, which may be run again.
         task = ray.remote(num_cpus=1, max_retries=1)(_perform_on_ray)
         waiting = iter(enumerate(pieces))
         running: dict[Any, int] = {}
         while True:
-            # Not all at once: a cluster need not keep a million tasks in mind.
+            # Not all at once, so that the cluster need not hold a million tasks.
             for place, piece in waiting:
                 running[task.remote(settings, place, piece)] = place
                 if len(running) >= parallel:

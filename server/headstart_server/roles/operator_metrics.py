@@ -18,7 +18,7 @@ from headstart_server.prediction.registry.versions import ServingVersion, servin
 from headstart_server.runtime.observability import metrics
 
 _SECONDS_BETWEEN = 5.0
-# Search spaces that are shown, those trained last.
+# Number of search spaces shown, those trained last.
 _MOST_MODELS = 50
 _NEAR = 0.9
 
@@ -40,7 +40,7 @@ class Gauges:
         self._shown: set[tuple[str, str]] = set()
 
     def keep(self, stop: threading.Event) -> None:
-        """Read them now and again until ``stop``; what fails is logged."""
+        """Read them at intervals until ``stop``; errors are logged."""
         while True:
             try:
                 self.read()
@@ -74,6 +74,6 @@ def _show(version: ServingVersion, experiment_count: int) -> None:
     metrics.MODEL_GROWTH.labels(*labels).set(experiment_count / max(version.trained_through, 1))
     taus = [each.kendall_tau for each in version.figures if math.isfinite(each.kendall_tau)]
     coverages = [each.interval_coverage for each in version.figures if math.isfinite(each.interval_coverage)]
-    # Without a task of enough results there is no figure.
+    # Without a task with enough results there is no figure.
     metrics.MODEL_KENDALL_TAU.labels(*labels).set(fmean(taus) if taus else math.nan)
     metrics.MODEL_COVERAGE.labels(*labels).set(fmean(coverages) if coverages else math.nan)

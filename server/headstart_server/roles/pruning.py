@@ -22,7 +22,7 @@ from headstart_server.runtime.settings import Settings
 from headstart_server.warm_start.tables import recent_suggestions
 
 _SECONDS_BETWEEN = 3600.0
-# Of a transaction: no other waits long for it.
+# Rows in a transaction; others do not wait long for it.
 _ROWS = 5_000
 _DAY_SECONDS = 86_400.0
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Rule:
-    """Rows of a table, named by their primary key, whose ``ended`` is ``seconds`` ago."""
+    """Rows of a table, by primary key, whose ``ended`` is ``seconds`` ago."""
 
     table: Table
     ended: Column[object]
@@ -47,7 +47,7 @@ class _Rule:
 
 
 class Pruner:
-    """Of one worker; any number may prune, one at a time."""
+    """Prunes for one worker; of all workers one prunes at a time."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
@@ -63,7 +63,7 @@ class Pruner:
         self._due = 0.0
 
     def prune(self) -> bool:
-        """Once an hour, remove a batch of each table; whether there may be more."""
+        """Once an hour, remove a batch from each table; returns whether there may be more."""
         if time.monotonic() < self._due:
             return False
         with claimed(self._engine, "prune") as claim:

@@ -23,7 +23,7 @@ from headstart_server.runtime.settings import Settings, split_address
 
 _POLL_SECONDS = 0.1
 _RESTART_PAUSE_SECONDS = 1.0
-# Beyond the grace for calls, to close what is open.
+# Seconds beyond the grace period, to close connections.
 _STOP_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -37,10 +37,10 @@ class _Process:
 
 
 def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
-    """``settings.processes`` servers until SIGTERM or SIGINT; ``ready`` is called with the port once all serve.
+    """Run ``settings.processes`` servers until SIGTERM or SIGINT; ``ready`` is called with the port once all serve.
 
     The metrics of the second are one port above those of the first, and so on. Raises StartupError for a port that is
-    taken, and where one of them does not start.
+    taken, and if one of them does not start.
     """
     host, port = split_address(settings.grpc_address)
     with _reserved_port(host, port) as held:
@@ -60,14 +60,14 @@ def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
                         continue
                     logger.error("server process %d ended with %d", process.index, process.running.returncode)
                     processes[position] = _start(settings, address, process.index)
-                    # Nobody waits for what it says, but it must not wait for a reader.
+                    # Its output is read so that it never waits for a reader.
                     threading.Thread(target=_announced, args=(processes[position],), daemon=True).start()
         finally:
             _end(processes, settings.shutdown_grace_seconds + _STOP_SECONDS)
 
 
 def _reserved_port(host: str, port: int) -> socket.socket:
-    """Bound, but not listening: it gets no connection, and nobody else gets the port."""
+    """A bound socket that does not listen: it gets no connection, and no other process gets the port."""
     held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
@@ -93,7 +93,7 @@ def _start(settings: Settings, address: str, index: int) -> _Process:
         env={**os.environ, **own},
         stdout=subprocess.PIPE,
         text=True,
-        # Ctrl-C reaches this process alone, which ends them in order.
+        # Ctrl-C reaches this process alone, which ends the servers in order.
         start_new_session=True,
     )
     return _Process(index, running, time.monotonic())

@@ -36,18 +36,19 @@ from headstart_server.runtime.startup import migrate_database, require_fixed_por
 MAX_PORT = 65535
 WATCH_SECONDS = 1.0
 READY_POLL_SECONDS = 0.1
-# Recovery after a crash reads the log since the last checkpoint; a first import of torch may take a slow disk long.
+# Recovery after a crash reads the log since the last checkpoint; a first import of torch may take long on a slow
+# disk.
 READY_SECONDS = 300.0
-# What a command ends with when something outside it is wrong: starting it again would not help.
+# Exit code of a command when something outside it is wrong: starting it again would not help.
 EXIT_STARTUP_ERROR = 2
-# Accounts of people, by the convention of Linux distributions; below are those of services.
+# User ids of people, by the convention of Linux distributions; below are those of services.
 _FIRST_LOGIN = 1000
 _NO_SHELLS = frozenset({"", "nologin", "false", "sync"})
 _MOST_NAMED = 3
 
 
 class _Stopped(Exception):
-    """Somebody asked to end while something was being waited for."""
+    """A signal asked to end during a wait."""
 
 
 class Supervisor:
@@ -62,10 +63,10 @@ class Supervisor:
         self._wake_reader, self._wake_writer = os.pipe()
 
     def run(self) -> None:
-        """Until a signal ends it. Raises StartupError where something is in the way."""
+        """Run until a signal. Raises StartupError if a part cannot start."""
         configure_logging(self._settings.log_level, "up")
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        # Of everything that the parts write.
+        # Permissions of all files that the parts write.
         os.umask(0o077)
         with in_use(self._directory), self._signals():
             try:
@@ -163,7 +164,7 @@ class Supervisor:
         )
 
     def _worker_metrics_address(self) -> str:
-        """The port after the server's: both are in the reach of one scrape configuration."""
+        """The port after the server's, so that one scrape configuration reaches both."""
         host, port = split_address(self._settings.metrics_address)
         return f"{host}:{port + 1 if 0 < port < MAX_PORT else 0}"
 
@@ -177,7 +178,9 @@ class Supervisor:
         return child
 
     def _await(self, child: Child, ready: Callable[[], bool]) -> None:
-        """Until it answers. A child that dies meanwhile is started again, unless it says that this would not help."""
+        """Wait until it answers. A child that dies meanwhile is started again, unless its exit code says that this
+        would not help.
+        """
         until = time.monotonic() + READY_SECONDS
         name = child.program.name
         while not ready():
@@ -188,7 +191,7 @@ class Supervisor:
             child.restart_if_dead()
 
     def _why(self, child: Child) -> str | None:
-        """The line with which a role of ours refused to start."""
+        """The line with which a role refused to start."""
         mark = "headstart-server: "
         lines = child.program.log.read_text(errors="replace").splitlines()
         return next((line.removeprefix(mark) for line in reversed(lines) if line.startswith(mark)), None)
@@ -220,7 +223,7 @@ class Supervisor:
                     self._console.print(f"{name} started again")
 
     def _end_if_hung(self, child: Child) -> None:
-        """What runs and does not work is ended, to be started again as what has died."""
+        """End a child that runs without working; it is then started again like a dead one."""
         watchdog = self._watchdogs.get(child.program.name)
         reason = None if watchdog is None else watchdog.hung
         if watchdog is not None and reason is not None:
@@ -248,7 +251,7 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Signals wake the main thread; a death of a child does too."""
+        """Let signals, and the death of a child, wake the main thread."""
         os.set_blocking(self._wake_writer, False)
         os.set_blocking(self._wake_reader, False)
         handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
@@ -278,7 +281,7 @@ class Supervisor:
 
 
 def other_logins() -> list[str]:
-    """Names of those who may log in to this machine, beside root and whoever runs this; some of them where many."""
+    """Names of users who may log in to this machine, beside root and this one; some of them if there are many."""
     import pwd
 
     found = [
@@ -295,9 +298,9 @@ def server_answers(address: str) -> bool:
 
 @contextmanager
 def in_use(directory: Path) -> Iterator[None]:
-    """One supervisor for one data directory. Raises StartupError naming the other."""
+    """Lock a data directory for one supervisor. Raises StartupError naming the other."""
     try:
-        # PostgreSQL runs as another user where this runs as root, and must pass.
+        # Where this runs as root, PostgreSQL runs as another user and must pass.
         directory.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
         lock: TextIO = (directory / "up.lock").open("a+")
     except OSError as error:

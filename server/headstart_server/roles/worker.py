@@ -26,24 +26,24 @@ from headstart_server.strategy.learning import LEARN_JOB
 
 _PROFILE = "profile"
 _PAUSE_SECONDS = 5.0
-# Counting what each space has takes a query over all of them.
+# Counting each space's experiments takes a query over all of them.
 _SECONDS_BETWEEN_GROWTH = 5.0
-# Profiles and clusters follow what is recorded at their leisure.
+# Profiles and clusters are not urgent.
 _SECONDS_BETWEEN_PROFILES = 5.0
 _SECONDS_BETWEEN_MAPS = 15.0
 _SECONDS_BETWEEN_LESSONS = 15.0
 
 logger = logging.getLogger(__name__)
 
-# Whether there was something to do.
+# Returns whether there was something to do.
 Piece = Callable[[], bool]
 
 
 def run_worker(settings: Settings, once: bool) -> None:
     """Work until SIGTERM or SIGINT, or with ``once`` until nothing is left to do.
 
-    The database is expected to be there with the right schema (``runtime.startup``). What fails is logged and tried
-    again; with ``once`` it is raised.
+    The database must exist with the right schema (``runtime.startup``). Failures are logged and retried; with
+    ``once`` they are raised.
     """
     domains = open_domains(settings)
     worker = Worker(domains)
@@ -62,7 +62,7 @@ def _work_until_stopped(worker: Worker, gauges: Gauges, poll_seconds: float) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logger.info("working")
-    # The index follows the records, and profiles and strategies the results, while a model is trained for minutes.
+    # The index, profiles and strategies are updated while a model is trained for minutes.
     lanes = [
         threading.Thread(target=gauges.keep, args=(stop,), name="gauges", daemon=True),
         threading.Thread(target=_keep_working, args=(worker.index, stop, poll_seconds), name="index", daemon=True),
@@ -88,11 +88,11 @@ def _keep_working(step: Callable[[], bool], stop: threading.Event, poll_seconds:
 
 
 class Worker:
-    """All kinds of pending work, a piece at a time."""
+    """All kinds of pending work, in small steps."""
 
     def __init__(self, domains: Domains) -> None:
         self._domains = domains
-        # Search spaces whose experiments did not suffice for a model, and how many there were.
+        # Search spaces with too few experiments for a model, and how many there were.
         self._too_few: dict[tuple[str, str], int] = {}
         self._grown = self._profiled = self._mapped = self._learned = -math.inf
         self._turns = Turns()
@@ -100,7 +100,7 @@ class Worker:
         self._vectors = domains.knowledge.vector_keeper(domains.prediction.embed, domains.prediction.choose_embedding)
 
     def drain(self) -> None:
-        """Work until nothing is left. Raises IndexUnavailable where the vector index is out of reach."""
+        """Work until nothing is left. Raises IndexUnavailable if the vector index is out of reach."""
         while self.step():
             pass
         self._vectors.look_again()
@@ -108,24 +108,24 @@ class Worker:
         self._grown = self._profiled = self._mapped = self._learned = -math.inf
         while self.step():
             pass
-        # Whoever goes on from here looks at once.
+        # The next step looks at once.
         self._grown = -math.inf
 
     def step(self) -> bool:
-        """A piece of each kind of work; False where there was none. What fails keeps no other kind from its turn."""
+        """A step of each kind of work; False if there was none. A failure delays no other kind."""
         # The index first: it is quick, and a search may wait for it.
         return _each((*self._index_work, self._train, *self._learning))
 
     def index(self) -> bool:
-        """The same of the vector index alone; may go on beside the others."""
+        """A step of the vector index alone; may run beside the others."""
         return _each(self._index_work)
 
     def train(self) -> bool:
-        """The same of models alone; may go on beside the others."""
+        """A step of models alone; may run beside the others."""
         return _each((self._train,))
 
     def learn(self) -> bool:
-        """The same of what else is learned: profiles, the map of the tasks, strategies; may go on beside the others."""
+        """A step of everything else that is learned: profiles, task map, strategies; may run beside the others."""
         return _each(self._learning)
 
     @property
@@ -156,7 +156,7 @@ class Worker:
         if job.queued_at is not None and self._domains.prediction.trained_since(
             job.namespace, job.subject, job.queued_at
         ):
-            # By a worker that died before it could say so.
+            # By a worker that died before it could report.
             return
         counts = {(name, space): count for name, space, count in self._domains.knowledge.search_spaces_by_growth()}
         try:
@@ -170,7 +170,7 @@ class Worker:
             metrics.TRAINING_SECONDS.observe(version.training_seconds)
 
     def _profile(self) -> bool:
-        """Queue the search spaces where profiles of tasks are missing or old, and make those of one queued."""
+        """Queue the search spaces with missing or outdated profiles, and refresh those of one."""
         if time.monotonic() - self._profiled > _SECONDS_BETWEEN_PROFILES:
             self._profiled = time.monotonic()
             with self._domains.engine.begin() as connection:
@@ -183,7 +183,7 @@ class Worker:
         logger.info("made profiles of %d tasks in %s/%s", count, job.namespace, job.subject)
 
     def _map(self) -> bool:
-        """Queue the namespaces whose tasks or profiles have changed, and cluster and map the tasks of one queued."""
+        """Queue the namespaces whose tasks or profiles have changed, and compute the task map of one."""
         if time.monotonic() - self._mapped > _SECONDS_BETWEEN_MAPS:
             self._mapped = time.monotonic()
             with self._domains.engine.begin() as connection:
@@ -196,7 +196,7 @@ class Worker:
         logger.info("tasks of %s are in %d clusters", job.namespace, count)
 
     def _learn(self) -> bool:
-        """Queue the namespaces where strategy decisions have new results, and learn from those of one queued."""
+        """Queue the namespaces where strategy decisions have new results, and learn from those of one."""
         if time.monotonic() - self._learned > _SECONDS_BETWEEN_LESSONS:
             self._learned = time.monotonic()
             with self._domains.engine.begin() as connection:
@@ -210,13 +210,13 @@ class Worker:
             logger.info("learned %s %d of the strategies in %s: %s", kind, version.number, job.namespace, state)
 
     def _deliver(self) -> bool:
-        """Carry a batch of new and removed architectures to the vector index."""
+        """Deliver a batch of new and removed architectures to the vector index."""
         delivered = self._vectors.deliver()
         metrics.VECTORS_INDEXED.inc(delivered)
         return delivered > 0
 
     def _build(self) -> bool:
-        """A slice of a version of the vector index that is under construction."""
+        """Build a slice of a version of the vector index."""
         built = self._vectors.build()
         if built is not None:
             metrics.VECTORS_INDEXED.inc(built.added)

@@ -16,15 +16,17 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 
-# A model of sixty tasks and ten thousand results has some 20 MB of arrays: networks of 48 channels, trees that hold two
-# million numbers each, three of both.
+# A model of sixty tasks and ten thousand results has some 20 MB of arrays: three networks of 48 channels, and three
+# forests with two million numbers each.
 MOST_BYTES = 256 * 1024 * 1024
 MOST_MEMBERS = 4_096
 
 
 @contextmanager
 def opened(content: bytes, most_bytes: int = MOST_BYTES) -> Iterator[NpzFile]:
-    """The archive in ``content``, without pickled objects. Raises ValueError where it would unpack to more."""
+    """The archive in ``content``, without pickled objects. Raises ValueError if it would unpack to more than
+    ``most_bytes``.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         if len(members) > MOST_MEMBERS:
@@ -39,7 +41,7 @@ def opened(content: bytes, most_bytes: int = MOST_BYTES) -> Iterator[NpzFile]:
 
 
 def _require_shape(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Raises ValueError where an array's header tells of more bytes than its member has."""
+    """Raises ValueError if an array's header claims more bytes than its member has."""
     if not member.filename.endswith(".npy"):
         raise ValueError(f"the archive holds {member.filename[:100]!r}, which is no array")
     with archive.open(member) as file:

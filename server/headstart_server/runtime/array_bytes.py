@@ -10,7 +10,7 @@ _ARRAY = 130
 
 
 def array_bytes(*objects: object) -> int:
-    """Of all arrays that objects hold, directly or in attributes, lists and mappings; each counts once."""
+    """Bytes of all arrays that objects hold, directly or in attributes, lists and mappings; each counts once."""
     seen: set[int] = set()
     total = 0
     waiting: list[object] = list(objects)

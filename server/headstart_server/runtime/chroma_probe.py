@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 
 COLLECTION = "headstart-probe"
-# Of each of the three requests.
+# Seconds for each of the three requests.
 SECONDS = 5.0
 
 _COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
 
 def problem(url: str, seconds: float | None = None) -> str | None:
-    """What keeps the Chroma at ``url`` from writing and reading a vector; None where it does both."""
+    """What prevents the Chroma at ``url`` from writing and reading a vector; None if it does both."""
     vector = [random.random(), 1.0]
     try:
         with httpx.Client(base_url=url, timeout=seconds or SECONDS, trust_env=False) as client:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 # On the clock of time.monotonic(); None: the caller waits for ever.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
-# Until when the work may be done here, on the clock of time.thread_time().
+# The limit of the work on this thread, on the clock of time.thread_time().
 _quick_until: ContextVar[float | None] = ContextVar("quick_until", default=None)
 
 
@@ -22,17 +22,17 @@ class DeadlinePassed(Exception):
 
 
 class NotQuick(Exception):
-    """The work takes more processor time than is to be had where it was begun."""
+    """The work takes more processor time than its thread may spend."""
 
 
 def remaining_seconds() -> float | None:
-    """What is left, not below 0; None without a deadline."""
+    """The time left, at least 0; None without a deadline."""
     until = deadline.get()
     return None if until is None else max(until - time.monotonic(), 0.0)
 
 
 def check() -> None:
-    """Raise DeadlinePassed where nobody waits any more, NotQuick where the work belongs elsewhere."""
+    """Raise DeadlinePassed if the deadline has passed, NotQuick if the work belongs to other threads."""
     until = deadline.get()
     if until is not None and time.monotonic() >= until:
         raise DeadlinePassed
@@ -42,14 +42,14 @@ def check() -> None:
 
 
 def at_most(seconds: float) -> None:
-    """Bring the deadline of this call forward to so many seconds from now, where it is later or there is none."""
+    """Limit the deadline of this call to ``seconds`` from now."""
     until, latest = deadline.get(), time.monotonic() + seconds
     deadline.set(latest if until is None else min(until, latest))
 
 
 @contextmanager
 def quick(seconds: float | None) -> Iterator[None]:
-    """Within it ``check`` raises NotQuick after so much processor time of this thread; None: it does not."""
+    """Within the block ``check`` raises NotQuick after this processor time of the thread; None: never."""
     token = _quick_until.set(None if seconds is None else time.thread_time() + seconds)
     try:
         yield

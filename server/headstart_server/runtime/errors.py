@@ -30,19 +30,19 @@ class FailedPrecondition(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """Who calls is not known: no token, or none that is valid."""
+    """The caller is unknown: no token, or an invalid one."""
 
 
 class PermissionDenied(ServiceError):
-    """Who calls is known, and may not make this call."""
+    """The caller is known, and may not make this call."""
 
 
 class Unimplemented(ServiceError):
-    """Part of the contract that this version does not answer yet."""
+    """A part of the contract that this version does not answer yet."""
 
 
 class Unavailable(ServiceError):
-    """Something the call needs is out of reach; worth repeating after ``retry_seconds``."""
+    """Something that the call needs is out of reach; repeat after ``retry_seconds``."""
 
     def __init__(self, message: str, reason: str, retry_seconds: float = 1.0) -> None:
         super().__init__(message, reason)
@@ -50,7 +50,7 @@ class Unavailable(ServiceError):
 
 
 class ResourceExhausted(ServiceError):
-    """More is asked at once than the service takes; worth repeating after ``retry_seconds``."""
+    """More is requested at once than the service accepts; repeat after ``retry_seconds``."""
 
     def __init__(self, message: str, reason: str, retry_seconds: float = 1.0) -> None:
         super().__init__(message, reason)

@@ -15,10 +15,10 @@ _numbers = count()
 
 
 class Lru(Generic[K, V]):
-    """Values of a total size of at most ``most``; reading a value counts as using it. Thread-safe.
+    """A cache of total size ``most``; reading a value counts as use. Thread-safe.
 
-    Without ``size`` every value has size 1. Where a client decides how large a value is, ``size`` gives its bytes. One
-    that alone is larger than ``most`` is not kept.
+    Without ``size`` every value has size 1. Where clients determine the size of values, ``size`` gives their bytes. A
+    value larger than ``most`` is not cached.
     """
 
     def __init__(self, most: int, size: Callable[[V], int] | None = None) -> None:
@@ -33,11 +33,11 @@ class Lru(Generic[K, V]):
 
     @property
     def total(self) -> int:
-        """The size of all that is kept."""
+        """The size of all cached values."""
         return self._total
 
     def get(self, key: K) -> V | None:
-        """The value, which counts as used now; None where there is none."""
+        """The value, marked as used now; None without one."""
         with self._lock:
             held = self._held.get(key)
             if held is None:
@@ -46,16 +46,16 @@ class Lru(Generic[K, V]):
             return held[0]
 
     def __contains__(self, key: K) -> bool:
-        """Whether there is a value, which does not count as using it."""
+        """Whether there is a value, which does not count as use."""
         return key in self._held
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value in the place of another, as the one used last."""
+        """Cache a value, marked as used now."""
         with self._lock:
             self._put(key, value)
 
     def setdefault(self, key: K, value: V) -> V:
-        """What is kept already, or this value from now on."""
+        """The cached value, or this one from now on."""
         with self._lock:
             held = self._held.get(key)
             kept = value if held is None else held[0]
@@ -63,7 +63,7 @@ class Lru(Generic[K, V]):
             return kept
 
     def remove(self, key: K) -> None:
-        """Keep it no longer, where it is kept."""
+        """Drop the value, if there is one."""
         with self._lock:
             self._total -= self._held.pop(key, (None, 0))[1]
 
@@ -82,7 +82,7 @@ class Lru(Generic[K, V]):
 
 
 class LruShare(Generic[K, V]):
-    """Keeps values in a cache that it shares with others under one bound; their keys are apart."""
+    """A part of a cache that several share under one limit; their keys are separate."""
 
     def __init__(self, shared: Lru[tuple[int, K], V]) -> None:
         self._shared = shared

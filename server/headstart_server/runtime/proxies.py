@@ -14,9 +14,9 @@ _ALL = ("all_proxy", "ALL_PROXY")
 
 
 def bypass_on_this_machine() -> None:
-    """Adds this machine to the exceptions from proxies, in the spellings of all libraries; child processes inherit it.
+    """Exempt this machine from proxies, in the spellings of all libraries; child processes inherit that.
 
-    A SOCKS proxy for everything is set aside where httpx, the only one to read it, could not use it and would fail.
+    A SOCKS proxy for everything is removed if httpx, the only library that reads it, cannot use it and would fail.
     """
     named = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
     exceptions = dict.fromkeys(each.strip() for text in named for each in text.split(",") if each.strip())

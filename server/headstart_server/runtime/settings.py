@@ -31,7 +31,7 @@ def _checked_address(address: str) -> str:
 
 
 def _with_driver(url: str) -> str:
-    """SQLAlchemy takes the driver from the scheme, and its default is not the one installed."""
+    """SQLAlchemy takes the driver from the scheme, and its default is not the installed one."""
     for scheme in ("postgresql://", "postgres://"):
         if url.startswith(scheme):
             return "postgresql+psycopg2://" + url.removeprefix(scheme)
@@ -48,7 +48,7 @@ Address = Annotated[str, AfterValidator(_checked_address)]
 
 
 class Settings(BaseSettings):
-    """The texts below the settings are the table in docs/operations.md, which `make settings` writes."""
+    """The docstrings of the settings are the table in docs/operations.md, which `make settings` writes."""
 
     model_config = SettingsConfigDict(
         env_prefix="HEADSTART_", frozen=True, extra="ignore", use_attribute_docstrings=True
@@ -145,7 +145,9 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, then those given that are not None. Raises StartupError naming what is wrong."""
+    """Settings from the environment, replaced by those given that are not None. Raises StartupError with what is
+    wrong.
+    """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)

@@ -18,7 +18,7 @@ class _Flight:
 
 
 class SingleFlight(Generic[K]):
-    """Thread-safe. Whoever enters looks first whether another has made what it wants."""
+    """One lock for each key. Thread-safe. A caller checks, once inside, whether another one has made the value."""
 
     def __init__(self) -> None:
         self._flights: dict[K, _Flight] = {}
@@ -26,7 +26,7 @@ class SingleFlight(Generic[K]):
 
     @contextmanager
     def of(self, key: K) -> Iterator[None]:
-        """Alone with this key for the time of the block."""
+        """Hold the lock of this key during the block."""
         with self._lock:
             flight = self._flights.setdefault(key, _Flight())
             flight.callers += 1

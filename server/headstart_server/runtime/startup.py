@@ -22,24 +22,24 @@ from headstart_server.runtime.settings import Settings, split_address
 
 T = TypeVar("T")
 
-# Others are commands that end soon.
+# The others are commands that end soon.
 _TRACED_ROLES = frozenset({"serve", "predictor", "worker"})
 
 logger = logging.getLogger(__name__)
 
 
 def prepare_role(settings: Settings, role: str) -> None:
-    """To be called before torch or DGL is imported. Raises StartupError where tracing cannot begin."""
+    """Call it before torch or DGL is imported. Raises StartupError if tracing cannot begin."""
     configure_logging(settings.log_level, role)
     if settings.tracing and role in _TRACED_ROLES:
         tracing.start(role)
-    # DGL takes its threads from OpenMP, which reads this when it is loaded. Left alone, the threads of several roles
-    # wait for each other by spinning: a training of 12 s took 491 s on a busy machine.
+    # DGL takes its threads from OpenMP, which reads this when it is loaded. By default the threads of several roles
+    # spin while they wait for each other: a training of 12 s took 491 s on a busy machine.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.torch_threads))
 
 
 def require_free(address: str, setting: str) -> None:
-    """Port 0 is free: it takes any."""
+    """Raises StartupError for a port that is taken. Port 0 takes any free one."""
     host, port = split_address(address)
     problem = listening_problem(host, port)
     if problem is not None:
@@ -47,13 +47,13 @@ def require_free(address: str, setting: str) -> None:
 
 
 def require_fixed_port(address: str, setting: str) -> None:
-    """For who has to know the port before the role has it."""
+    """Raises StartupError for port 0, where others must know the port in advance."""
     if split_address(address)[1] == 0:
         raise StartupError(f"{setting} is {address}: a port is needed that is not 0")
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raises StartupError for an address beyond this machine that anybody may call, and for halves of settings."""
+    """Raises StartupError for an address beyond this machine without authentication, and for incomplete settings."""
     pair = (settings.tls_certificate_file, settings.tls_key_file)
     if (pair[0] is None) != (pair[1] is None):
         raise StartupError("HEADSTART_TLS_CERTIFICATE_FILE and HEADSTART_TLS_KEY_FILE go together: set both or none")
@@ -84,7 +84,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def require_database(settings: Settings) -> None:
-    """The database answers, its tables are those of this version, and the login sees what is in them."""
+    """The database answers, its tables are those of this version, and the login sees their rows."""
 
     def check(engine: Engine) -> None:
         check_schema(engine)
@@ -94,7 +94,7 @@ def require_database(settings: Settings) -> None:
 
 
 def check_row_security(settings: Settings) -> None:
-    """Warn where calls would run without it."""
+    """Warn if calls would run without row-level security."""
     problem = _with_engine(settings, lambda engine: row_security.problem(engine, settings.tenant_role))
     if problem is not None:
         logger.warning("calls run without row-level security: %s", problem)
@@ -107,7 +107,7 @@ def migrate_database(settings: Settings, back: bool = False) -> tuple[str | None
 
 
 def announce(address: str, port: int) -> None:
-    """Says where the role serves, for whoever started it on port 0."""
+    """Print where the role serves, for processes that started it on port 0."""
     host = address.rpartition(":")[0]
     sys.stdout.write(f"Serving {host}:{port}\n")
     sys.stdout.flush()
@@ -124,7 +124,7 @@ def _with_engine(settings: Settings, work: Callable[[Engine], T]) -> T:
 
 
 def unreachable(settings: Settings, error: Unavailable) -> str:
-    """Where the database was looked for, and what it or the driver said. Without the password."""
+    """Where the database was expected, and its or the driver's error. Without the password."""
     url = make_url(settings.database_url)
     where = f"{url.host or url.query.get('host', 'localhost')}, database {url.database}"
     return f"PostgreSQL cannot be reached at {where} ({_reason(error)}): start it, or set HEADSTART_DATABASE_URL"

@@ -24,7 +24,8 @@ Places = NDArray[np.int64]
 _LEAST_SILHOUETTE = 0.1
 _MOST_CLUSTERS = 24
 _ROUNDS = 30
-# The share of a cluster's tasks with a word, and its ratio to other tasks, from which the word can name the cluster.
+# The share of a cluster's tasks with a word, and its excess over other tasks, from which the word can name the
+# cluster.
 _COMMON = 0.6
 _LIFT = 0.25
 _EXTREME = 0.7

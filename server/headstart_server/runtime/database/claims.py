@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Claim:
-    """What ``claimed`` gives. Statements through it succeed only while the claim is held."""
+    """A claim held by ``claimed``. Statements through it succeed only while the claim is held."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
@@ -35,7 +35,7 @@ class Claim:
         self._ended = threading.Event()
 
     def execute(self, statement: Executable) -> CursorResult[Any]:
-        """A statement in a transaction of its own. Raises Unavailable where the claim is lost."""
+        """A statement in a transaction of its own. Raises Unavailable if the claim is lost."""
         with self._lock:
             return self._connection.execute(statement)
 
@@ -53,9 +53,9 @@ class Claim:
 
 @contextmanager
 def claimed(engine: Engine, name: str) -> Iterator[Claim | None]:
-    """Hold the claim of this name for the time of the block; None where somebody else holds it.
+    """Hold the claim of this name during the block; None if another session holds it.
 
-    Takes a connection of the engine for as long. Raises Unavailable where the database is out of reach.
+    It occupies a connection of the engine. Raises Unavailable if the database is out of reach.
     """
     key = {"key": int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)}
     with engine.connect() as plain:

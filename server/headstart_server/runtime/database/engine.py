@@ -37,7 +37,7 @@ from headstart_server.runtime.settings import Settings
 T = TypeVar("T")
 
 VERSION_TABLE = "headstart_alembic_version"
-# The newest revision in migrations/; a test keeps the two together.
+# The newest revision in migrations/; a test keeps both equal.
 SCHEMA_REVISION = "0007"
 
 metadata = MetaData(
@@ -52,18 +52,19 @@ metadata = MetaData(
 
 CONNECT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
-# Waiting for another transaction, and one statement at all.
+# Timeouts of a lock, and of one statement.
 LOCK_SECONDS = 30
 STATEMENT_SECONDS = 60
-# Of memory and solid-state disks. PostgreSQL's own, of disks with a head, has it read all of a partition for a task.
+# Cost for memory and solid-state disks. With PostgreSQL's default, for disks with a head, it reads a whole partition
+# for one task.
 RANDOM_PAGE_COST = 1.1
 TRANSACTION_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.01
-# After so long without a word from each other, server and database take the connection for lost.
+# After this silence, server and database consider the connection lost.
 SILENCE_SECONDS = 10
-# A connection that rested so long is tried before it is used.
+# A connection is checked after this rest.
 _REST_SECONDS = 1.0
-# When to come again to a database that takes no changes.
+# Retry delay for a database that refuses changes.
 _NO_CHANGES_SECONDS = 5.0
 
 _SERIALIZATION_FAILURE = "40001"
@@ -75,13 +76,13 @@ _LOCK_TIMEOUT = "55P03"
 _STATEMENT_TIMEOUT = "57014"
 _FOREIGN_KEY_VIOLATION = "23503"
 _UNIQUE_VIOLATION = "23505"
-# Of prepared statements: that their columns have other types by now, and that they are not there.
+# Errors of prepared statements: changed column types, and a missing statement.
 _OUTDATED = "0A000"
 _NOT_PREPARED = "26000"
 
 
 class _Pool(QueuePool):
-    # SQLAlchemy names a pool's logger after its module: this one's chatter is the library's, not ours.
+    # SQLAlchemy names a pool's logger after its module: this one belongs to the library, not to us.
     __module__ = QueuePool.__module__
 
     def connect(self) -> PoolProxiedConnection:
@@ -94,14 +95,15 @@ class _Pool(QueuePool):
 def create_engine(
     settings: Settings, pool_wait_seconds: float = POOL_WAIT_SECONDS, connections: int | None = None
 ) -> Engine:
-    """An engine that connects when first used; ``connections`` at most, or as many as the settings say.
+    """An engine that connects on first use, with ``connections`` at most, or as the settings say.
 
-    Wherever they are met, a lost or overlong busy database is Unavailable, too many connections ResourceExhausted.
+    Errors of the service's state become its own errors: a lost or overloaded database is Unavailable, too many
+    connections ResourceExhausted.
     """
     engine = create_sqlalchemy_engine(
         settings.database_url,
         poolclass=_Pool,
-        # The connection that was used last: its caches are warm, and others stay unused until they are needed.
+        # Last in, first out: the connection used last has warm caches, and others stay unused until needed.
         pool_use_lifo=True,
         pool_size=connections or settings.database_pool_size,
         max_overflow=0,
@@ -109,11 +111,11 @@ def create_engine(
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "headstart",
-            # A peer that vanished without a word is noticed in about 10 s instead of two hours.
+            # A vanished peer is noticed in about 10 s instead of two hours.
             "keepalives_idle": 4,
             "keepalives_interval": 3,
             "keepalives_count": 2,
-            # They do not watch a connection on which data are under way, which would be sent again for a quarter hour.
+            # Keepalives do not cover unacknowledged data, which would be sent again for a quarter of an hour.
             "tcp_user_timeout": SILENCE_SECONDS * 1000,
         },
     )
@@ -126,7 +128,7 @@ def create_engine(
 
 
 def watch_pool(engine: Engine) -> None:
-    """Show the engine's connections in the metrics: those of one engine a process."""
+    """Show the engine's connections in the metrics, for one engine of a process."""
     pool = engine.pool
     assert isinstance(pool, QueuePool)
     metrics.DATABASE_CONNECTIONS.set(pool.size())
@@ -136,11 +138,10 @@ def watch_pool(engine: Engine) -> None:
 def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     """The result of ``work`` after its commit.
 
-    ``work`` runs again, from its beginning, after a deadlock or serialization failure: it must not act outside the
-    database. So it does, once, when another transaction was first to insert a unique key, which it now finds, or to
-    delete the architecture that a row refers to, which it now misses. A connection lost during the commit is
-    Unavailable and not retried, since the commit may have happened; repeating is for the caller, whose request_id
-    makes it safe.
+    ``work`` runs again from its beginning after a deadlock or serialization failure, so it must not act outside the
+    database. It runs again, once, when another transaction was first to insert a unique key, or to delete the
+    architecture that a row refers to. A connection lost during the commit is Unavailable and not retried, since the
+    commit may have happened; the caller may repeat, because its request_id makes that safe.
     """
     was_second = False
     for attempt in range(1, TRANSACTION_TRIES + 1):
@@ -163,7 +164,7 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 
 def check_schema(engine: Engine) -> None:
-    """Raises SchemaMismatch unless the tables are those of this version, Unavailable where the database is."""
+    """Raises SchemaMismatch unless the tables are those of this version, Unavailable without the database."""
     found = schema_revision(engine)
     if found == SCHEMA_REVISION:
         return
@@ -176,7 +177,7 @@ def check_schema(engine: Engine) -> None:
 
 
 def schema_revision(engine: Engine) -> str | None:
-    """The revision that the database is at; None before the first migration."""
+    """The revision of the database; None before the first migration."""
     with engine.connect() as connection:
         return revision_of(connection)
 
@@ -189,21 +190,20 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def without_timeouts(connection: Connection) -> None:
-    """Let the statements of this transaction take as long as they take."""
+    """Disable the timeouts of this transaction's statements."""
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def _set_up(driver_connection: Any, _: object) -> None:
-    # Not as options of the connection: those would replace what the URL gives.
+    # Not as options of the connection, which would replace those of the URL.
     with driver_connection.cursor() as cursor:
         cursor.execute(
             f"SET lock_timeout = '{LOCK_SECONDS}s'; SET statement_timeout = '{STATEMENT_SECONDS}s'; "
             f"SET random_page_cost = {RANDOM_PAGE_COST}; "
-            # Numbers come back as they were sent, also where the database is set to round them.
+            # Numbers come back as they were sent, even if the database is set to round them.
             "SET extra_float_digits = 1; "
-            # The same seen from PostgreSQL, where a transaction of a server that vanished would hold its locks on
-            # tasks for two hours, and every other server's changes to them wait.
+            # The same for PostgreSQL: a transaction of a vanished server would hold its locks on tasks for two hours.
             "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 2; "
             f"SET tcp_user_timeout = {SILENCE_SECONDS * 1000}"
         )
@@ -215,10 +215,10 @@ def _note_use(_: object, record: ConnectionPoolEntry) -> None:
 
 
 def _check(driver_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Find a lost connection before a caller does; the pool then opens another one.
+    """Replace a lost connection before a caller meets it.
 
-    It is asked where it was not used for a while, and where there is something to read: PostgreSQL has nothing to say
-    to who has asked nothing, but that it ends. To ask each time would cost as much as a statement.
+    A connection is checked after a rest, and when it is readable: a readable idle connection has been closed by the
+    server. A check at each use would cost as much as a statement.
     """
     rested = time.monotonic() - record.info.get("used", -math.inf) >= _REST_SECONDS
     if not rested and not _has_words(driver_connection):
@@ -238,9 +238,9 @@ def _has_words(driver_connection: Any) -> bool:
 
 
 def _translate(context: ExceptionContext) -> None:
-    """Turn what depends on the state of the service into its errors.
+    """Turn errors of the service's state into its own errors.
 
-    Other errors of statements are left to whoever wrote the statement.
+    Other errors of statements stay as they are.
     """
     error = context.sqlalchemy_exception
     if not isinstance(error, DBAPIError):
@@ -259,10 +259,10 @@ def _translate(context: ExceptionContext) -> None:
             "DATABASE_UNAVAILABLE",
         ) from error
     if state == _READ_ONLY:
-        # Another server may be the one that takes changes by now, at the same address.
+        # Another server may accept changes by now, at the same address.
         context.is_disconnect = True
         raise Unavailable("the database takes no changes", "DATABASE_READ_ONLY", _NO_CHANGES_SECONDS) from error
-    # Of all that rows refer to, only tasks are ever deleted, and architectures with them.
+    # Only tasks are ever deleted, and architectures with them.
     if _misses(error, "task_id"):
         raise NotFound("the task was deleted meanwhile", "TASK_NOT_FOUND") from error
     lost = context.is_disconnect or (isinstance(error, OperationalError) and (state is None or _connection_lost(state)))
@@ -271,13 +271,13 @@ def _translate(context: ExceptionContext) -> None:
 
 
 def _misses(error: DBAPIError, column: str) -> bool:
-    """Whether a row refers, in this column, to one that is not there."""
+    """Whether a row refers, in this column, to a row that does not exist."""
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
     return _sqlstate(error) == _FOREIGN_KEY_VIOLATION and column in constraint
 
 
 def _connection_lost(sqlstate: str) -> bool:
-    """Class 08 is about connections; 57P is an operator's or a crash's end of the session."""
+    """Class 08 is about connections; 57P is a session's end by an operator or a crash."""
     return sqlstate.startswith(("08", "57P"))
 
 

@@ -24,11 +24,11 @@ requests = Table(
     Column("content_hash", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
     Column("answered_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
-    # For those whose life is over.
+    # Finds expired rows.
     Index("ix_requests_answered_at", "answered_at"),
 )
 
-# Two statements in one message: the second sees what was committed while the first waited.
+# Two statements in one message: the second sees commits that happened while the first waited.
 _FIND = text(
     """
     SELECT pg_advisory_xact_lock(hashtextextended(:key, 0));
@@ -46,10 +46,11 @@ def answer_once(
     content_hash: bytes,
     work: Callable[[], bytes],
 ) -> tuple[bytes, bool]:
-    """The answer of ``work``, or the one that it gave when this request came first; and whether it comes first.
+    """The answer of ``work``, or its stored answer to an earlier request of this id; and whether this request is the
+    first.
 
-    Two requests of one id wait for each other; those of other ids do not. Raises AlreadyExists when the request id
-    stands for another call or content.
+    Two requests of one id wait for each other; those of other ids do not. Raises AlreadyExists if the request id was
+    used by another call or content.
     """
     key = f"request/{namespace}/{request_id}"
     asked = {"key": key, "namespace": namespace, "request_id": request_id}

@@ -50,13 +50,13 @@ jobs = Table(
 
 _FIRST_PAUSE = timedelta(seconds=10)
 _MAX_DOUBLINGS = 8
-# More than there are workers: of so many jobs one is not being worked on.
+# More than there are workers, so at least one of these jobs is free.
 _LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
 class Job:
-    """``queued_at``: by the database's clock; None where it is not read from there."""
+    """``queued_at`` is by the database's clock; None if it was not read from there."""
 
     kind: str
     namespace: str
@@ -77,20 +77,22 @@ def waiting(connection: Connection, kind: str) -> list[Job]:
 
 
 def run_one(engine: Engine, job: Job, work: Callable[[Job], None]) -> bool:
-    """Do this job, due or not; False where it is done already, or somebody else holds it. As ``run_next``."""
+    """Run this job, due or not; False if it is done already, or another session holds it. Otherwise as ``run_next``."""
     wanted = (jobs.c.kind == job.kind) & (jobs.c.namespace == job.namespace) & (jobs.c.subject == job.subject)
     return _run_first(engine, wanted, work)
 
 
 class Turns:
-    """When this process last began a job of each kind and namespace, so that namespaces take turns. Thread-safe."""
+    """The time at which this process last began a job of each kind and namespace, so that namespaces take turns.
+    Thread-safe.
+    """
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self._last: dict[tuple[str, str], int] = {}
 
     def last(self, kind: str, namespace: str) -> int:
-        """The larger the later; 0 before the first."""
+        """A number that is larger for later jobs; 0 before the first."""
         return self._last.get((kind, namespace), 0)
 
     def taken(self, kind: str, namespace: str) -> None:
@@ -98,10 +100,9 @@ class Turns:
 
 
 def run_next(engine: Engine, kind: str, work: Callable[[Job], None], turns: Turns | None = None) -> bool:
-    """Do the oldest job that is due and that no other worker holds, of the namespace whose turn is longest ago; False
-    where there is none.
+    """Run the oldest due job that no other worker holds, of the namespace served longest ago; False if there is none.
 
-    A job whose work raises stays, to be tried again after a pause that doubles; the error goes to the caller.
+    A job whose work raises stays, and is retried after a pause that doubles; the error goes to the caller.
     """
     due = (jobs.c.kind == kind) & (jobs.c.run_after <= func.clock_timestamp())
     return _run_first(engine, due, work, turns or Turns())
@@ -111,11 +112,11 @@ def _run_first(
     engine: Engine, wanted: ColumnElement[bool], work: Callable[[Job], None], turns: Turns | None = None
 ) -> bool:
     turns = turns or Turns()
-    # So that a namespace with very many jobs hides no other.
+    # So that a namespace with very many jobs does not hide others.
     place = func.row_number().over(partition_by=jobs.c.namespace, order_by=jobs.c.id).label("place")
     ranked = select(jobs.c.id, place).where(wanted).subquery()
     with engine.connect() as connection:
-        # A worker of an earlier version holds the row itself: it is passed over here. The lock ends with this block.
+        # A worker of an earlier version locks the row itself: such a row is skipped. The lock ends with this block.
         query = (
             select(jobs.c.id, jobs.c.kind, jobs.c.namespace)
             .join(ranked, ranked.c.id == jobs.c.id)
@@ -128,7 +129,7 @@ def _run_first(
         with claimed(engine, f"job/{number}") as claim:
             if claim is None:
                 continue
-            # Perhaps another worker has done it since.
+            # Another worker may have done it since.
             row = claim.execute(select(jobs).where(jobs.c.id == number, wanted)).first()
             if row is not None:
                 turns.taken(kind, namespace)

@@ -18,17 +18,16 @@ from headstart_server.runtime.database import row_security
 from headstart_server.runtime.database.engine import SCHEMA_REVISION, revision_of, without_timeouts
 from headstart_server.runtime.errors import SchemaMismatch, StartupError
 
-# Any fixed number that other users of the same database are unlikely to lock.
+# A fixed number that other users of the same database are unlikely to lock.
 _ADVISORY_LOCK = 7_305_804_402_566_189
 OLDEST_POSTGRES = 140_000
 
 
 def migrate(engine: Engine, tenant_role: str = row_security.DEFAULT_ROLE) -> tuple[str | None, str]:
-    """Upgrade to the newest revision; the revision before and after.
+    """Upgrade to the newest revision; returns the revisions before and after.
 
-    The role of tenants is made, and given the tables, as far as the login may.
-
-    Raises StartupError for a PostgreSQL that is too old or a database that is newer than this version.
+    The tenant role is created and gets its rights, as far as the login may grant them. Raises StartupError for a
+    PostgreSQL that is too old, or a database that is newer than this version.
     """
     with engine.begin() as connection:
         before = upgrade(connection)
@@ -37,7 +36,7 @@ def migrate(engine: Engine, tenant_role: str = row_security.DEFAULT_ROLE) -> tup
 
 
 def upgrade(connection: Connection, revision: str = "head") -> str | None:
-    """Upgrade to a revision within the caller's transaction; the revision before. Raises as ``migrate`` does."""
+    """Upgrade within the caller's transaction; returns the revision before. Raises as ``migrate`` does."""
     without_timeouts(connection)
     # Waits for another migrator, which may then have done the work.
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -57,9 +56,9 @@ def upgrade(connection: Connection, revision: str = "head") -> str | None:
 
 
 def step_back(engine: Engine) -> tuple[str, str]:
-    """Undo the newest revision, for the version before it; the revision before and after.
+    """Undo the newest revision, for the version before it; returns the revisions before and after.
 
-    What only the newest revision can hold is deleted. Raises SchemaMismatch where the database is not at it.
+    Data that only the newest revision can hold are deleted. Raises SchemaMismatch if the database is not at it.
     """
     with engine.begin() as connection:
         without_timeouts(connection)

@@ -21,7 +21,7 @@ from sqlalchemy.sql.base import Executable
 
 E = TypeVar("E", bound=Executable)
 
-# Of one execution of a statement; ``planned_once`` says it of all.
+# An option of one execution; ``planned_once`` sets it for all.
 PLANNED_ONCE = {"planned_once": True}
 _LIFETIME_SECONDS = 5.0
 _PARAMETER = re.compile(r"(?<!%)%\((\w+)\)s")
@@ -29,7 +29,7 @@ _PARAMETER = re.compile(r"(?<!%)%\((\w+)\)s")
 
 @dataclass
 class _Prepared:
-    """``names``: of the statements that stand on a connection."""
+    """The ``names`` of the statements that are prepared on a connection."""
 
     names: set[str] = field(default_factory=set)
     until: float = field(default_factory=lambda: time.monotonic() + _LIFETIME_SECONDS)
@@ -40,16 +40,16 @@ _prepared: WeakKeyDictionary[Any, _Prepared] = WeakKeyDictionary()
 
 
 def planned_once(statement: E) -> E:
-    """Let a statement be planned once that has the same text whatever is asked.
+    """Mark a statement with constant text, so that it is prepared once for a connection.
 
-    PostgreSQL has to know the types of its parameters from where they stand, and brings what is sent to these: 2.7
-    for a bigint is 3.
+    PostgreSQL infers the types of its parameters from their positions, and converts what is sent: 2.7 for a bigint is
+    3.
     """
     return statement.execution_options(**PLANNED_ONCE)
 
 
 def watch(engine: Engine) -> None:
-    """Send such statements of an engine as what they are. Whoever has something to send before, listens before."""
+    """Prepare the marked statements of an engine. A listener that sends something first must be registered before."""
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "do_execute", _execute)
 
@@ -57,8 +57,8 @@ def watch(engine: Engine) -> None:
 def send(cursor: Any, statement: str, parameters: Any, context: Any, before: str = "", role: str = "") -> None:
     """Send any statement; ``before`` goes first, in one message with what follows.
 
-    Each ``role`` that a connection acts as has statements of its own: PostgreSQL before 14.14, 15.9, 16.5 and 17.1
-    may keep the row-level security of the role that a plan was made for (CVE-2024-10976).
+    Each ``role`` of a connection has prepared statements of its own: PostgreSQL before 14.14, 15.9, 16.5 and 17.1 may
+    keep the row-level security of the role that a plan was made for (CVE-2024-10976).
     """
     if not context.execution_options.get("planned_once"):
         cursor.execute(before + statement, parameters)
@@ -68,7 +68,7 @@ def send(cursor: Any, statement: str, parameters: Any, context: Any, before: str
     asked = list(dict.fromkeys(_PARAMETER.findall(statement)))
     if name not in prepared.names:
         body = _PARAMETER.sub(lambda found: f"${asked.index(found[1]) + 1}", statement)
-        # By itself: whatever becomes of the execution, it is known to stand.
+        # In a message of its own: it is prepared even if the execution fails.
         cursor.execute(f"{before}PREPARE {name} AS {body}", {})
         prepared.names.add(name)
         before = ""

@@ -26,7 +26,7 @@ _SETVAL = re.compile(
     rb"(?P<called>true|false)\);"
 )
 _ENCODING = re.compile(rb"^SET client_encoding = '(?P<name>[A-Za-z0-9_-]+)';")
-# What the migrations make, each part of a table of ours.
+# Kinds of entries that the migrations create, each a part of one of our tables.
 _OF_TABLES = frozenset(
     {
         *("TABLE DATA", "TABLE ATTACH", "SEQUENCE", "SEQUENCE SET", "SEQUENCE OWNED BY", "DEFAULT", "CONSTRAINT"),
@@ -65,7 +65,7 @@ def entries(listing: str) -> list[Entry]:
 
 
 def left_out(contents: Iterable[Entry], tables: Iterable[str]) -> list[str]:
-    """What a backup holds beside tables of ours, by kind and name."""
+    """The entries of a backup beside our tables, by kind and name."""
     known = {*tables, VERSION_TABLE}
     foreign = [
         each for each in contents if each.kind not in _OF_TABLES and not (each.kind == "TABLE" and each.name in known)
@@ -74,7 +74,7 @@ def left_out(contents: Iterable[Entry], tables: Iterable[str]) -> list[str]:
 
 
 def recorded_revision(script: IO[bytes]) -> str | None:
-    """The schema revision in the text of a backup's version table; None where it has none."""
+    """The schema revision in a backup's version table; None without one."""
     for table, _, rows in _copies(script, _Settings()):
         content = rows.read(_CHUNK)
         if table == VERSION_TABLE:
@@ -84,10 +84,10 @@ def recorded_revision(script: IO[bytes]) -> str | None:
 
 
 def load(connection: Connection, opened: AbstractContextManager[IO[bytes]]) -> None:
-    """Copy rows of known tables, and sequences, from the text of a backup into the empty tables of its revision.
+    """Copy rows of known tables, and sequences, from a backup's text into the empty tables of its revision.
 
-    Foreign keys are checked when all rows are there and the text has been closed without an error. Raises StartupError
-    for a table of ours with unknown columns, and one that comes twice.
+    Foreign keys are checked when all rows are there and the text has ended without an error. Raises StartupError for
+    one of our tables with unknown columns, and for one that comes twice.
     """
     foreign_keys = connection.execute(text(_FOREIGN_KEYS)).all()
     for key in foreign_keys:
@@ -132,7 +132,7 @@ class _Settings:
 
 
 class _Rows:
-    """A file of the rows of one table: what follows its COPY, up to the line that ends it."""
+    """A file of the rows of one table: the text from its COPY to the line that ends it."""
 
     def __init__(self, script: IO[bytes]) -> None:
         self._script = script

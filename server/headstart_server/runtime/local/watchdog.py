@@ -11,21 +11,21 @@ import logging
 import threading
 from collections.abc import Callable
 
-# What is wrong; None where it works.
+# Returns what is wrong; None if it works.
 Probe = Callable[[], str | None]
 
 PROBE_SECONDS = 10.0
 RETRY_SECONDS = 3.0
 FAILURES = 3
 MOST_FAILURES = 48
-# Of so many successes in a row: it is well.
+# The program is healthy after this number of successes in a row.
 WELL_AFTER = 30
 
 logger = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Thread-safe. With the numbers above a program that hangs is ``hung`` within 35 s."""
+    """Watches a program by probes. Thread-safe. By the numbers above, a hanging program is ``hung`` within 35 s."""
 
     def __init__(
         self, name: str, probe: Probe, probe_seconds: float = PROBE_SECONDS, retry_seconds: float = RETRY_SECONDS
@@ -50,14 +50,14 @@ class Watchdog:
 
     @property
     def hung(self) -> str | None:
-        """What the last of enough failed probes said; None while it works or may yet."""
+        """The message of the last of enough failed probes; None while the program works or may recover."""
         with self._lock:
             return self._reason
 
     def restarted(self, because_hung: bool) -> None:
-        """Begin anew with a program that was just started, or ended to be."""
+        """Start over with a program that was just started, or ended for that."""
         with self._lock:
-            # A probe of the one before says nothing of this one.
+            # A probe of the process before says nothing about this one.
             self._run += 1
             self._has_worked, self._reason = False, None
             self._failures = self._successes = 0
@@ -65,7 +65,7 @@ class Watchdog:
                 self._needed = min(2 * self._needed, MOST_FAILURES)
 
     def look(self) -> bool:
-        """Probe once; whether it works."""
+        """Probe once; returns whether the program works."""
         with self._lock:
             run = self._run
         problem = self._probe()

@@ -16,22 +16,22 @@ from structlog.typing import EventDict
 
 from headstart_server.runtime.observability import tracing
 
-# What a caller sends is not checked yet when it is bound.
+# A caller's fields are not checked yet when they are bound.
 _MAX_VALUE = 64
 
 
 def log_with(**facts: str) -> None:
-    """Name these in every line of the call from now on; empty ones are left out."""
+    """Add these fields to every line of the call from now on; empty ones are omitted."""
     bind_contextvars(**{name: value[:_MAX_VALUE] for name, value in facts.items() if value})
 
 
 def request_id() -> str:
-    """Of the call that is answered here; empty outside of calls."""
+    """The request id of the current call; empty outside of calls."""
     return str(get_contextvars().get("request_id", ""))
 
 
 def json_lines(role: str) -> logging.Formatter:
-    """A record as one line: line breaks in messages and tracebacks are escaped by JSON."""
+    """A record as one line: JSON escapes line breaks in messages and tracebacks."""
 
     def origin(_: object, __: str, line: EventDict) -> EventDict:
         record: logging.LogRecord = line["_record"]
@@ -60,7 +60,7 @@ def json_lines(role: str) -> logging.Formatter:
 
 
 def configure_logging(level: str, role: str) -> None:
-    """Send everything from ``level`` upwards to standard error; the libraries' own chatter from WARNING upwards."""
+    """Send everything from ``level`` upwards to standard error; lines of libraries from WARNING upwards."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(json_lines(role))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

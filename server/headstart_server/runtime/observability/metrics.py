@@ -24,7 +24,7 @@ _ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096
 
 
 def _check_shared_directory() -> None:
-    """prometheus_client keeps every metric in a file there, from the moment when the metric is declared."""
+    """prometheus_client keeps every metric in a file there, from its declaration on."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or os.environ.get("prometheus_multiproc_dir")  # noqa: SIM112
     if directory and not (os.path.isdir(directory) and os.access(directory, os.W_OK)):
         raise StartupError(
@@ -140,7 +140,7 @@ INDEX_SPACES_SET_ASIDE = Gauge(
 VECTOR_INDEX_UP = Gauge(
     "headstart_vector_index_up", "1 where the vector index answered when last asked, else 0; NaN before"
 )
-# Who has not asked does not know, and must not look like a part that is away.
+# A process that has not checked does not know, and must not report the part as down.
 PREDICTOR_HOST_UP.set(math.nan)
 VECTOR_INDEX_UP.set(math.nan)
 VECTORS_INDEXED = Counter("headstart_vectors_indexed_total", "Architectures written to the vector index")
@@ -157,7 +157,7 @@ CATALOGUE: tuple[MetricWrapperBase, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, MetricWrapperBase)
 )
 
-# The client's portfolio (headstart.search.portfolio); clients may call theirs what they like.
+# The client's portfolio (headstart.search.portfolio); clients may use any names.
 ARMS = frozenset(
     {
         "gaussian_process",
@@ -176,12 +176,12 @@ ARMS = frozenset(
 
 
 def arm_label(name: str) -> str:
-    """The arm's name where it is one of the client's portfolio, else ``other``."""
+    """The arm's name if it is in the client's portfolio, else ``other``."""
     return name if name in ARMS else "other"
 
 
 def catalogue_names() -> frozenset[str]:
-    """The names that a query may use, as they stand on the metrics page (``_total``, ``_bucket``, ...)."""
+    """The names that a query may use, as on the metrics page (``_total``, ``_bucket``, ...)."""
     names: set[str] = set()
     for metric in CATALOGUE:
         for family in metric.describe():
@@ -195,9 +195,11 @@ def catalogue_names() -> frozenset[str]:
 
 
 def serve_metrics(address: str) -> int:
-    """Show the metrics at http://ADDRESS/metrics from a thread of this process, and return the port.
+    """Serve the metrics at http:
 
-    Port 0 takes a free one. Raises StartupError where the port is taken.
+    ADDRESS/metrics from a thread of this process, and return the port.
+
+    Port 0 takes a free one. Raises StartupError if the port is taken.
     """
     host, port = split_address(address)
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 _MAX_STATEMENT = 1024
-# Codes that tell of the server's trouble, by OpenTelemetry's conventions; the others are its answer to a bad question.
+# Codes that are errors of the server by OpenTelemetry's conventions; others answer a wrong request.
 _SERVER_ERRORS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
@@ -39,10 +39,10 @@ _tracer: Tracer | None = None
 
 
 def start(role: str) -> None:
-    """Trace from now on, by OTLP over gRPC to where OTEL_EXPORTER_OTLP_ENDPOINT says.
+    """Export traces by OTLP over gRPC to OTEL_EXPORTER_OTLP_ENDPOINT from now on.
 
-    What has ended is sent in the background, and the rest when the process ends. Raises StartupError where the extra
-    ``otel`` is missing.
+    Ended spans are sent in the background, and the rest when the process ends. Raises StartupError without the extra
+    ``otel``.
     """
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -55,7 +55,7 @@ def start(role: str) -> None:
         ) from None
     # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come last, so they win.
     resource = Resource({"service.name": f"headstart-{role}"}).merge(OTELResourceDetector().detect())
-    # Not the process's own provider, which libraries such as Chroma's client may write to and replace.
+    # Not the process's global provider, which libraries such as Chroma's client may write to and replace.
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     global _tracer  # noqa: PLW0603
@@ -63,7 +63,7 @@ def start(role: str) -> None:
 
 
 def span(name: str, **attributes: str | int) -> AbstractContextManager[object]:
-    """A part of what is traced here, if anything is. An exception that leaves it makes its status an error."""
+    """A span of the current trace, if there is one. An exception that leaves it sets its status to error."""
     open_here = current()
     if _tracer is None or open_here is None or not open_here.is_recording():
         return nullcontext()
@@ -71,7 +71,7 @@ def span(name: str, **attributes: str | int) -> AbstractContextManager[object]:
 
 
 def work_span(name: str, causes: Iterable[Span | None] = (), **attributes: str | int) -> AbstractContextManager[object]:
-    """Work that no call waits for, or several: in the trace of the first of its ``causes``, linked to the others."""
+    """Work for no call, or for several: in the trace of the first of its ``causes``, linked to the others."""
     if _tracer is None:
         return nullcontext()
     from opentelemetry.trace import Link, set_span_in_context
@@ -86,7 +86,7 @@ def work_span(name: str, causes: Iterable[Span | None] = (), **attributes: str |
 
 
 def begin_call(method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Span | None:
-    """The span of a call that arrives, current until its task ends. It continues the caller's trace if there is one."""
+    """The span of an arriving call, current until its task ends. It continues the caller's trace, if there is one."""
     if _tracer is None:
         return None
     from opentelemetry.context import attach
@@ -108,7 +108,7 @@ def begin_call(method: str, metadata: Iterable[tuple[str, str | bytes]] | None) 
 
 
 def tell(begun: Span | None, **facts: str) -> None:
-    """What the call is about."""
+    """Set the attributes of a call."""
     if begun is not None:
         begun.set_attributes(_named(facts))
 
@@ -125,7 +125,7 @@ def end_call(begun: Span | None, code: grpc.StatusCode) -> None:
 
 
 def current() -> Span | None:
-    """The span that is open here; None while tracing is off."""
+    """The current span; None while tracing is off."""
     if _tracer is None:
         return None
     from opentelemetry.trace import get_current_span
@@ -134,14 +134,14 @@ def current() -> Span | None:
 
 
 def note_error(error: BaseException) -> None:
-    """Keep an error that does not leave the span that is open here."""
+    """Record an error that does not leave the current span."""
     open_here = current()
     if open_here is not None:
         open_here.record_exception(error)
 
 
 def current_ids() -> dict[str, str]:
-    """``trace_id`` and ``span_id`` in hexadecimal, for a line of a log; nothing where nothing is traced."""
+    """``trace_id`` and ``span_id`` in hexadecimal, for a line of a log; empty without a trace."""
     open_here = current()
     if open_here is None or not (found := open_here.get_span_context()).is_valid:
         return {}
@@ -149,7 +149,7 @@ def current_ids() -> dict[str, str]:
 
 
 def exemplar(begun: Span | None) -> dict[str, str] | None:
-    """What a histogram keeps beside a value, to find a call that took so long; None where no trace tells."""
+    """The exemplar for a histogram's value, which leads to its trace; None without a trace."""
     if begun is None or not begun.is_recording():
         return None
     return {"trace_id": f"{begun.get_span_context().trace_id:032x}"}
@@ -167,7 +167,7 @@ def outgoing(metadata: tuple[tuple[str, str], ...] | None) -> tuple[tuple[str, s
 
 
 def watch_statements(engine: Engine) -> None:
-    """Make each statement a span. To be called before other listeners for errors, which may raise."""
+    """Make each statement a span. Call it before other listeners for errors, which may raise."""
     if _tracer is not None:
         event.listen(engine, "before_cursor_execute", _statement_begins)
         event.listen(engine, "after_cursor_execute", _statement_ends)
@@ -184,7 +184,7 @@ def _statement_begins(connection: Connection, _: Any, statement: str, *__: Any) 
     connection.info[_STATEMENT_SPAN] = _tracer.start_span(
         verb,
         kind=SpanKind.CLIENT,
-        # With placeholders: values are not told.
+        # With placeholders, so that values are not exported.
         attributes={"db.system.name": "postgresql", "db.query.text": statement[:_MAX_STATEMENT]},
     )
 
@@ -201,7 +201,7 @@ def _statement_fails(context: ExceptionContext) -> None:
         return
     from opentelemetry.trace import StatusCode
 
-    # The driver's message is left out: it may quote values.
+    # The driver's message is omitted, because it may quote values.
     begun.set_status(StatusCode.ERROR, type(context.original_exception).__name__)
     begun.end()
 
