@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import Value
 from headstart_server.knowledge.tasks import StoredTask
-from headstart_server.strategy.bandit.hyperparameters import TriedSettings
 from headstart_server.strategy.search_state import SearchState
 from headstart_server.strategy.tables import strategy_decisions
 
@@ -45,6 +44,16 @@ class RecordedDecision:
     experiment_count: int
     reward_sum: float
     state: SearchState
+
+
+@dataclass(frozen=True)
+class TriedSettings:
+    """``reward``: the mean over ``pulls`` results, 0 to 1."""
+
+    settings: Mapping[str, Value]
+    reward: float
+    pulls: int
+    this_task: bool
 
 
 def write_decisions(

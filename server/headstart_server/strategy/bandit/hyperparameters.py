@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, Value, candidate_violations, mutate, sample
 from headstart.spaces.declaration import value_key
 from headstart.spaces.sampling import unit_position
+from headstart_server.strategy.decisions import TriedSettings
 
 # Settings compared in one choice: drawn over the ranges, and changes of the ones that earned most.
 _DRAWN, _CHANGED = 8, 16
@@ -26,16 +26,6 @@ _WIDTH, _OTHER_TASK = 0.2, 0.25
 # Pulls that the arm's mean counts as at each place.
 _SHRINKAGE = 1.0
 _LEAST_SPREAD = 0.05
-
-
-@dataclass(frozen=True)
-class TriedSettings:
-    """``reward``: the mean over ``pulls`` results, 0 to 1."""
-
-    settings: Mapping[str, Value]
-    reward: float
-    pulls: int
-    this_task: bool
 
 
 class SettingsChooser:

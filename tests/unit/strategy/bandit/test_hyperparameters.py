@@ -6,7 +6,8 @@ import time
 from dataclasses import replace
 
 from headstart.spaces import Categorical, Float, Integer, Ordering, Parameter
-from headstart_server.strategy.bandit.hyperparameters import SettingsChooser, TriedSettings
+from headstart_server.strategy.bandit.hyperparameters import SettingsChooser
+from headstart_server.strategy.decisions import TriedSettings
 
 RANGES = (
     Parameter("rate", Float(1e-3, 1.0, True)),
