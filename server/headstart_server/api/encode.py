@@ -193,7 +193,7 @@ def explanation(answer: Explanation, search_space_id: str, interval_level: float
         explanation=answer.text,
         suggestions=tuple(_suggestion(s, search_space_id, interval_level) for s in answer.suggestions),
         history=tuple(
-            knowledge_values.SourceWeights(point.completed_count, point.own_share, point.weights)
+            knowledge_values.SourceWeights(point.completed_count, point.target_weight, point.weights)
             for point in answer.history
         ),
     )

@@ -266,7 +266,7 @@ def count_recorded(
     for status, number in Counter(record.outcome.status for record in fresh).items():
         metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
     rooms.prediction.live_figures.settle(namespace, fresh)
-    rooms.warm_start.live_comparison.settle(namespace, fresh)
+    rooms.warm_start.exploration_baseline.settle(namespace, fresh)
 
 
 def _count(
