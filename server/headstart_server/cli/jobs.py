@@ -24,7 +24,7 @@ from headstart_server.runtime.database.jobs import Job, enqueue, run_one, waitin
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import LEARN_JOB
-from headstart_server.strategy.model_versions import ModelVersion
+from headstart_server.strategy.model_versions import StrategyModelVersion
 
 _PAUSE_SECONDS = 0.2
 
@@ -102,7 +102,7 @@ class LearningPiece:
         return told
 
 
-def _told(version: ModelVersion) -> str:
+def _told(version: StrategyModelVersion) -> str:
     figures = ", ".join(f"{name} {value:.4g}" for name, value in version.figures.items())
     return f"{version.kind.value} {version.number}, {version.state.value.lower()} ({figures})"
 

@@ -1,9 +1,9 @@
 """Expected improvement of candidates under the surrogate, with local penalization for batches.
 
-The acquisition value of a candidate is its expected improvement, averaged over the component models of the surrogate by
-their weights, so a source can bring in the candidate that it ranks best. A chosen or pending candidate counts as tried:
-the incumbent of each component rises by the improvement that the component expects of it, so the next choice covers
-what other sources rank high.
+The acquisition value of a candidate is its expected improvement, averaged over the component models of the surrogate
+by their weights, so a source can bring in the candidate that it ranks best. A chosen or pending candidate counts as
+tried: the incumbent of each component rises by the improvement that the component expects of it, so the next choice
+covers what other sources rank high.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Candidate generation: mutations and crossovers of the task's best, the best of other tasks and their mutations, and a
-few random samples in case the best is elsewhere.
+"""Candidate generation: mutations and crossovers of the task's best, the best of other tasks and their mutations, and
+a few random samples in case the best is elsewhere.
 
 Better candidates lie near the best: pools that covered the whole space were tried, and found the goal later.
 """

@@ -1,4 +1,5 @@
-"""An explanation in sentences: which tasks are similar to a task, why, whether they take part, and what comes first."""
+"""An explanation in sentences: which tasks are similar to a task, why, whether they take part, and what comes
+first."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The gate: whether past tasks take part in an answer, and with which weights.
 
-Before the task has results, every source takes part as far as it is expected to agree. From then on transfer must earn
-its place: the source-led components of the surrogate are compared with the component of the task alone, by how well
-each predicted every result before it was seen. The component of the task alone is the search without any transfer.
+Before the task has results, every source takes part as far as it is expected to agree. From then on transfer must
+earn its place: the source-led components of the surrogate are compared with the component of the task alone, by how
+well each predicted every result before it was seen. The component of the task alone is the search without any
+transfer.
 """
 
 from __future__ import annotations

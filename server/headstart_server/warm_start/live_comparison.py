@@ -1,8 +1,8 @@
 """Exploration baseline: a metric that compares results of suggestions with results of random ones on the same task.
 
 A share of the suggestions is drawn at random; every other result is compared with the last random one of its task. A
-server process knows only its own suggestions and the results recorded through it, so each replica counts a sample. The
-comparison never influences an answer.
+server process knows only its own suggestions and the results recorded through it, so each replica counts a sample.
+The comparison never influences an answer.
 """
 
 from __future__ import annotations

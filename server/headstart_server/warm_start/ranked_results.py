@@ -22,7 +22,8 @@ _FIRST_SORTED = 64
 
 @dataclass(frozen=True)
 class SourceEvidence:
-    """A source task's result of an architecture; ``quantile`` is the share of its architectures that this one beats."""
+    """A source task's result of an architecture; ``quantile`` is the share of its architectures that this one
+    beats."""
 
     task_id: str
     sequence: int
@@ -47,7 +48,8 @@ class RankedResults:
     sequences: NDArray[np.int64]
 
     def evidence(self, queries: Codes) -> Iterator[tuple[int, SourceEvidence]]:
-        """The evidence for those of the queried architectures [m] that are ranked, each with its index in the query."""
+        """The evidence for those of the queried architectures [m] that are ranked, each with its index in the
+        query."""
         ranked, ranks = self._ranks(queries)
         for index in np.flatnonzero(ranked).tolist():
             rank = ranks[index]
@@ -93,8 +95,8 @@ def ranked_results_of(source: Observations, most: int = MOST_OF_SOURCE) -> Ranke
 class Ranking:
     """Every architecture above the median of a weighted source, the most promising first.
 
-    The score of an architecture is the weighted sum of its normal scores over the sources. A source that has not tried
-    it, or ranks it below the median, adds nothing.
+    The score of an architecture is the weighted sum of its normal scores over the sources. A source that has not
+    tried it, or ranks it below the median, adds nothing.
     """
 
     def __init__(self, weighted: Sequence[tuple[RankedResults, float]], among: Codes | None = None) -> None:

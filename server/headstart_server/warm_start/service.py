@@ -150,7 +150,8 @@ class WarmStartService:
         return WarmStart(suggestions, transfer.similar, transfer.gate, model_version, degraded or not reserved)
 
     def explain(self, namespace: str, task_id: str, search_space_id: str) -> Explanation:
-        """Explain what ``propose`` would suggest first, random draws left out; nothing is reserved. Raises NotFound."""
+        """Explain what ``propose`` would suggest first, random draws left out; nothing is reserved. Raises
+        NotFound."""
         space = self._knowledge.search_space(namespace, search_space_id)
         transfer = self._transfer(namespace, task_id, search_space_id)
         target, similar, gate = transfer.compared.target, transfer.similar, transfer.gate

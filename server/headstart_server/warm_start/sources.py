@@ -1,9 +1,9 @@
 """Source weights: the similarity of past tasks to a new one, and how much each of them counts.
 
 Descriptors, meta-features and profiles of the tasks come first. Once the target has results of its own, each source's
-ranking of the same architectures is compared with them: by the source's own measurements, or by the scores of the graph
-network or of a surrogate of the source, whichever cover more architectures. The surrogate of the search then sets the
-weight of each source.
+ranking of the same architectures is compared with them: by the source's own measurements, or by the scores of the
+graph network or of a surrogate of the source, whichever cover more architectures. The surrogate of the search then
+sets the weight of each source.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ _POINTS = 12
 
 @dataclass(frozen=True)
 class WeightPoint:
-    """Source weights by task id after so many completed architectures, and the weight of the task itself against all of
-    them."""
+    """Source weights by task id after so many completed architectures, and the weight of the task itself against all
+    of them."""
 
     completed_count: int
     target_weight: float

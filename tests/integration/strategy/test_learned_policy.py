@@ -21,7 +21,7 @@ from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.model_versions import (
     ModelKind,
     ModelState,
-    ModelVersion,
+    StrategyModelVersion,
     TrainedModel,
     list_models,
     write_model,
@@ -91,7 +91,7 @@ class Searches:
         )
         run_transaction(self.engine, lambda c: self.knowledge.record(c, NAMESPACE, [new]))
 
-    def learn(self) -> ModelVersion:
+    def learn(self) -> StrategyModelVersion:
         [policy] = [each for each in self.learner.refresh(NAMESPACE) if each.kind is ModelKind.POLICY]
         return policy
 

@@ -8,7 +8,7 @@ import pytest
 
 from headstart_server.strategy.arm_statistics import ArmStatistics
 from headstart_server.strategy.bandit.thompson_sampling import (
-    Choice,
+    ChosenArm,
     belief,
     choice_probabilities,
     choose,
@@ -30,7 +30,7 @@ def known(name: str, pulls: int, reward_sum: float, **past: float) -> ArmStatist
     )
 
 
-def pull(arms: list[ArmStatistics], generator: np.random.Generator) -> Choice:
+def pull(arms: list[ArmStatistics], generator: np.random.Generator) -> ChosenArm:
     variance = reward_variance(arms)
     beliefs = [belief(arm, variance) for arm in arms]
     return choose(beliefs, choice_probabilities(beliefs, generator), generator)

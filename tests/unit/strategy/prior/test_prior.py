@@ -47,7 +47,7 @@ def test_single_best_is_taken_where_features_tell_nothing():
 
 def test_best_of_the_arms_that_are_offered_is_chosen():
     prior = fitted(*past(100))
-    (forecast,) = prior.forecast(np.array([[0.1, 0.5]]), among=[1, 2])
+    (forecast,) = prior.forecast(np.array([[0.1, 0.5]]), available=[1, 2])
     assert forecast.chosen == 1
     assert len(forecast.relative_loss) == 2
 
@@ -135,9 +135,9 @@ def test_rows_of_one_task_are_no_further_evidence():
     said = [losses + generator.normal(0, 0.2, losses.shape) for _ in range(3)]
     tasks, sure = np.arange(16), np.zeros(3)
     repeated = [np.repeat(each, 4, axis=0) for each in said]
-    for careful in (False, True):
-        once = stack(said, losses, tasks, sure, careful)
-        often = stack(repeated, np.repeat(losses, 4, axis=0), np.repeat(tasks, 4), sure, careful)
+    for conservative in (False, True):
+        once = stack(said, losses, tasks, sure, conservative)
+        often = stack(repeated, np.repeat(losses, 4, axis=0), np.repeat(tasks, 4), sure, conservative)
         assert often.multiple == once.multiple
         assert often.shares == pytest.approx(once.shares, abs=1e-6)
 
@@ -150,14 +150,14 @@ def test_arm_that_ran_little_is_not_chosen_for_what_may_be_luck():
         generator.normal(0.5, 0.1, size=(40, 1)) + np.array([0.0, -0.05, 0.1]) + generator.normal(0, 0.005, (40, 3))
     )
     for error, chosen in ((0.01, 1), (0.05, 0)):
-        prior = fitted(features, losses, careful=True, arm_errors=np.array([0.01, error, 0.01]))
+        prior = fitted(features, losses, conservative=True, arm_errors=np.array([0.01, error, 0.01]))
         for read in (prior, Prior.from_bytes(prior.to_bytes())):
             (forecast,) = read.forecast(np.array([[0.5, 0.5]]))
             assert (forecast.chosen, forecast.single_best) == (chosen, chosen)
             assert forecast.relative_loss[1] < forecast.relative_loss[0]
 
 
-def test_careful_guard_keeps_to_the_single_best_until_others_are_shown_to_be_cheaper():
+def test_conservative_guard_keeps_to_the_single_best_until_others_are_shown_to_be_cheaper():
     """Two arms as good as each other on features that tell nothing, and two that features tell apart."""
     generator = np.random.default_rng(3)
     features = generator.uniform(size=(40, 2))
@@ -165,7 +165,7 @@ def test_careful_guard_keeps_to_the_single_best_until_others_are_shown_to_be_che
     apart = np.where(features[:, :1] > 0.5, [[0.9, 0.1, 0.5]], [[0.1, 0.9, 0.5]])
     chosen = []
     for losses in (np.column_stack([level, np.full(40, 0.6)]), apart + generator.normal(0, 0.02, apart.shape)):
-        forecasts = fitted(features, losses, careful=True).forecast(generator.uniform(size=(50, 2)))
+        forecasts = fitted(features, losses, conservative=True).forecast(generator.uniform(size=(50, 2)))
         chosen.append({forecast.chosen == forecast.single_best for forecast in forecasts})
     assert chosen[0] == {True}
     assert False in chosen[1]

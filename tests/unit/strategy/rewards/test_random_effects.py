@@ -44,7 +44,7 @@ def test_effects_of_arms_are_found_where_single_searches_show_noise():
     error = (relative(found.rewards) - relative(truth)).std()
     # Two pulls of a cell leave 0.25 / sqrt(2) of noise.
     assert error < 0.04
-    assert found.doubt < 0.05**2
+    assert found.residual_variance < 0.05**2
 
 
 def test_error_of_an_arm_is_what_its_effect_is_wrong_by():
