@@ -24,8 +24,7 @@ class SearchState:
 
     @property
     def phase(self) -> float:
-        """Share of the budget that is spent, 0 to 1; estimated from the number of results if the budget is
-        unknown."""
+        """Share of the budget that is spent, 0 to 1; for an unknown budget, estimated from the number of results."""
         if self.total > 0:
             return min(self.spent / self.total, 1.0)
         return self.observations / (self.observations + _HALF_WAY)

@@ -1,5 +1,4 @@
-"""An explanation in sentences: which tasks are similar to a task, why, whether they take part, and what comes
-first."""
+"""Explanations in sentences: similar tasks, why they are similar, whether they take part, and what comes first."""
 
 from __future__ import annotations
 

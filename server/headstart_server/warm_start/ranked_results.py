@@ -22,8 +22,7 @@ _FIRST_SORTED = 64
 
 @dataclass(frozen=True)
 class SourceEvidence:
-    """A source task's result of an architecture; ``quantile`` is the share of its architectures that this one
-    beats."""
+    """A source task's result of an architecture; ``quantile``: the share of its architectures that this one beats."""
 
     task_id: str
     sequence: int
@@ -48,8 +47,7 @@ class RankedResults:
     sequences: NDArray[np.int64]
 
     def evidence(self, queries: Codes) -> Iterator[tuple[int, SourceEvidence]]:
-        """The evidence for those of the queried architectures [m] that are ranked, each with its index in the
-        query."""
+        """Evidence for the queried architectures [m] that are ranked, each with its index in the query."""
         ranked, ranks = self._ranks(queries)
         for index in np.flatnonzero(ranked).tolist():
             rank = ranks[index]
@@ -57,7 +55,7 @@ class RankedResults:
             yield index, SourceEvidence(self.task_id, int(sequence), float(value), float(quantile))
 
     def _ranks(self, queries: Codes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of the queried architectures [m] are ranked, and their ranks [m], meaningless for the others."""
+        """A mask of the queried architectures [m] that are ranked, and ranks [m], valid where the mask is true."""
         codes, ranks = self._by_code
         if not len(codes):
             return np.zeros(len(queries), bool), np.zeros(len(queries), np.int64)

@@ -72,7 +72,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class _Transfer:
-    """What past tasks contribute to a task now; ``sources``: the heaviest, which the surrogate uses."""
+    """The contribution of past tasks to a task now; ``sources``: the heaviest, which the surrogate uses."""
 
     compared: ComparedTask
     sources: list[Observations]
@@ -150,8 +150,7 @@ class WarmStartService:
         return WarmStart(suggestions, transfer.similar, transfer.gate, model_version, degraded or not reserved)
 
     def explain(self, namespace: str, task_id: str, search_space_id: str) -> Explanation:
-        """Explain what ``propose`` would suggest first, random draws left out; nothing is reserved. Raises
-        NotFound."""
+        """Explain what ``propose`` would suggest first, without random draws. Reserves nothing. Raises NotFound."""
         space = self._knowledge.search_space(namespace, search_space_id)
         transfer = self._transfer(namespace, task_id, search_space_id)
         target, similar, gate = transfer.compared.target, transfer.similar, transfer.gate

@@ -126,8 +126,7 @@ def choose(beliefs: Sequence[Belief], probabilities: NDArray[np.float64], genera
 def choice_probabilities(
     beliefs: Sequence[Belief], generator: np.random.Generator, draws: int = _DRAWS
 ) -> NDArray[np.float64]:
-    """Probability of each arm [arms]: the share of draws in which it is the highest, exact to about 1 /
-    sqrt(draws)."""
+    """Probability of each arm [arms]: the share of draws in which it is highest; error about 1 / sqrt(draws)."""
     pulls = np.array([each.pulls for each in beliefs])
     # Pending pulls count as pulls without reward.
     share = pulls / (pulls + np.array([each.pending for each in beliefs]))

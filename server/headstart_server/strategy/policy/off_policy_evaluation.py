@@ -107,8 +107,7 @@ def _evaluate_task(
 
 
 def returns(steps: Sequence[Step]) -> NDArray[np.float64]:
-    """Discounted improvement from each decision on [steps], over the ``ITERATIONS`` decisions that fitting looks
-    ahead."""
+    """Discounted improvement from each decision on [steps], over ``ITERATIONS`` decisions as in the fit."""
     improvements = np.array([step.improvement for step in steps])
     discounted = np.zeros(len(steps))
     for ahead in range(min(ITERATIONS, len(steps))):

@@ -27,8 +27,7 @@ _MOST_LEAVES = 1000
 
 @dataclass(frozen=True, eq=False)
 class PriorMember:
-    """Scikit-learn ``trees``; ``out_of_bag`` [rows, arms]: mean prediction of the trees that did not draw the row's
-    task."""
+    """Scikit-learn ``trees``; ``out_of_bag`` [rows, arms]: means over the trees that did not draw the row's task."""
 
     trees: list[Any]
     out_of_bag: Numbers
@@ -52,8 +51,7 @@ def forms(losses: Numbers) -> dict[str, Numbers]:
 def grow_members(
     features: NDArray[np.float32], losses: Numbers, tasks: NDArray[np.int64], seed: int, trees: int = TREES
 ) -> Iterator[PriorMember]:
-    """Grow members on features [rows, columns] and complete losses [rows, arms]; ``tasks`` [rows] are numbered from
-    0."""
+    """Grow members on features [rows, columns] and complete losses [rows, arms]; ``tasks`` [rows] count from 0."""
     from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
     least = len(features) // _MOST_LEAVES

@@ -73,8 +73,7 @@ class Prior:
     figures: dict[str, float] = field(default_factory=dict)
 
     def forecast(self, features: Numbers, available: Sequence[int] | None = None) -> list[Forecast]:
-        """Forecast rows of features [rows, columns], NaN where missing; ``available``: indices of the arms to choose
-        from."""
+        """Forecasts for features [rows, columns], NaN where missing, among the arms with ``available`` indices."""
         offered = np.arange(len(self.arms)) if available is None else np.asarray(available)
         leaves = self.trees.leaves(np.ascontiguousarray(self.rank_transform(features)))
         predictions = self.trees.values[leaves].reshape(len(features), len(self.shares), -1, len(self.arms))
@@ -106,8 +105,7 @@ class Prior:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Prior:
-        """Decode the result of ``to_bytes``. Raises ValueError for another format, and numpy's errors for no
-        archive."""
+        """Decode ``to_bytes``. Raises ValueError for another format, and numpy's errors if it is no archive."""
         with archives.opened(content) as arrays:
             if int(arrays["format"]) != _FORMAT:
                 raise ValueError(f"prior of format {int(arrays['format'])}, this version reads {_FORMAT}")
@@ -145,8 +143,7 @@ def fit_prior(
     conservative: bool = False,
     arm_errors: Numbers | None = None,
 ) -> Prior | None:
-    """Fit a prior to features [rows, columns] and losses [rows, arms], both NaN where missing; deterministic for a
-    seed.
+    """Fit a prior to features [rows, columns] and losses [rows, arms], NaN where missing; deterministic for a seed.
 
     ``tasks`` [rows]: equal numbers mark rows of one task; by default every row is a task. ``residual_variance`` of
     the errors in losses; ``conservative`` sets the guard (``stacking``); ``arm_errors`` [arms]: standard errors of

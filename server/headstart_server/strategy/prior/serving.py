@@ -33,8 +33,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PriorAdvice:
-    """The prior's advice for a task: ``expectations`` of the known arms, and the arm to take unless results
-    contradict it.
+    """Advice for a task: ``expectations`` of the known arms, and ``chosen``, to take unless results contradict it.
 
     ``single_best``: the chosen arm is the one that was best on average, since no other promises more than noise.
     """
@@ -45,8 +44,7 @@ class PriorAdvice:
     reason: str
 
     def applies(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers) -> bool:
-        """Whether to take ``chosen``: before the first result, and later while its chance to be the best is not
-        small.
+        """Whether to take ``chosen``: before the first result, and while its chance to be the best is not small.
 
         ``chances`` [arms] of each arm to be the best under the beliefs. A pending decision for the arm lets the next
         one be drawn, so that workers spread.
@@ -74,8 +72,7 @@ class ServingPrior:
         return PHASE in self.model.columns
 
     def advice(self, task: Task, state: SearchState, arms: Sequence[ArmKey], variance: float) -> PriorAdvice | None:
-        """Advise on a task; None if fewer than two of the arms are known. ``variance`` of single rewards on this
-        task."""
+        """Advise on a task; None if fewer than two arms are known. ``variance`` of single rewards on this task."""
         indices = {name: index for index, name in enumerate(self.model.arms)}
         known = [arm for arm in arms if arm_name(arm) in indices]
         if len(known) < 2:

@@ -1,4 +1,4 @@
-"""Reward attribution of recorded experiments: whether the decision that each names was credits."""
+"""Reward attribution of recorded experiments: whether the decision that each names was credited."""
 
 from __future__ import annotations
 

@@ -73,8 +73,7 @@ def pool_rewards(counts: Numbers, sums: Numbers, squares: Numbers, tasks: Groups
 
 @dataclass(frozen=True, eq=False)
 class _Deviations:
-    """``values`` [groups, arms], shrunk to 0; ``between``: their variance; ``residual_variance``: its unexplained
-    part."""
+    """``values`` [groups, arms], shrunk to 0; ``between``: their variance; ``residual_variance``: the rest of it."""
 
     values: Numbers
     between: float

@@ -82,8 +82,7 @@ class _Pulls:
 
 
 def credit_decisions(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-    """Credit the decisions that experiments name, in the transaction that records them, before their rows are
-    inserted.
+    """Credit the decisions that experiments name, in the transaction that records them, before their rows exist.
 
     Experiments that name an unknown decision, or one of another task, are recorded without credit.
     """
@@ -112,7 +111,7 @@ def credit_decisions(connection: Connection, arrivals: Sequence[Arrival]) -> Non
         rows = [{"id": str(each), "number": len(own), "rewards": math.fsum(own)} for each, own in rewards.items()]
         connection.execute(_CREDIT, {"rows": orjson.dumps(rows).decode()})
         _add_pulls(connection, arms)
-        # Counted once: a retried transaction has another connection object.
+        # Counted after the commit, and once, since a retried transaction has another connection object.
         event.listen(connection, "commit", lambda _: _count(arms), once=True)
 
 
@@ -130,8 +129,7 @@ def _add_pulls(connection: Connection, arms: Mapping[tuple[int, str, bool], _Pul
         ]
     )
     columns, sent = strategy_arms.c, fresh.excluded
-    # k pulls weigh w = 1 + DISCOUNT + ... + DISCOUNT^(k - 1), so earlier pulls keep DISCOUNT^k = 1 - (1 - DISCOUNT)
-    # w.
+    # k pulls weigh w = 1 + DISCOUNT + ... + DISCOUNT^(k - 1). Earlier ones keep DISCOUNT^k = 1 - (1 - DISCOUNT) w.
     retained = 1 - (1 - DISCOUNT) * sent.weight
     discounted = {name: columns[name] * retained + sent[name] for name in ("weight", "reward_sum", "reward_square_sum")}
     added = {name: columns[name] + sent[name] for name in ("pulls", "total_reward")}
