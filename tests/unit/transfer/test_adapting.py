@@ -18,7 +18,7 @@ from headstart.spaces import (
     candidate_violations,
     sample,
 )
-from headstart_server.transfer.adapting import Adapted, adapt
+from headstart_server.transfer.adapting import AdaptedCandidate, adapt
 from headstart_server.transfer.data_shape import DataShape, data_shape, shape_for_all
 
 SPACE = SearchSpace(
@@ -51,7 +51,7 @@ CANDIDATE = Candidate(
 )
 
 
-def adapted(target: DataShape, source: DataShape = LARGE, candidate: Candidate = CANDIDATE) -> Adapted:
+def adapted(target: DataShape, source: DataShape = LARGE, candidate: Candidate = CANDIDATE) -> AdaptedCandidate:
     return adapt(SPACE, candidate, source, target)
 
 

@@ -1,4 +1,4 @@
-"""How far rankings transfer, from measurements or from likeness; and what is tuned, and chosen for several, by it."""
+"""How far rankings transfer, from measurements or from similarity; and what is tuned, and chosen for several, by it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import pytest
 
 from headstart_server.knowledge.similarity.tasks import Basis, Evidence
 from headstart_server.transfer.fine_tuning import fine_tuning_plan
-from headstart_server.transfer.multi_task import Objective, carried_over, choose, share_beaten
-from headstart_server.transfer.transferability import Likeness, transferability
+from headstart_server.transfer.multi_task import Objective, choose, expected_on_target, share_beaten
+from headstart_server.transfer.transferability import TaskSimilarity, transferability
 
-ALIKE = Likeness(0.8, "descriptors")
-NOTHING = Likeness(None, "")
+ALIKE = TaskSimilarity(0.8, "descriptors")
+NOTHING = TaskSimilarity(None, "")
 
 
 def measured(tau: float, count: int) -> Evidence:
     return Evidence(Basis.MEASURED_AGREEMENT, tau, count, ("space",))
 
 
-def test_many_measurements_outweigh_likeness_and_narrow_the_interval() -> None:
+def test_many_measurements_outweigh_similarity_and_narrow_the_interval() -> None:
     few, many = (transferability(measured(-0.3, count), ALIKE, (), 0.9) for count in (5, 500))
     assert many.tau == pytest.approx(-0.3, abs=0.02)
     assert few.tau > many.tau
     assert few.upper - few.lower > 3 * (many.upper - many.lower)
 
 
-def test_without_measurements_likeness_tells_on_a_wide_interval() -> None:
+def test_without_measurements_similarity_tells_on_a_wide_interval() -> None:
     told = transferability(None, ALIKE, (), 0.9)
     assert told.tau == pytest.approx(0.4)
     assert told.upper - told.lower > 0.8
     assert "descriptors" in told.basis
 
 
-def test_what_likeness_meant_between_other_tasks_is_learned() -> None:
+def test_what_similarity_meant_between_other_tasks_is_learned() -> None:
     useless = transferability(None, ALIKE, [(0.9, 0.0), (0.7, 0.05), (0.8, -0.05)] * 4, 0.9)
     telling = transferability(None, ALIKE, [(0.9, 0.9), (0.7, 0.7), (0.8, 0.8)] * 4, 0.9)
     assert useless.tau < 0.1
@@ -89,5 +89,5 @@ def test_share_beaten_counts_ties_half() -> None:
 
 
 def test_ranks_carry_over_as_far_as_the_tasks_agree() -> None:
-    assert carried_over(np.array([1.0, 0.0]), 0.5).tolist() == [0.75, 0.25]
-    assert carried_over(np.array([1.0, 0.0]), -0.5).tolist() == [0.5, 0.5]
+    assert expected_on_target(np.array([1.0, 0.0]), 0.5).tolist() == [0.75, 0.25]
+    assert expected_on_target(np.array([1.0, 0.0]), -0.5).tolist() == [0.5, 0.5]
