@@ -1,4 +1,4 @@
-"""How far rankings transfer, from measurements or from similarity; and what is tuned, and chosen for several, by it."""
+"""Transferability from measurements and similarity, fine-tuning plans, and one candidate for several tasks."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def test_many_measurements_outweigh_similarity_and_narrow_the_interval() -> None
 
 
 def test_without_measurements_similarity_tells_on_a_wide_interval() -> None:
-    told = transferability(None, ALIKE, (), 0.9)
-    assert told.tau == pytest.approx(0.4)
-    assert told.upper - told.lower > 0.8
-    assert "descriptors" in told.basis
+    expected = transferability(None, ALIKE, (), 0.9)
+    assert expected.tau == pytest.approx(0.4)
+    assert expected.upper - expected.lower > 0.8
+    assert "descriptors" in expected.basis
 
 
 def test_what_similarity_meant_between_other_tasks_is_learned() -> None:
@@ -41,9 +41,9 @@ def test_what_similarity_meant_between_other_tasks_is_learned() -> None:
 
 
 def test_nothing_known_is_said_and_promises_nothing() -> None:
-    told = transferability(None, NOTHING, (), 0.9)
-    assert told.tau == 0.0
-    assert told.lower < -0.5 < 0.5 < told.upper
+    expected = transferability(None, NOTHING, (), 0.9)
+    assert expected.tau == 0.0
+    assert expected.lower < -0.5 < 0.5 < expected.upper
 
 
 def test_an_interval_covers_its_level_of_measured_agreements() -> None:
@@ -54,8 +54,8 @@ def test_an_interval_covers_its_level_of_measured_agreements() -> None:
         one = generator.normal(size=40)
         other = truth * one + np.sqrt(1 - truth**2) * generator.normal(size=40)
         tau = np.sign(one[:, None] - one) * np.sign(other[:, None] - other)
-        told = transferability(measured(float(tau.sum() / (40 * 39)), 40), ALIKE, (), 0.9)
-        covered += told.lower <= 2 / np.pi * np.arcsin(truth) <= told.upper
+        expected = transferability(measured(float(tau.sum() / (40 * 39)), 40), ALIKE, (), 0.9)
+        covered += expected.lower <= 2 / np.pi * np.arcsin(truth) <= expected.upper
     assert covered / 400 >= 0.88
 
 

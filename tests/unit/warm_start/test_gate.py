@@ -1,4 +1,4 @@
-"""When past tasks take part, and the reason given where they do not."""
+"""Gate: when past tasks take part, and the reason where they do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the arm that past tasks name is taken, and when results speak against it."""
+"""Serving of the prior: when its chosen arm is taken, and when results contradict it."""
 
 from __future__ import annotations
 
