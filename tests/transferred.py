@@ -1,4 +1,4 @@
-"""A ranking of what past tasks found good, written out: every architecture with its score and evidence."""
+"""A ranking of past results as plain values: every architecture with its score and evidence."""
 
 from __future__ import annotations
 

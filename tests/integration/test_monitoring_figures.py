@@ -32,7 +32,7 @@ from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.service import Arm
-from headstart_server.warm_start.live_comparison import LiveComparison
+from headstart_server.warm_start.live_comparison import ExplorationBaseline
 from headstart_server.warm_start.suggestions import Origin, Suggestion
 from tests.unit.prediction.toys import SPACE, toy_candidates, toy_task
 
@@ -121,15 +121,15 @@ def test_memory_of_predictions_is_bounded_and_loses_the_oldest() -> None:
 
 @pytest.mark.parametrize(("maximize", "better"), [(True, 1), (False, 2)])
 def test_suggestions_are_held_against_the_last_random_one(counted: Counted, maximize: bool, better: int) -> None:
-    comparison, task = LiveComparison(), replace(TASK, maximize=maximize)
+    baseline, task = ExplorationBaseline(), replace(TASK, maximize=maximize)
     origins = [Origin.TRANSFERRED, Origin.EXPLORATION, *[Origin.TRANSFERRED] * 3, Origin.EXPLORATION]
     suggestions = [Suggestion(*pair, origin, "") for pair, origin in zip(CANDIDATES, origins, strict=False)]
-    comparison.remember("default", task, SPACE_ID, suggestions)
+    baseline.remember("default", task, SPACE_ID, suggestions)
     # The first comes before any random one; the tie with it tells nothing.
     values = (9.0, 5.0, 6.0, 4.0, 3.0, 5.0)
     records = [result(pair, value) for pair, value in zip(CANDIDATES, values, strict=False)]
-    comparison.settle("default", records)
-    comparison.settle("default", records)
+    baseline.settle("default", records)
+    baseline.settle("default", records)
     name = "headstart_suggestions_against_random_total"
     assert counted(name, origin="TRANSFERRED", outcome="better") == better
     assert counted(name, origin="TRANSFERRED", outcome="worse") == 3 - better

@@ -26,7 +26,7 @@ from headstart_server.prediction.service import Answer, CurveForecast, Predictio
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.rewards.attribution import Credit
 from headstart_server.transfer.service import INTERVAL_LEVEL as TRANSFER_LEVEL
-from headstart_server.transfer.service import ForTarget, Transferred
+from headstart_server.transfer.service import TransferredCandidate, TransferResult
 from headstart_server.warm_start.gate import Gate
 from headstart_server.warm_start.service import Explanation, WarmStart
 from headstart_server.warm_start.suggestions import Suggestion
@@ -139,19 +139,19 @@ def warm_start(answer: WarmStart, search_space_id: str, interval_level: float) -
     )
 
 
-def transferred(answer: Transferred) -> meta_pb2.TransferArchitectureResponse:
+def transferred(answer: TransferResult) -> meta_pb2.TransferArchitectureResponse:
     proposal = None
-    if answer.for_all is not None:
-        own = answer.for_all
+    if answer.shared is not None:
+        own = answer.shared
         proposal = transfer_values.MultiTaskProposal(
             own.candidate, own.canonical.fingerprint, own.expected_ranks, own.reason
         )
     return codec_transfer.transfer_to_proto(
-        transfer_values.Transfer(tuple(_for_target(each) for each in answer.for_targets), proposal)
+        transfer_values.Transfer(tuple(_for_target(each) for each in answer.candidates), proposal)
     )
 
 
-def _for_target(answer: ForTarget) -> transfer_values.TransferredArchitecture:
+def _for_target(answer: TransferredCandidate) -> transfer_values.TransferredArchitecture:
     told = answer.transferability
     return transfer_values.TransferredArchitecture(
         answer.task_id,
@@ -193,7 +193,7 @@ def explanation(answer: Explanation, search_space_id: str, interval_level: float
         explanation=answer.text,
         suggestions=tuple(_suggestion(s, search_space_id, interval_level) for s in answer.suggestions),
         history=tuple(
-            knowledge_values.SourceWeights(point.completed_count, point.own_share, point.weights)
+            knowledge_values.SourceWeights(point.completed_count, point.target_weight, point.weights)
             for point in answer.history
         ),
     )

@@ -37,21 +37,21 @@ from headstart_server.threads import HELD_THREADS, RECORD_THREADS
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-# Most records in one transaction.
+# Records of one transaction.
 _MOST = 256
-# A transaction that takes longer is waiting; other records do not wait with it.
+# A transaction that takes longer waits for something: others do not wait with it.
 _PATIENCE_SECONDS = 0.1
 _RETRY_SECONDS = 0.2
-# How long a locked task occupies a thread in one try, and how long its records wait in all.
+# How long a held task keeps a thread from the next one, and how long it is waited for in all.
 _TURN_SECONDS = 1
 _HELD_SECONDS = float(LOCK_SECONDS)
 _ONE_TURN = text(f"SET LOCAL lock_timeout = '{_TURN_SECONDS}s'")
-# A transaction of this number of records costs little more than one of a few.
+# A transaction of so many records costs little more than one of a few.
 _GATHER_SECONDS = 0.015
 
 logger = logging.getLogger(__name__)
 
-# A response or an error; None: another transaction has the lock.
+# A response, or what became of the record instead; None: its place is held by another transaction.
 Outcome = pb2.RecordExperimentResponse | Exception | None
 
 
@@ -61,9 +61,9 @@ class _Waiting:
     request: pb2.RecordExperimentRequest
     until: float | None
     answer: asyncio.Future[pb2.RecordExperimentResponse]
-    # Set once it has been decoded.
+    # Once it has been decoded.
     record: NewExperiment | None = None
-    # The span of its call, if calls are traced.
+    # Of its call, where calls are traced.
     span: Span | None = field(default_factory=tracing.current)
     since: float = field(default_factory=time.monotonic)
 
@@ -74,9 +74,7 @@ class _Waiting:
 
 @dataclass(eq=False)
 class _Batch:
-    """Records of one transaction. ``task`` is the one whose lock the batch waits for, ``since`` when; None: the batch
-    takes only records that need no wait.
-    """
+    """``task``: the one whose place the batch waits for, ``since`` when; None: it takes what is free."""
 
     items: Sequence[_Waiting]
     task: tuple[str, str] | None = None
@@ -85,7 +83,7 @@ class _Batch:
 
 
 class RecordQueue:
-    """Groups records into transactions. Its methods may be called from its event loop only."""
+    """Belongs to one event loop, from which alone its methods may be called."""
 
     def __init__(self, domains: Domains, capacity: int) -> None:
         self._domains = domains
@@ -94,7 +92,7 @@ class RecordQueue:
         self._running: set[_Batch] = set()
         # By the task that each waits for.
         self._held: dict[tuple[str, str], _Batch] = {}
-        # The next transaction gathers records until this time, or until this number waits.
+        # Until when, or until how many wait, the next transaction gathers.
         self._gathering: asyncio.TimerHandle | None = None
         self._expected = 0
         self._executor = ThreadPoolExecutor(RECORD_THREADS, thread_name_prefix="record")
@@ -103,9 +101,8 @@ class RecordQueue:
     async def record(
         self, context: ServicerContext[Any, Any], namespace: str, request: pb2.RecordExperimentRequest
     ) -> pb2.RecordExperimentResponse:
-        """The answer, after the commit. Raises ResourceExhausted if too many wait, DeadlinePassed, ServiceError,
-        InvalidInput.
-        """
+        """The answer, after the commit. Raises ResourceExhausted where too many wait, DeadlinePassed, ServiceError,
+        InvalidInput."""
         if len(self._waiting) >= self._capacity:
             raise ResourceExhausted(
                 f"{self._capacity} results wait to be written already", "RECORD_QUEUE_FULL", _RETRY_SECONDS
@@ -124,7 +121,7 @@ class RecordQueue:
         self._patient.shutdown(wait=True)
 
     def _begin(self) -> None:
-        """Start a transaction with waiting records, if a thread is free."""
+        """Start writing what waits, where a thread is free for it."""
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
@@ -137,7 +134,7 @@ class RecordQueue:
             self._start(_Batch(items))
 
     def _next_items(self) -> list[_Waiting]:
-        """Waiting records of one namespace, in order, without tasks that a batch waits for."""
+        """Of one namespace, in their order; without tasks that a batch waits for."""
         items: list[_Waiting] = []
         kept: list[_Waiting] = []
         for item in self._waiting:
@@ -161,7 +158,7 @@ class RecordQueue:
         try:
             writing = loop.run_in_executor(self._executor if batch.task is None else self._patient, self._write, batch)
         except RuntimeError as error:
-            # No thread is available: fail all waiting records, and mark nothing as under way.
+            # No thread is to be had: whoever waits is told, and nothing stays marked as under way.
             logger.error("%d records are not written: %s", len(batch.items), error)
             writing = loop.create_future()
             writing.set_exception(Unavailable("the server has no thread to spare", "NO_THREADS"))
@@ -196,7 +193,7 @@ class RecordQueue:
         if self._expected > 1 and self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._begin)
 
-    # The following runs in a thread.
+    # In a thread from here on.
 
     def _write(self, batch: _Batch) -> list[Outcome]:
         spans = [item.span for item in batch.items]
@@ -234,12 +231,12 @@ class RecordQueue:
                     self._domains.engine, lambda connection: self._keep(connection, namespace, records, wait)
                 )
         except (Unavailable, ResourceExhausted) as problem:
-            # Those that waited for their turn may have another.
+            # Whoever waited for its turn may have another.
             return dict.fromkeys(items, None if wait and problem.reason == "DATABASE_BUSY" else problem)
         except Exception as problem:
             if len(items) == 1:
                 return {items[0]: problem}
-            # One record may have caused the failure; the others are retried.
+            # One of them may be to blame: the others are not to suffer for it.
             logger.warning("%d records are written one by one: %s", len(items), problem)
             return {item: outcome for each in items for item, outcome in self._written([each], wait).items()}
         _count(self._domains, namespace, records, answers)
@@ -262,14 +259,14 @@ class RecordQueue:
 def count_recorded(
     domains: Domains, namespace: str, records: Sequence[NewExperiment], already_known: Sequence[bool]
 ) -> None:
-    """Count the records of a committed transaction in the metrics."""
+    """Of one transaction that is committed."""
     metrics.RECORD_BATCH_ROWS.observe(len(records))
     metrics.EXPERIMENTS_REPEATED.inc(sum(already_known))
     fresh = [record for record, known in zip(records, already_known, strict=True) if not known]
     for status, number in Counter(record.outcome.status for record in fresh).items():
         metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
     domains.prediction.live_figures.settle(namespace, fresh)
-    domains.warm_start.live_comparison.settle(namespace, fresh)
+    domains.warm_start.exploration_baseline.settle(namespace, fresh)
 
 
 def _count(

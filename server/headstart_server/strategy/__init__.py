@@ -1,1 +1,1 @@
-"""Which search strategy to run next."""
+"""Strategy selection: which search strategy to run next. Entry points: ``service``; ``learning`` for the worker."""

@@ -1,6 +1,6 @@
-"""What is known of each arm: rewards on this task, pulls that have no result yet, rewards on the newest other tasks.
+"""Arm statistics: rewards on this task, pending pulls, and rewards on the newest other tasks.
 
-An arm whose settings the service may choose is two: one with chosen settings, and one with the arm's own defaults.
+An arm whose settings the service may choose counts as two arms: one with chosen settings, one with its own defaults.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from headstart_server.knowledge.tasks import StoredTask
 from headstart_server.runtime.database.prepared_statements import planned_once
 from headstart_server.strategy.tables import strategy_decisions
 
-# Name, and whether with chosen settings.
+# Name, and whether its settings are chosen by the service.
 ArmKey = tuple[str, bool]
 
 
 @dataclass(frozen=True)
 class ArmStatistics:
-    """``pulls`` with rewards on this task, ``total_reward`` their sum; in ``weight``, ``reward_sum`` and
-    ``reward_square_sum`` late ones count more than early ones.
+    """Rewards and pulls of one arm.
 
-    ``pending``: decisions that have neither result nor expired; ``other_*``: pulls and rewards on the newest other
-    tasks.
+    ``pulls`` on this task with a reward, and ``total_reward``, their sum. ``weight``, ``reward_sum`` and
+    ``reward_square_sum`` are discounted: late pulls count more than early ones. ``pending``: unexpired decisions
+    without a result. ``other_*``: pulls and rewards on the newest other tasks.
     """
 
     name: str
@@ -44,12 +44,12 @@ class ArmStatistics:
         return self.name, self.tuned
 
 
-# Of the newest thousand of the other tasks so many sums are read for each arm asked for: more than ever weigh
-# (``bandit``), so that a choice costs the same whether a namespace has a hundred tasks or a hundred thousand. Task by
-# task, as the subquery that stays one sees to: joined, they are looked for among those of all namespaces.
+# Rows of other tasks read for each arm, from the newest thousand tasks. The limit exceeds what the bandit can use,
+# and keeps the cost of a choice the same for a hundred tasks or a hundred thousand. OFFSET 0 keeps the planner from
+# turning the lateral subquery into a join, which would search the arms of all namespaces.
 _NEWEST_SUMS = 50
 
-# Of each arm: what it earned on the task, its pending decisions there, and what it earned on other tasks.
+# One row for each arm and source: rewards on the task, pending decisions there, rewards on other tasks.
 _READ = planned_once(
     text(
         """
@@ -79,23 +79,23 @@ _READ = planned_once(
 
 
 def read_statistics(connection: Connection, task: StoredTask, names: Sequence[str]) -> dict[ArmKey, ArmStatistics]:
-    """Of every arm of these names that was pulled here or on the newest other tasks, or is pending here."""
-    asked = {
+    """Statistics of the named arms that were pulled here or on the newest other tasks, or are pending here."""
+    parameters = {
         "task": task.id,
         "namespace": task.namespace_id,
         "names": list(names),
         "sums": _NEWEST_SUMS * len(names),
     }
-    found: dict[ArmKey, list[Any]] = {}
-    for name, tuned, *numbers in connection.execute(_READ, asked):
-        # Each number is in one of the rows of its arm, and 0 in the others.
-        known = found.setdefault((name, tuned), [0] * len(numbers))
-        found[name, tuned] = [one + other for one, other in zip(known, numbers, strict=True)]
-    return {key: ArmStatistics(*key, *numbers) for key, numbers in found.items()}
+    sums: dict[ArmKey, list[Any]] = {}
+    for name, tuned, *numbers in connection.execute(_READ, parameters):
+        # Each number stands in one row of its arm and is 0 in the others.
+        so_far = sums.setdefault((name, tuned), [0] * len(numbers))
+        sums[name, tuned] = [one + other for one, other in zip(so_far, numbers, strict=True)]
+    return {key: ArmStatistics(*key, *numbers) for key, numbers in sums.items()}
 
 
 def arm_names(connection: Connection, task: StoredTask) -> list[str]:
-    """The arms that were chosen on a task."""
+    """Names of the arms that were chosen on a task."""
     decisions = strategy_decisions.c
     return list(
         connection.execute(select(decisions.arm).where(decisions.task_id == task.id).distinct().order_by(decisions.arm))

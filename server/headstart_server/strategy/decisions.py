@@ -1,4 +1,4 @@
-"""Strategy decisions in the database: written with what was known then, listed with what they earned since."""
+"""Strategy decisions in the database: written with the knowledge of the moment, listed with the rewards since."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from sqlalchemy.dialects.postgresql import insert
 
 from headstart.spaces import Value
 from headstart_server.knowledge.tasks import StoredTask
-from headstart_server.strategy.bandit.hyperparameters import TriedSettings
 from headstart_server.strategy.search_state import SearchState
 from headstart_server.strategy.tables import strategy_decisions
 
-# Past settings of an arm that one choice looks at, the latest.
+# Past settings of an arm that one choice uses, the latest.
 _MOST_TRIED = 200
 
 
 @dataclass(frozen=True)
 class Decision:
-    """``tuned``: its settings were chosen by the service; ``decided_by``: bandit, prior or policy."""
+    """``tuned``: the service chose its settings; ``decided_by``: bandit, prior or policy."""
 
     decision_id: UUID
     arm: str
@@ -38,13 +37,23 @@ class Decision:
 
 @dataclass(frozen=True)
 class RecordedDecision:
-    """``reward_sum`` over ``experiment_count`` experiments recorded under it so far."""
+    """``reward_sum`` over the ``experiment_count`` experiments recorded under the decision so far."""
 
     decision: Decision
     decided_at: datetime
     experiment_count: int
     reward_sum: float
     state: SearchState
+
+
+@dataclass(frozen=True)
+class TriedSettings:
+    """``reward``: the mean over ``pulls`` results, 0 to 1."""
+
+    settings: Mapping[str, Value]
+    reward: float
+    pulls: int
+    this_task: bool
 
 
 def write_decisions(
@@ -54,7 +63,7 @@ def write_decisions(
     state: SearchState,
     contexts: Sequence[Mapping[str, object]],
 ) -> None:
-    """Keep decisions, each with the state of the search and what else was known."""
+    """Insert decisions, each with the state of the search and its context."""
     rows = [
         {
             "id": decision.decision_id,
@@ -84,7 +93,7 @@ def write_decisions(
 def list_decisions(
     connection: Connection, task: StoredTask, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[RecordedDecision]:
-    """Of a task in the order of decision, those after a time and id."""
+    """Decisions of a task in order, those after a time and id."""
     columns = strategy_decisions.c
     query = select(strategy_decisions).where(columns.task_id == task.id)
     if after is not None:
@@ -113,7 +122,7 @@ def list_decisions(
 
 
 def state_from_context(context: Mapping[str, Any]) -> SearchState:
-    """What the first decisions of all did not keep is 0."""
+    """The search state stored with a decision; fields missing from old decisions are 0."""
     return SearchState(
         int(context.get("observations", 0)),
         int(context.get("stagnation", 0)),
@@ -123,7 +132,7 @@ def state_from_context(context: Mapping[str, Any]) -> SearchState:
 
 
 def tried_settings(connection: Connection, task: StoredTask, arm: str) -> list[TriedSettings]:
-    """Settings of an arm that have results, the latest of the namespace."""
+    """Settings of an arm with results, the latest of the namespace."""
     columns = strategy_decisions.c
     rows = connection.execute(
         select(columns.hyperparameters, columns.reward_sum, columns.experiment_count, columns.task_id)

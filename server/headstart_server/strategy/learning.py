@@ -1,4 +1,4 @@
-"""When the worker learns from past decisions, and of which namespaces: what it learned is kept as a new version."""
+"""Learning from past decisions: which namespaces are due, and the training of their prior and policy."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ from headstart_server.strategy.tables import strategy_arms, strategy_models
 
 LEARN_JOB = "learn-strategies"
 
-# A prior is learned anew when results of decisions have come, or gone, worth this share of those it knew.
+# A prior is trained again when this share of the results it was trained on has been added or deleted.
 _GROWTH = 0.1
 
 
 class StrategyLearner:
+    """Trains the prior and the policy of each namespace for the worker."""
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # Namespaces whose results did not suffice for a prior, and how many there were.
+        # Result counts at which a namespace had too few for a prior.
         self._too_few: dict[str, int] = {}
 
     def namespaces(self) -> list[str]:
-        """Where decisions have results."""
+        """Namespaces whose decisions have results."""
         return sorted(self._counts())
 
     def stale_namespaces(self) -> list[str]:
-        """Where enough results of decisions have come or gone since the prior was learned."""
+        """Namespaces where enough results were added or deleted since the prior was trained."""
         return [
             namespace
             for namespace, (count, trained_through) in self._counts().items()
@@ -46,7 +48,7 @@ class StrategyLearner:
         ]
 
     def refresh(self, namespace: str) -> list[StrategyModelVersion]:
-        """Learn prior and policy of a namespace; the new versions, none of a kind where too little is recorded."""
+        """Train prior and policy of a namespace. Returns the new versions, none of a kind with too few results."""
         with self._engine.begin() as connection:
             number = namespace_id(connection, namespace)
         count = self._counts().get(namespace, (0, 0))[0]
@@ -56,23 +58,23 @@ class StrategyLearner:
         prior = None if recorded is None else train_prior(recorded, count)
         policy = train_policy(trajectories, count)
 
-        def keep(connection: Connection) -> list[StrategyModelVersion]:
+        def write(connection: Connection) -> list[StrategyModelVersion]:
             if prior is None:
                 retire(connection, number, ModelKind.PRIOR)
             if policy is None or policy[1] is not ModelState.SERVING:
-                # What once was worth more than the bandit is so no longer.
+                # The serving policy no longer beats the bandit on validation.
                 retire(connection, number, ModelKind.POLICY)
             learned = ([] if prior is None else [(prior, ModelState.SERVING)]) + ([] if policy is None else [policy])
             written = [(model.kind, write_model(connection, number, model, state)) for model, state in learned]
             return [each for each in list_models(connection, number) if (each.kind, each.number) in written]
 
-        versions = run_transaction(self._engine, keep)
+        versions = run_transaction(self._engine, write)
         if prior is None:
             self._too_few[namespace] = count
         return versions
 
     def _counts(self) -> dict[str, tuple[int, int]]:
-        """Results of decisions, from the sums that each task keeps, and how many the last prior was learned from."""
+        """By namespace: results of decisions now, and results that the last prior was trained on."""
         priors = strategy_models.c
         latest = (
             select(

@@ -1,4 +1,4 @@
-"""What was learned from past decisions, in the database: written, promoted and loaded, by namespace and kind.
+"""Strategy model versions in the database, by namespace and kind: write, promote, retire, list and read.
 
 A version is never changed, only retired. The artefact is a numpy archive of plain arrays, read without pickle.
 """
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from headstart_server.knowledge.tables import namespaces
 from headstart_server.strategy.tables import strategy_models
 
-# Earlier versions are kept for their figures, the newest few of each kind.
+# Versions kept of each kind: earlier ones for their figures.
 KEPT_VERSIONS = 5
 
 
@@ -32,7 +32,7 @@ class ModelState(Enum):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """``figures``: held-out figures by name; ``trained_through``: results of decisions in the namespace by then."""
+    """``figures``: validation metrics by name; ``trained_through``: results of decisions in the namespace by then."""
 
     kind: ModelKind
     figures: Mapping[str, float]
@@ -44,6 +44,8 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class StrategyModelVersion:
+    """A stored version; ``number`` counts from 1 within namespace and kind."""
+
     kind: ModelKind
     number: int
     state: ModelState
@@ -65,8 +67,8 @@ _COLUMNS = (
 
 
 def write_model(connection: Connection, namespace_id: int, model: TrainedModel, state: ModelState) -> int:
-    """Keep a version; one that is to serve takes the place of the one that did. Its number."""
-    # The lock numbers versions one after the other.
+    """Insert a version and return its number; one that is to serve retires the one that served."""
+    # The lock makes numbers unique among concurrent writers.
     connection.execute(
         select(namespaces.c.id).where(namespaces.c.id == namespace_id).with_for_update(key_share=True)
     ).one()
@@ -95,7 +97,7 @@ def write_model(connection: Connection, namespace_id: int, model: TrainedModel, 
 
 
 def retire(connection: Connection, namespace_id: int, kind: ModelKind) -> None:
-    """Let none of a kind serve."""
+    """Retire the serving version of a kind, if any."""
     connection.execute(
         update(strategy_models)
         .where(
@@ -108,7 +110,7 @@ def retire(connection: Connection, namespace_id: int, kind: ModelKind) -> None:
 
 
 def list_models(connection: Connection, namespace_id: int) -> list[StrategyModelVersion]:
-    """The versions that are kept, by kind, the newest first."""
+    """Stored versions by kind, the newest first."""
     rows = connection.execute(
         select(*_COLUMNS)
         .where(strategy_models.c.namespace_id == namespace_id)
@@ -129,12 +131,12 @@ def list_models(connection: Connection, namespace_id: int) -> list[StrategyModel
 
 
 def read_artefact(connection: Connection, namespace_id: int, kind: ModelKind, number: int) -> bytes | None:
-    """None where the version was removed meanwhile."""
-    found: bytes | None = connection.execute(
+    """The artefact of a version; None if the version was removed."""
+    artefact: bytes | None = connection.execute(
         select(strategy_models.c.artefact).where(
             strategy_models.c.namespace_id == namespace_id,
             strategy_models.c.kind == kind.value,
             strategy_models.c.number == number,
         )
     ).scalar()
-    return None if found is None else bytes(found)
+    return None if artefact is None else bytes(artefact)

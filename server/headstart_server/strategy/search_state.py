@@ -1,4 +1,4 @@
-"""How far the search of a task has come: what the choice of a strategy may depend on besides the task."""
+"""Progress of a search: the state that the choice of a strategy depends on besides the task."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from headstart_server.knowledge.tasks import StoredTask
 
-# A search of unknown budget is taken to be half way after so many results.
+# Results after which a search of unknown budget counts as half done.
 _HALF_WAY = 100.0
 
 
 @dataclass(frozen=True)
 class SearchState:
-    """``observations``: experiments of the task; ``stagnation``: how many of them came after the best one.
+    """``observations``: experiments of the task; ``stagnation``: those of them after the best one.
 
-    ``spent`` and ``total`` budget are in evaluations, as the caller counts them; total 0 where unknown.
+    ``spent`` and ``total`` budget are in evaluations, as the caller counts them; total is 0 if unknown.
     """
 
     observations: int
@@ -24,14 +24,14 @@ class SearchState:
 
     @property
     def phase(self) -> float:
-        """Share of the budget that is spent, 0 to 1; by the number of results where the budget is unknown."""
+        """Share of the budget that is spent, 0 to 1; for an unknown budget, estimated from the number of results."""
         if self.total > 0:
             return min(self.spent / self.total, 1.0)
         return self.observations / (self.observations + _HALF_WAY)
 
 
 def state_of(task: StoredTask, budget: tuple[float, float]) -> SearchState:
-    """From the task's summaries; ``budget`` is (spent, total)."""
+    """The state from the task's summaries; ``budget`` is (spent, total)."""
     summaries = [summary for summary in task.summaries if summary.incumbent is not None]
     stagnation = 0
     if summaries:

@@ -1,9 +1,9 @@
-"""The strategy room: which optimizer to run next, each decision a row that later results are credited to."""
+"""Strategy service: selects the search strategies to run next, and stores each decision for later rewards."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -45,7 +45,7 @@ from headstart_server.strategy.search_state import state_of
 MAX_ARMS = 64
 MAX_SLOTS = 1024
 
-# One statement for what has nothing to do with each other: each costs as much as the choice itself.
+# One statement for lock, time and serving versions, because a round trip costs as much as the choice itself.
 _TAKE_TURN = planned_once(
     text(
         """
@@ -61,7 +61,7 @@ _TAKE_TURN = planned_once(
 
 @dataclass(frozen=True)
 class Arm:
-    """An optimizer that the caller can run, with the ranges from which its settings may be chosen."""
+    """A strategy that the caller can run, with the ranges from which its settings may be chosen."""
 
     name: str
     hyperparameters: tuple[Parameter, ...] = ()
@@ -69,12 +69,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class StrategyExplanation:
+    """Statistics of the arms of a task, and the model versions of its namespace."""
+
     arms: tuple[ArmStatistics, ...]
     models: tuple[StrategyModelVersion, ...]
 
 
 def arm_violations(arms: Sequence[Arm], field: str = "arms") -> Iterator[Violation]:
-    """Everything wrong with the arms of a request."""
+    """All violations of the arms of a request."""
     if not 0 < len(arms) <= MAX_ARMS:
         yield Violation(field, f"needs 1 to {MAX_ARMS} arms, got {len(arms)}")
         return
@@ -89,10 +91,12 @@ def arm_violations(arms: Sequence[Arm], field: str = "arms") -> Iterator[Violati
 
 
 class StrategyService:
+    """Selects strategies and explains the selection. Thread-safe."""
+
     def __init__(
         self, engine: Engine, decision_ttl_seconds: float, draw_seed: Callable[[], int] = lambda: secrets.randbits(63)
     ) -> None:
-        """``draw_seed`` gives each call what its choices are drawn with."""
+        """``draw_seed`` returns the random seed of each call."""
         self._engine = engine
         self._draw_seed = draw_seed
         self._ttl = timedelta(seconds=decision_ttl_seconds)
@@ -108,81 +112,69 @@ class StrategyService:
         slots: int,
         budget: tuple[float, float],
     ) -> list[Decision]:
-        """Decide for ``slots`` pulls among valid arms; ``budget`` is (spent, total), total 0 where unknown.
+        """Choose arms for ``slots`` pulls; ``budget`` is (spent, total), total 0 if unknown. The arms must be valid.
 
         Raises NotFound for an unknown task.
         """
         task = find_task(connection, namespace, task_id)
         now, serving = _take_turn(connection, task)
         state = state_of(task, budget)
-        known = read_statistics(connection, task, [arm.name for arm in arms])
-        variance = reward_variance(known.values())
+        statistics = read_statistics(connection, task, [arm.name for arm in arms])
+        variance = reward_variance(statistics.values())
         keys = _keys(arms)
-        prior = self._prior(connection, task, serving)
-        advice = None if prior is None else prior.advice(task.task, state, keys, variance)
+        prior = self._priors.serving(connection, task.namespace_id, serving)
+        advice = None if prior is None else ServingPrior(*prior).advice(task.task, state, keys, variance)
         expected = {} if advice is None else advice.expectations
-        beliefs = {key: belief(known.get(key, ArmStatistics(*key)), variance, expected.get(key)) for key in keys}
+        beliefs = {key: belief(statistics.get(key, ArmStatistics(*key)), variance, expected.get(key)) for key in keys}
         generator = np.random.default_rng(self._draw_seed())
-        settings = _Settings(connection, task, arms, generator)
-        policy = self._policy(connection, task, serving)
+        builder = _DecisionBuilder(connection, task, arms, generator)
+        policy = self._policies.serving(connection, task.namespace_id, serving)
         decisions, contexts = [], []
         for _ in range(slots):
             check()
-            known_beliefs = list(beliefs.values())
-            probabilities = choice_probabilities(known_beliefs, generator, draws_for(slots))
-            if advice is not None and advice.holds(state, known_beliefs, probabilities):
-                choice = advice.choice(beliefs)
+            current = list(beliefs.values())
+            probabilities = choice_probabilities(current, generator, draws_for(slots))
+            if advice is not None and advice.applies(state, current, probabilities):
+                chosen = advice.chosen_arm(beliefs)
             elif policy is None:
-                choice = choose(known_beliefs, probabilities, generator)
+                chosen = choose(current, probabilities, generator)
             else:
-                choice = policy.choose(task.task, state, known_beliefs, probabilities, generator)
-            decisions.append(settings.decision(choice, now + self._ttl))
-            contexts.append({"arms": [_context(each) for each in beliefs.values()]})
-            taken = beliefs[choice.key]
-            beliefs[choice.key] = replace(taken, pending=taken.pending + 1)
+                chosen = ServingPolicy(*policy).choose(task.task, state, current, probabilities, generator)
+            decisions.append(builder.decision(chosen, now + self._ttl))
+            contexts.append({"arms": [_context(each) for each in current]})
+            before = beliefs[chosen.key]
+            beliefs[chosen.key] = replace(before, pending=before.pending + 1)
         write_decisions(connection, task, decisions, state, contexts)
         return decisions
-
-    def _prior(self, connection: Connection, task: StoredTask, serving: Mapping[ModelKind, int]) -> ServingPrior | None:
-        number = serving.get(ModelKind.PRIOR)
-        model = None if number is None else self._priors.get(connection, task.namespace_id, number)
-        return None if number is None or model is None else ServingPrior(number, model)
-
-    def _policy(
-        self, connection: Connection, task: StoredTask, serving: Mapping[ModelKind, int]
-    ) -> ServingPolicy | None:
-        number = serving.get(ModelKind.POLICY)
-        function = None if number is None else self._policies.get(connection, task.namespace_id, number)
-        return None if number is None or function is None else ServingPolicy(number, function)
 
     def decisions(
         self, namespace: str, task_id: str, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[RecordedDecision]:
-        """Of a task in their order, after a time and id. Raises NotFound."""
+        """Decisions of a task in order, those after a time and id. Raises NotFound."""
         with self._engine.connect() as connection:
             return list_decisions(connection, find_task(connection, namespace, task_id), after, limit)
 
     def explain(self, namespace: str, task_id: str) -> StrategyExplanation:
-        """What is known of each arm that was chosen on a task. Raises NotFound."""
+        """Explain the arms that were chosen on a task. Raises NotFound."""
         with self._engine.connect() as connection:
             task = find_task(connection, namespace, task_id)
-            known = read_statistics(connection, task, arm_names(connection, task))
-            arms = sorted(known.values(), key=lambda arm: (-arm.pulls, arm.key))
+            statistics = read_statistics(connection, task, arm_names(connection, task))
+            arms = sorted(statistics.values(), key=lambda arm: (-arm.pulls, arm.key))
             return StrategyExplanation(tuple(arms), tuple(list_models(connection, task.namespace_id)))
 
 
 def _take_turn(connection: Connection, task: StoredTask) -> tuple[datetime, dict[ModelKind, int]]:
-    """The time, and which version of each kind of model serves.
+    """Lock the task's arms; return the time and the serving version of each kind of model.
 
-    Those who ask for one task at the same time take turns, so that each sees the other's pending pulls.
+    Concurrent calls for one task take turns, so that each sees the other's pending pulls.
     """
-    asked = {"key": f"arms/{task.id}", "namespace": task.namespace_id, "serving": ModelState.SERVING.value}
-    turn = connection.execute(_TAKE_TURN, asked).one()
+    parameters = {"key": f"arms/{task.id}", "namespace": task.namespace_id, "serving": ModelState.SERVING.value}
+    turn = connection.execute(_TAKE_TURN, parameters).one()
     return turn.now, {ModelKind(kind): number for kind, number in turn.serving}
 
 
 def _keys(arms: Sequence[Arm]) -> list[ArmKey]:
-    """Every arm with its defaults, and those with ranges with chosen settings too."""
+    """Every arm with its defaults, and arms with ranges a second time with chosen settings."""
     return [(arm.name, tuned) for arm in arms for tuned in ((False, True) if arm.hyperparameters else (False,))]
 
 
@@ -190,8 +182,8 @@ def _context(each: Belief) -> list[object]:
     return [each.name, each.tuned, *(round(part, 4) for part in (each.mean, each.deviation, each.pulls)), each.pending]
 
 
-class _Settings:
-    """Chooses settings for decisions of one call; what was tried is read once for each arm that needs it."""
+class _DecisionBuilder:
+    """Makes the decisions of one call, with chosen settings; reads the tried settings once for each arm."""
 
     def __init__(
         self, connection: Connection, task: StoredTask, arms: Sequence[Arm], generator: np.random.Generator
@@ -202,22 +194,22 @@ class _Settings:
         self._ranges = {arm.name: arm.hyperparameters for arm in arms}
         self._choosers: dict[str, SettingsChooser] = {}
 
-    def decision(self, choice: ChosenArm, expires_at: datetime) -> Decision:
-        name, tuned = choice.key
+    def decision(self, chosen: ChosenArm, expires_at: datetime) -> Decision:
+        name, tuned = chosen.key
         settings: dict[str, Value] = {}
-        reason = choice.reason
+        reason = chosen.reason
         if tuned:
-            settings, why = self._chooser(name).choose(int(self._generator.integers(2**62)))
-            reason = f"{reason}; {why}"
+            settings, settings_reason = self._chooser(name).choose(int(self._generator.integers(2**62)))
+            reason = f"{reason}; {settings_reason}"
         return Decision(
             decision_id=uuid4(),
             arm=name,
             tuned=tuned,
             hyperparameters=settings,
-            probability=choice.probability,
-            expected_reward=choice.expected_reward,
+            probability=chosen.probability,
+            expected_reward=chosen.expected_reward,
             reason=reason,
-            decided_by=choice.decided_by,
+            decided_by=chosen.decided_by,
             expires_at=expires_at,
         )
 

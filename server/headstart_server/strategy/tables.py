@@ -1,4 +1,4 @@
-"""Tables of the strategy room: decisions, sufficient statistics of every arm of a task, models of past decisions."""
+"""Tables of strategy selection: decisions, sufficient statistics of every arm of a task, strategy models."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ strategy_decisions = Table(
     Column("probability", Float(53), nullable=False),
     Column("expected_reward", Float(53), nullable=False),
     Column("reason", Text, nullable=False),
-    # What the policy knew: the arms' statistics, spent and total budget.
+    # The arms' beliefs, the state of the search, and the spent and total budget.
     Column("context", JSONB, nullable=False),
     Column("decided_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("experiment_count", BigInteger, nullable=False, server_default="0"),
     Column("reward_sum", Float(53), nullable=False, server_default="0"),
-    # Whether its settings were chosen, or are the arm's defaults.
+    # True: the service chose the settings; false: the arm's defaults.
     Column("tuned", Boolean, nullable=False),
-    # What took it: the bandit, the prior's single best, or the learned policy.
+    # bandit, prior or policy.
     Column("decided_by", Text, nullable=False),
-    # Of its task: for what was tried of an arm on whatever task.
+    # The namespace of the task, to find tried settings of an arm over all its tasks.
     Column("namespace_id", BigInteger, nullable=False),
     Index("ix_strategy_decisions_task_id_expires_at", "task_id", "expires_at"),
     Index("ix_strategy_decisions_task_id_decided_at", "task_id", "decided_at", "id"),
@@ -60,17 +60,17 @@ strategy_arms = Table(
     metadata,
     Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("arm", Text, primary_key=True),
-    # The arm with chosen settings and the arm with its defaults are apart.
+    # An arm with chosen settings and the arm with its defaults are two rows.
     Column("tuned", Boolean, primary_key=True),
     Column("pulls", BigInteger, nullable=False),
     Column("total_reward", Float(53), nullable=False),
-    # Of the pulls, and the sums of their rewards: each pull makes all earlier ones of its arm weigh less.
+    # Discounted count of the pulls and discounted sums of their rewards.
     Column("weight", Float(53), nullable=False),
     Column("reward_sum", Float(53), nullable=False),
     Column("reward_square_sum", Float(53), nullable=False),
 )
 
-# Learned from the decisions of all tasks of a namespace, by kind: the prior of arms, the policy.
+# Trained on the decisions of all tasks of a namespace, by kind: prior or policy.
 strategy_models = Table(
     "strategy_models",
     metadata,
@@ -83,7 +83,7 @@ strategy_models = Table(
     Column("state", Text, nullable=False),
     Column("metrics", JSONB, nullable=False),
     Column("artefact", LargeBinary, nullable=False),
-    # Tasks it was trained on, and results of decisions in the namespace at that time.
+    # Number of tasks it was trained on, and of results of decisions in the namespace at that time.
     Column("training_size", BigInteger, nullable=False),
     Column("trained_through", BigInteger, nullable=False),
     Column("training_seconds", Float(53), nullable=False),

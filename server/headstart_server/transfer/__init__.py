@@ -1,1 +1,2 @@
-"""An architecture of one task made to fit another, how far that can be trusted, and how to tune it there."""
+"""Transfer of an architecture to other tasks: adaptation, transferability, fine-tuning plan. Entry point:
+``service``."""

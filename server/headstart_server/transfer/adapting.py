@@ -1,10 +1,10 @@
-"""Makes a candidate fit the data of another task, changing nothing without need and saying why of each change.
+"""Adaptation of a candidate to the data of another task, with few changes and a reason for each.
 
-Parameters are adapted by their declared roles. Input and output follow the data. Capacity follows the amount of data:
-the number of weights that learns best grows as about its power 0.6 (Hestness et al., "Deep learning scaling is
-predictable, empirically", 2017, found 0.57 to 0.78), of which depth takes a fifth and width, which counts squared, two
-fifths. Resolution is halved until at least four pixels along an edge reach the last layer, and as often as keeps what
-one of them sees the same share of the picture. A batch holds at most a tenth of the examples.
+Parameters are adapted by their declared roles. Input and output sizes follow the data. Capacity follows the amount of
+data: the best number of weights grows as about its power 0.6 (Hestness et al., "Deep learning scaling is predictable,
+empirically", 2017, found 0.57 to 0.78), of which depth takes a fifth and width, which counts squared, two fifths.
+Resolution is halved as often as keeps the receptive field of the last layer at the same share of the image, but
+leaves that layer at least four pixels along an edge. A batch holds at most a tenth of the examples.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from headstart_server.transfer.data_shape import DataShape
 
 _WEIGHTS_POWER = 0.6
 _POWERS = {ParameterRole.WIDTH: 0.4 * _WEIGHTS_POWER, ParameterRole.DEPTH: 0.2 * _WEIGHTS_POWER}
-# Less of a difference in data than this is no reason to change capacity.
+# Ratio of data sizes up to which capacity stays unchanged.
 _SIMILAR_DATA = 2.0
 _LEAST_PIXELS = 4
 _BATCHES = 10
@@ -36,23 +36,25 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Adapted:
+class AdaptedCandidate:
+    """A valid candidate with the changes that led to it."""
+
     candidate: Candidate
     changes: tuple[Change, ...]
 
 
-def adapt(space: SearchSpace, candidate: Candidate, source: DataShape, target: DataShape) -> Adapted:
-    """A candidate of the same space, valid in it, for data of another shape.
+def adapt(space: SearchSpace, candidate: Candidate, source: DataShape, target: DataShape) -> AdaptedCandidate:
+    """Adapt a candidate to data of another shape; the result is valid in the same space.
 
-    A graph that the candidate brings itself stays as it is: its space does not say what the attributes stand for.
+    An explicit graph of the candidate stays unchanged, since its space does not declare roles for node attributes.
     """
-    wanted: dict[str, tuple[Value, str]] = {}
+    adapted: dict[str, tuple[Value, str]] = {}
     for parameter in space.parameters:
         if parameter.name in candidate.values and parameter.role is not None:
-            told = _wanted(parameter, candidate.values[parameter.name], source, target)
-            if told is not None:
-                wanted[parameter.name] = told
-    wanted.update(_downsampling(space, candidate, *_edges(space, candidate, wanted, source, target)))
+            by_role = _by_role(parameter, candidate.values[parameter.name], source, target)
+            if by_role is not None:
+                adapted[parameter.name] = by_role
+    adapted.update(_downsampling(space, candidate, *_edges(space, candidate, adapted, source, target)))
     values: dict[str, Value] = {}
     changes: list[Change] = []
     for parameter in space.parameters:
@@ -66,22 +68,22 @@ def adapt(space: SearchSpace, candidate: Candidate, source: DataShape, target: D
             values[name] = _like_its_siblings(space, parameter, values)
             changes.append(Change(name, None, values[name], f"in effect, now that {_because(parameter, values)}"))
             continue
-        values[name], reason = wanted.get(name, (before, ""))
+        values[name], reason = adapted.get(name, (before, ""))
         if values[name] != before:
             changes.append(Change(name, before, values[name], reason))
-    return Adapted(Candidate(values, candidate.graph), tuple(changes))
+    return AdaptedCandidate(Candidate(values, candidate.graph), tuple(changes))
 
 
-def _wanted(parameter: Parameter, before: Value, source: DataShape, target: DataShape) -> tuple[Value, str] | None:
-    """The value that a parameter should have by its role, and why; None to leave it."""
+def _by_role(parameter: Parameter, before: Value, source: DataShape, target: DataShape) -> tuple[Value, str] | None:
+    """The value of a parameter by its role, with the reason; None to leave it."""
     if isinstance(before, str | bool):
         return None
     if parameter.role is ParameterRole.INPUT_SIZE and target.size is not None:
-        return _exactly(parameter, target.size, "pixels along an edge")
+        return _nearest(parameter, target.size, "pixels along an edge")
     if parameter.role is ParameterRole.INPUT_CHANNELS and target.channels is not None:
-        return _exactly(parameter, target.channels, "input channels")
+        return _nearest(parameter, target.channels, "input channels")
     if parameter.role is ParameterRole.OUTPUT_UNITS and target.outputs is not None:
-        return _exactly(parameter, target.outputs, "outputs", at_least=True)
+        return _nearest(parameter, target.outputs, "outputs", at_least=True)
     if parameter.role is ParameterRole.BATCH_SIZE and target.instances is not None:
         most = max(1.0, target.instances / _BATCHES)
         if before <= most:
@@ -99,25 +101,25 @@ def _wanted(parameter: Parameter, before: Value, source: DataShape, target: Data
     return _allowed(parameter, before * factor), reason
 
 
-def _exactly(parameter: Parameter, wanted: float, what: str, at_least: bool = False) -> tuple[Value, str]:
-    value = _allowed(parameter, wanted, at_least=at_least)
-    reason = f"the data have {wanted:g} {what}"
-    return value, reason if value == wanted else f"{reason}; the nearest that the space allows"
+def _nearest(parameter: Parameter, size: float, unit: str, at_least: bool = False) -> tuple[Value, str]:
+    value = _allowed(parameter, size, at_least=at_least)
+    reason = f"the data have {size:g} {unit}"
+    return value, reason if value == size else f"{reason}; the nearest that the space allows"
 
 
 def _edges(
     space: SearchSpace,
     candidate: Candidate,
-    wanted: Mapping[str, tuple[Value, str]],
+    adapted: Mapping[str, tuple[Value, str]],
     source: DataShape,
     target: DataShape,
 ) -> tuple[float | None, float | None]:
-    """Pixels along an edge that enter the network, before and after: its own input size, where it has one, to which
-    pictures are scaled."""
+    """Pixels along an edge of the network's input, before and after: the input size that images are scaled to, if the
+    space has one, else the size of the images."""
     if target.size is None:
         return source.size, None
     for parameter, before in _active(space, candidate, ParameterRole.INPUT_SIZE):
-        after, _ = wanted.get(parameter.name, (before, ""))
+        after, _ = adapted.get(parameter.name, (before, ""))
         assert not isinstance(after, str)
         return before, float(after)
     return source.size, target.size
@@ -126,7 +128,7 @@ def _edges(
 def _downsampling(
     space: SearchSpace, candidate: Candidate, before_size: float | None, size: float | None
 ) -> Iterator[tuple[str, tuple[Value, str]]]:
-    """How often the resolution is halved, and strides, the last first, until enough pixels are left."""
+    """Halvings of the resolution, and strides, the last first, that leave enough pixels; each with its reason."""
     if size is None:
         return
     most = max(1.0, size / _LEAST_PIXELS)
@@ -135,10 +137,10 @@ def _downsampling(
     factor = math.prod([2.0**number for _, number in halved] + [number for _, number in strides])
     share = 1.0 if before_size is None else size / before_size
     for parameter, before in halved:
-        # Of several, each takes its part of what is to be seen more or less coarsely.
-        wanted = max(0.0, before + round(math.log2(share) / len(halved)))
+        # Several parameters share the change of resolution.
+        halvings = max(0.0, before + round(math.log2(share) / len(halved)))
         fitting = math.floor(math.log2(most / factor * 2**before)) if factor / 2**before <= most else 0
-        after = _allowed(parameter, min(wanted, max(0.0, fitting)), at_most=True)
+        after = _allowed(parameter, min(halvings, max(0.0, fitting)), at_most=True)
         if isinstance(after, int | float) and after != before:
             yield parameter.name, (after, _pixels(size, factor / 2**before * 2**after))
             factor = factor / 2**before * 2**after
@@ -162,23 +164,24 @@ def _active(space: SearchSpace, candidate: Candidate, role: ParameterRole) -> It
             yield parameter, float(value)
 
 
-def _allowed(parameter: Parameter, wanted: float, at_least: bool = False, at_most: bool = False) -> Value:
-    """The nearest value of a domain, by ratio; not below or above what is wanted where the domain has such a one."""
+def _allowed(parameter: Parameter, size: float, at_least: bool = False, at_most: bool = False) -> Value:
+    """The nearest value of the domain by ratio; not below (``at_least``) or above (``at_most``) the size if
+    possible."""
     domain = parameter.domain
     if isinstance(domain, Float):
-        return min(max(float(wanted), domain.lower), domain.upper)
+        return min(max(float(size), domain.lower), domain.upper)
     if isinstance(domain, Integer):
         rounding: Callable[[float], int] = math.ceil if at_least else math.floor if at_most else round
-        return min(max(rounding(wanted), domain.lower), domain.upper)
+        return min(max(rounding(size), domain.lower), domain.upper)
     numbers = [each for each in domain.choices if isinstance(each, int | float) and not isinstance(each, bool)]
     if not numbers:
         return domain.choices[0]
-    fitting = [each for each in numbers if (each >= wanted or not at_least) and (each <= wanted or not at_most)]
-    return min(fitting or numbers, key=lambda each: abs(math.log(max(each, 1e-9) / max(wanted, 1e-9))))
+    fitting = [each for each in numbers if (each >= size or not at_least) and (each <= size or not at_most)]
+    return min(fitting or numbers, key=lambda each: abs(math.log(max(each, 1e-9) / max(size, 1e-9))))
 
 
 def _like_its_siblings(space: SearchSpace, parameter: Parameter, values: dict[str, Value]) -> Value:
-    """For a parameter that became active: the value of the last one before it with its role and domain."""
+    """The value for a parameter that became active: that of the last one before it with its role and domain."""
     for sibling in reversed(space.parameters):
         if sibling.name in values and (sibling.role, sibling.domain) == (parameter.role, parameter.domain):
             return values[sibling.name]
@@ -189,7 +192,7 @@ def _middle(domain: Categorical | Integer | Float) -> Value:
     if isinstance(domain, Categorical):
         return domain.choices[len(domain.choices) // 2]
     lower, upper = domain.lower, domain.upper
-    # Neither product nor sum of the bounds: both may be beyond the largest float.
+    # The product or sum of the bounds may exceed the largest float.
     middle = math.sqrt(lower) * math.sqrt(upper) if domain.logarithmic else lower / 2 + upper / 2
     if isinstance(domain, Float):
         return min(max(middle, domain.lower), domain.upper)
@@ -203,5 +206,5 @@ def _because(parameter: Parameter, values: dict[str, Value]) -> str:
 
 
 def describe(changes: Sequence[Change]) -> str:
-    """In a few words, for a reason."""
+    """The changes in a few words, for a reason."""
     return ", ".join(f"{each.parameter} {each.before} -> {each.after}" for each in changes) or "unchanged"

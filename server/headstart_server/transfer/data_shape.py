@@ -1,4 +1,4 @@
-"""What a task's data demand of a network: the shape of its input and output, and how much there is to learn from."""
+"""Data shape of a task, from its meta-features: input and output sizes for a network, and the number of examples."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DataShape:
-    """None where the task's meta-features do not tell.
+    """Sizes of a task's data; None if the meta-features lack them.
 
-    ``size``: pixels along an edge, of images that are not square the geometric mean of both. ``channels`` of an image,
-    or the columns of a table. ``outputs``: classes, or target columns. ``instances``: examples, or nodes of a graph,
-    with a label, where their share is told.
+    ``size``: pixels along an edge, the geometric mean for images that are not square. ``channels`` of an image, or
+    columns of a table. ``outputs``: classes, or target columns. ``instances``: examples, or nodes of a graph; only
+    the labelled ones if their share is known.
     """
 
     size: float | None = None
@@ -23,6 +23,7 @@ class DataShape:
 
 
 def data_shape(meta_features: Mapping[str, float]) -> DataShape:
+    """Read the data shape from meta-features."""
     width, height = meta_features.get("width"), meta_features.get("height")
     size = meta_features.get("image_size")
     if size is None and width and height and width > 0 and height > 0:
@@ -40,8 +41,8 @@ def data_shape(meta_features: Mapping[str, float]) -> DataShape:
 
 
 def shape_for_all(shapes: Sequence[DataShape]) -> DataShape:
-    """What one network for several tasks must fit: the smallest images, the most channels and outputs, the usual size
-    of data (geometric mean)."""
+    """The shape that one network for several tasks must fit: the smallest images, the most channels and outputs, and
+    the geometric mean of the numbers of examples."""
     sizes = [shape.size for shape in shapes if shape.size is not None]
     channels = [shape.channels for shape in shapes if shape.channels is not None]
     outputs = [shape.outputs for shape in shapes if shape.outputs is not None]

@@ -1,4 +1,4 @@
-"""One candidate for several tasks: the one whose expected ranks are best, on average or where it is worst."""
+"""Choice of one candidate for several tasks by its expected ranks, on average or on its worst task."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ Numbers = NDArray[np.float64]
 
 
 class Objective(Enum):
+    """Best weighted average rank, or best rank on the worst task."""
+
     WEIGHTED = 1
     WORST_CASE = 2
 
 
 def choose(ranks: Numbers, weights: Sequence[float], objective: Objective) -> int:
-    """The place of the best of candidates with expected ranks [candidates, tasks], 0 to 1, higher is better.
+    """The index of the best candidate by expected ranks [candidates, tasks], 0 to 1, higher is better.
 
-    WORST_CASE ignores the weights; of equally bad ones the better on average is taken.
+    WORST_CASE ignores the weights, except to break ties.
     """
     shares = np.asarray(weights, np.float64) / float(np.sum(weights))
     mean = ranks @ shares
@@ -30,13 +32,13 @@ def choose(ranks: Numbers, weights: Sequence[float], objective: Objective) -> in
 
 
 def share_beaten(values: Numbers, known: Numbers) -> Numbers:
-    """For each of [m] the share of the known values [n] that it beats, ties half; higher is better in both."""
+    """The share of the known values [n] that each value [m] beats, ties counting half; higher is better in both."""
     order = np.sort(known)
     below = np.searchsorted(order, values, side="left")
     upto = np.searchsorted(order, values, side="right")
     return np.asarray((below + upto) / (2.0 * max(len(known), 1)))
 
 
-def carried_over(ranks: Numbers, tau: float) -> Numbers:
-    """Ranks on the source as they are expected on a target: towards the middle, the less the two agree."""
+def expected_on_target(ranks: Numbers, tau: float) -> Numbers:
+    """Expected ranks on a target from ranks on the source: shrunk to the middle as far as the two disagree."""
     return np.asarray(0.5 + max(tau, 0.0) * (ranks - 0.5))

@@ -1,8 +1,8 @@
-"""How far the ranking of architectures on one task is that on another: Kendall's tau, with an interval.
+"""Transferability: the agreement of two tasks' rankings of architectures, Kendall's tau with an interval.
 
-Measured where both tasks tell enough: on architectures tried on both, or on those of the target as a model of the
-source sees them. Otherwise expected from how alike the tasks are, by what likeness has meant between other tasks of the
-space. The two are joined by the number of architectures that each is worth (shrinkage).
+It is measured on architectures tried on both tasks, or on those of the target as a model of the source ranks them. It
+is also expected from the similarity of the tasks, by what similarity has meant for other pairs of tasks of the space.
+The two are combined by the number of architectures that each is worth (shrinkage).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from scipy.special import ndtri
 
 from headstart_server.knowledge.similarity.tasks import SimilarityEvidence
 
-# What an expectation from likeness is worth, in architectures measured on both tasks.
+# Worth of an expectation from similarity, in architectures measured on both tasks.
 _WORTH = 10.0
-# Without other pairs of tasks: tau is about half the likeness, give or take.
+# Without other pairs of tasks: tau is about half the similarity, with this standard deviation.
 _SLOPE, _SPREAD = 0.5, 0.35
-# Pairs that the slope is believed to rest on already.
-_BELIEVED_PAIRS = 4.0
+# Pairs of tasks that this prior counts as.
+_PRIOR_PAIRS = 4.0
 
 
 @dataclass(frozen=True)
 class Transferability:
-    """Kendall's tau with its standard deviation and interval, all within -1 and 1; ``basis`` says what it rests on."""
+    """Kendall's tau with its standard deviation and interval, within -1 and 1; ``basis``: the evidence in words."""
 
     tau: float
     deviation: float
@@ -37,51 +37,57 @@ class Transferability:
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """Of a pair of tasks, 0 to 1, by words and numbers; None where neither tells."""
+class TaskSimilarity:
+    """Similarity of two tasks, 0 to 1, by descriptors and meta-features; None if they share none."""
 
     value: float | None
-    told_by: str
+    basis: str
 
 
 def transferability(
-    measured: SimilarityEvidence | None, likeness: Likeness, known_pairs: Sequence[tuple[float, float]], level: float
+    measured: SimilarityEvidence | None,
+    similarity: TaskSimilarity,
+    known_pairs: Sequence[tuple[float, float]],
+    level: float,
 ) -> Transferability:
-    """``measured``: the agreement of both tasks; ``known_pairs``: likeness and measured tau of other pairs of tasks."""
-    expected, spread, told = _expected(likeness, known_pairs)
+    """Combine the ``measured`` agreement with the one expected from similarity; interval at ``level``.
+
+    ``known_pairs``: similarity and measured tau of other pairs of tasks.
+    """
+    expected, deviation, source = _expected(similarity, known_pairs)
     if measured is None or measured.count < 3:
-        return _within(expected, spread, level, f"expected from {told}")
+        return _within(expected, deviation, level, f"expected from {source}")
     count = measured.count
     error = math.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1)))
     share = count / (count + _WORTH)
     tau = share * measured.value + (1 - share) * expected
-    deviation = math.sqrt((share * error) ** 2 + ((1 - share) * spread) ** 2)
-    seen = "; ".join(measured.details[1:]) or "measured on both tasks"
-    basis = f"Kendall tau {measured.value:.2f} on {count} architectures ({seen})"
-    return _within(tau, deviation, level, f"{basis}; {expected:.2f} would be expected from {told}")
+    combined = math.sqrt((share * error) ** 2 + ((1 - share) * deviation) ** 2)
+    method = "; ".join(measured.details[1:]) or "measured on both tasks"
+    basis = f"Kendall tau {measured.value:.2f} on {count} architectures ({method})"
+    return _within(tau, combined, level, f"{basis}; {expected:.2f} would be expected from {source}")
 
 
-def _expected(likeness: Likeness, known_pairs: Sequence[tuple[float, float]]) -> tuple[float, float, str]:
-    """Mean and standard deviation of tau by the likeness of two tasks, and what that is taken from."""
-    if likeness.value is None:
+def _expected(similarity: TaskSimilarity, known_pairs: Sequence[tuple[float, float]]) -> tuple[float, float, str]:
+    """Mean and standard deviation of tau expected from the similarity of two tasks, and the source of it in words."""
+    if similarity.value is None:
         if not known_pairs:
             return 0.0, _SPREAD + _SLOPE / 2, "nothing that tells how alike the tasks are"
         taus = np.array([tau for _, tau in known_pairs])
         return float(taus.mean()), _spread(taus - taus.mean(), 1), f"{len(known_pairs)} other pairs of tasks"
-    alike, taus = np.array(known_pairs, np.float64).reshape(-1, 2).T
-    # Through the origin, with the belief as a few pairs more: tasks that have nothing in common agree on nothing.
-    weight = _BELIEVED_PAIRS / 4
-    slope = float((alike @ taus + weight * _SLOPE) / (alike @ alike + weight))
-    spread = _spread(taus - slope * alike, 1)
-    told = f"{likeness.told_by} ({likeness.value:.0%} alike)"
+    similarities, taus = np.array(known_pairs, np.float64).reshape(-1, 2).T
+    # Regression through the origin, with the prior as a few more pairs: dissimilar tasks do not agree.
+    weight = _PRIOR_PAIRS / 4
+    slope = float((similarities @ taus + weight * _SLOPE) / (similarities @ similarities + weight))
+    spread = _spread(taus - slope * similarities, 1)
+    source = f"{similarity.basis} ({similarity.value:.0%} alike)"
     if len(known_pairs):
-        told += f" and {len(known_pairs)} other pairs of tasks"
-    return slope * likeness.value, spread, told
+        source += f" and {len(known_pairs)} other pairs of tasks"
+    return slope * similarity.value, spread, source
 
 
 def _spread(errors: NDArray[np.float64], fitted: int) -> float:
-    total = float(np.square(errors).sum()) + _BELIEVED_PAIRS * _SPREAD**2
-    return math.sqrt(total / (max(len(errors) - fitted, 0) + _BELIEVED_PAIRS))
+    total = float(np.square(errors).sum()) + _PRIOR_PAIRS * _SPREAD**2
+    return math.sqrt(total / (max(len(errors) - fitted, 0) + _PRIOR_PAIRS))
 
 
 def _within(tau: float, deviation: float, level: float, basis: str) -> Transferability:

@@ -1,1 +1,1 @@
-"""What to try first on a task, from what was good on others."""
+"""Warm start: candidates to try first on a task, chosen by the results of other tasks. Entry point: ``service``."""

@@ -1,8 +1,9 @@
-"""Which of many judged candidates to try next: those that promise most, apart from one another.
+"""Expected improvement of candidates under the surrogate, with local penalization for batches.
 
-What a candidate promises is its expected improvement, averaged over the processes of the surrogate: each source may
-lead to the candidate that it finds best, by its weight. A chosen or pending candidate counts as tried: the incumbent of
-each process rises by the improvement that it expects, so the next choice covers what other sources find good.
+The acquisition value of a candidate is its expected improvement, averaged over the component models of the surrogate
+by their weights, so a source can bring in the candidate that it ranks best. A chosen or pending candidate counts as
+tried: the incumbent of each component rises by the improvement that the component expects of it, so the next choice
+covers what other sources rank high.
 """
 
 from __future__ import annotations
@@ -18,68 +19,69 @@ from headstart_server.runtime.deadline import check
 
 Numbers = NDArray[np.float64]
 
-# Within about these distances, in root mean square standardised features, candidates are taken for much the same: when
-# a task's own results tell where the good ones are, and while sources do.
+# Length scale of the local penalty, in root mean square standardised features: once the task's own results locate the
+# good candidates, and while only sources do.
 NEAR, NEAR_AT_FIRST = 0.35, 0.1
-# Choices after which incumbents stay, since the cost of a choice grows with the candidates.
-_MOST_BELIEVED = 64
+# Choices after which incumbents stay fixed, since the cost of a choice grows with the candidates.
+_MOST_INCUMBENT_UPDATES = 64
 
 
 def expected_improvement(means: Numbers, deviations: Numbers, incumbent: float | Numbers) -> Numbers:
-    """By how much each is expected to beat the incumbent, never negative (Jones et al., J. Glob. Opt. 1998)."""
+    """The expected gain of each candidate over the incumbent, never negative (Jones et al., J. Glob. Opt. 1998)."""
     ahead = means - incumbent
-    certain = np.maximum(deviations, 1e-9)
-    z = ahead / certain
+    positive = np.maximum(deviations, 1e-9)
+    z = ahead / positive
     density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-    return np.asarray(np.maximum(ahead * ndtr(z) + certain * density, 0.0))
+    return np.asarray(np.maximum(ahead * ndtr(z) + positive * density, 0.0))
 
 
 class Acquisition:
-    """The promise of candidates [m] as they are chosen one after the other."""
+    """Acquisition values of candidates [m], updated as they are chosen one after the other."""
 
     def __init__(self, judged: Judged, near: float = NEAR) -> None:
         self._judged, self._near = judged, near
         self._incumbents = np.full((len(judged.weights), 1), judged.incumbent)
-        self._believed = 0
+        self._incumbent_updates = 0
         self._points = _standardised(judged.features)
-        self._held = np.ones(len(judged.features))
+        self._penalties = np.ones(len(judged.features))
         self._improvements = self._improvement()
 
     @property
-    def by_process(self) -> Numbers:
-        """Expected improvement [1 + k, m] by each process times its weight."""
+    def by_component(self) -> Numbers:
+        """Expected improvement [1 + k, m] under each component model times its weight."""
         return np.asarray(self._improvements * self._judged.weights[:, None])
 
     @property
-    def promise(self) -> Numbers:
-        """[m]"""
-        return np.asarray(self._judged.weights @ self._improvements * self._held)
+    def values(self) -> Numbers:
+        """Weighted expected improvement times the local penalty [m]."""
+        return np.asarray(self._judged.weights @ self._improvements * self._penalties)
 
-    def believe(self, place: int) -> None:
-        """The candidate at a place is being tried."""
-        self._held *= _farness(self._points, place, self._near)
-        if self._believed < _MOST_BELIEVED:
-            self._believed += 1
-            self._incumbents = self._incumbents + self._improvements[:, [place]]
+    def add_pending(self, index: int) -> None:
+        """Count a candidate as tried."""
+        self._penalties *= _local_penalty(self._points, index, self._near)
+        if self._incumbent_updates < _MOST_INCUMBENT_UPDATES:
+            self._incumbent_updates += 1
+            self._incumbents = self._incumbents + self._improvements[:, [index]]
             self._improvements = self._improvement()
 
     def best_first(self, pending: NDArray[np.bool_], preferred: NDArray[np.bool_] | None = None) -> Iterator[int]:
-        """Places of candidates that are not ``pending`` [m]; the first is of the ``preferred`` [m] where there are any.
+        """Indices of the candidates that are not ``pending`` [m], in the order of choice.
 
-        A simplified local penalization (Gonzalez et al., AISTATS 2016).
+        The first is one of the ``preferred`` [m] if there are any. A simplified local penalization (Gonzalez et al.,
+        AISTATS 2016).
         """
         left = ~pending
-        for place in np.flatnonzero(pending).tolist():
+        for index in np.flatnonzero(pending).tolist():
             check()
-            self.believe(place)
-        among = left & preferred if preferred is not None and (left & preferred).any() else left
+            self.add_pending(index)
+        eligible = left & preferred if preferred is not None and (left & preferred).any() else left
         while left.any():
             check()
-            place = int(np.argmax(np.where(among, self.promise, -1.0)))
-            yield place
-            left[place] = False
-            among = left
-            self.believe(place)
+            index = int(np.argmax(np.where(eligible, self.values, -1.0)))
+            yield index
+            left[index] = False
+            eligible = left
+            self.add_pending(index)
 
     def _improvement(self) -> Numbers:
         predictions = self._judged.predictions
@@ -95,9 +97,9 @@ def _standardised(features: NDArray[np.floating]) -> Numbers:
     return np.asarray((points[:, varied] - points[:, varied].mean(axis=0)) / spread[varied])
 
 
-def _farness(points: Numbers, place: int, near: float) -> Numbers:
-    """0 for the same as the candidate at a place, 1 for what is far from it [m]."""
+def _local_penalty(points: Numbers, index: int, near: float) -> Numbers:
+    """Factors [m] from 0, at the candidate of this index, to 1 far from it."""
     if not points.shape[1]:
         return np.ones(len(points))
-    distances = np.square(points - points[place]).mean(axis=1) / near**2
+    distances = np.square(points - points[index]).mean(axis=1) / near**2
     return np.asarray(1.0 - np.exp(-0.5 * distances))

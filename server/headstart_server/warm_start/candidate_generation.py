@@ -1,7 +1,7 @@
-"""New candidates around what is good: children of the best of the task and of what other tasks would try, and a few
-drawn at random, in case the best is elsewhere.
+"""Candidate generation: mutations and crossovers of the task's best, the best of other tasks and their mutations, and
+a few random samples in case the best is elsewhere.
 
-Near the best is where the better ones are: pools that cover the whole space were tried, and found the goal later.
+Better candidates lie near the best: pools that covered the whole space were tried, and found the goal later.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from headstart.spaces import Candidate, SearchSpace, mutate, recombine, sample
 
 PARENTS = 5
 _CHILDREN = 20
-# Shares of the children that are changed twice, and that take after two of the parents before they are changed.
-_CHANGED_TWICE, _OF_TWO_PARENTS = 0.3, 0.1
+# Shares of the children that are mutated twice, and that are crossovers before they are mutated.
+_MUTATED_TWICE, _CROSSED_OVER = 0.3, 0.1
 _AT_RANDOM = 50
 
 
 @dataclass(frozen=True)
-class Generated:
-    """``origin`` says in words where it comes from; ``recorded``: other tasks have tried it."""
+class GeneratedCandidate:
+    """``origin`` names its source for a person; ``recorded``: other tasks have tried it."""
 
     candidate: Candidate
     origin: str
@@ -32,37 +32,38 @@ def generate(
     space: SearchSpace,
     best: Sequence[Candidate],
     transferred: Sequence[Candidate],
-    parents: int,
-    least: int,
+    mutated_count: int,
+    minimum: int,
     generator: random.Random,
-) -> Iterator[Generated]:
-    """``best``: of the task itself, the best first; ``transferred``: what other tasks would try, the best first, of
-    which so many are ``parents``; ``least`` in all.
+) -> Iterator[GeneratedCandidate]:
+    """At least about ``minimum`` candidates, repeats and known ones among them.
 
-    Some come twice, some are known already. Nothing new in spaces of explicit graphs, which cannot be drawn from.
+    ``best`` of the task itself and ``transferred`` from other tasks both come best first; the first ``mutated_count``
+    transferred ones are mutated too. Spaces of explicit graphs cannot be sampled, so they yield the transferred ones
+    only.
     """
     for candidate in transferred:
-        yield Generated(candidate, "tried on other tasks", recorded=True)
+        yield GeneratedCandidate(candidate, "tried on other tasks", recorded=True)
     if space.explicit_graphs:
         return
-    for candidate in transferred[:parents]:
-        yield Generated(mutate(space, candidate, generator), "a change of what was good on other tasks")
-    expected = len(best) * _CHILDREN + len(transferred) + min(parents, len(transferred)) + _AT_RANDOM
-    more = max(1.0, least / max(expected, 1))
-    for place, parent in enumerate(best):
-        for _ in range(round(_CHILDREN * more)):
-            yield _child(space, best, place, parent, generator)
-    for _ in range(round(_AT_RANDOM * more)):
-        yield Generated(sample(space, generator), "drawn at random")
+    for candidate in transferred[:mutated_count]:
+        yield GeneratedCandidate(mutate(space, candidate, generator), "a change of what was good on other tasks")
+    expected = len(best) * _CHILDREN + len(transferred) + min(mutated_count, len(transferred)) + _AT_RANDOM
+    factor = max(1.0, minimum / max(expected, 1))
+    for rank, parent in enumerate(best):
+        for _ in range(round(_CHILDREN * factor)):
+            yield _child(space, best, rank, parent, generator)
+    for _ in range(round(_AT_RANDOM * factor)):
+        yield GeneratedCandidate(sample(space, generator), "drawn at random")
 
 
 def _child(
-    space: SearchSpace, best: Sequence[Candidate], place: int, parent: Candidate, generator: random.Random
-) -> Generated:
-    ordinal = "the best here" if place == 0 else f"number {place + 1} here"
-    if len(best) > 1 and generator.random() < _OF_TWO_PARENTS:
+    space: SearchSpace, best: Sequence[Candidate], rank: int, parent: Candidate, generator: random.Random
+) -> GeneratedCandidate:
+    ordinal = "the best here" if rank == 0 else f"number {rank + 1} here"
+    if len(best) > 1 and generator.random() < _CROSSED_OVER:
         other = generator.choice([each for each in best if each is not parent])
         mixed = recombine(space, parent, other, generator)
-        return Generated(mutate(space, mixed, generator), f"a mix of {ordinal} and another")
-    changes = 2 if generator.random() < _CHANGED_TWICE else 1
-    return Generated(mutate(space, parent, generator, changes), f"a change of {ordinal}")
+        return GeneratedCandidate(mutate(space, mixed, generator), f"a mix of {ordinal} and another")
+    mutations = 2 if generator.random() < _MUTATED_TWICE else 1
+    return GeneratedCandidate(mutate(space, parent, generator, mutations), f"a change of {ordinal}")

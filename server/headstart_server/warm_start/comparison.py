@@ -1,4 +1,4 @@
-"""Which tasks are like one: the same judgement for a warm start, for a search of tasks, and for an explanation."""
+"""Task similarity as warm starts, task search and explanations all use it: one comparison, so they never disagree."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.tasks import SimilarityEvidence, SimilarTask, compare
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.sources.sources import LazySources
-from headstart_server.warm_start.sources import SourceScores, agreements, weigh_sources
+from headstart_server.warm_start.sources import PredictedScores, agreements, weigh_sources
 
-# What models of other tasks say is asked of so many of a task's architectures at most: beyond that it is known anyhow.
-_MOST_JUDGED = 256
-# Without a model so many of the sources are asked, those that count most.
-_MOST_ASKED = 16
+# Architectures of the target that source models score at most: more of them hardly move the agreement.
+_MOST_SCORED = 256
+# Sources whose surrogates score them where no trained model exists, the heaviest first.
+_MOST_SOURCE_SURROGATES = 16
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A task and its sources in a space, the sources by task id, and ``similar``: the same, most similar first."""
+class ComparedTask:
+    """A task and its sources in a space: ``sources`` by task id, ``similar`` the same ones, most similar first."""
 
     target: Observations
     sources: list[Observations]
@@ -32,73 +32,73 @@ class Compared:
 
 
 class TaskComparison:
-    """Thread-safe; keeps nothing itself."""
+    """Compares a task with the others of its namespace. Thread-safe; stateless."""
 
     def __init__(self, knowledge: KnowledgeService, prediction: PredictionService) -> None:
         self._knowledge = knowledge
         self._prediction = prediction
 
-    def in_space(self, namespace: str, task_id: str, space_id: str) -> Compared:
-        """With the other tasks that have completed experiments in the space. Raises NotFound."""
-        target, observed, context = self._knowledge.compared(namespace, task_id, space_id)
+    def in_space(self, namespace: str, task_id: str, search_space_id: str) -> ComparedTask:
+        """Compare with the other tasks that have completed experiments in the space. Raises NotFound."""
+        target, observed, context = self._knowledge.compared(namespace, task_id, search_space_id)
         sources = [each for each in observed if len(each.means.codes)]
 
         @cache
-        def by_what_is_known() -> list[SimilarTask]:
-            """Without asking any of them."""
+        def weighed_without_scores() -> list[SimilarTask]:
             return weigh_sources(target, sources, {}, context)
 
         def heaviest() -> list[Observations]:
-            chosen = {task.task_id for task in by_what_is_known()[:_MOST_ASKED]}
+            chosen = {task.task_id for task in weighed_without_scores()[:_MOST_SOURCE_SURROGATES]}
             return [source for source in sources if source.task.task_id in chosen]
 
-        scores = self._source_scores(namespace, target, heaviest) if sources else {}
-        similar = weigh_sources(target, sources, scores, context) if scores else by_what_is_known()
-        return Compared(target, sources, similar, context)
+        scores = self._predicted_scores(namespace, target, heaviest) if sources else {}
+        similar = weigh_sources(target, sources, scores, context) if scores else weighed_without_scores()
+        return ComparedTask(target, sources, similar, context)
 
-    def everywhere(self, namespace: str, task_id: str, space_id: str | None) -> list[SimilarTask]:
+    def everywhere(self, namespace: str, task_id: str, search_space_id: str | None) -> list[SimilarTask]:
         """All other tasks of the namespace, most similar first. Raises NotFound.
 
-        Results and profiles are compared in one space, or for each other task in the one that tells most of it.
+        Results and profiles are compared in the given space, or else, for each other task, in the space with the most
+        evidence.
         """
         stored = self._knowledge.stored_task(namespace, task_id)
         context = self._knowledge.similarity_context(namespace)
-        spaces = [space_id] if space_id else [summary.search_space_id for summary in stored.summaries]
+        spaces = [search_space_id] if search_space_id else [summary.search_space_id for summary in stored.summaries]
         measured: dict[str, SimilarityEvidence] = {}
         profiles: dict[str, SimilarityEvidence] = {}
         for name in spaces:
             target, observed, _ = self._knowledge.compared(namespace, task_id, name)
             if len(target.means.codes):
                 sources = [each for each in observed if len(each.means.codes)]
-                _keep_best(measured, agreements(target, sources, self._source_scores(namespace, target, list)))
-            _keep_best(profiles, context.profiles.agreements(task_id, name))
+                _merge_largest(measured, agreements(target, sources, self._predicted_scores(namespace, target, list)))
+            _merge_largest(profiles, context.profiles.agreements(task_id, name))
         others = [task for number, task in context.tasks.items() if number != stored.id]
         return compare(stored.task, others, context.features, context.word_weights, measured, profiles)
 
-    def _source_scores(self, namespace: str, target: Observations, sources: LazySources) -> SourceScores:
-        """What each source would say of the architectures completed on the target: by the space's model, or else of
-        these sources by what they recorded."""
+    def _predicted_scores(self, namespace: str, target: Observations, sources: LazySources) -> PredictedScores:
+        """Scores of the target's completed architectures by each source: from the heads of the space's model, or else
+        from surrogates of the given ``sources``."""
         codes = target.means.codes
         if not len(codes):
             return {}
-        space_id = target.search_space_id
-        asked = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_JUDGED)).astype(np.int64))
-        names = target.names.names(codes[asked].tolist())
+        search_space_id = target.search_space_id
+        scored = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_SCORED)).astype(np.int64))
         scores = self._prediction.source_scores(
             namespace,
-            space_id,
-            names,
-            lambda wanted: self._knowledge.architectures(namespace, space_id, wanted),
+            search_space_id,
+            target.names.names(codes[scored].tolist()),
+            lambda fingerprints: self._knowledge.architectures(namespace, search_space_id, fingerprints),
             sources,
         )
         if scores is None:
             return {}
         table = np.full((len(codes), len(scores.task_ids)), np.nan)
-        table[asked] = scores.scores
+        table[scored] = scores.scores
         return {task_id: table[:, column] for column, task_id in enumerate(scores.task_ids)}
 
 
-def _keep_best(best: dict[str, SimilarityEvidence], found: dict[str, SimilarityEvidence]) -> None:
-    for task_id, evidence in found.items():
-        if task_id not in best or best[task_id].count < evidence.count:
-            best[task_id] = evidence
+def _merge_largest(merged: dict[str, SimilarityEvidence], added: dict[str, SimilarityEvidence]) -> None:
+    """Keep the evidence of each task that rests on the most results."""
+    for task_id, evidence in added.items():
+        if task_id not in merged or merged[task_id].count < evidence.count:
+            merged[task_id] = evidence

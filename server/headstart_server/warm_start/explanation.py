@@ -1,4 +1,4 @@
-"""Says for a person what the past means for a task: which tasks are like it, why, and what they would pass on."""
+"""Explanations in sentences: similar tasks, why they are similar, whether they take part, and what comes first."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def explain(
     gate: Gate,
     first: Suggestion | None,
 ) -> str:
-    """``first``: what a warm start would suggest now, None where it would draw at random."""
-    sentences = [_own_results(target), _others(target, sources)]
-    sentences += [_likeness(task) for task in similar[:_NAMED_TASKS] if task.weight > 0]
+    """Explain a task in one paragraph; ``first`` is the next suggestion, None if it would be drawn at random."""
+    sentences = [_own_results(target), _sources(target, sources)]
+    sentences += [_similarity(task) for task in similar[:_NAMED_TASKS] if task.weight > 0]
     sentences.append(_transfer(gate, len(similar)))
     sentences.append(_first(first, target.task.metric))
     return " ".join(sentence for sentence in sentences if sentence)
@@ -40,14 +40,14 @@ def _own_results(target: Observations) -> str:
     return f"{task.task_id} has {completed} {where}; the best {task.metric} is {best:.6g}."
 
 
-def _others(target: Observations, sources: Sequence[Observations]) -> str:
+def _sources(target: Observations, sources: Sequence[Observations]) -> str:
     if not sources:
         return "No other task has completed experiments there, so there is nothing to transfer."
     total = sum(len(source.means.codes) for source in sources)
     return f"{_number(len(sources), 'other task')} tried {_number(total, 'architecture')} there."
 
 
-def _likeness(task: SimilarTask) -> str:
+def _similarity(task: SimilarTask) -> str:
     reasons = "; ".join(_reason(evidence) for evidence in task.evidence)
     return f"{task.task_id} counts {task.weight:.2f}: {reasons or 'nothing is known of how alike they are'}."
 
@@ -57,8 +57,8 @@ def _reason(evidence: SimilarityEvidence) -> str:
         shared = f" ({', '.join(evidence.details)})" if evidence.details else ""
         return f"{evidence.value:.0%} of {_number(evidence.count, 'word')} of their descriptors agree{shared}"
     if evidence.basis is Basis.META_FEATURES:
-        told = f" ({', '.join(evidence.details)})" if evidence.details else ""
-        return f"{_number(evidence.count, 'number')} of their data are {evidence.value:.0%} close{told}"
+        names = f" ({', '.join(evidence.details)})" if evidence.details else ""
+        return f"{_number(evidence.count, 'number')} of their data are {evidence.value:.0%} close{names}"
     if evidence.basis is Basis.PERFORMANCE_PROFILE:
         return f"their predicted ranks of the same probes agree by a Kendall tau of {evidence.value:.2f}"
     judged = ", as a model judges" if len(evidence.details) > 1 else ""
@@ -80,7 +80,7 @@ def _first(first: Suggestion | None, metric: str) -> str:
     if first.origin is Origin.DEFAULT:
         sentence = "To be tried first: the default configuration of the search space"
     elif first.evidence:
-        sentence = f"To be tried first: {_where_it_was_seen(first.evidence)}"
+        sentence = f"To be tried first: {_best_evidence(first.evidence)}"
     else:
         sentence = f"To be tried first: a new candidate, {first.reason}"
     if first.prediction is not None:
@@ -88,7 +88,7 @@ def _first(first: Suggestion | None, metric: str) -> str:
     return sentence + "."
 
 
-def _where_it_was_seen(evidence: Sequence[SourceEvidence]) -> str:
+def _best_evidence(evidence: Sequence[SourceEvidence]) -> str:
     best = max(evidence, key=lambda each: each.quantile)
     sentence = (
         f"the architecture that reached {best.objective_value:.6g} on {best.task_id}, "

@@ -1,8 +1,9 @@
-"""Whether past tasks take part in an answer at all.
+"""The gate: whether past tasks take part in an answer, and with which weights.
 
-Before the task has results, every source takes part as far as it is expected to agree. From then on transfer must earn
-its place: the processes that sources lead are held against the process of the task alone by what each said of every
-result before it was seen. That is the bar, and not a weak one: it is the search as it would be without any transfer.
+Before the task has results, every source takes part as far as it is expected to agree. From then on transfer must
+earn its place: the source-led components of the surrogate are compared with the component of the task alone, by how
+well each predicted every result before it was seen. The component of the task alone is the search without any
+transfer.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from dataclasses import dataclass, field
 from headstart_server.knowledge.similarity.tasks import Basis, SimilarTask
 from headstart_server.warm_start.suggestions import ENOUGH_RESULTS
 
-# Before this many architectures are measured on the target and known of a source, disagreement proves nothing.
+# Architectures measured on the target and known of a source from which on their disagreement counts.
 _ENOUGH = 10
-# The share of sources below which they are not worth following. Of a task with few results nothing is known but what is
-# expected of its sources, and random candidates tell more of the space than those that few sources promise.
+# The gate closes where the sources' share is smaller. It is larger at first: while a task has few results its sources
+# are only expected to agree, and random candidates show more of the space than those that few sources rank high.
 _LEAST_SHARE, _LEAST_SHARE_AT_FIRST = 0.1, 0.2
 
 
@@ -29,11 +30,11 @@ class Gate:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def judge(similar: Sequence[SimilarTask], count: int, share: float) -> Gate:
-    """``share``: what the sources are worth by the evidence of the task's ``count`` results, 0 to 1.
+def evaluate_gate(similar: Sequence[SimilarTask], count: int, source_share: float) -> Gate:
+    """Open or close the gate by the task's ``count`` results and the ``source_share`` (0 to 1) that they support.
 
-    Closed where there is no source, where measurements speak against every one, or where the results were told better
-    without them.
+    It closes where there is no source, where measurements contradict every source, or where the results are predicted
+    better without sources.
     """
     if not similar:
         return Gate(False, "no other task has completed experiments in this search space")
@@ -42,11 +43,11 @@ def judge(similar: Sequence[SimilarTask], count: int, share: float) -> Gate:
         contradicted = sum(_disagrees(task) for task in similar)
         reason = f"none of {len(similar)} other tasks agrees with this one"
         return Gate(False, reason + (f"; the results here contradict {contradicted} of them" if contradicted else ""))
-    worth = f"by the evidence of {_results(count)} here they are worth {share:.0%}"
+    worth = f"by the evidence of {_results(count)} here they are worth {source_share:.0%}"
     first = taking_part[0]
-    if share < (_LEAST_SHARE_AT_FIRST if count < ENOUGH_RESULTS else _LEAST_SHARE):
+    if source_share < (_LEAST_SHARE_AT_FIRST if count < ENOUGH_RESULTS else _LEAST_SHARE):
         if count:
-            return Gate(False, f"the results here are told better without the {len(similar)} other tasks; {worth}")
+            return Gate(False, f"the results here are predicted better without the {len(similar)} other tasks; {worth}")
         agree = f"even {first.task_id} is expected to agree with it by a Kendall tau of {first.weight:.2f} only"
         return Gate(False, f"past tasks promise too little for this one: {agree}")
     followed = f"{len(taking_part)} of {len(similar)} other tasks take part, led by {first.task_id}"

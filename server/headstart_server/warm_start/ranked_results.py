@@ -1,4 +1,4 @@
-"""Ranks what past tasks found good: the candidates that a new task should try first."""
+"""Ranked results of past tasks: the candidates that a new task should try first, with the evidence for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from headstart_server.knowledge.observations.interning import Codes, Fingerprints
 from headstart_server.knowledge.observations.observations import Observations
 
-# A source is asked for so many of its best at most: as many as one call may be answered with.
+# Architectures taken from one source at most: as many as one call may return.
 MOST_OF_SOURCE = 4096
 
 _FIRST_SORTED = 64
@@ -22,7 +22,7 @@ _FIRST_SORTED = 64
 
 @dataclass(frozen=True)
 class SourceEvidence:
-    """What a source task saw of an architecture; ``quantile`` is the share of its architectures that this one beats."""
+    """A source task's result of an architecture; ``quantile``: the share of its architectures that this one beats."""
 
     task_id: str
     sequence: int
@@ -32,9 +32,10 @@ class SourceEvidence:
 
 @dataclass(frozen=True, eq=False)
 class RankedResults:
-    """The architectures above the median of a source, best first (k of them): normal scores, and where they were seen.
+    """The k architectures above the median of a source, best first: normal scores, and the results they come from.
 
-    ``quantiles`` [k]: the share of the source's architectures that each beats; ``values`` [k] in the task's unit.
+    ``quantiles`` [k]: the share of the source's architectures that each beats; ``values`` [k] in the task's unit;
+    ``sequences`` [k]: of the experiments.
     """
 
     task_id: str
@@ -45,28 +46,21 @@ class RankedResults:
     values: NDArray[np.float64]
     sequences: NDArray[np.int64]
 
-    def evidence(self, asked: Codes) -> Iterator[tuple[int, SourceEvidence]]:
-        """Of those of the asked architectures [m] that stand here, each with its place among them."""
-        here, places = self._found(asked)
-        for place in np.flatnonzero(here).tolist():
-            found = places[place]
-            sequence, value, quantile = self.sequences[found], self.values[found], self.quantiles[found]
-            yield place, SourceEvidence(self.task_id, int(sequence), float(value), float(quantile))
+    def evidence(self, queries: Codes) -> Iterator[tuple[int, SourceEvidence]]:
+        """Evidence for the queried architectures [m] that are ranked, each with its index in the query."""
+        ranked, ranks = self._ranks(queries)
+        for index in np.flatnonzero(ranked).tolist():
+            rank = ranks[index]
+            sequence, value, quantile = self.sequences[rank], self.values[rank], self.quantiles[rank]
+            yield index, SourceEvidence(self.task_id, int(sequence), float(value), float(quantile))
 
-    def normal_scores_of(self, names: Sequence[str]) -> NDArray[np.float64]:
-        """Of architectures by fingerprint [m]; 0, as for an average one, where they do not stand here."""
-        here, places = self._found(self.names.numbers(names))
-        scores = np.zeros(len(here))
-        scores[here] = self.normal_scores[places[here]]
-        return scores
-
-    def _found(self, asked: Codes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of the asked architectures [m] stand here, and where [m], of no meaning for the others."""
-        codes, places = self._by_code
+    def _ranks(self, queries: Codes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """A mask of the queried architectures [m] that are ranked, and ranks [m], valid where the mask is true."""
+        codes, ranks = self._by_code
         if not len(codes):
-            return np.zeros(len(asked), bool), np.zeros(len(asked), np.int64)
-        nearest = np.minimum(np.searchsorted(codes, asked), len(codes) - 1)
-        return codes[nearest] == asked, places[nearest]
+            return np.zeros(len(queries), bool), np.zeros(len(queries), np.int64)
+        nearest = np.minimum(np.searchsorted(codes, queries), len(codes) - 1)
+        return codes[nearest] == queries, ranks[nearest]
 
     @cached_property
     def _by_code(self) -> tuple[Codes, NDArray[np.int64]]:
@@ -75,7 +69,7 @@ class RankedResults:
 
 
 def ranked_results_of(source: Observations, most: int = MOST_OF_SOURCE) -> RankedResults:
-    """The best of a source's architectures, by their best results: those above its median, so many at most.
+    """Rank the architectures of a source above its median by their best results, ``most`` of them at most.
 
     Normal scores by Blom, "Statistical estimates and transformed beta-variables", 1958.
     """
@@ -97,61 +91,58 @@ def ranked_results_of(source: Observations, most: int = MOST_OF_SOURCE) -> Ranke
 
 
 class Ranking:
-    """Every architecture above the median of a source with weight, the most promising first.
+    """Every architecture above the median of a weighted source, the most promising first.
 
-    The score is the weighted sum over sources of the normal score by which the architecture stands above the source's
-    median. What a source has not seen, or found mediocre, adds none.
+    The score of an architecture is the weighted sum of its normal scores over the sources. A source that has not
+    tried it, or ranks it below the median, adds nothing.
     """
 
-    def __init__(self, taking_part: Sequence[tuple[RankedResults, float]], among: Codes | None = None) -> None:
-        """Sources with their weights; ``among``: rank these architectures only."""
-        self._sources = [source for source, _ in taking_part]
-        self._weights = [weight for _, weight in taking_part]
+    def __init__(self, weighted: Sequence[tuple[RankedResults, float]], among: Codes | None = None) -> None:
+        """``weighted``: sources with their weights; ``among``: rank these architectures only."""
+        self._sources = [source for source, _ in weighted]
+        self._weights = [weight for _, weight in weighted]
         self._among = among
-
-    def __len__(self) -> int:
-        return len(self._scored[0])
 
     @cached_property
     def _scored(self) -> tuple[Codes, NDArray[np.float64]]:
-        """Codes and scores. Made when the first is asked for, which is seldom: a portfolio comes before."""
-        met = np.concatenate([np.empty(0, np.int64), *(source.codes for source in self._sources)])
+        """Codes and scores; lazy, because proposals of the surrogate usually suffice."""
+        tried = np.concatenate([np.empty(0, np.int64), *(source.codes for source in self._sources)])
         scores = [weight * source.normal_scores for source, weight in zip(self._sources, self._weights, strict=True)]
         added = np.concatenate([np.empty(0), *scores])
-        if not len(met):
-            return met, added
-        codes: Codes = np.flatnonzero(np.bincount(met)).astype(np.int64)
+        if not len(tried):
+            return tried, added
+        codes: Codes = np.flatnonzero(np.bincount(tried)).astype(np.int64)
         if self._among is not None:
             codes = np.intersect1d(codes, self._among)
-        return codes, np.bincount(met, weights=added).astype(np.float64)[codes]
+        return codes, np.bincount(tried, weights=added).astype(np.float64)[codes]
 
     def best_first(self) -> Iterator[tuple[int, float]]:
-        """Codes and scores, equal scores by fingerprint; sorted as far as they are asked for."""
+        """Codes and scores, equal scores by fingerprint; sorts only as far as it is consumed."""
         codes, scores = self._scored
         done, size = 0, _FIRST_SORTED
         while done < len(codes):
             size = min(size, len(codes))
             least = np.partition(scores, len(codes) - size)[len(codes) - size]
             chosen = np.flatnonzero(scores >= least).tolist()
-            chosen.sort(key=lambda place: (-scores[place], self.fingerprint(int(codes[place]))))
-            for place in chosen[done:]:
-                yield int(codes[place]), float(scores[place])
+            chosen.sort(key=lambda index: (-scores[index], self.fingerprint(int(codes[index]))))
+            for index in chosen[done:]:
+                yield int(codes[index]), float(scores[index])
             done, size = len(chosen), 4 * len(chosen)
 
     def fingerprint(self, code: int) -> str:
         return self._sources[0].names.name(code)
 
     def evidence(self, codes: Sequence[int]) -> list[tuple[SourceEvidence, ...]]:
-        """What the sources saw of each of them, the heaviest source first."""
-        found: list[list[SourceEvidence]] = [[] for _ in codes]
-        asked = np.array(codes, dtype=np.int64)
+        """The evidence for each architecture, the heaviest source first."""
+        merged: list[list[SourceEvidence]] = [[] for _ in codes]
+        queries = np.array(codes, dtype=np.int64)
         for source in self._sources:
-            for place, evidence in source.evidence(asked):
-                found[place].append(evidence)
-        return [tuple(evidence) for evidence in found]
+            for index, evidence in source.evidence(queries):
+                merged[index].append(evidence)
+        return [tuple(evidence) for evidence in merged]
 
     def evidence_of(self, fingerprints: Sequence[str]) -> list[tuple[SourceEvidence, ...]]:
-        """The same by fingerprint; nothing of what no source has met."""
+        """The evidence for each architecture by fingerprint; empty where no source ranks it."""
         if not self._sources:
             return [() for _ in fingerprints]
         return self.evidence(self._sources[0].names.numbers(fingerprints).tolist())

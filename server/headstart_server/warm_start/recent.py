@@ -1,4 +1,4 @@
-"""Remembers what was suggested a short while ago, so that workers who ask at the same time do not get the same."""
+"""Reservations: pending suggestions of a task, so that workers who ask at the same time get different ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart_server.knowledge.search_spaces import find_search_space
 from headstart_server.knowledge.tasks import not_found
 from headstart_server.runtime.database.prepared_statements import planned_once
 
-_NUMBERS = planned_once(
+_ROW_IDS = planned_once(
     text(
         """
         SELECT tasks.id, search_spaces.id FROM namespaces
@@ -24,7 +24,7 @@ _NUMBERS = planned_once(
 _TAKE_TURN = planned_once(
     text("SELECT current_setting('transaction_read_only'), pg_advisory_xact_lock(hashtextextended(:key, 0))")
 )
-_FORGET = planned_once(
+_DELETE_EXPIRED = planned_once(
     text(
         """
         DELETE FROM recent_suggestions
@@ -40,7 +40,7 @@ _FIND = planned_once(
         """
     )
 )
-_REMEMBER = planned_once(
+_INSERT = planned_once(
     text(
         """
         INSERT INTO recent_suggestions (task_id, search_space_id, fingerprint, expires_at)
@@ -51,41 +51,44 @@ _REMEMBER = planned_once(
 )
 
 
-def pending_suggestions(connection: Connection, namespace: str, task_id: str, space_id: str) -> set[str]:
-    """The unexpired suggestions of one task and space, as they stand. Raises NotFound."""
-    task, space = _numbers(connection, namespace, task_id, space_id)
+def pending_suggestions(connection: Connection, namespace: str, task_id: str, search_space_id: str) -> set[str]:
+    """Fingerprints of the unexpired suggestions of a task in a space, without a lock. Raises NotFound."""
+    task, space = _row_ids(connection, namespace, task_id, search_space_id)
     return set(connection.execute(_FIND, {"task": task, "space": space}).scalars())
 
 
-class RecentSuggestions:
-    """The unexpired suggestions of one task and space, locked against other callers until the transaction ends."""
+class Reservations:
+    """The unexpired suggestions of a task in a space, locked against other callers until the transaction ends."""
 
-    def __init__(self, connection: Connection, namespace: str, task_id: str, space_id: str) -> None:
+    def __init__(self, connection: Connection, namespace: str, task_id: str, search_space_id: str) -> None:
         """Raises NotFound."""
         self._connection = connection
-        self._task, self._space = _numbers(connection, namespace, task_id, space_id)
-        asked = {"key": f"suggestions/{self._task}/{self._space}"}
-        read_only: str = connection.execute(_TAKE_TURN, asked).scalar_one()
-        self.kept = read_only == "off"
-        """Whether anything is remembered: not while the database is read-only, when suggestions may be made twice."""
+        self._task, self._space = _row_ids(connection, namespace, task_id, search_space_id)
+        key = {"key": f"suggestions/{self._task}/{self._space}"}
+        read_only: str = connection.execute(_TAKE_TURN, key).scalar_one()
+        self.writable = read_only == "off"
+        """False while the database is read-only: nothing is reserved then, and suggestions may repeat."""
 
     def fingerprints(self) -> set[str]:
-        place = {"task": self._task, "space": self._space}
-        if self.kept:
-            self._connection.execute(_FORGET, place)
-        return set(self._connection.execute(_FIND, place).scalars())
+        """The reserved architectures. Deletes expired reservations."""
+        scope = {"task": self._task, "space": self._space}
+        if self.writable:
+            self._connection.execute(_DELETE_EXPIRED, scope)
+        return set(self._connection.execute(_FIND, scope).scalars())
 
-    def remember(self, fingerprints: Sequence[str], ttl: timedelta) -> None:
-        if fingerprints and self.kept:
+    def add(self, fingerprints: Sequence[str], ttl: timedelta) -> None:
+        """Reserve architectures until ``ttl`` from now."""
+        if fingerprints and self.writable:
             row = {"task": self._task, "space": self._space, "ttl": ttl, "fingerprints": sorted(fingerprints)}
-            self._connection.execute(_REMEMBER, row)
+            self._connection.execute(_INSERT, row)
 
 
-def _numbers(connection: Connection, namespace: str, task_id: str, space_id: str) -> tuple[int, int]:
-    """Of the rows of task and space. Raises NotFound."""
-    row = connection.execute(_NUMBERS, {"namespace": namespace, "task": task_id, "space": space_id}).first()
+def _row_ids(connection: Connection, namespace: str, task_id: str, search_space_id: str) -> tuple[int, int]:
+    """Row ids of the task and the space. Raises NotFound."""
+    parameters = {"namespace": namespace, "task": task_id, "space": search_space_id}
+    row = connection.execute(_ROW_IDS, parameters).first()
     if row is None:
-        # Which of the two is it?
-        find_search_space(connection, namespace, space_id)
+        # Raises for the space if that is the one missing.
+        find_search_space(connection, namespace, search_space_id)
         raise not_found(task_id)
     return row[0], row[1]

@@ -1,21 +1,17 @@
-"""What a warm start is made of: suggestions, gathered one by one."""
+"""Suggestions of a warm start, and the selection that gathers them."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from headstart.spaces import Candidate, CanonicalCandidate
-from headstart_server.knowledge.architectures import Architecture
 from headstart_server.prediction.service import Prediction
 from headstart_server.warm_start.ranked_results import SourceEvidence
 
-# Recorded architectures by fingerprint, as far as they are known.
-LookUp = Callable[[Sequence[str]], Mapping[str, Architecture]]
-
-# Architectures with a result, failed ones too, from which on a task's own results tell where the good ones are.
+# Architectures with a result, failed ones too, from which on a task's own results locate the good ones.
 ENOUGH_RESULTS = 8
 
 
@@ -38,14 +34,14 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class PoolMember:
-    """A candidate of the caller's own pool in its canonical form."""
+    """A candidate of the caller's own pool with its canonical form."""
 
     candidate: Candidate
     canonical: CanonicalCandidate
 
 
-class Choice:
-    """Suggestions gathered one by one, no fingerprint twice and none of the excluded ones."""
+class Selection:
+    """Suggestions gathered one by one, each fingerprint once and none of the excluded ones."""
 
     def __init__(self, excluded: set[str]) -> None:
         self.excluded = excluded
@@ -55,7 +51,7 @@ class Choice:
         return len(self.suggestions)
 
     def add(self, suggestion: Suggestion) -> bool:
-        """Whether it was taken."""
+        """Add a suggestion; False if its fingerprint is excluded."""
         if suggestion.canonical.fingerprint in self.excluded:
             return False
         self.excluded.add(suggestion.canonical.fingerprint)
@@ -63,7 +59,7 @@ class Choice:
         return True
 
     def explore_pool(self, pool: Sequence[PoolMember], count: int, generator: random.Random) -> None:
-        """Members at random until there are ``count`` suggestions."""
+        """Add random members of the pool until there are ``count`` suggestions."""
         for member in generator.sample(pool, len(pool)):
             if len(self) >= count:
                 return

@@ -1,4 +1,4 @@
-"""Table of the warm start room: what was suggested a short while ago."""
+"""Table of pending suggestions."""
 
 from __future__ import annotations
 

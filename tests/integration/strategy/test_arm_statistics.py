@@ -1,4 +1,4 @@
-"""What other tasks tell of arms: the newest of them, at a price that does not grow with their number."""
+"""Arm statistics of other tasks: the newest ones, at a cost that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def test_the_newest_other_tasks_of_the_namespace_tell_of_an_arm(engine, filled):
     with engine.connect() as connection:
         known = read_statistics(connection, filled, ARMS)
     for arm in ARMS:
-        told = known[arm, False]
-        assert (told.pulls, told.pending) == (0, 0)
+        statistics = known[arm, False]
+        assert (statistics.pulls, statistics.pending) == (0, 0)
         # Two pulls of each of the newest 50 tasks, the newest 40 of which earned 1 with each.
-        assert (told.other_pulls, told.other_reward_sum) == (100, 80.0)
+        assert (statistics.other_pulls, statistics.other_reward_sum) == (100, 80.0)
 
 
 @pytest.mark.parametrize("tenant", [None, NAMESPACE])
@@ -77,8 +77,8 @@ def test_a_choice_reads_as_much_of_thousands_of_tasks_as_of_hundreds(engine, fil
         (name,) = connection.exec_driver_sql(
             "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%%strategy_arms%%'"
         ).scalars()
-        asked = ", ".join(f"%({each})s" for each in dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
-        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({asked})"
+        parameters = ", ".join(f"%({each})s" for each in dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({parameters})"
         plan = connection.exec_driver_sql(explain, parameters).scalar_one()
     read = sum(
         node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))

@@ -165,7 +165,7 @@ def test_unknown_decision_and_decision_of_another_task_earn_nothing_but_the_expe
 
 def test_sixteen_workers_at_once_get_a_spread_of_arms(search):
     with ThreadPoolExecutor(8) as threads:
-        decisions = [found[0] for found in threads.map(lambda _: search.select(), range(16))]
+        decisions = [selected[0] for selected in threads.map(lambda _: search.select(), range(16))]
     counts = Counter((decision.arm, decision.tuned) for decision in decisions)
     assert set(counts) == {("random", False), ("evolution", False), ("evolution", True)}
     assert max(counts.values()) <= 12

@@ -195,4 +195,4 @@ def test_search_that_is_sure_of_one_arm_is_a_search_all_the_same(past: Past):
     assert recorded is not None
     assert recorded.of_search
     best = recorded.losses.argmin(axis=1)
-    assert {recorded.arms[place][0] for place in best} == {"first"}
+    assert {recorded.arms[index][0] for index in best} == {"first"}

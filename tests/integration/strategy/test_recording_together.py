@@ -30,7 +30,7 @@ NAMES = ("up", "down")
 DECISIONS = 6
 
 
-class Place:
+class History:
     """A namespace with two tasks, two spaces, and decisions; the same in every namespace but for their ids."""
 
     def __init__(self, engine: Engine, namespace: str) -> None:
@@ -97,11 +97,11 @@ class Place:
         """Summaries, what was credited to each decision in their order, and to each arm."""
         with self.engine.connect() as connection:
             numbers = {row.name: row.id for row in self._tasks(connection)}
-            found: list[object] = []
+            rows_read: list[object] = []
             for name in NAMES:
                 columns = task_summaries.c
                 rows = connection.execute(select(task_summaries).where(columns.task_id == numbers[name]))
-                found.append(sorted(tuple(row)[2:] for row in rows))
+                rows_read.append(sorted(tuple(row)[2:] for row in rows))
                 decided = strategy_decisions.c
                 for decision in self.decisions[name]:
                     row = connection.execute(
@@ -109,12 +109,14 @@ class Place:
                             decided.id == decision.decision_id
                         )
                     ).one()
-                    found.append((row.arm, row.experiment_count, pytest.approx(row.reward_sum, abs=1e-12)))
+                    rows_read.append((row.arm, row.experiment_count, pytest.approx(row.reward_sum, abs=1e-12)))
                 arms = connection.execute(
                     select(strategy_arms).where(strategy_arms.c.task_id == numbers[name]).order_by(strategy_arms.c.arm)
                 )
-                found += [(row.arm, row.tuned, *(pytest.approx(each, abs=1e-9) for each in row[3:])) for row in arms]
-            return found
+                rows_read += [
+                    (row.arm, row.tuned, *(pytest.approx(each, abs=1e-9) for each in row[3:])) for row in arms
+                ]
+            return rows_read
 
     def _tasks(self, connection):
         return connection.execute(select(tasks).join(namespaces).where(namespaces.c.name == self.namespace))
@@ -122,7 +124,7 @@ class Place:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_records_of_one_transaction_are_answered_and_rewarded_as_if_one_came_after_the_other(engine, seed):
-    apart, together = Place(engine, "apart"), Place(engine, "together")
+    apart, together = History(engine, "apart"), History(engine, "together")
     first, second = list(apart.records(60, seed)), list(together.records(60, seed))
     in_turn = [answer for new in first for answer in apart.record([new])]
     at_once = together.record(second[:20]) + together.record(second[20:])
@@ -134,28 +136,30 @@ def test_records_of_one_transaction_are_answered_and_rewarded_as_if_one_came_aft
 
 
 def test_what_is_wrong_with_one_record_is_its_own_answer(engine):
-    place = Place(engine, "default")
-    good, other, reused = (next(place.records(1, seed)) for seed in (1, 2, 3))
+    history = History(engine, "default")
+    good, other, reused = (next(history.records(1, seed)) for seed in (1, 2, 3))
     reused = NewExperiment(
         good.request_id, good.task_id, reused.search_space_id, reused.candidate, reused.canonical, reused.outcome
     )
     lost = NewExperiment(uuid4(), "nowhere", other.search_space_id, other.candidate, other.canonical, other.outcome)
-    answers = run_transaction(engine, lambda c: place.knowledge.record_each(c, "default", [lost, good, reused, other]))
+    answers = run_transaction(
+        engine, lambda c: history.knowledge.record_each(c, "default", [lost, good, reused, other])
+    )
     assert isinstance(answers[0], NotFound)
     assert isinstance(answers[2], AlreadyExists)
     assert [answers[i].already_known for i in (1, 3)] == [False, False]
 
 
 def test_who_does_not_wait_leaves_out_what_another_holds_and_records_the_rest(engine):
-    place = Place(engine, "default")
-    records = list(place.records(40, 4))
+    history = History(engine, "default")
+    records = list(history.records(40, 4))
     ups = [new for new in records if new.task_id == "up" and new.search_space_id == GRAPHS.search_space_id]
     down = next(new for new in records if new.task_id == "down")
-    place.record([ups[0], down])
+    history.record([ups[0], down])
     with engine.begin() as holding:
-        place.knowledge.record(holding, "default", [ups[1]])
+        history.knowledge.record(holding, "default", [ups[1]])
         free = run_transaction(
-            engine, lambda c: place.knowledge.record_each(c, "default", [ups[2], down, ups[0]], wait=False)
+            engine, lambda c: history.knowledge.record_each(c, "default", [ups[2], down, ups[0]], wait=False)
         )
     assert [free[0], free[2]] == [None, None]
     assert free[1].already_known

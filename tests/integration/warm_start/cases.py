@@ -1,4 +1,4 @@
-"""A memory with past tasks and a new one: how it is filled, asked, and what counts as a right answer."""
+"""A memory with past tasks and a new one: how to fill it, query it, and judge its answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOLLOWED = {"TRANSFERRED", "DEFAULT"}
 
 @dataclass(frozen=True)
 class Trial:
-    """The first suggestions for a new task, and what measuring them gave when they were asked one by one."""
+    """The first suggestions for a new task, and what measuring them gave when they were requested one by one."""
 
     pasts: tuple[Past, ...]
     batch: tuple[Suggestion, ...]

@@ -59,8 +59,8 @@ class Case:
     described: bool = True
 
     def __str__(self) -> str:
-        told = "described" if self.described else "undescribed"
-        return f"{self.problem}-{self.past_count}x{self.result_count}-{told}"
+        described = "described" if self.described else "undescribed"
+        return f"{self.problem}-{self.past_count}x{self.result_count}-{described}"
 
 
 SIZES = tuple(itertools.product((1, 2, 5), (5, 20, 60)))
@@ -79,7 +79,7 @@ Trials = Callable[[Case], list[Trial]]
 
 @pytest.fixture(scope="module")
 def trials(new_memory) -> Trials:
-    """What was suggested in each draw of a case, asked once for all claims."""
+    """What was suggested in each draw of a case, requested once for all claims."""
     made: dict[Case, list[Trial]] = {}
 
     def trial(case: Case, draw: int) -> Trial:
@@ -114,7 +114,7 @@ def is_as_good(trial: Trial) -> bool:
     return max(trial.values[:3]) >= third_best(trial.pasts) - 0.01
 
 
-def told(trials: list[Trial]) -> str:
+def summary(trials: list[Trial]) -> str:
     return "; ".join(
         f"followed {followed_count(trial.suggestions)} one by one, {followed_count(trial.batch)} in a batch, first "
         f"{origins(trial.suggestions)[0]}, best of three {max(trial.values[:3]):.3f} of {third_best(trial.pasts):.3f}"
@@ -125,7 +125,7 @@ def told(trials: list[Trial]) -> str:
 @of_all_cases
 def test_the_first_suggestion_is_one_of_the_three_best_of_the_same_data(trials: Trials, case: Case) -> None:
     problem = PROBLEMS[case.problem]()
-    assert holds([first_is_right(problem, trial) for trial in trials(case)], CASE_SHARE), told(trials(case))
+    assert holds([first_is_right(problem, trial) for trial in trials(case)], CASE_SHARE), summary(trials(case))
 
 
 @of_all_cases
@@ -133,18 +133,18 @@ def test_most_of_the_first_eight_are_taken_from_the_same_data(trials: Trials, ca
     """On average of the draws of a case five; that it is six in eight of ten draws is claimed over all cases."""
     drawn = trials(case)
     least = min(5, to_follow(drawn[0].known_count))
-    assert fmean(followed_count(trial.suggestions) for trial in drawn) >= least, told(drawn)
-    assert fmean(followed_count(trial.batch) for trial in drawn) >= least, told(drawn)
+    assert fmean(followed_count(trial.suggestions) for trial in drawn) >= least, summary(drawn)
+    assert fmean(followed_count(trial.batch) for trial in drawn) >= least, summary(drawn)
 
 
 @of_all_cases
 def test_the_best_of_the_first_three_is_as_good_as_the_third_best_of_the_same_data(trials: Trials, case: Case) -> None:
-    assert holds([is_as_good(trial) for trial in trials(case)], CASE_SHARE), told(trials(case))
+    assert holds([is_as_good(trial) for trial in trials(case)], CASE_SHARE), summary(trials(case))
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_same_data_again_is_right_in_nine_of_ten_draws(trials: Trials, name: str) -> None:
-    """Of eight one is a control where nothing but likeness speaks for a past, so six are followed in a little fewer."""
+    """Of eight, one is a control where only similarity speaks for a past, so six are followed a little less often."""
     problem = PROBLEMS[name]()
     drawn = [trial for case in CASES if case.problem == name for trial in trials(case)]
     right = sum(first_is_right(problem, trial) for trial in drawn)
@@ -193,9 +193,9 @@ def test_alike_tasks_are_followed_whatever_unlike_ones_are_there(new_memory, pas
         memory.record(*alike, *others)
         drawn.append(memory.try_first_eight(alike, draw))
     right = [first_is_right(mixed(), trial) for trial in drawn]
-    assert holds(right), f"first right: {right}; {told(drawn)}"
-    assert holds([is_followed(trial) for trial in drawn]), told(drawn)
-    assert holds([is_as_good(trial) for trial in drawn]), told(drawn)
+    assert holds(right), f"first right: {right}; {summary(drawn)}"
+    assert holds([is_followed(trial) for trial in drawn]), summary(drawn)
+    assert holds([is_as_good(trial) for trial in drawn]), summary(drawn)
 
 
 # A past in other words
@@ -269,5 +269,5 @@ def test_an_imported_optuna_study_is_followed(new_memory, tmp_path, names: tuple
         assert len({each.fingerprint for each in trial.batch}) == 8
         drawn.append(trial)
     right = [first_is_right(numeric(), trial) for trial in drawn]
-    assert all(right), f"first right: {right}; {told(drawn)}"
-    assert all(is_followed(trial) for trial in drawn), told(drawn)
+    assert all(right), f"first right: {right}; {summary(drawn)}"
+    assert all(is_followed(trial) for trial in drawn), summary(drawn)

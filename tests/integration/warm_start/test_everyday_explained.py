@@ -1,4 +1,4 @@
-"""What a person is told is what the service does: explanations and suggestions, similarities and what they rest on."""
+"""Explanations agree with what the service does: suggestions, similarities and their evidence."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ of_every_state = pytest.mark.parametrize(
 )
 
 
-def asked(new_memory, fill: Fill, results: int) -> tuple[headstart.knowledge_values.Explanation, headstart.WarmStart]:
+def explained_and_suggested(
+    new_memory, fill: Fill, results: int
+) -> tuple[headstart.knowledge_values.Explanation, headstart.WarmStart]:
     """First for an explanation, which sets nothing aside, then for suggestions."""
     memory = new_memory(PROBLEM)
     fill(memory)
@@ -70,7 +72,7 @@ def followed(suggestions: Sequence[Suggestion]) -> list[str]:
 
 @of_every_state
 def test_an_explanation_lists_what_is_suggested_of_the_past(new_memory, fill: Fill, results: int) -> None:
-    explanation, answer = asked(new_memory, fill, results)
+    explanation, answer = explained_and_suggested(new_memory, fill, results)
     origins = [each.origin.name for each in answer.suggestions]
     explained = [each.origin.name for each in explanation.suggestions]
     assert followed(explanation.suggestions) == followed(answer.suggestions), f"explained {explained}, done {origins}"
@@ -78,20 +80,20 @@ def test_an_explanation_lists_what_is_suggested_of_the_past(new_memory, fill: Fi
 
 @of_every_state
 def test_an_explanation_says_first_what_is_suggested_first(new_memory, fill: Fill, results: int) -> None:
-    explanation, answer = asked(new_memory, fill, results)
+    explanation, answer = explained_and_suggested(new_memory, fill, results)
     first = answer.suggestions[0]
     claim = _TRIED_FIRST.search(explanation.explanation)
     if first.sources:
         assert claim, explanation.explanation
-        said = (claim[1], claim[2])
-        assert said in {(f"{each.objective_value:.6g}", each.task_id) for each in first.sources}
+        stated = (claim[1], claim[2])
+        assert stated in {(f"{each.objective_value:.6g}", each.task_id) for each in first.sources}
     else:
-        assert claim is None, f"suggested first: {first.origin.name}; told: {claim and claim[0]}"
+        assert claim is None, f"suggested first: {first.origin.name}; stated: {claim and claim[0]}"
 
 
 @of_every_state
 def test_an_explanation_has_the_gate_and_the_weights_of_the_suggestions(new_memory, fill: Fill, results: int) -> None:
-    explanation, answer = asked(new_memory, fill, results)
+    explanation, answer = explained_and_suggested(new_memory, fill, results)
     assert explanation.gate == answer.gate
     assert {each.task_id: each.weight for each in explanation.similar_tasks} == pytest.approx(
         {each.task_id: each.weight for each in answer.similar_tasks}
@@ -113,13 +115,13 @@ def test_unknown_is_not_half_alike(new_memory) -> None:
     for number in range(5):
         memory.new_task(f"other-{number}", unlike(number))
     memory.new_task("new")
-    found = memory.client.search_tasks("new", count=20)
-    places = [each.task_id for each in found]
-    weights = {each.task_id: round(each.weight, 3) for each in found}
-    unknown = [each for each in found if each.task_id.startswith("unknown")]
+    similar = memory.client.search_tasks("new", count=20)
+    ranked = [each.task_id for each in similar]
+    weights = {each.task_id: round(each.weight, 3) for each in similar}
+    unknown = [each for each in similar if each.task_id.startswith("unknown")]
     assert len(unknown) == 10
     assert all(each.basis == () for each in unknown)
-    assert places.index("same-data") < min(places.index(each.task_id) for each in unknown), weights
+    assert ranked.index("same-data") < min(ranked.index(each.task_id) for each in unknown), weights
     assert all(each.weight < 0.1 for each in unknown), weights
 
 
@@ -131,10 +133,10 @@ def test_tasks_with_results_in_other_spaces_are_unknown_too(new_memory) -> None:
     elsewhere.client.create_search_space(elsewhere.problem.space)
     elsewhere.record(*(elsewhere.past(f"unknown-{i}", 10, 0, Described()) for i in range(3)))
     memory.random_results(memory.new_task("new"), 5, seed=0)
-    found = memory.client.search_tasks("new")
-    weights = {each.task_id: round(each.weight, 3) for each in found}
-    assert found[0].task_id == "same-data", weights
-    assert all(each.weight < 0.1 for each in found if each.task_id.startswith("unknown")), weights
+    similar = memory.client.search_tasks("new")
+    weights = {each.task_id: round(each.weight, 3) for each in similar}
+    assert similar[0].task_id == "same-data", weights
+    assert all(each.weight < 0.1 for each in similar if each.task_id.startswith("unknown")), weights
 
 
 def test_the_same_data_and_half_of_the_words_stand_first(new_memory) -> None:
@@ -146,5 +148,5 @@ def test_the_same_data_and_half_of_the_words_stand_first(new_memory) -> None:
     memory.new_task("half", Described({**target, "goal": "regression", "source": "survey"}))
     memory.new_task("one-word", Described({"dataset": "news", "domain": "tabular", "goal": "ranking", "source": "web"}))
     memory.new_task("new", Described(target, ADULT.meta_features))
-    found = memory.client.search_tasks("new", count=25)
-    assert found[0].task_id == "half", [(each.task_id, round(each.weight, 3)) for each in found]
+    similar = memory.client.search_tasks("new", count=25)
+    assert similar[0].task_id == "half", [(each.task_id, round(each.weight, 3)) for each in similar]

@@ -1,4 +1,4 @@
-"""Many workers on one new task: what they are given at once differs, and is as good as asked one after the other."""
+"""Concurrent workers on one new task get different suggestions, as good as in sequence."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from headstart.spaces import (
     candidate_violations,
     sample,
 )
-from headstart_server.transfer.adapting import Adapted, adapt
+from headstart_server.transfer.adapting import AdaptedCandidate, adapt
 from headstart_server.transfer.data_shape import DataShape, data_shape, shape_for_all
 
 SPACE = SearchSpace(
@@ -51,7 +51,7 @@ CANDIDATE = Candidate(
 )
 
 
-def adapted(target: DataShape, source: DataShape = LARGE, candidate: Candidate = CANDIDATE) -> Adapted:
+def adapted(target: DataShape, source: DataShape = LARGE, candidate: Candidate = CANDIDATE) -> AdaptedCandidate:
     return adapt(SPACE, candidate, source, target)
 
 
@@ -148,11 +148,11 @@ def test_every_answer_is_valid_in_the_space_and_every_difference_has_its_reason(
             generator.choice([None, 2.0, 5000.0]),
             generator.choice([None, 10.0, 1e7]),
         )
-        found = adapted(target, candidate=candidate)
-        assert list(candidate_violations(SPACE, found.candidate)) == []
-        differing = {name for name in candidate.values if candidate.values[name] != found.candidate.values.get(name)}
-        assert differing == {each.parameter for each in found.changes}
-        assert all(each.reason for each in found.changes)
+        result = adapted(target, candidate=candidate)
+        assert list(candidate_violations(SPACE, result.candidate)) == []
+        differing = {name for name in candidate.values if candidate.values[name] != result.candidate.values.get(name)}
+        assert differing == {each.parameter for each in result.changes}
+        assert all(each.reason for each in result.changes)
 
 
 def test_shape_of_data_from_meta_features() -> None:
@@ -164,6 +164,6 @@ def test_shape_of_data_from_meta_features() -> None:
 
 def test_one_shape_for_all() -> None:
     shapes = [DataShape(32, 3, 10, 100), DataShape(16, 1, 100, 10_000), DataShape()]
-    found = shape_for_all(shapes)
-    assert (found.size, found.channels, found.outputs) == (16, 3, 100)
-    assert found.instances == pytest.approx(1000)
+    result = shape_for_all(shapes)
+    assert (result.size, result.channels, result.outputs) == (16, 3, 100)
+    assert result.instances == pytest.approx(1000)

@@ -1,4 +1,4 @@
-"""How far rankings transfer, from measurements or from likeness; and what is tuned, and chosen for several, by it."""
+"""Transferability from measurements and similarity, fine-tuning plans, and one candidate for several tasks."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import pytest
 
 from headstart_server.knowledge.similarity.tasks import Basis, SimilarityEvidence
 from headstart_server.transfer.fine_tuning import fine_tuning_plan
-from headstart_server.transfer.multi_task import Objective, carried_over, choose, share_beaten
-from headstart_server.transfer.transferability import Likeness, transferability
+from headstart_server.transfer.multi_task import Objective, choose, expected_on_target, share_beaten
+from headstart_server.transfer.transferability import TaskSimilarity, transferability
 
-ALIKE = Likeness(0.8, "descriptors")
-NOTHING = Likeness(None, "")
+ALIKE = TaskSimilarity(0.8, "descriptors")
+NOTHING = TaskSimilarity(None, "")
 
 
 def measured(tau: float, count: int) -> SimilarityEvidence:
     return SimilarityEvidence(Basis.MEASURED_AGREEMENT, tau, count, ("space",))
 
 
-def test_many_measurements_outweigh_likeness_and_narrow_the_interval() -> None:
+def test_many_measurements_outweigh_similarity_and_narrow_the_interval() -> None:
     few, many = (transferability(measured(-0.3, count), ALIKE, (), 0.9) for count in (5, 500))
     assert many.tau == pytest.approx(-0.3, abs=0.02)
     assert few.tau > many.tau
     assert few.upper - few.lower > 3 * (many.upper - many.lower)
 
 
-def test_without_measurements_likeness_tells_on_a_wide_interval() -> None:
-    told = transferability(None, ALIKE, (), 0.9)
-    assert told.tau == pytest.approx(0.4)
-    assert told.upper - told.lower > 0.8
-    assert "descriptors" in told.basis
+def test_without_measurements_similarity_tells_on_a_wide_interval() -> None:
+    expected = transferability(None, ALIKE, (), 0.9)
+    assert expected.tau == pytest.approx(0.4)
+    assert expected.upper - expected.lower > 0.8
+    assert "descriptors" in expected.basis
 
 
-def test_what_likeness_meant_between_other_tasks_is_learned() -> None:
+def test_what_similarity_meant_between_other_tasks_is_learned() -> None:
     useless = transferability(None, ALIKE, [(0.9, 0.0), (0.7, 0.05), (0.8, -0.05)] * 4, 0.9)
     telling = transferability(None, ALIKE, [(0.9, 0.9), (0.7, 0.7), (0.8, 0.8)] * 4, 0.9)
     assert useless.tau < 0.1
@@ -41,9 +41,9 @@ def test_what_likeness_meant_between_other_tasks_is_learned() -> None:
 
 
 def test_nothing_known_is_said_and_promises_nothing() -> None:
-    told = transferability(None, NOTHING, (), 0.9)
-    assert told.tau == 0.0
-    assert told.lower < -0.5 < 0.5 < told.upper
+    expected = transferability(None, NOTHING, (), 0.9)
+    assert expected.tau == 0.0
+    assert expected.lower < -0.5 < 0.5 < expected.upper
 
 
 def test_an_interval_covers_its_level_of_measured_agreements() -> None:
@@ -54,8 +54,8 @@ def test_an_interval_covers_its_level_of_measured_agreements() -> None:
         one = generator.normal(size=40)
         other = truth * one + np.sqrt(1 - truth**2) * generator.normal(size=40)
         tau = np.sign(one[:, None] - one) * np.sign(other[:, None] - other)
-        told = transferability(measured(float(tau.sum() / (40 * 39)), 40), ALIKE, (), 0.9)
-        covered += told.lower <= 2 / np.pi * np.arcsin(truth) <= told.upper
+        expected = transferability(measured(float(tau.sum() / (40 * 39)), 40), ALIKE, (), 0.9)
+        covered += expected.lower <= 2 / np.pi * np.arcsin(truth) <= expected.upper
     assert covered / 400 >= 0.88
 
 
@@ -89,5 +89,5 @@ def test_share_beaten_counts_ties_half() -> None:
 
 
 def test_ranks_carry_over_as_far_as_the_tasks_agree() -> None:
-    assert carried_over(np.array([1.0, 0.0]), 0.5).tolist() == [0.75, 0.25]
-    assert carried_over(np.array([1.0, 0.0]), -0.5).tolist() == [0.5, 0.5]
+    assert expected_on_target(np.array([1.0, 0.0]), 0.5).tolist() == [0.75, 0.25]
+    assert expected_on_target(np.array([1.0, 0.0]), -0.5).tolist() == [0.5, 0.5]

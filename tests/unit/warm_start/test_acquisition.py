@@ -1,4 +1,4 @@
-"""What is tried next: the most promising by every source, apart from one another."""
+"""Order of choice by expected improvement under every source, with local penalization."""
 
 from __future__ import annotations
 

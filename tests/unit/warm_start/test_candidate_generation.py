@@ -1,4 +1,4 @@
-"""What is made of the best candidates, and what is drawn beside them."""
+"""Candidates generated from the best ones, and random ones beside them."""
 
 from __future__ import annotations
 

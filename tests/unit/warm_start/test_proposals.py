@@ -1,4 +1,4 @@
-"""The order of suggestions, and what is said of them."""
+"""The order of suggestions and their reasons."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.spaces import Candidate, SearchSpace, canonicalize, mlp_classifier, sample
-from headstart_server.prediction.sources.model_averaging import ModelPredictions
+from headstart_server.knowledge.observations.interning import Fingerprints
+from headstart_server.prediction.sources.model_averaging import Predictions
 from headstart_server.prediction.sources.surrogate import Judged
-from headstart_server.warm_start.candidate_generation import Generated
-from headstart_server.warm_start.proposals import Proposals, Proposed, new_candidates
-from headstart_server.warm_start.ranked_results import SourceEvidence
-from headstart_server.warm_start.suggestions import Choice, Origin, Suggestion
+from headstart_server.warm_start.candidate_generation import GeneratedCandidate
+from headstart_server.warm_start.proposals import Proposal, Proposals, new_candidates
+from headstart_server.warm_start.ranked_results import RankedResults, Ranking, SourceEvidence
+from headstart_server.warm_start.suggestions import Origin, Selection, Suggestion
 
 SPACE: SearchSpace = mlp_classifier()
 GENERATOR = random.Random(0)
 SEEN = (SourceEvidence("past", 1, 0.9, 0.98),)
 
 
-def proposed(recorded: bool) -> Proposed:
+def proposal(recorded: bool) -> Proposal:
     candidate = sample(SPACE, GENERATOR)
-    return Proposed(Generated(candidate, "a change of the best here", recorded), canonicalize(SPACE, candidate))
+    generated = GeneratedCandidate(candidate, "a change of the best here", recorded)
+    return Proposal(generated, canonicalize(SPACE, candidate))
 
 
 def suggestion(origin: Origin) -> Suggestion:
@@ -38,22 +40,34 @@ def proposals(
     tried: int = 0,
 ) -> Proposals:
     """Candidates that one source gives these scores, which it has by far the most weight for."""
-    candidates = [proposed(each) for each in recorded]
-    evidence = {
-        each.canonical.fingerprint: SEEN if known else () for each, known in zip(candidates, recorded, strict=True)
-    }
+    candidates = [proposal(each) for each in recorded]
+    tried_before = [each.canonical.fingerprint for each in candidates if each.generated.recorded]
     columns = np.array(scores)[:, None]
-    predictions = ModelPredictions(np.vstack([np.zeros(len(scores)), columns[:, 0]]), np.ones((2, len(scores))))
+    predictions = Predictions(np.vstack([np.zeros(len(scores)), columns[:, 0]]), np.ones((2, len(scores))))
     judged = Judged(np.arange(len(scores))[:, None] * 1.0, columns, predictions, np.array([0.1, 0.9]), 0.0)
-    return Proposals(
-        candidates, judged, ("past",), lambda names: [evidence[name] for name in names], default, control, tried
+    return Proposals(candidates, judged, ("past",), ranking_of(tried_before), default, control, tried)
+
+
+def ranking_of(fingerprints: Sequence[str]) -> Ranking:
+    """One source that has the evidence ``SEEN`` for each of them."""
+    names, [seen] = Fingerprints(), SEEN
+    column = np.ones(len(fingerprints))
+    results = RankedResults(
+        seen.task_id,
+        names,
+        names.codes(fingerprints),
+        column,
+        column * seen.quantile,
+        column * seen.objective_value,
+        np.full(len(fingerprints), seen.sequence),
     )
+    return Ranking([(results, 1.0)])
 
 
 def taken(of: Proposals, count: int, excluded: set[str] | None = None) -> list[Suggestion]:
-    choice = Choice(excluded or set())
-    of.take(choice, count)
-    return choice.suggestions
+    selection = Selection(excluded or set())
+    of.take(selection, count)
+    return selection.suggestions
 
 
 def test_the_very_first_proposal_was_measured_then_the_best_comes() -> None:
@@ -93,6 +107,7 @@ def test_a_new_candidate_is_transferred_where_sources_hold_it_for_good() -> None
 def test_equivalent_candidates_come_once_and_known_ones_not_at_all() -> None:
     candidate = sample(SPACE, GENERATOR)
     known = sample(SPACE, GENERATOR)
-    generated = [Generated(each, "") for each in (candidate, Candidate(dict(candidate.values)), known)]
-    found = new_candidates(generated, lambda each: canonicalize(SPACE, each), {canonicalize(SPACE, known).fingerprint})
-    assert [each.generated.candidate for each in found] == [candidate]
+    generated = [GeneratedCandidate(each, "") for each in (candidate, Candidate(dict(candidate.values)), known)]
+    canonicals = [canonicalize(SPACE, each.candidate) for each in generated]
+    proposals = new_candidates(generated, canonicals, {canonicals[2].fingerprint})
+    assert [each.generated.candidate for each in proposals] == [candidate]

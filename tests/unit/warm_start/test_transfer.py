@@ -34,7 +34,7 @@ def test_what_several_sources_found_good_comes_first():
 
 def test_source_without_weight_takes_no_part():
     one, two = observed("one", {"a": 0.9, "b": 0.1}), observed("two", {"c": 0.9, "d": 0.1})
-    assert [found.fingerprint for found in ranked(one, two, weights={"one": 1.0})] == ["a"]
+    assert [result.fingerprint for result in ranked(one, two, weights={"one": 1.0})] == ["a"]
 
 
 def test_minimized_source_transfers_its_low_values():

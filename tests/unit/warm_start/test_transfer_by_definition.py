@@ -1,4 +1,4 @@
-"""The arrays give what the definitions say of one architecture at a time, with repeats, failures and ties."""
+"""Rankings, agreement and labels equal their definitions, with replicates, failures and ties."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def runs(observations: Observations) -> list[tuple[str, float, bool]]:
 
 def means(observations: Observations) -> dict[str, float]:
     sign = 1.0 if observations.task.maximize else -1.0
-    found: dict[str, list[float]] = {}
+    by_fingerprint: dict[str, list[float]] = {}
     for fingerprint, value, completed in runs(observations):
         if completed:
-            found.setdefault(fingerprint, []).append(sign * value)
-    return {fingerprint: sum(values) / len(values) for fingerprint, values in found.items()}
+            by_fingerprint.setdefault(fingerprint, []).append(sign * value)
+    return {fingerprint: sum(values) / len(values) for fingerprint, values in by_fingerprint.items()}
 
 
-def standings(observations: Observations) -> dict[str, tuple[float, int, float]]:
-    """Of the architectures above the median: normal score of the best result, its sequence number, and its quantile."""
+def ranked_results(observations: Observations) -> dict[str, tuple[float, int, float]]:
+    """Normal score, sequence number and quantile of the best result of each architecture above the median."""
     sign = 1.0 if observations.task.maximize else -1.0
     best: dict[str, int] = {}
     for index, (fingerprint, value, completed) in enumerate(runs(observations)):
@@ -66,21 +66,21 @@ def histories(request: pytest.FixtureRequest) -> list[Observations]:
 
 def test_ranking_is_the_weighted_sum_of_normal_scores_with_all_its_evidence(histories):
     weights = {f"task-{number}": 0.3 + 0.2 * (number % 3) for number in range(5)}
-    by_task = {each.task.task_id: standings(each) for each in histories}
+    by_task = {each.task.task_id: ranked_results(each) for each in histories}
     scores: dict[str, float] = {}
     for task_id, weight in weights.items():
         for fingerprint, (score, _, _) in by_task[task_id].items():
             scores[fingerprint] = scores.get(fingerprint, 0.0) + weight * score
     expected = sorted(scores, key=lambda fingerprint: (-scores[fingerprint], fingerprint))
     ranked = ranked_list(histories, weights)
-    assert [found.fingerprint for found in ranked] == expected
-    for found in ranked:
-        assert found.score == scores[found.fingerprint]
-        told = {each.task_id: (each.sequence, each.quantile) for each in found.evidence}
-        assert told == {
-            task_id: (seen[found.fingerprint][1], pytest.approx(seen[found.fingerprint][2]))
+    assert [result.fingerprint for result in ranked] == expected
+    for result in ranked:
+        assert result.score == scores[result.fingerprint]
+        evidence = {each.task_id: (each.sequence, each.quantile) for each in result.evidence}
+        assert evidence == {
+            task_id: (seen[result.fingerprint][1], pytest.approx(seen[result.fingerprint][2]))
             for task_id, seen in by_task.items()
-            if found.fingerprint in seen
+            if result.fingerprint in seen
         }
 
 
@@ -90,10 +90,12 @@ def test_agreement_is_kendalls_tau_of_the_means_on_both(histories):
     for source in sources:
         theirs = means(source)
         shared = [fingerprint for fingerprint in own if fingerprint in theirs]
-        found = measured_agreement(target, source)
-        assert found is not None
-        assert found.count == len(shared)
-        assert found.value == pytest.approx(kendalltau([own[f] for f in shared], [theirs[f] for f in shared]).statistic)
+        measured = measured_agreement(target, source)
+        assert measured is not None
+        assert measured.count == len(shared)
+        assert measured.value == pytest.approx(
+            kendalltau([own[f] for f in shared], [theirs[f] for f in shared]).statistic
+        )
 
 
 def test_labels_are_means_in_the_order_of_the_last_record_and_failures_are_kept(histories):

@@ -1,1 +1,1 @@
-"""Chooses an arm and its hyperparameters."""
+"""Bandit: Thompson sampling over arms, and over the settings of an arm."""

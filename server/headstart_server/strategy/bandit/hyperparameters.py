@@ -1,8 +1,8 @@
-"""Chooses the settings of a strategy from what past settings earned: on this task, and less so on others.
+"""Thompson sampling over the settings of an arm, by the rewards of past settings on this task and, less, on others.
 
-What settings earn is smoothed by a kernel over the ranges (Nadaraya and Watson), shrunk to the arm's mean where little
-was tried nearby, and one of some drawn settings is taken by Thompson sampling: the best of one draw from each one's
-normal belief. So settings spread where little is known, and gather where it pays.
+The reward of settings is estimated by kernel regression over the ranges (Nadaraya and Watson), shrunk to the arm's
+mean where few settings were tried nearby. Of some candidate settings, the one with the highest draw from its normal
+belief is chosen. So settings spread where little is known and concentrate where rewards are high.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,30 +17,21 @@ from numpy.typing import NDArray
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, Value, candidate_violations, mutate, sample
 from headstart.spaces.declaration import value_key
 from headstart.spaces.sampling import unit_position
+from headstart_server.strategy.decisions import TriedSettings
 
-# Settings compared in one choice: drawn over the ranges, and changes of the ones that earned most.
-_DRAWN, _CHANGED = 8, 16
-# Width of the kernel on ranges scaled to 0..1, and what a result of another task weighs.
+# Candidate settings of one choice: drawn from the ranges, and the best past ones with their mutations.
+_DRAWN, _NEAR_BEST = 8, 16
+# Width of the kernel on ranges scaled to 0..1, and the weight of a result of another task.
 _WIDTH, _OTHER_TASK = 0.2, 0.25
-# Pulls that the arm's mean counts as at each place.
+# Pulls that the arm's mean counts as, everywhere.
 _SHRINKAGE = 1.0
 _LEAST_SPREAD = 0.05
 
 
-@dataclass(frozen=True)
-class TriedSettings:
-    """``reward``: the mean over ``pulls`` results, 0 to 1."""
-
-    settings: Mapping[str, Value]
-    reward: float
-    pulls: int
-    this_task: bool
-
-
 class SettingsChooser:
-    """Chooses settings of one arm, any number of times, from the declared ranges and what was tried.
+    """Chooses settings of one arm, any number of times, from the declared ranges and the tried settings.
 
-    What does not fit the ranges teaches nothing.
+    Tried settings that do not fit the ranges are ignored.
     """
 
     def __init__(self, parameters: Sequence[Parameter], tried: Sequence[TriedSettings]) -> None:
@@ -50,13 +40,13 @@ class SettingsChooser:
         self._known = known = [
             each for each in tried if not any(candidate_violations(self._space, Candidate(dict(each.settings))))
         ]
-        self._best = _best(known)[: _CHANGED // 2]
+        self._best = _best(known)[: _NEAR_BEST // 2]
         self._columns = [_column(parameter, [each.settings for each in known]) for parameter in parameters]
         self._rewards = np.array([each.reward for each in known])
         self._weights = np.array([_weight(each) for each in known])
 
     def choose(self, seed: int) -> tuple[dict[str, Value], str]:
-        """Settings, and why."""
+        """Chosen settings, and the reason."""
         generator = random.Random(seed)
         known = self._known
         if not known:
@@ -66,14 +56,15 @@ class SettingsChooser:
             parent = Candidate(dict(each.settings))
             drawn += [parent, mutate(self._space, parent, generator)]
         mean, spread = _beliefs(self._squares([each.values for each in drawn]), self._rewards, self._weights)
-        told = np.random.default_rng(seed).normal(mean, spread)
-        index = int(np.argmax(told))
+        index = int(np.argmax(np.random.default_rng(seed).normal(mean, spread)))
         reason = f"settings by {sum(each.pulls for each in known)} results of {len(known)} others"
         return dict(drawn[index].values), f"{reason}, expected {min(max(mean[index], 0.0), 1.0):.2f}"
 
     def _squares(self, settings: Sequence[Mapping[str, Value]]) -> NDArray[np.float64]:
-        """Squared distances [m, n] from the known ones: ranges run from 0 to 1; two different choices without order
-        are as far apart as the ends of a range, and half as far from none.
+        """Squared distances [m, n] to the tried settings.
+
+        Ranges are scaled to 0..1. Two different unordered choices are as far apart as the ends of a range; a choice
+        and an absent parameter half as far.
         """
         squares = np.zeros((len(settings), len(self._known)))
         for parameter, known in zip(self._parameters, self._columns, strict=True):
@@ -90,19 +81,19 @@ def _unordered(parameter: Parameter) -> bool:
 
 
 def _column(parameter: Parameter, settings: Sequence[Mapping[str, Value]]) -> NDArray[np.float64]:
-    """The value of a parameter in each of the settings: the place of a choice without order, -1 where it is absent, or
-    the position in the range, 0 where it is absent.
+    """A parameter as a column [m]: the index of an unordered choice, -1 if absent, or the position in the range from
+    0 to 1, 0 if absent.
     """
     domain, name = parameter.domain, parameter.name
     if isinstance(domain, Categorical) and domain.ordered_choices is None:
-        places = domain.places
-        return np.array([places[value_key(each[name])] if name in each else -1 for each in settings], np.float64)
+        indices = domain.places
+        return np.array([indices[value_key(each[name])] if name in each else -1 for each in settings], np.float64)
     return np.array([unit_position(domain, each[name]) if name in each else 0.0 for each in settings], np.float64)
 
 
 def _best(known: Sequence[TriedSettings]) -> list[TriedSettings]:
-    """By mean reward, drawn towards that of all where there are few results: a single lucky one is not yet a good
-    setting.
+    """Tried settings by mean reward, shrunk to the overall mean where results are few, so that one lucky result does
+    not lead.
     """
     if not known:
         return []
@@ -124,7 +115,7 @@ def _beliefs(
     rewards: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of what settings [m] earn, by their squared distances [m, n] from known ones."""
+    """Mean and standard deviation of the reward of settings [m], from squared distances [m, n] to tried ones."""
     near = np.exp(-squares / (2 * _WIDTH**2)) * weights
     overall = float(np.average(rewards, weights=weights))
     deviation = max(math.sqrt(float(np.average((rewards - overall) ** 2, weights=weights))), _LEAST_SPREAD)

@@ -1,1 +1,1 @@
-"""Learns a policy from recorded searches, and evaluates it off-policy."""
+"""Learned policy: fitted Q iteration on recorded searches, off-policy evaluation, and serving."""

@@ -1,4 +1,4 @@
-"""What the learned policy sees of an arm at a decision: the search, the task, which arm it is, what is believed."""
+"""Features of the learned policy for an arm at a decision: search state, task, belief and identity of the arm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart_server.strategy.bandit.thompson_sampling import Belief
 from headstart_server.strategy.policy.trajectories import Trajectory
 from headstart_server.strategy.search_state import SearchState
 
-# Arms, words of descriptors and meta-features that a policy tells apart: those that occur in most tasks.
+# Arms, descriptor words and meta-features with columns of their own: those that occur in most tasks.
 _MOST_ARMS, _MOST_WORDS, _MOST_NUMBERS = 64, 24, 24
 _OF_BELIEF = 4
 
@@ -25,7 +25,7 @@ Features = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class PolicyLayout:
-    """Which columns there are: ``arms`` known by name, ``words`` (name=word) and ``numbers`` of task descriptions."""
+    """The columns: ``arms`` known by name, ``words`` (name=word) and ``numbers`` (meta-features) of tasks."""
 
     arms: tuple[ArmKey, ...]
     words: tuple[str, ...]
@@ -33,7 +33,7 @@ class PolicyLayout:
 
     @classmethod
     def of(cls, trajectories: Sequence[Trajectory]) -> PolicyLayout:
-        """The commonest of what occurs, ties by a hash of the name so that no alphabet decides."""
+        """The most frequent names; ties by a hash of the name, so that they are not alphabetical."""
         arms: dict[ArmKey, int] = {}
         words: dict[str, int] = {}
         numbers: dict[str, int] = {}
@@ -44,16 +44,16 @@ class PolicyLayout:
                 words[word] = words.get(word, 0) + 1
             for name in trajectory.task.meta_features:
                 numbers[name] = numbers.get(name, 0) + 1
-        # A word that all tasks have, or only one, tells nothing apart.
-        telling = {word: count for word, count in words.items() if 1 < count < len(trajectories)}
+        # A word of all tasks, or of one, separates none.
+        separating = {word: count for word, count in words.items() if 1 < count < len(trajectories)}
         return cls(
             tuple(sorted(arms, key=lambda key: (-arms[key], key))[:_MOST_ARMS]),
-            _commonest(telling, _MOST_WORDS),
-            _commonest(numbers, _MOST_NUMBERS),
+            _most_frequent(separating, _MOST_WORDS),
+            _most_frequent(numbers, _MOST_NUMBERS),
         )
 
     def rows(self, task: Task, state: SearchState, arms: Sequence[Belief]) -> Features:
-        """float32 [arms, columns]; arms that are not known by name are told by what is believed of them."""
+        """Features float32 [arms, columns]; arms not known by name are described by their belief alone."""
         words = _words(task)
         shared = [
             state.phase,
@@ -62,24 +62,24 @@ class PolicyLayout:
             math.log1p(state.stagnation),
             state.stagnation / (state.observations + 1.0),
             *(float(word in words) for word in self.words),
-            *(_squashed(task.meta_features, name) for name in self.numbers),
+            *(_log_scaled(task.meta_features, name) for name in self.numbers),
         ]
-        found = np.zeros((len(arms), len(shared) + _OF_BELIEF + len(self.arms)), np.float32)
-        found[:, : len(shared)] = shared
-        places = {key: place for place, key in enumerate(self.arms)}
-        for row, arm in zip(found, arms, strict=True):
+        rows = np.zeros((len(arms), len(shared) + _OF_BELIEF + len(self.arms)), np.float32)
+        rows[:, : len(shared)] = shared
+        indices = {key: index for index, key in enumerate(self.arms)}
+        for row, arm in zip(rows, arms, strict=True):
             row[len(shared) : len(shared) + _OF_BELIEF] = (
                 arm.mean,
                 math.log(arm.pulls),
                 float(arm.pending),
                 float(arm.key[1]),
             )
-            if arm.key in places:
-                row[len(shared) + _OF_BELIEF + places[arm.key]] = 1.0
-        return found
+            if arm.key in indices:
+                row[len(shared) + _OF_BELIEF + indices[arm.key]] = 1.0
+        return rows
 
 
-def _commonest(counts: Mapping[str, int], most: int) -> tuple[str, ...]:
+def _most_frequent(counts: Mapping[str, int], most: int) -> tuple[str, ...]:
     return tuple(sorted(counts, key=lambda name: (-counts[name], hashlib.sha256(name.encode()).digest()))[:most])
 
 
@@ -87,8 +87,8 @@ def _words(task: Task) -> frozenset[str]:
     return frozenset(f"{name}={word}" for name, word in task.descriptor.items())
 
 
-def _squashed(numbers: Mapping[str, float], name: str) -> float:
-    """Sizes over many orders of magnitude; trees need no more than their order. A missing one is below all others."""
+def _log_scaled(numbers: Mapping[str, float], name: str) -> float:
+    """A meta-feature on a signed logarithmic scale, for sizes of all magnitudes; far below all others if missing."""
     if name not in numbers:
         return -1e3
     return math.copysign(math.log1p(abs(numbers[name])), numbers[name])

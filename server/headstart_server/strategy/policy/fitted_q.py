@@ -1,16 +1,16 @@
-"""A policy learned from recorded searches: fitted Q iteration (Ernst, Geurts and Wehenkel, "Tree-based batch mode
-reinforcement learning", JMLR 2005).
+"""Fitted Q iteration on recorded searches (Ernst, Geurts and Wehenkel, "Tree-based batch mode reinforcement
+learning", JMLR 2005).
 
-The value of an arm at a decision is the improvement that follows, its own and what the best arms after it bring, later
-ones counting less. A forest of extremely randomised trees is fitted again and again to the improvement seen plus the
-value that the forest before it gives the best arm of the next decision.
+The value of an arm at a decision is the discounted improvement that follows: its own, and that of the best arms after
+it. In each iteration a forest of extremely randomised trees is fitted to the observed improvement plus the discounted
+value that the previous forest gives the best arm of the next decision.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,47 +25,47 @@ from headstart_server.strategy.policy.features import Features, PolicyLayout
 from headstart_server.strategy.policy.trajectories import Trajectory
 from headstart_server.strategy.search_state import SearchState
 
-# What an improvement counts for at the decision before it, and how often values are carried a decision back.
+# Discount of an improvement at the decision before it, and the number of decisions that values are carried back.
 DISCOUNT = 0.9
 ITERATIONS = 10
-# Decisions that a forest is grown on.
+# Decisions that a forest is grown on at most.
 _MOST_STEPS = 20_000
-# What of each decision is left to the bandit, so that evidence does not dry up, and with which probability the bandit
-# itself takes an arm that the policy may prefer. Where no arm has it, the bandit's favourites count.
-_BANDITS_SHARE = 0.2
+# Share of each decision left to the bandit, so that evidence of all arms keeps coming; and the bandit's probability
+# from which an arm may be preferred. If no arm reaches it, the bandit's most probable ones count.
+_BANDIT_SHARE = 0.2
 LEAST_SUPPORT = 0.05
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class QFunction:
+    """A learned Q function, and the policy that follows from it."""
+
     layout: PolicyLayout
     trees: TreeEnsemble
 
     def values(self, task: Task, state: SearchState, arms: Sequence[Belief]) -> NDArray[np.float32]:
-        """What is expected to follow each arm, float32 [arms]."""
+        """The expected discounted improvement after each arm, float32 [arms]."""
         return self.trees.predict(self.layout.rows(task, state, arms))[:, 0]
 
     def probabilities(
         self, task: Task, state: SearchState, arms: Sequence[Belief], bandit: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """With which the policy takes each arm, given with which the bandit does: mostly the best one of those that the
-        bandit takes often enough, for the rest as the bandit.
+        """The policy's probability of each arm, given the ``bandit``'s [arms]: mostly the best arm of those that the
+        bandit takes often enough, else as the bandit.
 
-        What the bandit hardly takes is hardly ever recorded, so that nothing could speak against an arm whose value is
-        wrong (Laroche, Trichelair and Tachet des Combes, "Safe policy improvement with baseline bootstrapping", ICML
-        2019). Pending pulls lower what the bandit gives an arm, which spreads workers who ask at once.
+        An arm that the bandit rarely takes is rarely recorded, so nothing would correct a wrong value of it (Laroche,
+        Trichelair and Tachet des Combes, "Safe policy improvement with baseline bootstrapping", ICML 2019). Pending
+        pulls lower the bandit's probability of an arm, which spreads concurrent workers.
         """
         supported = bandit >= min(LEAST_SUPPORT, bandit.max())
         values = np.where(supported, self.values(task, state, arms), -np.inf)
         best = np.flatnonzero(values >= values.max() - 1e-12)
-        found: NDArray[np.float64] = _BANDITS_SHARE * bandit
-        found[best] += (1.0 - _BANDITS_SHARE) / len(best)
-        return found
+        probabilities: NDArray[np.float64] = _BANDIT_SHARE * bandit
+        probabilities[best] += (1.0 - _BANDIT_SHARE) / len(best)
+        return probabilities
 
     def to_bytes(self) -> bytes:
-        """A numpy archive of plain arrays."""
+        """Encode as a numpy archive of plain arrays."""
         buffer = io.BytesIO()
         names = json.dumps([self.layout.arms, self.layout.words, self.layout.numbers])
         arrays: dict[str, Any] = {"layout": np.array(names), **self.trees.to_arrays()}
@@ -74,7 +74,7 @@ class QFunction:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> QFunction:
-        """The reverse of ``to_bytes``."""
+        """Decode the result of ``to_bytes``."""
         with archives.opened(content) as archive:
             arrays = {name: archive[name] for name in archive.files}
         arms, words, numbers = json.loads(str(arrays.pop("layout")))
@@ -82,8 +82,8 @@ class QFunction:
         return cls(layout, TreeEnsemble.from_arrays(arrays))
 
 
-def fit(trajectories: Sequence[Trajectory], seed: int, progress: Progress | None = None) -> QFunction:
-    """From at least one step. Equal for equal seeds; ``progress`` is told iterations done and in all."""
+def fit(trajectories: Sequence[Trajectory], seed: int) -> QFunction:
+    """Fit to at least one step; deterministic for a seed."""
     layout = PolicyLayout.of(trajectories)
     taken, improvements, following, owners = _transitions(layout, trajectories, seed)
     values = np.zeros(len(improvements), np.float32)
@@ -94,8 +94,6 @@ def fit(trajectories: Sequence[Trajectory], seed: int, progress: Progress | None
             np.maximum.at(best, owners, trees.predict(following)[:, 0])
             values = np.where(np.isfinite(best), best, 0.0).astype(np.float32)
         trees = TreeEnsemble.grow(taken, (improvements + DISCOUNT * values)[:, None], seed + iteration)
-        if progress is not None:
-            progress(iteration + 1, ITERATIONS)
     assert trees is not None
     return QFunction(layout, trees)
 
@@ -103,16 +101,18 @@ def fit(trajectories: Sequence[Trajectory], seed: int, progress: Progress | None
 def _transitions(
     layout: PolicyLayout, trajectories: Sequence[Trajectory], seed: int
 ) -> tuple[Features, NDArray[np.float32], Features, NDArray[np.intp]]:
-    """Rows of the arms taken [n, d], their improvements [n], rows of all arms of the decisions after them [m, d], and
-    the numbers of the decisions before those [m]. Of very many decisions, some drawn at random.
+    """Transitions of the decisions: features of the arms taken [n, d] and their improvements [n]; features of all
+    arms of the next decisions [m, d], and for each of those the index [m] of the decision before it.
+
+    A random sample if there are very many decisions.
     """
-    places = [(each, index) for each, found in enumerate(trajectories) for index in range(len(found.steps))]
-    if len(places) > _MOST_STEPS:
-        drawn = np.random.default_rng(seed).choice(len(places), _MOST_STEPS, replace=False)
-        places = [places[index] for index in sorted(drawn)]
+    pairs = [(trajectory, index) for trajectory in trajectories for index in range(len(trajectory.steps))]
+    if len(pairs) > _MOST_STEPS:
+        drawn = np.random.default_rng(seed).choice(len(pairs), _MOST_STEPS, replace=False)
+        pairs = [pairs[index] for index in sorted(drawn)]
     taken, improvements, following, owners = [], [], [], []
-    for number, (each, index) in enumerate(places):
-        task, steps = trajectories[each].task, trajectories[each].steps
+    for number, (trajectory, index) in enumerate(pairs):
+        task, steps = trajectory.task, trajectory.steps
         step = steps[index]
         taken.append(layout.rows(task, step.state, [step.arms[step.taken]]))
         improvements.append(step.improvement)

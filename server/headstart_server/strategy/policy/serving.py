@@ -1,4 +1,4 @@
-"""The learned policy at work: it takes the place of the bandit where it was worth more on tasks it had not seen."""
+"""Serving of the learned policy, which replaces the bandit where it gained more on unseen tasks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from headstart_server.strategy.search_state import SearchState
 
 @dataclass(frozen=True)
 class ServingPolicy:
+    """A version of the policy, by its number."""
+
     number: int
     function: QFunction
 
@@ -27,7 +29,7 @@ class ServingPolicy:
         bandit: NDArray[np.float64],
         generator: np.random.Generator,
     ) -> ChosenArm:
-        """Draw one arm of several with the policy's probabilities; ``bandit`` are those of the bandit."""
+        """Draw one arm with the policy's probabilities; ``bandit`` [arms]: the bandit's probabilities."""
         probabilities = self.function.probabilities(task, state, beliefs, bandit)
         index = int(generator.choice(len(beliefs), p=probabilities))
         taken = beliefs[index]

@@ -1,8 +1,8 @@
-"""Learns a policy from the recorded searches of a namespace, and lets it serve only where that is worth it.
+"""Training and promotion of the policy of a namespace.
 
-The figures are those of policies that have not seen the task: tasks are split in parts, and each part is judged by a
-policy of the others. A policy serves where the lower end of what it gains over the bandit is above a hundredth of what
-the bandit improves, and one that serves steps down where the next one does not.
+The figures are cross-validated: tasks are split into folds, and each fold is evaluated with a policy of the others. A
+policy serves if the lower bound of its gain over the bandit exceeds a hundredth of the bandit's improvement; a
+serving policy retires when the next one does not.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Sequence
 
 from headstart_server.strategy.model_versions import ModelKind, ModelState, TrainedModel
 from headstart_server.strategy.policy import fitted_q
-from headstart_server.strategy.policy.off_policy_evaluation import PolicyFigures, evaluate
+from headstart_server.strategy.policy.off_policy_evaluation import PolicyEvaluation, evaluate
 from headstart_server.strategy.policy.trajectories import Trajectory
 
-# Fewer say nothing about tasks to come.
+# Fewer tasks say nothing about new ones.
 LEAST_TASKS = 8
 _LEAST_DECISIONS = 200
-_PARTS = 4
-# What a policy gains at least, as a share of what the bandit improves.
+_FOLDS = 4
+# Least gain of a serving policy, as a share of the bandit's improvement.
 _LEAST_GAIN = 0.01
 
 _logger = logging.getLogger(__name__)
@@ -29,35 +29,35 @@ _logger = logging.getLogger(__name__)
 def train_policy(
     trajectories: Sequence[Trajectory], trained_through: int, seed: int = 0
 ) -> tuple[TrainedModel, ModelState] | None:
-    """A policy of all tasks with held-out figures, and whether it is to serve. None where too little is recorded."""
-    choices = sum(len(step.arms) > 1 for found in trajectories for step in found.steps)
+    """A policy trained on all tasks with its validation figures, and its state. None if too little is recorded."""
+    choices = sum(len(step.arms) > 1 for trajectory in trajectories for step in trajectory.steps)
     if len(trajectories) < LEAST_TASKS or choices < _LEAST_DECISIONS:
         return None
     begin = time.monotonic()
     held_out = []
-    for part in range(_PARTS):
-        others = [found for index, found in enumerate(trajectories) if index % _PARTS != part]
+    for fold in range(_FOLDS):
+        others = [trajectory for index, trajectory in enumerate(trajectories) if index % _FOLDS != fold]
         policy = fitted_q.fit(others, seed)
-        held_out += [(policy, found) for index, found in enumerate(trajectories) if index % _PARTS == part]
-        _logger.info("judged %d of %d parts of a policy", part + 1, _PARTS)
-    figures = evaluate(held_out, seed)
-    if figures is None:
+        held_out += [(policy, trajectory) for index, trajectory in enumerate(trajectories) if index % _FOLDS == fold]
+        _logger.info("trained %d of %d folds of a policy", fold + 1, _FOLDS)
+    evaluation = evaluate(held_out, seed)
+    if evaluation is None:
         return None
     artefact = fitted_q.fit(trajectories, seed).to_bytes()
     model = TrainedModel(
-        ModelKind.POLICY, _by_name(figures), artefact, len(trajectories), trained_through, time.monotonic() - begin
+        ModelKind.POLICY, _figures(evaluation), artefact, len(trajectories), trained_through, time.monotonic() - begin
     )
-    worth_it = figures.lower > _LEAST_GAIN * figures.bandit
-    return model, ModelState.SERVING if worth_it else ModelState.REJECTED
+    promoted = evaluation.lower > _LEAST_GAIN * evaluation.bandit
+    return model, ModelState.SERVING if promoted else ModelState.REJECTED
 
 
-def _by_name(figures: PolicyFigures) -> dict[str, float]:
+def _figures(evaluation: PolicyEvaluation) -> dict[str, float]:
     return {
-        "improvement_policy": figures.policy,
-        "improvement_bandit": figures.bandit,
-        "improvement_recorded": figures.recorded,
-        "gain_lower": figures.lower,
-        "gain_upper": figures.upper,
-        "decisions": float(figures.decision_count),
-        "tasks": float(figures.task_count),
+        "improvement_policy": evaluation.policy,
+        "improvement_bandit": evaluation.bandit,
+        "improvement_recorded": evaluation.recorded,
+        "gain_lower": evaluation.lower,
+        "gain_upper": evaluation.upper,
+        "decisions": float(evaluation.decision_count),
+        "tasks": float(evaluation.task_count),
     }

@@ -1,9 +1,8 @@
-"""Recorded searches as sequences of decisions: what was known at each, what was taken with which probability, what it
-improved. This is what the learned policy learns from, and what it is judged by.
+"""Trajectories: recorded searches as sequences of decisions, to train and evaluate the learned policy on.
 
-The improvement of a decision is how much the best value so far rose by the experiments recorded under it, as a share of
-what the whole search gained over its median result, times the share of the budget that is left to profit from it: the
-sum over a search is what the area under its curve of regret fell by.
+The improvement of a decision is the rise of the incumbent by the experiments recorded under it, as a share of the
+gain of the whole search over its median result, times the share of the budget that is left to profit from it. Its sum
+over a search is the fall of the area under the regret curve.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from headstart_server.strategy.decisions import state_from_context
 from headstart_server.strategy.search_state import SearchState
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
-# The newest tasks with rewards, and decisions of each, that a policy learns from.
+# The newest tasks with rewards that a policy is trained on, and decisions of each.
 _MOST_TASKS, _MOST_DECISIONS = 300, 500
 
 
 @dataclass(frozen=True)
 class Step:
-    """``arms`` are the bandit's beliefs at that time; ``arms[taken]`` was chosen with ``probability``, and improved the
-    search by ``improvement``, 0 to 1."""
+    """A decision: ``arms`` are the bandit's beliefs at that time; ``arms[taken]`` was chosen with ``probability`` and
+    improved the search by ``improvement``, 0 to 1."""
 
     state: SearchState
     arms: tuple[Belief, ...]
@@ -47,7 +46,7 @@ class Trajectory:
 
 
 def read_trajectories(connection: Connection, namespace_id: int) -> list[Trajectory]:
-    """Of the newest tasks of a namespace whose decisions have results."""
+    """Trajectories of the newest tasks of a namespace whose decisions have results."""
     rewarded = select(strategy_arms.c.task_id).where(strategy_arms.c.pulls > 0).distinct()
     rows = connection.execute(
         select(tasks)
@@ -55,8 +54,8 @@ def read_trajectories(connection: Connection, namespace_id: int) -> list[Traject
         .order_by(tasks.c.id.desc())
         .limit(_MOST_TASKS)
     ).all()
-    found = [Trajectory(task_from_row(row), _steps(connection, row)) for row in rows]
-    return [trajectory for trajectory in found if trajectory.steps]
+    trajectories = [Trajectory(task_from_row(row), _steps(connection, row)) for row in rows]
+    return [trajectory for trajectory in trajectories if trajectory.steps]
 
 
 def _steps(connection: Connection, task: Any) -> tuple[Step, ...]:
@@ -83,13 +82,13 @@ def _steps(connection: Connection, task: Any) -> tuple[Step, ...]:
 
 
 def _arms_of(context: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-    """None where an earlier version of the service took the decision: it kept other things."""
+    """Stored beliefs of a decision; empty for earlier versions of the service, which stored other fields."""
     arms = context.get("arms", [])
     return [arm for arm in arms if isinstance(arm, list) and len(arm) == 6]
 
 
 def _improvements(connection: Connection, task: Any) -> dict[UUID, float]:
-    """By decision: how much its experiments raised the best value, as a share of best less median of the search."""
+    """By decision: the rise of the incumbent by its experiments, as a share of best minus median of the search."""
     columns = experiments.c
     rows = connection.execute(
         select(columns.status, columns.objective_value, columns.fidelity, columns.decision_id)
@@ -97,22 +96,22 @@ def _improvements(connection: Connection, task: Any) -> dict[UUID, float]:
         .order_by(columns.recorded_at, columns.search_space_id, columns.sequence)
     ).all()
     sign = 1.0 if task.maximize else -1.0
-    whole = task_from_row(task)
+    parsed = task_from_row(task)
     scored = [
         (sign * row.objective_value, row.decision_id)
         for row in rows
         if row.status == Status.COMPLETED.value
         and row.objective_value is not None
-        and is_full_training(whole, row.fidelity)
+        and is_full_training(parsed, row.fidelity)
     ]
     if not scored:
         return {}
     incumbent = statistics.median(score for score, _ in scored)
     gain = max(score for score, _ in scored) - incumbent
-    found: dict[UUID, float] = {}
+    improvements: dict[UUID, float] = {}
     for score, decision in scored:
         if score > incumbent and gain > 0:
             if decision is not None:
-                found[decision] = found.get(decision, 0.0) + (score - incumbent) / gain
+                improvements[decision] = improvements.get(decision, 0.0) + (score - incumbent) / gain
             incumbent = score
-    return found
+    return improvements

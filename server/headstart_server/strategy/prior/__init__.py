@@ -1,1 +1,1 @@
-"""Learns from past tasks which arm to expect most of."""
+"""Prior over arms, learned from past tasks: data, ensemble, training and serving."""

@@ -1,10 +1,12 @@
-"""What was recorded of arms on past tasks, as rows of losses for the prior: read here, learned from elsewhere.
+"""Training data of the prior: losses of arms on past tasks, read from recorded decisions.
 
-Where a decision is a single evaluation and most results are of arms that ran once or twice on their task (algorithm
-selection), the loss is the mean objective of the experiments under the arm's decisions, turned so that lower is better;
-a run that failed counts as the worst seen on its task. Objectives of one metric are compared as they are; of several
-metrics, by their place between the best and the worst of their task. Where arms ran many times (searches), the loss is
-one less the mean reward (``rewards``), by phase of the search, with noise taken out (``pooled_rewards``).
+Algorithm selection: a decision is a single evaluation, and most results are of arms that ran once or twice on their
+task. The loss is then the mean objective of the experiments under the arm's decisions, oriented so that lower is
+better; a failed run counts as the worst result of its task. Objectives of one metric are compared as they are; those
+of several metrics are scaled to the range between the best and the worst of their task.
+
+Searches: arms ran many times. The loss is then one minus the mean reward (``rewards``), by phase of the search, with
+noise taken out (``random_effects``).
 """
 
 from __future__ import annotations
@@ -29,19 +31,21 @@ from headstart_server.strategy.tables import strategy_decisions
 
 Numbers = NDArray[np.float64]
 
-# Where a phase of a search ends, as a share of its budget.
+# Ends of the phases of a search, as shares of its budget.
 PHASES = (0.1, 0.25, 0.5, 1.0)
 _MOST_TASKS = 10_000
-# Of an arm on a task: more results than these are those of a search.
+# An arm with more results than these on a task ran in a search.
 _FEW = 2
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedArms:
-    """Losses [rows, arms], NaN where an arm never ran; of each row its task (a place in ``tasks``), its phase as the
-    middle of a share of the budget, and the budget in evaluations, 0 where unknown. Not ``of_search``: a row a task.
-    ``errors`` [arms]: the standard error of the mean loss of an arm, as far as it is known; ``doubt``: the variance
-    that noise leaves in a loss."""
+    """Losses [rows, arms], NaN where an arm never ran.
+
+    Rows are tasks, or with ``of_search`` tasks in phases. For each row: its index in ``tasks``, the middle of its
+    phase as a share of the budget, and the budget in evaluations, 0 if unknown. ``errors`` [arms]: standard errors of
+    the mean losses, 0 if unknown; ``residual_variance``: the variance that noise leaves in a loss.
+    """
 
     tasks: tuple[Task, ...]
     arms: tuple[ArmKey, ...]
@@ -51,11 +55,11 @@ class RecordedArms:
     losses: Numbers
     of_search: bool
     errors: Numbers
-    doubt: float = 0.0
+    residual_variance: float = 0.0
 
 
 def phase_middle(phase: float) -> float:
-    """The middle of the phase that a share of the budget, 0 to 1, lies in."""
+    """The middle of the phase that contains a share of the budget, 0 to 1."""
     start = 0.0
     for end in PHASES:
         if phase < end or end == PHASES[-1]:
@@ -65,7 +69,7 @@ def phase_middle(phase: float) -> float:
 
 
 def read_recorded_arms(connection: Connection, namespace_id: int) -> RecordedArms | None:
-    """From the newest tasks of a namespace; None where no decision has a result."""
+    """Losses of arms on the newest tasks of a namespace; None if no decision has a result."""
     columns = strategy_decisions.c
     recorded = select(columns.task_id).where(columns.namespace_id == namespace_id, columns.experiment_count > 0)
     rows = connection.execute(
@@ -84,16 +88,16 @@ def read_recorded_arms(connection: Connection, namespace_id: int) -> RecordedArm
             columns.context,
         ).where(columns.namespace_id == namespace_id, columns.experiment_count > 0, columns.task_id >= rows[-1].id)
     ).all()
-    results: dict[tuple[int, ArmKey], int] = defaultdict(int)
+    counts: dict[tuple[int, ArmKey], int] = defaultdict(int)
     for row in decisions:
-        results[row.task_id, (row.arm, row.tuned)] += row.experiment_count
-    # By results, not by arms: a search that is sure of one arm tries each of the others once or twice.
-    of_search = 2 * sum(number for number in results.values() if number > _FEW) > sum(results.values())
-    found = {row.id: task_from_row(row) for row in rows}
+        counts[row.task_id, (row.arm, row.tuned)] += row.experiment_count
+    # Counted by results rather than arms, since a search that favours one arm tries each of the others once or twice.
+    of_search = 2 * sum(number for number in counts.values() if number > _FEW) > sum(counts.values())
+    by_id = {row.id: task_from_row(row) for row in rows}
     if of_search:
-        return _searches(found, decisions)
-    cells = _objective_losses(connection, namespace_id, found, decisions)
-    return _table(found, cells, of_search=False) if cells else None
+        return _search_losses(by_id, decisions)
+    cells = _objective_losses(connection, namespace_id, by_id, decisions)
+    return _table(by_id, cells, of_search=False) if cells else None
 
 
 # Task, phase, budget.
@@ -101,16 +105,16 @@ _Row = tuple[int, float, float]
 _Cells = Mapping[_Row, Mapping[ArmKey, float]]
 
 
-def _table(found: Mapping[int, Task], cells: _Cells, of_search: bool) -> RecordedArms:
+def _table(by_id: Mapping[int, Task], cells: _Cells, of_search: bool) -> RecordedArms:
     arms = sorted({arm for cell in cells.values() for arm in cell})
     ordered = sorted(cells)
-    numbers = sorted({row[0] for row in ordered})
-    places = {number: place for place, number in enumerate(numbers)}
+    task_ids = sorted({row[0] for row in ordered})
+    indices = {task_id: index for index, task_id in enumerate(task_ids)}
     losses = np.array([[cells[row].get(arm, np.nan) for arm in arms] for row in ordered])
     return RecordedArms(
-        tuple(found[number] for number in numbers),
+        tuple(by_id[task_id] for task_id in task_ids),
         tuple(arms),
-        np.array([places[row[0]] for row in ordered]),
+        np.array([indices[row[0]] for row in ordered]),
         np.array([row[1] for row in ordered]),
         np.array([row[2] for row in ordered]),
         losses,
@@ -119,8 +123,8 @@ def _table(found: Mapping[int, Task], cells: _Cells, of_search: bool) -> Recorde
     )
 
 
-def _searches(found: Mapping[int, Task], decisions: Any) -> RecordedArms:
-    """Mean rewards of decisions, pooled; an arm that was not pulled on a task is missing there."""
+def _search_losses(by_id: Mapping[int, Task], decisions: Any) -> RecordedArms:
+    """Losses from the pooled mean rewards of decisions; NaN where an arm was not pulled on a task."""
     sums: dict[str, dict[_Row, dict[ArmKey, float]]] = {
         name: defaultdict(lambda: defaultdict(float)) for name in ("pulls", "rewards", "squares")
     }
@@ -130,7 +134,7 @@ def _searches(found: Mapping[int, Task], decisions: Any) -> RecordedArms:
         sums["pulls"][row][arm] += decision.experiment_count
         sums["rewards"][row][arm] += decision.reward_sum
         sums["squares"][row][arm] += decision.reward_sum**2 / decision.experiment_count
-    tables = {name: _table(found, cells, of_search=True) for name, cells in sums.items()}
+    tables = {name: _table(by_id, cells, of_search=True) for name, cells in sums.items()}
     table = tables["pulls"]
     pulls, rewards, squares = (np.nan_to_num(each.losses) for each in tables.values())
     phases = np.unique(table.phases, return_inverse=True)[1]
@@ -138,13 +142,13 @@ def _searches(found: Mapping[int, Task], decisions: Any) -> RecordedArms:
     ran = np.zeros((len(table.tasks), len(table.arms)), dtype=bool)
     np.logical_or.at(ran, table.task_of_row, pulls > 0)
     losses = np.where(ran[table.task_of_row], 1.0 - pooled.rewards, np.nan)
-    return replace(table, losses=losses, errors=pooled.errors, doubt=pooled.doubt)
+    return replace(table, losses=losses, errors=pooled.errors, residual_variance=pooled.residual_variance)
 
 
-def _objective_losses(connection: Connection, namespace_id: int, found: Mapping[int, Task], decisions: Any) -> _Cells:
+def _objective_losses(connection: Connection, namespace_id: int, by_id: Mapping[int, Task], decisions: Any) -> _Cells:
     arms = {(row.task_id, row.id): (row.arm, row.tuned) for row in decisions}
     columns = experiments.c
-    each: dict[int, dict[ArmKey, list[float | None]]] = defaultdict(lambda: defaultdict(list))
+    results: dict[int, dict[ArmKey, list[float | None]]] = defaultdict(lambda: defaultdict(list))
     for row in connection.execute(
         select(columns.task_id, columns.decision_id, columns.status, columns.objective_value, columns.fidelity).where(
             columns.namespace_id == namespace_id, columns.decision_id.is_not(None)
@@ -153,22 +157,22 @@ def _objective_losses(connection: Connection, namespace_id: int, found: Mapping[
         arm = arms.get((row.task_id, row.decision_id))
         if arm is None:
             continue
-        task = found[row.task_id]
+        task = by_id[row.task_id]
         if row.status != Status.COMPLETED.value or row.objective_value is None:
-            each[row.task_id][arm].append(None)
+            results[row.task_id][arm].append(None)
         elif is_full_training(task, row.fidelity):
-            each[row.task_id][arm].append(-row.objective_value if task.maximize else row.objective_value)
-    several = len({(found[number].metric, found[number].maximize) for number in each}) > 1
+            results[row.task_id][arm].append(-row.objective_value if task.maximize else row.objective_value)
+    several = len({(by_id[task_id].metric, by_id[task_id].maximize) for task_id in results}) > 1
     cells: dict[_Row, dict[ArmKey, float]] = {}
-    for number, of_task in each.items():
-        seen = [value for values in of_task.values() for value in values if value is not None]
-        if seen:
-            worst, best = max(seen), min(seen)
+    for task_id, of_task in results.items():
+        values_seen = [value for values in of_task.values() for value in values if value is not None]
+        if values_seen:
+            worst, best = max(values_seen), min(values_seen)
             means = {
                 arm: statistics.fmean(worst if value is None else value for value in values)
                 for arm, values in of_task.items()
             }
             if several and worst > best:
                 means = {arm: (mean - best) / (worst - best) for arm, mean in means.items()}
-            cells[number, 0.0, 0.0] = means
+            cells[task_id, 0.0, 0.0] = means
     return cells

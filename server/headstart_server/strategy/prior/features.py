@@ -1,6 +1,6 @@
-"""What a prior of strategies knows of a task: its meta-features by name, and the words of its descriptor.
+"""Features of the prior: a task's meta-features by name and the words of its descriptor.
 
-In a search it also knows where it stands: the phase (share of the budget that is spent) and the budget itself.
+For searches, the phase (share of the budget that is spent) and the budget are features too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
 
-# The commonest; of words, those that some past tasks have and others have not.
+# The most frequent ones; words that all past tasks have, or only one, are left out.
 _MOST_NUMBERS, _MOST_WORDS = 256, 64
 
 _NUMBER, _WORD = "number:", "word:"
@@ -22,32 +22,32 @@ PHASE, BUDGET = "search:phase", "search:budget"
 
 
 def columns_of(tasks: Sequence[Task], of_search: bool) -> tuple[str, ...]:
-    """The columns that tell tasks apart, with phase and budget where searches are learned from."""
+    """The columns that separate tasks, with phase and budget for searches."""
     numbers = Counter(name for task in tasks for name in task.meta_features)
     words = Counter(f"{name}={word}" for task in tasks for name, word in task.descriptor.items())
-    telling = Counter({word: count for word, count in words.items() if 1 < count < len(tasks)})
+    separating = Counter({word: count for word, count in words.items() if 1 < count < len(tasks)})
     return (
-        *(_NUMBER + name for name in _commonest(numbers, _MOST_NUMBERS)),
-        *(_WORD + word for word in _commonest(telling, _MOST_WORDS)),
+        *(_NUMBER + name for name in _most_frequent(numbers, _MOST_NUMBERS)),
+        *(_WORD + word for word in _most_frequent(separating, _MOST_WORDS)),
         *((PHASE, BUDGET) if of_search else ()),
     )
 
 
 def feature_row(columns: Sequence[str], task: Task, phase: float = 0.0, budget: float = 0.0) -> NDArray[np.float64]:
-    """[columns], NaN where the task lacks a number. ``budget`` in evaluations, 0 where unknown."""
+    """Features [columns] of a task, NaN if it lacks a number. ``budget`` in evaluations, 0 if unknown."""
     words = {f"{name}={word}" for name, word in task.descriptor.items()}
     row = np.full(len(columns), np.nan)
-    for place, column in enumerate(columns):
+    for index, column in enumerate(columns):
         if column.startswith(_NUMBER):
-            row[place] = task.meta_features.get(column[len(_NUMBER) :], math.nan)
+            row[index] = task.meta_features.get(column[len(_NUMBER) :], math.nan)
         elif column.startswith(_WORD):
-            row[place] = float(column[len(_WORD) :] in words)
+            row[index] = float(column[len(_WORD) :] in words)
         elif column == PHASE:
-            row[place] = phase
+            row[index] = phase
         elif budget > 0:
-            row[place] = math.log(budget)
+            row[index] = math.log(budget)
     return row
 
 
-def _commonest(counts: Counter[str], most: int) -> list[str]:
+def _most_frequent(counts: Counter[str], most: int) -> list[str]:
     return sorted(counts, key=lambda name: (-counts[name], name))[:most]

@@ -1,9 +1,9 @@
-"""Bagged trees that foretell the losses of all arms at once, and what each of them says of tasks it was not grown on.
+"""Members of the prior: bagged trees that predict the losses of all arms at once, with their out-of-bag predictions.
 
 A tree has the arms as its outputs, so that arms with few results gain from the others. Trees are grown on losses in
 several forms (plain, logarithm, rank, root of the regret) and with leaves of several sizes, since no one form is best
-for all histories. A bootstrap draws whole tasks (Breiman, Bagging predictors, 1996); what a tree says of the tasks that
-it did not draw is a prediction of the future and costs nothing.
+for all histories. A bootstrap draws whole tasks (Breiman, Bagging predictors, 1996), so the predictions of a tree for
+tasks that it did not draw are validation at no cost.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ Numbers = NDArray[np.float64]
 
 TREES = 64
 
-# Random thresholds on small leaves, best thresholds on large ones.
+# Size of the leaves, and whether thresholds are random: so on small leaves, the best ones on large leaves.
 _LEAVES = ((2, True), (5, True), (15, False))
-# Leaves grow with the history, so that a model stays some ten megabytes.
+# Leaves grow with the history, so that a model stays at some ten megabytes.
 _MOST_LEAVES = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class PriorMember:
-    """``trees`` of scikit-learn, ``outside`` [rows, arms]: means over those trees that did not draw the row's task."""
+    """Scikit-learn ``trees``; ``out_of_bag`` [rows, arms]: means over the trees that did not draw the row's task."""
 
     trees: list[Any]
-    outside: Numbers
+    out_of_bag: Numbers
 
 
 def forms(losses: Numbers) -> dict[str, Numbers]:
-    """What trees are grown on, from complete losses [rows, arms]: of each form, lower is better within a row."""
+    """Targets of the trees by form, from complete losses [rows, arms]; in each form, lower is better within a row."""
     above = losses - losses.min()
     positive = above[above > 0]
     smallest = float(np.quantile(positive, 0.01)) if len(positive) else 1.0
@@ -51,7 +51,7 @@ def forms(losses: Numbers) -> dict[str, Numbers]:
 def grow_members(
     features: NDArray[np.float32], losses: Numbers, tasks: NDArray[np.int64], seed: int, trees: int = TREES
 ) -> Iterator[PriorMember]:
-    """Members for features [rows, columns], complete losses [rows, arms], and the task of each row, 0, 1, 2, ..."""
+    """Grow members on features [rows, columns] and complete losses [rows, arms]; ``tasks`` [rows] count from 0."""
     from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
     least = len(features) // _MOST_LEAVES
@@ -85,6 +85,6 @@ def _grow(
             total[outside] += tree.predict(features[outside]).reshape(len(outside), -1)
             times[outside] += 1
         grown.append(tree.tree_)
-    # A task that every tree drew is told the mean: it says nothing of any arm.
-    said = np.where(times > 0, total / np.maximum(times, 1), targets.mean(axis=0))
-    return PriorMember(grown, said)
+    # A task that every tree drew gets the mean over rows, which favours no arm there.
+    out_of_bag = np.where(times > 0, total / np.maximum(times, 1), targets.mean(axis=0))
+    return PriorMember(grown, out_of_bag)

@@ -1,6 +1,6 @@
-"""What is known of tasks as columns for trees: each number by its place among those of past tasks.
+"""Rank transform of task features for trees: each number becomes its rank, 0 to 1, among those of past tasks.
 
-A number that some task lacks has a second column, which says whether it is there; its place is then the middle.
+A number that some past task lacks has a second column that marks where it is missing; its rank is then the middle.
 """
 
 from __future__ import annotations
@@ -19,43 +19,42 @@ _QUANTILES = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Scales:
+class RankTransform:
     """``grid`` [quantiles, columns] of past values, increasing; ``missing``: columns that some past task lacks."""
 
     grid: Numbers
     missing: NDArray[np.int64]
 
     @classmethod
-    def of(cls, features: Numbers) -> Scales:
-        """From features [n, columns] of past tasks, NaN where missing."""
+    def fit(cls, features: Numbers) -> RankTransform:
+        """Fit to features [n, columns] of past tasks, NaN where missing."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             middle = np.nan_to_num(np.nanmedian(features, axis=0)) if len(features) else np.zeros(features.shape[1])
         absent = np.isnan(features)
         values = np.sort(np.where(absent, middle, features), axis=0)
         if len(values) > _QUANTILES:
-            places = np.linspace(0, len(values) - 1, _QUANTILES).round().astype(np.int64)
-            values = values[places]
+            values = values[np.linspace(0, len(values) - 1, _QUANTILES).round().astype(np.int64)]
         return cls(values, np.flatnonzero(absent.any(axis=0)))
 
-    def place(self, features: Numbers) -> NDArray[np.float32]:
-        """Places from 0 to 1, and whether what some lack is there: float32 [n, columns + missing]."""
+    def __call__(self, features: Numbers) -> NDArray[np.float32]:
+        """Ranks from 0 to 1, then the marks of missing numbers: float32 [n, columns + missing]."""
         absent = np.isnan(features)
         count = max(1, len(self.grid))
-        placed = np.empty((len(features), features.shape[1] + len(self.missing)), np.float32)
+        ranks = np.empty((len(features), features.shape[1] + len(self.missing)), np.float32)
         for column in range(features.shape[1]):
             known, values = self.grid[:, column], features[:, column]
             low, high = np.searchsorted(known, values, "left"), np.searchsorted(known, values, "right")
-            placed[:, column] = (low + high) / (2 * count)
+            ranks[:, column] = (low + high) / (2 * count)
         width = features.shape[1]
-        placed[:, :width][absent] = 0.5
-        placed[:, width:] = absent[:, self.missing]
-        return placed
+        ranks[:, :width][absent] = 0.5
+        ranks[:, width:] = absent[:, self.missing]
+        return ranks
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         return {"grid": self.grid, "missing": self.missing}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Scales:
-        """The reverse of ``to_arrays``."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> RankTransform:
+        """Decode the result of ``to_arrays``."""
         return cls(arrays["grid"], arrays["missing"])

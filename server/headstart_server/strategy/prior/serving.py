@@ -1,7 +1,7 @@
-"""The prior at work: what past tasks let expect of each arm here, and which one to take before there is any result.
+"""Serving of the prior: the reward it expects of each arm, and the arm to take before a task has results.
 
-A prior of searches foretells rewards. One of single results foretells losses; what is expected then is the reward of a
-result that beats as many others as the arm's predicted loss does, by the errors of the predictions.
+A prior of searches predicts rewards. A prior of single results predicts losses, which become expected rewards: that
+of a result that beats as many others as the arm's predicted loss does, given the errors of the predictions.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from headstart_server.strategy.prior.training import arm_name
 from headstart_server.strategy.rewards.rewards import chance_to_beat
 from headstart_server.strategy.search_state import SearchState
 
-# How many pulls on the task at hand a prior of searches may weigh as, and at least does; one of single results.
+# Pulls on the task that a prior of searches counts as, at most and at least; and a prior of single results.
 _MOST_PULLS, _LEAST_PULLS = 100.0, 1.0
 _PULLS_OF_RESULTS = 5.0
-# The arm that the past names is left where it is the best with no more than this chance.
+# The chosen arm is dropped when its chance to be the best is no more than this.
 _LEAST_CHANCE = 0.1
 
 Numbers = NDArray[np.float64]
@@ -33,9 +33,9 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PriorAdvice:
-    """``chosen``: the arm to take unless results speak against it; ``expectations`` of the arms that are known.
+    """Advice for a task: ``expectations`` of the known arms, and ``chosen``, to take unless results contradict it.
 
-    ``single_best``: whether the choice is the arm that was best on average, since no other promises more than noise.
+    ``single_best``: the chosen arm is the one that was best on average, since no other promises more than noise.
     """
 
     expectations: Mapping[ArmKey, Expectation]
@@ -43,47 +43,47 @@ class PriorAdvice:
     single_best: bool
     reason: str
 
-    def holds(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers) -> bool:
-        """Whether ``chosen`` is to be taken: where there is no result yet, and as long as what others promise is within
-        noise. While a decision for it is pending the next one is drawn, so that workers spread.
+    def applies(self, state: SearchState, beliefs: Sequence[Belief], chances: Numbers) -> bool:
+        """Whether to take ``chosen``: before the first result, and while its chance to be the best is not small.
 
-        ``chances`` [arms] of each to be the best, by what is believed of them.
+        ``chances`` [arms] of each arm to be the best under the beliefs. A pending decision for the arm lets the next
+        one be drawn, so that workers spread.
         """
-        place = [each.key for each in beliefs].index(self.chosen)
-        if beliefs[place].pending:
+        index = [each.key for each in beliefs].index(self.chosen)
+        if beliefs[index].pending:
             return False
-        return state.observations == 0 or bool(chances[place] > _LEAST_CHANCE)
+        return state.observations == 0 or bool(chances[index] > _LEAST_CHANCE)
 
-    def choice(self, beliefs: Mapping[ArmKey, Belief]) -> ChosenArm:
+    def chosen_arm(self, beliefs: Mapping[ArmKey, Belief]) -> ChosenArm:
         """The decision to take ``chosen``."""
         return ChosenArm(self.chosen, 1.0, beliefs[self.chosen].mean, self.reason, "prior")
 
 
 @dataclass(frozen=True, eq=False)
 class ServingPrior:
+    """A version of the prior, by its number."""
+
     number: int
     model: Prior
 
     @property
     def of_search(self) -> bool:
-        """Whether it foretells rewards in the course of a search, not single results."""
+        """Whether it predicts rewards in the course of a search, rather than losses of single results."""
         return PHASE in self.model.columns
 
     def advice(self, task: Task, state: SearchState, arms: Sequence[ArmKey], variance: float) -> PriorAdvice | None:
-        """``variance`` is that of single rewards on this task. None where fewer than two of the arms are known: then
-        there is nothing to choose between.
-        """
-        places = {name: place for place, name in enumerate(self.model.arms)}
-        known = [arm for arm in arms if arm_name(arm) in places]
+        """Advise on a task; None if fewer than two arms are known. ``variance`` of single rewards on this task."""
+        indices = {name: index for index, name in enumerate(self.model.arms)}
+        known = [arm for arm in arms if arm_name(arm) in indices]
         if len(known) < 2:
             return None
-        among = [places[arm_name(arm)] for arm in known]
+        available = [indices[arm_name(arm)] for arm in known]
         row = feature_row(self.model.columns, task, phase_middle(state.phase), state.total)
-        (forecast,) = self.model.forecast(row[None], among)
-        errors = np.maximum(self.model.errors[among], 1e-12)
+        (forecast,) = self.model.forecast(row[None], available)
+        errors = np.maximum(self.model.errors[available], 1e-12)
         if self.of_search:
             means = 1.0 - (float(self.model.mean_losses.mean()) + forecast.relative_loss)
-            # As many as leave the mean as uncertain as the prior was on unseen tasks.
+            # Pulls that would leave the mean as uncertain as the prior was on unseen tasks.
             pulls = np.clip(variance / errors**2, _LEAST_PULLS, _MOST_PULLS)
         else:
             means = _rewards(forecast, errors)
@@ -96,8 +96,8 @@ class ServingPrior:
             for arm, mean, weight in zip(known, means, pulls, strict=True)
         }
         single = forecast.chosen == forecast.single_best
-        why = "the best on average, none promises more than noise" if single else f"promises {forecast.gain:.3g} more"
-        reason = f"prior {self.number}, learned from {self.model.task_count} tasks: {why}"
+        basis = "the best on average, none promises more than noise" if single else f"promises {forecast.gain:.3g} more"
+        reason = f"prior {self.number}, learned from {self.model.task_count} tasks: {basis}"
         return PriorAdvice(expectations, known[forecast.chosen], single, reason)
 
 

@@ -1,6 +1,6 @@
-"""Learns the prior of a namespace from what was recorded of arms on its tasks.
+"""Training of the prior of a namespace on the recorded losses of its arms.
 
-A prior always serves: its guard falls back to the single best arm, and it fades as results come in.
+A prior always serves: its guard falls back to the single best arm, and its weight falls as results come in.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from headstart_server.strategy.prior.prior import fit_prior
 
 
 def arm_name(key: ArmKey) -> str:
-    """How a prior names an arm with its own settings, or with chosen ones."""
+    """The name of an arm in a prior: with its own settings, or with chosen ones."""
     name, tuned = key
     return f"{'tuned' if tuned else 'default'}:{name}"
 
 
 def train_prior(recorded: RecordedArms, trained_through: int, seed: int = 0) -> TrainedModel | None:
-    """None where too little is recorded (``prior.fit_prior``). Equal for equal seeds."""
+    """Train a prior; None if too little is recorded (``prior.fit_prior``). Deterministic for a seed."""
     begin = time.monotonic()
     columns = columns_of(recorded.tasks, recorded.of_search)
     rows: Sequence[np.ndarray] = [
@@ -38,9 +38,9 @@ def train_prior(recorded: RecordedArms, trained_through: int, seed: int = 0) -> 
         recorded.losses,
         recorded.task_of_row.tolist(),
         seed,
-        doubt=recorded.doubt,
+        residual_variance=recorded.residual_variance,
         arm_errors=recorded.errors,
-        careful=recorded.of_search,
+        conservative=recorded.of_search,
     )
     if prior is None:
         return None

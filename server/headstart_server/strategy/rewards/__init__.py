@@ -1,1 +1,1 @@
-"""Computes rewards and attributes them to decisions."""
+"""Rewards of recorded experiments, their attribution to decisions, and the random-effects model of past rewards."""

@@ -1,4 +1,4 @@
-"""What became of the rewards of recorded experiments: which of the decisions they name were credited."""
+"""Reward attribution of recorded experiments: whether the decision that each names was credited."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart_server.strategy.tables import strategy_decisions
 
 
 class Credit(Enum):
-    """As in the contract."""
+    """``DecisionCredit`` of the contract."""
 
     NONE_NAMED = 0
     CREDITED = 1
@@ -24,14 +24,14 @@ class Credit(Enum):
 
 
 def read_credits(connection: Connection, namespace: str, records: Sequence[NewExperiment]) -> list[Credit]:
-    """Of experiments that are recorded, in their order."""
+    """The credit of each recorded experiment, in order."""
     named = [record for record in records if record.decision_id is not None]
     if not named:
         return [Credit.NONE_NAMED] * len(records)
-    found = select(tasks.c.id, tasks.c.name, tasks.c.namespace_id).join(namespaces)
+    query = select(tasks.c.id, tasks.c.name).join(namespaces)
     in_namespace = (namespaces.c.name == namespace) & tasks.c.name.in_({record.task_id for record in named})
-    numbers = {row.name: row for row in connection.execute(found.where(in_namespace))}
-    keys = [(numbers[record.task_id].id, record.request_id) for record in named]
+    row_ids = {row.name: row.id for row in connection.execute(query.where(in_namespace))}
+    keys = [(row_ids[record.task_id], record.request_id) for record in named]
     rows = connection.execute(
         select(
             experiments.c.task_id,
@@ -47,7 +47,7 @@ def read_credits(connection: Connection, namespace: str, records: Sequence[NewEx
         )
         .where(tuple_(experiments.c.task_id, experiments.c.request_id).in_(keys))
     )
-    credited: dict[tuple[int, UUID], Credit] = {}
+    credits: dict[tuple[int, UUID], Credit] = {}
     for row in rows:
         if row.decided_for is None:
             credit = Credit.UNKNOWN_DECISION
@@ -55,8 +55,8 @@ def read_credits(connection: Connection, namespace: str, records: Sequence[NewEx
             credit = Credit.OTHER_TASK
         else:
             credit = Credit.CREDITED if row.recorded_at <= row.expires_at else Credit.CREDITED_LATE
-        credited[row.task_id, row.request_id] = credit
+        credits[row.task_id, row.request_id] = credit
     return [
-        Credit.NONE_NAMED if record.decision_id is None else credited[numbers[record.task_id].id, record.request_id]
+        Credit.NONE_NAMED if record.decision_id is None else credits[row_ids[record.task_id], record.request_id]
         for record in records
     ]

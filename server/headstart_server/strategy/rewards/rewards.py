@@ -1,13 +1,15 @@
-"""What an experiment is worth to the arm that led to it: computed here from what was recorded, never reported.
+"""Rewards of decisions: computed from the recorded experiments, in the transaction that records them.
 
-A search wants one excellent result, not good ones on average, so the reward is the chance that this result beats two
-others of its task. Its place among the n completed ones recorded so far tells that chance: with b of them beaten (ties
-count half) and the place of a further one equally likely, it is the second moment of a Beta distribution. The first
-result, and a partial training that cannot be compared, get the chance of any result, 1/3. A run that did not complete
-gets 0. More others reward the very best more and all else less; then it takes longer to tell arms apart.
+A search needs one excellent result rather than good ones on average, so the reward is the chance that a result beats
+two other results of its task. It follows from the rank of the result among the n completed ones recorded so far: with
+b of them beaten (ties count half) and every rank of a further one equally likely, it is the second moment of a Beta
+distribution. The first result, and a partial training that cannot be compared, get the chance of any result, 1/3. A
+run that did not complete gets 0. More than two others would reward the very best more and all else less, and arms
+would take longer to tell apart.
 
-Among the first results of a task places mean little, and most strategies have not begun with what is their own: they
-earn their decisions a reward, but do not count in what is believed of the arms.
+The first eight results of a task are burn-in: they are attributed to their decisions but excluded from the discounted
+arm statistics, because ranks among few results mean little and most strategies have not begun their own search by
+then.
 """
 
 from __future__ import annotations
@@ -28,27 +30,27 @@ from headstart_server.knowledge.outcomes import Status
 from headstart_server.runtime.observability import metrics
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 
-# Of so many further results a good one is to be the best.
+# Further results that a result must beat.
 OTHERS = 2
 
-# So many completed results a task has before rewards count in what is believed of arms.
+# Completed results of a task before rewards count in the discounted arm statistics.
 BURN_IN = 8
 
-# What a pull weighs less with each later pull of its arm: what a strategy earned early says little of what it will
+# Weight of a pull after each later pull of its arm, since early rewards of a strategy say little about later ones
 # (Garivier and Moulines, "On upper-confidence bound policies for switching bandit problems", ALT 2011, section 2).
 DISCOUNT = 0.98
 
 
-# Of values of a task, how many stored results are at least as good, and how many tie. Only those are looked at, in the
-# order of values: the summaries know how many there are in all. The task is a constant: one partition is planned for.
+# For each value of a task: how many stored results are at least as good, and how many tie. It reads those alone, in
+# the order of values; the task's summaries hold the total. The task is a constant, so that one partition is planned.
 _AT_LEAST = """
-    SELECT CAST(:task_{0} AS bigint) AS task_id, asked.value, found.at_least, found.tied
-    FROM unnest(CAST(:values_{0} AS float8[])) AS asked (value)
+    SELECT CAST(:task_{0} AS bigint) AS task_id, query.value, counted.at_least, counted.tied
+    FROM unnest(CAST(:values_{0} AS float8[])) AS query (value)
     CROSS JOIN LATERAL (
-        SELECT count(*) AS at_least, count(*) FILTER (WHERE objective_value = asked.value) AS tied FROM experiments
-        WHERE task_id = :task_{0} AND objective_value {1} asked.value AND status = :completed
+        SELECT count(*) AS at_least, count(*) FILTER (WHERE objective_value = query.value) AS tied FROM experiments
+        WHERE task_id = :task_{0} AND objective_value {1} query.value AND status = :completed
         AND (:full_{0} = 0 OR fidelity IS NULL OR fidelity >= :full_{0}) OFFSET 0
-    ) AS found
+    ) AS counted
 """
 _CREDIT: TextClause = text(
     """
@@ -62,7 +64,7 @@ _CREDIT: TextClause = text(
 
 @dataclass
 class _Pulls:
-    """Of an arm, in the order of their results; the later weigh more in the last three."""
+    """Sums over the pulls of an arm in the order of their results; the last three are discounted."""
 
     pulls: int = 0
     total_reward: float = 0.0
@@ -80,15 +82,15 @@ class _Pulls:
 
 
 def credit_decisions(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-    """Credit the decisions that experiments name, in the transaction that records them, before their rows are inserted.
+    """Credit the decisions that experiments name, in the transaction that records them, before their rows exist.
 
-    A decision that is unknown or of another task gets nothing; the experiment is kept all the same.
+    Experiments that name an unknown decision, or one of another task, are recorded without credit.
     """
     ids = {arrival.new.decision_id for arrival in arrivals if arrival.new.decision_id is not None}
     if not ids:
         return
     columns = strategy_decisions.c
-    # Held in one order, against others who credit the same ones.
+    # Locked in one order, so that concurrent recordings do not deadlock.
     decided = {
         row.id: row
         for row in connection.execute(
@@ -109,7 +111,7 @@ def credit_decisions(connection: Connection, arrivals: Sequence[Arrival]) -> Non
         rows = [{"id": str(each), "number": len(own), "rewards": math.fsum(own)} for each, own in rewards.items()]
         connection.execute(_CREDIT, {"rows": orjson.dumps(rows).decode()})
         _add_pulls(connection, arms)
-        # A transaction that is tried again has another connection object.
+        # Counted after the commit, and once, since a retried transaction has another connection object.
         event.listen(connection, "commit", lambda _: _count(arms), once=True)
 
 
@@ -127,19 +129,19 @@ def _add_pulls(connection: Connection, arms: Mapping[tuple[int, str, bool], _Pul
         ]
     )
     columns, sent = strategy_arms.c, fresh.excluded
-    # The weight of k pulls is 1 + DISCOUNT + ... + DISCOUNT^(k - 1), which tells what they leave of those before.
-    kept = 1 - (1 - DISCOUNT) * sent.weight
-    discounted = {name: columns[name] * kept + sent[name] for name in ("weight", "reward_sum", "reward_square_sum")}
+    # k pulls weigh w = 1 + DISCOUNT + ... + DISCOUNT^(k - 1). Earlier ones keep DISCOUNT^k = 1 - (1 - DISCOUNT) w.
+    retained = 1 - (1 - DISCOUNT) * sent.weight
+    discounted = {name: columns[name] * retained + sent[name] for name in ("weight", "reward_sum", "reward_square_sum")}
     added = {name: columns[name] + sent[name] for name in ("pulls", "total_reward")}
     keys = [columns.task_id, columns.arm, columns.tuned]
     connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_={**added, **discounted}))
 
 
 def _rewards(connection: Connection, arrivals: Sequence[Arrival]) -> list[float]:
-    """Of every arrival, 0 where it names no decision."""
+    """The reward of every arrival, 0 if it names no decision."""
     ranked = [arrival.new.decision_id is not None and _ranks(arrival) for arrival in arrivals]
     stored = _stored_at_least(connection, [each for each, is_ranked in zip(arrivals, ranked, strict=True) if is_ranked])
-    # Of those before it among the arrivals of its task, in ascending order.
+    # Values of the earlier arrivals of each task, in ascending order.
     before: dict[int, list[float]] = defaultdict(list)
     rewards = []
     for arrival, is_ranked in zip(arrivals, ranked, strict=True):
@@ -166,12 +168,12 @@ def _is_completed(arrival: Arrival) -> bool:
 
 
 def _ranks(arrival: Arrival) -> bool:
-    """Whether it can be compared with other results of its task."""
+    """Whether a result can be compared with others of its task."""
     return _is_completed(arrival) and arrival.full_training
 
 
 def _stored_at_least(connection: Connection, arrivals: Iterable[Arrival]) -> dict[tuple[int, float], tuple[int, int]]:
-    """By task and value: how many stored results are at least as good, and how many of them tie."""
+    """By task and value: the number of stored results that are at least as good, and of those that tie."""
     parts, sent, seen = [], dict[str, object](completed=Status.COMPLETED.value), dict[int, list[float]]()
     for arrival in arrivals:
         index = len(seen)
@@ -185,5 +187,5 @@ def _stored_at_least(connection: Connection, arrivals: Iterable[Arrival]) -> dic
 
 
 def chance_to_beat(beaten: float, number: int, others: int = OTHERS) -> float:
-    """The chance that a result which beat ``beaten`` of ``number`` earlier ones beats so many further ones."""
+    """The chance that a result which beat ``beaten`` of ``number`` earlier ones beats ``others`` further ones."""
     return math.prod((beaten + 1 + i) / (number + 2 + i) for i in range(others))

@@ -1,4 +1,4 @@
-"""Settings gather where they pay, spread where nothing is known, and stay in the declared ranges."""
+"""Thompson sampling of settings: it concentrates where rewards are high, spreads elsewhere, and keeps to the ranges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import time
 from dataclasses import replace
 
 from headstart.spaces import Categorical, Float, Integer, Ordering, Parameter
-from headstart_server.strategy.bandit.hyperparameters import SettingsChooser, TriedSettings
+from headstart_server.strategy.bandit.hyperparameters import SettingsChooser
+from headstart_server.strategy.decisions import TriedSettings
 
 RANGES = (
     Parameter("rate", Float(1e-3, 1.0, True)),
@@ -87,9 +88,9 @@ def test_ordered_choices_gather_as_numbers_do():
 
 def test_a_thousand_choices_among_many_settings_take_bounded_time_and_memory():
     """One column for each choice made gigabytes of two hundred results."""
-    ranges = tuple(Parameter(f"p{place}", Categorical(tuple(map(str, range(160))))) for place in range(100))
+    ranges = tuple(Parameter(f"p{index}", Categorical(tuple(map(str, range(160))))) for index in range(100))
     tried = [
-        TriedSettings({each.name: str((number + place) % 160) for place, each in enumerate(ranges)}, 0.5, 1, True)
+        TriedSettings({each.name: str((number + index) % 160) for index, each in enumerate(ranges)}, 0.5, 1, True)
         for number in range(200)
     ]
     begin = time.process_time()

@@ -1,4 +1,4 @@
-"""The learned policy finds what pays when, is judged on tasks it has not seen, and serves only where it gains."""
+"""Learned policy: it learns which arm pays in which phase, and serves only where it gains on unseen tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def views(*pending: int) -> tuple[Belief, ...]:
 def trajectories(gap: float, count: int = 12, seed: int = 0, share: float = 0.5) -> list[Trajectory]:
     """One arm pays in the first half, the other in the second; recorded with ``share`` for the first."""
     generator = np.random.default_rng(seed)
-    found = []
+    recorded_searches = []
     for number in range(count):
         steps = []
         for index in range(LENGTH):
@@ -43,8 +43,8 @@ def trajectories(gap: float, count: int = 12, seed: int = 0, share: float = 0.5)
             improvement = 0.02 * generator.random() * (1 + (gap if pays else -gap))
             state = SearchState(index, 0, index, LENGTH)
             steps.append(Step(state, views(0, 0), taken, (share, 1 - share)[taken], improvement))
-        found.append(Trajectory(task(number), tuple(steps)))
-    return found
+        recorded_searches.append(Trajectory(task(number), tuple(steps)))
+    return recorded_searches
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ class Shifted:
         self._function = function
         self.probabilities = function.probabilities
 
-    def values(self, *asked: object) -> np.ndarray:
-        return self._function.values(*asked) + 1.0  # type: ignore[arg-type]
+    def values(self, *arguments: object) -> np.ndarray:
+        return self._function.values(*arguments) + 1.0  # type: ignore[arg-type]
 
 
 def test_estimate_gains_nothing_by_values_that_are_wrong_everywhere_alike(learned):

@@ -1,4 +1,4 @@
-"""The prior of strategies: what it learns from past losses, when it keeps to the single best, and how it is stored."""
+"""Prior over arms: training on past losses, the guard of the single best arm, and storage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fitted(features: np.ndarray, losses: np.ndarray, **options: object) -> Prior
     return prior
 
 
-def test_arm_that_suits_the_task_is_chosen_and_its_loss_foretold():
+def test_arm_that_suits_the_task_is_chosen_and_its_loss_predicted():
     prior = fitted(*past(100))
     small, large = prior.forecast(np.array([[0.1, 0.5], [0.9, 0.5]]))
     assert (ARMS[small.chosen], ARMS[large.chosen]) == ("small", "large")
@@ -47,7 +47,7 @@ def test_single_best_is_taken_where_features_tell_nothing():
 
 def test_best_of_the_arms_that_are_offered_is_chosen():
     prior = fitted(*past(100))
-    (forecast,) = prior.forecast(np.array([[0.1, 0.5]]), among=[1, 2])
+    (forecast,) = prior.forecast(np.array([[0.1, 0.5]]), available=[1, 2])
     assert forecast.chosen == 1
     assert len(forecast.relative_loss) == 2
 
@@ -79,17 +79,19 @@ def test_equal_losses_teach_nothing():
 def test_stored_prior_says_the_same_and_equal_seeds_give_equal_priors():
     features, losses = past(60)
     prior, again, other = (fitted(features, losses, seed=seed) for seed in (3, 3, 4))
-    asked = past(20, seed=9)[0]
+    unseen = past(20, seed=9)[0]
     read = Prior.from_bytes(prior.to_bytes())
     assert (read.columns, read.arms, read.multiple) == (prior.columns, prior.arms, prior.multiple)
-    told = [[forecast.relative_loss for forecast in each.forecast(asked)] for each in (prior, again, read, other)]
-    assert np.array_equal(told[0], told[1])
-    assert np.array_equal(told[0], told[2])
-    assert not np.array_equal(told[0], told[3])
+    predictions = [
+        [forecast.relative_loss for forecast in each.forecast(unseen)] for each in (prior, again, read, other)
+    ]
+    assert np.array_equal(predictions[0], predictions[1])
+    assert np.array_equal(predictions[0], predictions[2])
+    assert not np.array_equal(predictions[0], predictions[3])
 
 
 def test_rows_of_one_task_stay_together():
-    """Features that only name the task must not look as if they foretold its losses."""
+    """Features that only name the task must not look as if they predicted its losses."""
     generator = np.random.default_rng(5)
     names, of_task = generator.uniform(size=(40, 2)), generator.normal(size=(40, 3))
     tasks = np.repeat(np.arange(40), 8)
@@ -99,13 +101,13 @@ def test_rows_of_one_task_stay_together():
     assert apart.errors.mean() < 0.45
 
 
-def test_one_task_is_foretold_within_five_milliseconds():
+def test_one_task_is_predicted_within_five_milliseconds():
     prior = fitted(*past(300))
-    asked = past(50, seed=9)[0]
+    unseen = past(50, seed=9)[0]
     begin = time.perf_counter()
-    for row in asked:
+    for row in unseen:
         prior.forecast(row[None])
-    assert (time.perf_counter() - begin) / len(asked) < 0.005
+    assert (time.perf_counter() - begin) / len(unseen) < 0.005
 
 
 def test_gain_within_the_disagreement_of_members_is_not_taken():
@@ -132,12 +134,12 @@ def test_rows_of_one_task_are_no_further_evidence():
     """The same rows four times over say as much to the guard as once."""
     generator = np.random.default_rng(4)
     losses = generator.normal([0.5, 0.52, 0.6], 0.1, size=(16, 3))
-    said = [losses + generator.normal(0, 0.2, losses.shape) for _ in range(3)]
+    predictions = [losses + generator.normal(0, 0.2, losses.shape) for _ in range(3)]
     tasks, sure = np.arange(16), np.zeros(3)
-    repeated = [np.repeat(each, 4, axis=0) for each in said]
-    for careful in (False, True):
-        once = stack(said, losses, tasks, sure, careful)
-        often = stack(repeated, np.repeat(losses, 4, axis=0), np.repeat(tasks, 4), sure, careful)
+    repeated = [np.repeat(each, 4, axis=0) for each in predictions]
+    for conservative in (False, True):
+        once = stack(predictions, losses, tasks, sure, conservative)
+        often = stack(repeated, np.repeat(losses, 4, axis=0), np.repeat(tasks, 4), sure, conservative)
         assert often.multiple == once.multiple
         assert often.shares == pytest.approx(once.shares, abs=1e-6)
 
@@ -150,14 +152,14 @@ def test_arm_that_ran_little_is_not_chosen_for_what_may_be_luck():
         generator.normal(0.5, 0.1, size=(40, 1)) + np.array([0.0, -0.05, 0.1]) + generator.normal(0, 0.005, (40, 3))
     )
     for error, chosen in ((0.01, 1), (0.05, 0)):
-        prior = fitted(features, losses, careful=True, arm_errors=np.array([0.01, error, 0.01]))
+        prior = fitted(features, losses, conservative=True, arm_errors=np.array([0.01, error, 0.01]))
         for read in (prior, Prior.from_bytes(prior.to_bytes())):
             (forecast,) = read.forecast(np.array([[0.5, 0.5]]))
             assert (forecast.chosen, forecast.single_best) == (chosen, chosen)
             assert forecast.relative_loss[1] < forecast.relative_loss[0]
 
 
-def test_careful_guard_keeps_to_the_single_best_until_others_are_shown_to_be_cheaper():
+def test_conservative_guard_keeps_to_the_single_best_until_others_are_shown_to_be_cheaper():
     """Two arms as good as each other on features that tell nothing, and two that features tell apart."""
     generator = np.random.default_rng(3)
     features = generator.uniform(size=(40, 2))
@@ -165,7 +167,7 @@ def test_careful_guard_keeps_to_the_single_best_until_others_are_shown_to_be_che
     apart = np.where(features[:, :1] > 0.5, [[0.9, 0.1, 0.5]], [[0.1, 0.9, 0.5]])
     chosen = []
     for losses in (np.column_stack([level, np.full(40, 0.6)]), apart + generator.normal(0, 0.02, apart.shape)):
-        forecasts = fitted(features, losses, careful=True).forecast(generator.uniform(size=(50, 2)))
+        forecasts = fitted(features, losses, conservative=True).forecast(generator.uniform(size=(50, 2)))
         chosen.append({forecast.chosen == forecast.single_best for forecast in forecasts})
     assert chosen[0] == {True}
     assert False in chosen[1]

@@ -1,4 +1,4 @@
-"""Rewards of past searches with noise taken out: planted effects are found, chance is not."""
+"""Random effects of arms: planted effects are recovered, chance is not."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def relative(rewards: np.ndarray) -> np.ndarray:
 
 
 def test_effects_of_arms_are_found_where_single_searches_show_noise():
-    found, truth = pooled([20, 2, 2])
-    assert relative(found.rewards).mean(axis=0) == pytest.approx(EFFECTS, abs=0.05)
-    error = (relative(found.rewards) - relative(truth)).std()
+    fitted, truth = pooled([20, 2, 2])
+    assert relative(fitted.rewards).mean(axis=0) == pytest.approx(EFFECTS, abs=0.05)
+    error = (relative(fitted.rewards) - relative(truth)).std()
     # Two pulls of a cell leave 0.25 / sqrt(2) of noise.
     assert error < 0.04
-    assert found.doubt < 0.05**2
+    assert fitted.residual_variance < 0.05**2
 
 
 def test_error_of_an_arm_is_what_its_effect_is_wrong_by():
     """Of the two that are pulled seldom; the third has nothing to be compared with that is known better."""
-    effects, told = [], []
+    effects, predicted_errors = [], []
     for seed in range(30):
-        found, _ = pooled([20, 2, 1], seed=seed)
-        effects.append((found.rewards[:, 1:] - found.rewards[:, :1]).mean(axis=0))
-        told.append(found.errors)
-    errors = np.mean(told, axis=0)
+        fitted, _ = pooled([20, 2, 1], seed=seed)
+        effects.append((fitted.rewards[:, 1:] - fitted.rewards[:, :1]).mean(axis=0))
+        predicted_errors.append(fitted.errors)
+    errors = np.mean(predicted_errors, axis=0)
     assert errors[0] < errors[1] < errors[2]
     assert np.std(effects, axis=0) == pytest.approx(np.hypot(errors[1:], errors[0]), rel=0.35)
 
@@ -62,15 +62,15 @@ def test_error_of_an_arm_is_what_its_effect_is_wrong_by():
 def test_what_an_arm_is_on_one_task_is_kept_where_many_pulls_show_it():
     of_task = np.zeros((TASKS, 3))
     of_task[4, 2] = 0.5
-    found, _ = pooled([30, 30, 30], of_task=of_task)
-    rewards = relative(found.rewards).reshape(TASKS, PHASES, 3)
+    fitted, _ = pooled([30, 30, 30], of_task=of_task)
+    rewards = relative(fitted.rewards).reshape(TASKS, PHASES, 3)
     assert (rewards[4].argmax(axis=1) == 2).all()
     assert (np.delete(rewards, 4, axis=0).argmax(axis=2) == 0).all()
 
 
 def test_what_an_arm_is_in_one_phase_is_kept():
-    found, truth = pooled([20, 20, 20], of_phase=np.array([[0.0, 0.2, 0.0], [0.0, 0.0, 0.0], [0.0, -0.2, 0.0]]))
-    first = relative(found.rewards).reshape(TASKS, PHASES, 3)[:, 0]
+    fitted, truth = pooled([20, 20, 20], of_phase=np.array([[0.0, 0.2, 0.0], [0.0, 0.0, 0.0], [0.0, -0.2, 0.0]]))
+    first = relative(fitted.rewards).reshape(TASKS, PHASES, 3)[:, 0]
     assert first.mean(axis=0) == pytest.approx(relative(truth).reshape(TASKS, PHASES, 3)[:, 0].mean(axis=0), abs=0.03)
 
 
@@ -78,10 +78,10 @@ def test_arm_that_was_not_pulled_in_a_row_is_expected_to_be_as_elsewhere():
     counts = np.array([[5.0, 5.0], [5.0, 0.0]])
     sums = np.array([[4.0, 1.0], [4.0, 0.0]])
     squares = np.array([[3.4, 0.4], [3.4, 0.0]])
-    found = pool_rewards(counts, sums, squares, np.array([0, 1]), np.array([0, 0]))
-    assert found.rewards[1] == pytest.approx([0.8, 0.2], abs=0.02)
+    fitted = pool_rewards(counts, sums, squares, np.array([0, 1]), np.array([0, 0]))
+    assert fitted.rewards[1] == pytest.approx([0.8, 0.2], abs=0.02)
 
 
 def test_rewards_without_any_noise_are_given_back():
-    found, truth = pooled([3, 3, 3], noise=0.0)
-    assert found.rewards == pytest.approx(truth, abs=1e-3)
+    fitted, truth = pooled([3, 3, 3], noise=0.0)
+    assert fitted.rewards == pytest.approx(truth, abs=1e-3)
