@@ -17,17 +17,12 @@ from headstart_server.knowledge.observations.observations import observations_of
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.graph.message_passing import load_kernels
 from headstart_server.prediction.graph.model import GraphModel
+from headstart_server.prediction.learners.members import learners
+from headstart_server.prediction.learners.members.nearest import K_NEAREST
+from headstart_server.prediction.learners.members.processes import GAUSSIAN_PROCESS
+from headstart_server.prediction.learners.members.task_heads import GRAPH_NETWORK, TREE_ENSEMBLE
 from headstart_server.prediction.task.labels import TaskLabels, labels_of, most_telling
-from headstart_server.prediction.task.predictor import (
-    GAUSSIAN_PROCESS,
-    GRAPH_NETWORK,
-    K_NEAREST,
-    MEMBERS,
-    TREE_ENSEMBLE,
-    AdaptedPredictor,
-    LabelledArchitectures,
-    Queries,
-)
+from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 from headstart_server.prediction.task.replicates import NO_REPEATS
 from headstart_server.prediction.training.fit import TrainingOptions, train_model
 
@@ -109,7 +104,7 @@ class _Trained:
                 len(self._model.tree_tasks),
                 repeats=self._labels.repeats if repeats else NO_REPEATS,
             ),
-            members=[member for member in MEMBERS if member != without],
+            members=[learner.name for learner in learners() if learner.name != without],
         )
         told = predictor.predict(Queries(self._features, self._scores, places=self._places), LEVEL)
         return told.means[self._rows], told.lower[self._rows], told.upper[self._rows]

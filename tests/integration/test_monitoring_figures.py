@@ -24,8 +24,8 @@ from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import outbox
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.online_evaluation import LatestValues, LiveFigures
+from headstart_server.prediction.registry.records import ModelArtefact
 from headstart_server.prediction.registry.versions import promote, write_version
-from headstart_server.prediction.training.fit import ModelArtefact
 from headstart_server.prediction.types import Answer, MemberPrediction, Prediction, Query
 from headstart_server.roles.operator_metrics import Gauges
 from headstart_server.runtime.database.engine import run_transaction

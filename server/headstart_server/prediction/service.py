@@ -41,6 +41,7 @@ from headstart_server.prediction.sources.surrogate import Judged, Surrogate
 from headstart_server.prediction.task.evidence import Evidence, TaskPredictions, incumbent
 from headstart_server.prediction.task.from_records import RecordAnswers
 from headstart_server.prediction.task.metric_range import range_of
+from headstart_server.prediction.task.predictions import predictions_of
 from headstart_server.prediction.task.predictor import Estimates
 from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.prediction.training import pipeline
@@ -51,7 +52,6 @@ from headstart_server.prediction.types import (
     Prediction,
     Query,
     left_aside,
-    predictions_of,
 )
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headstart.spaces import Candidate, CanonicalCandidate
-from headstart_server.prediction.task.predictor import GAUSSIAN_PROCESS, K_NEAREST, Estimates
+from headstart_server.prediction.learners.members.nearest import K_NEAREST
+from headstart_server.prediction.learners.members.processes import GAUSSIAN_PROCESS
 
 # The name of the member that continues a candidate's learning curve.
 LEARNING_CURVE = "learning_curve"
@@ -85,36 +86,3 @@ def left_aside(queries: Sequence[Query], told: Collection[int]) -> str:
     if any(query.fidelity is not None and place not in told for place, query in enumerate(queries)):
         return "; predicted for a full training: other fidelities are told only of candidates with a learning curve"
     return ""
-
-
-def predictions_of(estimates: Estimates) -> list[Prediction]:
-    """One prediction for each row of arrays."""
-    members = [
-        (each.member, each.means.tolist(), each.deviations.tolist(), each.weights.tolist())
-        for each in estimates.members
-    ]
-    rows = zip(
-        estimates.means.tolist(),
-        estimates.deviations.tolist(),
-        estimates.lower.tolist(),
-        estimates.upper.tolist(),
-        [None] * len(estimates.means) if estimates.improvement is None else estimates.improvement.tolist(),
-        estimates.out_of_distribution.tolist(),
-        strict=True,
-    )
-    return [
-        Prediction(
-            mean,
-            deviation,
-            lower,
-            upper,
-            improvement,
-            tuple(
-                MemberPrediction(name, means[row], deviations[row], weights[row])
-                for name, means, deviations, weights in members
-                if weights[row] > 0.0
-            ),
-            strange,
-        )
-        for row, (mean, deviation, lower, upper, improvement, strange) in enumerate(rows)
-    ]

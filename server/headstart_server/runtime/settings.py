@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from headstart_server.runtime.database.row_security import DEFAULT_ROLE
 from headstart_server.runtime.errors import StartupError
 
 MEBIBYTE = 1024 * 1024
+DEFAULT_TENANT_ROLE = "headstart_tenant"
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     """Connections of a process to PostgreSQL; never fewer than its threads need, 34 by default and one for health."""
     database_threads: PositiveInt = 16
     """Threads of a server process that wait for PostgreSQL."""
-    tenant_role: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,62})?$")] = DEFAULT_ROLE
+    tenant_role: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,62})?$")] = DEFAULT_TENANT_ROLE
     """The role of PostgreSQL that calls run as, behind the wall of row-level security; `migrate` makes it where it may.
     Empty: no second wall."""
 

@@ -27,8 +27,7 @@ from headstart_server.api.knowledge_base import KnowledgeBaseServicer
 from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge import tasks
-from headstart_server.runtime.database.row_security import DEFAULT_ROLE
-from headstart_server.runtime.settings import Settings, load_settings
+from headstart_server.runtime.settings import DEFAULT_TENANT_ROLE, Settings, load_settings
 
 SPACE = nas_bench_201()
 SPACE_ID = SPACE.search_space_id
@@ -114,9 +113,9 @@ def test_every_transaction_of_a_call_runs_as_the_role_in_the_namespace_of_its_to
             use(client, drawn)
             client.delete_task("cifar")
         gate = server.ran_as.pop("gate")
-        assert gate and DEFAULT_ROLE not in {role for role, _ in gate}
+        assert gate and DEFAULT_TENANT_ROLE not in {role for role, _ in gate}
         assert server.ran_as.keys() >= {"database", "models", "record"}
-        assert set().union(*server.ran_as.values()) == {(DEFAULT_ROLE, namespace)}
+        assert set().union(*server.ran_as.values()) == {(DEFAULT_TENANT_ROLE, namespace)}
 
 
 def test_a_query_that_forgot_its_namespace_sees_only_the_callers(server, make_token, monkeypatch) -> None:

@@ -13,12 +13,12 @@ from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.runtime.database import row_security
 from headstart_server.runtime.database.engine import create_engine, metadata
 from headstart_server.runtime.local.databases import EmbeddedPostgres
-from headstart_server.runtime.settings import load_settings
+from headstart_server.runtime.settings import DEFAULT_TENANT_ROLE, load_settings
 from tests.conftest import fresh_database
 from tests.integration.access.second_wall import MINE, ROWS, THEIRS, fill, rows
 from tests.integration.test_migrations import declared_everywhere
 
-ROLE = row_security.DEFAULT_ROLE
+ROLE = DEFAULT_TENANT_ROLE
 REFUSED = "violates row-level security policy"
 
 

@@ -31,10 +31,10 @@ from headstart_server.knowledge.vector_index import indexer
 from headstart_server.knowledge.vector_index import versions as vector_versions
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, CollectionMissing, IndexUnavailable
 from headstart_server.knowledge.vector_index.indexer import VectorKeeper
+from headstart_server.prediction.registry.records import ModelArtefact
 from headstart_server.prediction.registry.versions import KEPT_VERSIONS, load_artefact, promote, write_version
 from headstart_server.prediction.serving import recent_embeddings
 from headstart_server.prediction.tables import model_versions
-from headstart_server.prediction.training.fit import ModelArtefact
 from headstart_server.roles.worker import Worker
 from headstart_server.runtime import chroma_probe
 from headstart_server.runtime.database.engine import run_transaction

@@ -22,6 +22,7 @@ from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tables import task_summaries
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
+from headstart_server.prediction.registry.records import ModelArtefact
 from headstart_server.prediction.registry.versions import (
     KEPT_VERSIONS,
     load_artefact,
@@ -33,7 +34,6 @@ from headstart_server.prediction.service import Answer, PredictionService, Query
 from headstart_server.prediction.serving.remote import RemoteScorer
 from headstart_server.prediction.serving.scorer import LocalScorer
 from headstart_server.prediction.tables import model_versions
-from headstart_server.prediction.training.fit import ModelArtefact
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_candidates, toy_task, toy_values

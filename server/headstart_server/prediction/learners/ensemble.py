@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart_server.prediction.learners.columns import Columns
 from headstart_server.prediction.learners.conformal import ConformalErrors
 from headstart_server.prediction.learners.gaussian_process import LeaveOneOut, Numbers
+from headstart_server.prediction.learners.members import FittedLearner
 from headstart_server.prediction.learners.stacking import for_each_row, mixture, ranking_weights
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Inputs of the members: features [m, d], one prior mean for each kind of head [m, kinds], proxies [m, p], and
-    means and standard deviations [m, 2] of the nearest neighbours.
-
-    A prior mean is NaN where a learner failed on a candidate.
-    """
-
-    features: Numbers
-    prior: Numbers
-    proxies: Numbers
-    nearest: Numbers
-
-    def rows(self, chosen: NDArray[np.bool_]) -> Columns:
-        return Columns(self.features[chosen], self.prior[chosen], self.proxies[chosen], self.nearest[chosen])
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Member:
+    """A fitted learner, with its predictions ``unseen`` [n] of each result without itself."""
+
     name: str
+    learner: FittedLearner
     unseen: LeaveOneOut
-    predict: Callable[[Columns], tuple[Numbers, Numbers]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,7 @@ class Ensemble:
         means[:, again] = self._means[:, places[again]]
         deviations[:, again] = self._deviations[:, places[again]]
         if not again.all():
-            told = [member.predict(columns.rows(~again)) for member in self.members]
+            told = [member.learner.predict(columns.rows(~again)) for member in self.members]
             means[:, ~again] = [mean for mean, _ in told]
             deviations[:, ~again] = np.maximum([deviation for _, deviation in told], 1e-6)
         weights = for_each_row(self.weights, means)

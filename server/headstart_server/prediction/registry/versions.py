@@ -15,10 +15,8 @@ from sqlalchemy import Connection, Row, Select, cast, delete, func, select, upda
 from sqlalchemy.dialects.postgresql import JSONB
 
 from headstart_server.knowledge.tables import namespaces, search_spaces, vector_indexes
+from headstart_server.prediction.registry.records import Comparison, ModelArtefact, TaskFigures
 from headstart_server.prediction.tables import model_versions
-from headstart_server.prediction.training.fit import ModelArtefact
-from headstart_server.prediction.training.promotion import Comparison
-from headstart_server.prediction.training.validation import TaskFigures
 from headstart_server.runtime.errors import NotFound
 
 KEPT_VERSIONS = 5

@@ -15,9 +15,11 @@ from scipy.stats import t as student_t
 
 from headstart_server.prediction.graph.model import ModelTask
 from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.learners.members.nearest import K_NEAREST
+from headstart_server.prediction.learners.members.task_heads import GRAPH_NETWORK
 from headstart_server.prediction.learners.nearest_neighbours import NearestNeighbours
 from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
-from headstart_server.prediction.task.predictor import GRAPH_NETWORK, K_NEAREST, AnyFloats, Estimates, MemberEstimates
+from headstart_server.prediction.task.predictor import AnyFloats, Estimates, MemberEstimates
 
 
 def from_heads(

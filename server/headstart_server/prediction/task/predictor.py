@@ -1,16 +1,8 @@
 """Predictions for one task from its own results: a model version is adapted in milliseconds, never trained again.
 
-Members, each with what it needs:
-
-- "graph_network" and "tree_ensemble": the heads of the model on the task's scale (a model);
-- "gaussian_process" over structural features, its prior mean led by both (nothing; with a model it gets the means);
-- "k_nearest" over structural features (nothing);
-- "proxies": a Gaussian process over the client's proxies with the same prior mean, and "gaussian_process_with_proxies"
-  over features and proxies together (proxies of the candidate and of the task's results).
-
-What a member says of results that it has not seen sets its weight (see ``stacking``) and the width of the intervals
-(see ``conformal``). One that fails, or lacks what it needs for a candidate, drops out there. All of it happens on
-normal scores; answers are carried back to the unit of the task.
+The members are the learners of ``prediction.learners.members``. Their predictions of held-out results set their weights
+(see ``stacking``) and the width of the intervals (see ``conformal``). A member that fails, or lacks its inputs for a
+candidate, drops out there. Everything is computed in normal scores; answers are mapped back to the unit of the task.
 """
 
 from __future__ import annotations
@@ -18,35 +10,29 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from headstart_server.prediction.features.proxies import LearnedPatterns, Pattern, ProxyColumns
+from headstart_server.prediction.learners.columns import Columns
 from headstart_server.prediction.learners.conformal import ConformalErrors
-from headstart_server.prediction.learners.ensemble import Columns, Ensemble, EnsemblePrediction, Member
-from headstart_server.prediction.learners.gaussian_process import GaussianProcess, Hyperparameters, LeaveOneOut, Numbers
+from headstart_server.prediction.learners.ensemble import Ensemble, EnsemblePrediction, Member
+from headstart_server.prediction.learners.gaussian_process import Hyperparameters, Numbers
+from headstart_server.prediction.learners.members import FittedLearner, Learner, Training, learners
+from headstart_server.prediction.learners.members.task_heads import GRAPH_NETWORK, TREE_ENSEMBLE
 from headstart_server.prediction.learners.nearest_neighbours import NearestNeighbours
 from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
-from headstart_server.prediction.learners.weighted_heads import Line, WeightedHeads
+from headstart_server.prediction.learners.weighted_heads import WeightedHeads
 from headstart_server.prediction.task.replicates import NO_REPEATS, RepeatedResults, Repeats
 from headstart_server.runtime.errors import FailedPrecondition
 
 _log = logging.getLogger(__name__)
 
 AnyFloats = NDArray[np.floating]
-
-GRAPH_NETWORK = "graph_network"
-TREE_ENSEMBLE = "tree_ensemble"
-GAUSSIAN_PROCESS = "gaussian_process"
-K_NEAREST = "k_nearest"
-PROXIES = "proxies"
-WITH_PROXIES = "gaussian_process_with_proxies"
-MEMBERS = (GRAPH_NETWORK, TREE_ENSEMBLE, GAUSSIAN_PROCESS, K_NEAREST, PROXIES, WITH_PROXIES)
 
 # Number of cached combinations of proxies; the members of each hold a matrix or two of the results.
 _KEPT_STACKS = 4
@@ -147,11 +133,11 @@ class AdaptedPredictor:
         self,
         known: LabelledArchitectures,
         earlier: AdaptedPredictor | None = None,
-        members: Collection[str] = MEMBERS,
+        members: Collection[str] | None = None,
     ) -> None:
-        self._allowed = members
+        self._learners = [each for each in learners() if members is None or each.name in members]
         self._earlier = earlier
-        self._hyperparameters: dict[str, Hyperparameters] = {}
+        self._hyperparameters: dict[tuple[str, Pattern], Hyperparameters | None] = {}
         self._scale = Scale.of(known.values, known.maximize)
         self._best = float(self._scale.scores[-1])
         self._targets = normal_scores(known.values, known.maximize)
@@ -160,7 +146,6 @@ class AdaptedPredictor:
         self._heads: list[tuple[str, slice, WeightedHeads]] = []
         if known.scores is not None:
             self._weigh_heads(known.scores, known.tree_heads)
-        self._noises: dict[str, float] = {}
         self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
         placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
         own = self._nearest.leave_one_out()
@@ -170,6 +155,7 @@ class AdaptedPredictor:
             np.nan_to_num(placed),
             np.column_stack([own.means, own.deviations]),
         )
+        self._no_proxies: Pattern = ()
         self._base = Ensemble(self._base_members(), self._targets)
         self._patterns = LearnedPatterns(placed)
         self._stacks: OrderedDict[Pattern, Ensemble] = OrderedDict()
@@ -228,7 +214,7 @@ class AdaptedPredictor:
         bounds = np.sort([lower, upper], axis=0)
         mean, deviation = self._scale.moments(answer.mean, answer.deviation)
         members = []
-        for name in [each for each in MEMBERS if each in answer.members]:
+        for name in [each.name for each in self._learners if each.name in answer.members]:
             means, deviations, weights = answer.members[name]
             members.append(MemberEstimates(name, *self._scale.moments(means, deviations), weights))
         return Estimates(
@@ -247,7 +233,7 @@ class AdaptedPredictor:
         split = scores.shape[1] - tree_heads
         for name, columns in ((GRAPH_NETWORK, slice(0, split)), (TREE_ENSEMBLE, slice(split, split + tree_heads))):
             own = scores[:, columns]
-            if name not in self._allowed or not own.shape[1]:
+            if name not in {each.name for each in self._learners} or not own.shape[1]:
                 continue
             if not np.isfinite(own).all():
                 _log.warning("member %s left out: its scores are not finite", name)
@@ -270,65 +256,54 @@ class AdaptedPredictor:
         return np.stack([heads.left_out for _, _, heads in self._heads], axis=1)
 
     def _base_members(self) -> list[Member]:
-        members = []
-        for place, (name, _, _) in enumerate(self._heads):
-            members += self._attempt(name, partial(self._line, place))
-        members += self._attempt(GAUSSIAN_PROCESS, lambda: self._process(GAUSSIAN_PROCESS, _features))
-        nearest = self._nearest.leave_one_out()
-        # Members must not refer to the predictor: reference cycles free megabytes of matrices late.
-        members += self._attempt(
-            K_NEAREST, lambda: (nearest, lambda columns: (columns.nearest[:, 0], columns.nearest[:, 1]))
-        )
+        members = self._members(needs_proxies=False, pattern=self._no_proxies)
         if not members:
             raise FailedPrecondition(
                 f"no learner can be fitted to the {len(self._targets)} results of this task", reason="NO_EVIDENCE"
             )
         return members
 
-    def _attempt(
-        self, name: str, fit: Callable[[], tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]]
-    ) -> list[Member]:
-        """The fitted member, or None if it is excluded or cannot be fitted."""
-        if name not in self._allowed:
-            return []
+    def _members(self, needs_proxies: bool, pattern: Pattern) -> list[Member]:
+        chosen = [each for each in self._learners if each.needs_proxies == needs_proxies]
+        return [member for learner in chosen if (member := self._member(learner, pattern)) is not None]
+
+    def _member(self, learner: Learner, pattern: Pattern) -> Member | None:
+        """The fitted member, or None if its inputs are missing or it cannot be fitted."""
         try:
-            unseen, predict = fit()
+            fitted = self._fitted(learner, pattern)
+            unseen = None if fitted is None else fitted.leave_one_out()
         except (np.linalg.LinAlgError, FloatingPointError, ValueError) as problem:
-            _log.warning("member %s left out: %s", name, problem)
-            return []
+            _log.warning("member %s left out: %s", learner.name, problem)
+            return None
+        if fitted is None or unseen is None:
+            return None
         if not (np.isfinite(unseen.means).all() and np.isfinite(unseen.deviations).all()):
-            _log.warning("member %s left out: what it says of known results is not finite", name)
-            return []
-        return [Member(name, unseen, predict)]
+            _log.warning("member %s left out: its predictions of known results are not finite", learner.name)
+            return None
+        return Member(learner.name, fitted, unseen)
 
-    def _line(self, place: int) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
-        line = Line(self._known.prior[:, place], self._targets)
-        return line.leave_one_out(), lambda columns: line.predict(columns.prior[:, place])
+    def _fitted(self, learner: Learner, pattern: Pattern) -> FittedLearner | None:
+        given = None if self._earlier is None else self._earlier.hyperparameters(learner, pattern)
+        kinds = [name for name, _, _ in self._heads]
+        fitted = learner.fit(Training(self._known, self._targets, kinds, np.array(pattern, bool), given))
+        if fitted is not None:
+            self._hyperparameters[learner.name, pattern] = fitted.hyperparameters
+        return fitted
 
-    def _process(
-        self, key: str, chosen: Callable[[Columns], Numbers]
-    ) -> tuple[LeaveOneOut, Callable[[Columns], tuple[Numbers, Numbers]]]:
-        """A Gaussian process on some of the columns; its hyperparameters are stored under ``key``."""
-        inputs = chosen(self._known)
-        given = None if self._earlier is None else self._earlier.hyperparameters(key, chosen)
-        process = GaussianProcess(inputs, self._known.prior, self._targets, given)
-        self._hyperparameters[key] = process.hyperparameters
-        self._noises[key] = process.noise_deviation
-        return process.leave_one_out(), lambda columns: process.predict(chosen(columns), np.nan_to_num(columns.prior))
-
-    def hyperparameters(self, key: str, chosen: Callable[[Columns], Numbers]) -> Hyperparameters | None:
-        """The hyperparameters of the Gaussian process on some of the columns; None if it cannot be fitted."""
-        if key not in self._hyperparameters:
+    def hyperparameters(self, learner: Learner, pattern: Pattern) -> Hyperparameters | None:
+        """The hyperparameters of a learner for a combination of proxies; None if it has none or cannot be fitted."""
+        if (learner.name, pattern) not in self._hyperparameters:
             try:
-                self._process(key, chosen)
+                self._fitted(learner, pattern)
             except (np.linalg.LinAlgError, FloatingPointError, ValueError, IndexError):
                 # Proxies that were measured only later.
                 return None
-        return self._hyperparameters[key]
+        return self._hyperparameters.get((learner.name, pattern))
 
     def _noise(self) -> float:
         """Standard deviation between replicates, before any is known."""
-        return max(self._noises.get(GAUSSIAN_PROCESS, self._nearest.noise_deviation), 1e-3)
+        estimates = [member.learner.noise_deviation for member in self._base.members]
+        return max(next((each for each in estimates if each is not None), self._nearest.noise_deviation), 1e-3)
 
     # Proxies
 
@@ -353,18 +328,7 @@ class AdaptedPredictor:
             if stack is not None:
                 self._stacks.move_to_end(pattern)
                 return stack
-        used = np.array(pattern)
-        key = "".join("01"[each] for each in pattern)
-
-        def proxies(columns: Columns) -> Numbers:
-            return np.asarray(columns.proxies[:, used])
-
-        def both(columns: Columns) -> Numbers:
-            return np.concatenate([columns.features, columns.proxies[:, used]], axis=1)
-
-        members = list(self._base.members)
-        members += self._attempt(PROXIES, lambda: self._process(f"{PROXIES}/{key}", proxies))
-        members += self._attempt(WITH_PROXIES, lambda: self._process(f"{WITH_PROXIES}/{key}", both))
+        members = self._base.members + self._members(needs_proxies=True, pattern=pattern)
         stack = Ensemble(members, self._targets)
         with self._lock:
             self._stacks[pattern] = stack
@@ -398,7 +362,3 @@ class _Answer:
             kept = self.members[member.name]
             for array, values in zip(kept, (told.means, told.deviations, told.weights), strict=True):
                 array[rows] = values[place]
-
-
-def _features(columns: Columns) -> Numbers:
-    return columns.features

@@ -36,9 +36,10 @@ from headstart_server.prediction.graph.network import GraphNetwork, NetworkShape
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
 from headstart_server.prediction.learners.tree_ensemble import TreeEnsemble
+from headstart_server.prediction.registry.records import ModelArtefact
 from headstart_server.prediction.task.labels import TaskLabels
 from headstart_server.prediction.training.pretraining import READING, STEPS, drawn_candidates, pretrain
-from headstart_server.prediction.training.validation import TaskFigures, validation_metrics
+from headstart_server.prediction.training.validation import validation_metrics
 
 _log = logging.getLogger(__name__)
 
@@ -78,18 +79,6 @@ class TrainingOptions:
             return self.fixed_epochs
         shrunk = round(self.epochs * math.sqrt(_FEW / max(architectures, _FEW)))
         return max(shrunk, min(LEAST_EPOCHS, self.epochs))
-
-
-@dataclass(frozen=True)
-class ModelArtefact:
-    """A trained model; ``training_size`` counts pairs of task and architecture."""
-
-    content: bytes
-    kind: str
-    training_size: int
-    parameter_count: int
-    seconds: float
-    figures: tuple[TaskFigures, ...]
 
 
 @dataclass(frozen=True)

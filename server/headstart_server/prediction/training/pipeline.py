@@ -12,6 +12,7 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.prediction.graph.message_passing import load_kernels
 from headstart_server.prediction.graph.model import GraphModel
 from headstart_server.prediction.registry.artefact import ModelUnreadable, reading
+from headstart_server.prediction.registry.records import Comparison
 from headstart_server.prediction.registry.versions import (
     REJECTED,
     SERVING,
@@ -29,7 +30,7 @@ from headstart_server.prediction.task.evidence import Evidence
 from headstart_server.prediction.task.labels import TaskLabels, labels_of
 from headstart_server.prediction.training.budget import within_budget
 from headstart_server.prediction.training.fit import TrainingOptions, train_model
-from headstart_server.prediction.training.promotion import Comparison, compare
+from headstart_server.prediction.training.promotion import compare
 from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import NotFound
 from headstart_server.runtime.observability import metrics

@@ -8,7 +8,6 @@ learners that were trained without it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from scipy.stats import kendalltau
 
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.graph.model import GraphModel, hashes_of
+from headstart_server.prediction.registry.records import Comparison
 from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
 from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 
@@ -24,24 +24,6 @@ _LEAST_RECENT = 10
 _MOST_RECENT = 300
 _MOST_TASKS = 16
 _LEVEL = 0.9
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Kendall tau of both versions on ``recent_count`` recent results, the mean over tasks weighed by their number."""
-
-    recent_count: int
-    tau_before: float
-    tau_after: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the new version is no worse; one standard error of tau is allowed."""
-        if not self.recent_count:
-            return True
-        count = self.recent_count
-        error = float(np.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1))))
-        return self.tau_after >= self.tau_before - error
 
 
 def compare(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -13,6 +12,7 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.features.batch import Floats
 from headstart_server.prediction.graph.model import FOLDS, GraphModel, fold_of
 from headstart_server.prediction.learners.gaussian_process import Numbers
+from headstart_server.prediction.registry.records import TaskFigures
 from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
 from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 
@@ -21,20 +21,6 @@ MIN_COMPLETED_FOR_FIGURES = 30
 _TASKS_WITH_FIGURES = 64
 _COVERAGE_LEVEL = 0.9
 _COVERAGE_LEVELS = (0.5, 0.8, 0.9)
-
-
-@dataclass(frozen=True)
-class TaskFigures:
-    """Validation metrics of one task: Kendall tau, and the share of values inside the 90 % intervals.
-
-    ``coverages`` are these shares by level, (level, share).
-    """
-
-    task_id: str
-    held_out_count: int
-    kendall_tau: float
-    interval_coverage: float
-    coverages: tuple[tuple[float, float], ...] = ()
 
 
 def validation_metrics(

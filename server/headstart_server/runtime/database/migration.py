@@ -17,13 +17,14 @@ import headstart_server
 from headstart_server.runtime.database import row_security
 from headstart_server.runtime.database.engine import SCHEMA_REVISION, revision_of, without_timeouts
 from headstart_server.runtime.errors import SchemaMismatch, StartupError
+from headstart_server.runtime.settings import DEFAULT_TENANT_ROLE
 
 # A fixed number that other users of the same database are unlikely to lock.
 _ADVISORY_LOCK = 7_305_804_402_566_189
 OLDEST_POSTGRES = 140_000
 
 
-def migrate(engine: Engine, tenant_role: str = row_security.DEFAULT_ROLE) -> tuple[str | None, str]:
+def migrate(engine: Engine, tenant_role: str = DEFAULT_TENANT_ROLE) -> tuple[str | None, str]:
     """Upgrade to the newest revision; returns the revisions before and after.
 
     The tenant role is created and gets its rights, as far as the login may grant them. Raises StartupError for a

@@ -24,8 +24,6 @@ from sqlalchemy.exc import DBAPIError
 from headstart_server.runtime.database import prepared_statements
 from headstart_server.runtime.errors import StartupError
 
-DEFAULT_ROLE = "headstart_tenant"
-
 # The namespace that the current work is for; None: for no caller.
 tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
 

@@ -17,6 +17,7 @@ from sqlalchemy import update
 
 from headstart_server.prediction.graph.message_passing import load_kernels
 from headstart_server.prediction.graph.model import GraphModel
+from headstart_server.prediction.registry.records import Comparison, ModelArtefact
 from headstart_server.prediction.registry.versions import (
     load_artefact,
     promote,
@@ -25,9 +26,9 @@ from headstart_server.prediction.registry.versions import (
     write_version,
 )
 from headstart_server.prediction.tables import model_versions
-from headstart_server.prediction.training.fit import ModelArtefact, TrainingOptions, train_model
+from headstart_server.prediction.training.fit import TrainingOptions, train_model
 from headstart_server.prediction.training.pipeline import roll_back
-from headstart_server.prediction.training.promotion import Comparison, compare
+from headstart_server.prediction.training.promotion import compare
 from headstart_server.runtime.errors import NotFound
 from headstart_server.runtime.observability import metrics
 from tests.unit.prediction.test_service import SPACE_ID, Room, agreement, room, values_of

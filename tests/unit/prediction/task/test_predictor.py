@@ -15,12 +15,12 @@ from headstart_server.prediction.features.layout import feature_layout
 from headstart_server.prediction.features.proxies import LearnedPatterns
 from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import GaussianProcess
+from headstart_server.prediction.learners.members.processes import PROXIES
 from headstart_server.prediction.learners.nearest_neighbours import NearestNeighbours
 from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
 from headstart_server.prediction.learners.stacking import ranking_weights
 from headstart_server.prediction.learners.weighted_heads import agreement
 from headstart_server.prediction.task.predictor import (
-    PROXIES,
     AdaptedPredictor,
     Estimates,
     LabelledArchitectures,

@@ -17,6 +17,7 @@ from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.graph.message_passing import load_kernels
 from headstart_server.prediction.graph.model import FOLDS, GraphModel, Standardisation
 from headstart_server.prediction.graph.network import GraphNetwork, NetworkShape
+from headstart_server.prediction.registry.records import ModelArtefact
 from headstart_server.prediction.serving.scorer import (
     candidate_of,
     folds_from_matrix,
@@ -24,7 +25,7 @@ from headstart_server.prediction.serving.scorer import (
     matrix_from_proto,
     score_response,
 )
-from headstart_server.prediction.training.fit import ModelArtefact, TrainingOptions, train_model
+from headstart_server.prediction.training.fit import TrainingOptions, train_model
 from headstart_server.prediction.training.pretraining import drawn_candidates, pretrain
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_canonicals, toy_labels, toy_values
 
