@@ -19,14 +19,7 @@ from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.rewards.rewards import credit_decisions
 from headstart_server.strategy.service import StrategyService
-from headstart_server.threads import (
-    EDIT_THREADS,
-    GATE_THREADS,
-    HELD_THREADS,
-    MODEL_THREADS,
-    RECORD_THREADS,
-    SLOW_THREADS,
-)
+from headstart_server.threads import connections_of_predictor, connections_of_server
 from headstart_server.transfer.service import TransferService
 from headstart_server.warm_start.service import WarmStartService
 
@@ -51,10 +44,9 @@ class Domains:
 
 
 def open_domains(settings: Settings) -> Domains:
-    """The rooms of a server or worker. Connects to nothing yet."""
-    # No thread waits for a connection: those of the models may hold a second one. A worker has fewer threads.
-    enough = settings.database_threads + RECORD_THREADS + HELD_THREADS + EDIT_THREADS + GATE_THREADS
-    enough += 2 * (MODEL_THREADS + SLOW_THREADS)
+    """The domains of a server or worker. Connects to nothing yet."""
+    # No thread waits for a connection.
+    enough = connections_of_server(settings.database_threads)
     engine = create_engine(settings, connections=max(settings.database_pool_size, enough))
     watch_pool(engine)
     row_security.watch(engine, settings.tenant_role)
@@ -84,6 +76,6 @@ def open_domains(settings: Settings) -> Domains:
 
 def open_predictor(settings: Settings) -> tuple[Engine, LocalScorer]:
     """What a predictor host needs. Connects to nothing yet."""
-    engine = create_engine(settings, connections=max(settings.database_pool_size, MODEL_THREADS + GATE_THREADS))
+    engine = create_engine(settings, connections=max(settings.database_pool_size, connections_of_predictor()))
     watch_pool(engine)
     return engine, LocalScorer(engine, settings)

@@ -23,7 +23,7 @@ from headstart_server.access.roles import Role, may
 from headstart_server.access.tokens import Token, find_token, matches, number_of
 from headstart_server.api.identity import ANYBODY, Caller
 from headstart_server.runtime.errors import PermissionDenied, ResourceExhausted, Unauthenticated
-from headstart_server.threads import GATE_THREADS
+from headstart_server.threads import GATE
 
 REMEMBERED_SECONDS = 5.0
 _MOST_REMEMBERED = 4096
@@ -52,7 +52,7 @@ class Admission:
 
     def __init__(self, engine: Engine, authentication: str) -> None:
         self._authentication = authentication
-        self._executor = ThreadPoolExecutor(GATE_THREADS, thread_name_prefix="gate")
+        self._executor = GATE.executor()
         self._tokens: _Remembered[Token | None] = _Remembered(engine, self._executor)
         self._quotas: _Remembered[Quota] = _Remembered(engine, self._executor)
         self._usages: _Remembered[Usage] = _Remembered(engine, self._executor)

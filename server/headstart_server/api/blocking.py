@@ -28,8 +28,8 @@ class BlockingWork:
     Work is dropped if its caller's deadline passed while it waited.
     """
 
-    def __init__(self, threads: int, name: str) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._executor = threads
         self._lock = threading.Lock()
         # By namespace; the first is next.
         self._waiting: OrderedDict[str | None, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()

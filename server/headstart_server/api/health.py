@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
 
 from grpc_health.v1 import health, health_pb2
 
 from headstart_server.knowledge.vector_index.search import VectorSearch
 from headstart_server.runtime.database.engine import check_schema, create_engine
 from headstart_server.runtime.settings import Settings
+from headstart_server.threads import HEALTH, INDEX_WATCH
 
 _SECONDS_BETWEEN_CHECKS = 2.0
 
@@ -29,7 +29,7 @@ class HealthWatch:
         self._engine = create_engine(settings, connections=1)
         self._services = ["", *services]
         self._serving: bool | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._executor = HEALTH.executor()
 
     async def run(self) -> None:
         while True:
@@ -69,7 +69,7 @@ class IndexWatch:
 
     def __init__(self, vectors: VectorSearch) -> None:
         self._vectors = vectors
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="index-watch")
+        self._executor = INDEX_WATCH.executor()
 
     async def run(self) -> None:
         while True:

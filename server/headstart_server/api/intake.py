@@ -19,7 +19,7 @@ from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.shares import Shares
 from headstart_server.api.wire_format import count_fields, tags_of
 from headstart_server.runtime.errors import ResourceExhausted
-from headstart_server.threads import DECODE_THREADS
+from headstart_server.threads import DECODE
 
 # Up to this size a request is decoded on the event loop; its tree takes two megabytes at most.
 SMALL_BYTES = 32 * 1024
@@ -43,7 +43,7 @@ class Intake:
 
     def __init__(self, max_fields: int, fair: bool) -> None:
         self._max_fields = max_fields
-        self._threads = BlockingWork(DECODE_THREADS, "decode")
+        self._threads = BlockingWork(DECODE.executor())
         self._budget = Shares(_BUDGET_BYTES, fair)
         self._waiting: list[tuple[str, int, asyncio.Future[None]]] = []
         self._waiting_bytes = 0

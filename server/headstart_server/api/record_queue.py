@@ -14,7 +14,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, ServiceError, Unavailable
 from headstart_server.runtime.observability import metrics, tracing
 from headstart_server.strategy.rewards.attribution import Credit, read_credits
-from headstart_server.threads import HELD_THREADS, RECORD_THREADS
+from headstart_server.threads import LOCKED_RECORDS, RECORDS
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -95,8 +94,8 @@ class RecordQueue:
         # Until when, or until how many wait, the next transaction gathers.
         self._gathering: asyncio.TimerHandle | None = None
         self._expected = 0
-        self._executor = ThreadPoolExecutor(RECORD_THREADS, thread_name_prefix="record")
-        self._patient = ThreadPoolExecutor(HELD_THREADS, thread_name_prefix="record-held")
+        self._executor = RECORDS.executor()
+        self._patient = LOCKED_RECORDS.executor()
 
     async def record(
         self, context: ServicerContext[Any, Any], namespace: str, request: pb2.RecordExperimentRequest
@@ -125,7 +124,7 @@ class RecordQueue:
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
-        while self._waiting and len(self._running) < RECORD_THREADS:
+        while self._waiting and len(self._running) < (RECORDS.count or 0):
             tardy = time.monotonic() - _PATIENCE_SECONDS
             if any(batch.begun > tardy for batch in self._running):
                 return

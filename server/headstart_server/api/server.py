@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Callable
 
 import grpc
@@ -35,7 +35,7 @@ from headstart_server.api.transport import server_credentials
 from headstart_server.assembly import open_domains, open_predictor
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address
-from headstart_server.threads import EDIT_THREADS, MODEL_THREADS, SLOW_THREADS
+from headstart_server.threads import DATABASE, EDITS, END, MODELS, PREPARE, SLOW
 
 # So that clients of a name with several addresses find new replicas.
 _MAX_CONNECTION_AGE_SECONDS = 600
@@ -56,10 +56,8 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     StartupError for a port that is taken.
     """
     domains = open_domains(settings)
-    database = BlockingWork(settings.database_threads, "database")
-    models = BlockingWork(MODEL_THREADS, "models")
-    edits = BlockingWork(EDIT_THREADS, "edits")
-    slow = BlockingWork(SLOW_THREADS, "slow")
+    database = BlockingWork(DATABASE.executor(settings.database_threads))
+    models, edits, slow = (BlockingWork(each.executor()) for each in (MODELS, EDITS, SLOW))
     record_queue = RecordQueue(domains, settings.record_queue_size)
     gate = Admission(domains.engine, settings.authentication)
     calls = CallInterceptor(settings, gate)
@@ -77,7 +75,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     watch = HealthWatch(services, settings)
     health_pb2_grpc.add_HealthServicer_to_server(watch.servicer, server)
     add_reflection([*services, health.SERVICE_NAME], server)
-    preparing = asyncio.get_running_loop().run_in_executor(None, domains.prediction.prepare)
+    preparing = asyncio.get_running_loop().run_in_executor(PREPARE.executor(), domains.prediction.prepare)
     index_watch = IndexWatch(domains.knowledge.vectors)
     watching_index = asyncio.create_task(index_watch.run())
     await _run(server, port, watch, settings, ready)
@@ -96,7 +94,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
 async def serve_predictor(settings: Settings, ready: Ready | None = None) -> None:
     """Answer the scoring calls of other servers until SIGTERM or SIGINT. Raises StartupError as ``serve`` does."""
     engine, scorer = open_predictor(settings)
-    models = BlockingWork(MODEL_THREADS, "models")
+    models = BlockingWork(MODELS.executor())
     gate = Admission(engine, settings.authentication)
     calls = CallInterceptor(settings, gate)
     server, port = _bound_server(settings, calls)
@@ -182,6 +180,9 @@ def _end_within(seconds: float) -> None:
     """Abandon work that outlasts the grace period: its callers were answered, and what is not committed never
     happened.
     """
-    timer = threading.Timer(seconds, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
+    END.start(_exit_after, seconds)
+
+
+def _exit_after(seconds: float) -> None:
+    time.sleep(seconds)
+    os._exit(0)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.local import die_with_parent
 from headstart_server.runtime.settings import Settings, split_address
+from headstart_server.threads import ANNOUNCED
 
 _POLL_SECONDS = 0.1
 _RESTART_PAUSE_SECONDS = 1.0
@@ -61,7 +62,7 @@ def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
                     logger.error("server process %d ended with %d", process.index, process.running.returncode)
                     processes[position] = _start(settings, address, process.index)
                     # Its output is read so that it never waits for a reader.
-                    threading.Thread(target=_announced, args=(processes[position],), daemon=True).start()
+                    ANNOUNCED.start(_announced, processes[position])
         finally:
             _end(processes, settings.shutdown_grace_seconds + _STOP_SECONDS)
 

@@ -23,6 +23,7 @@ from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.observability import metrics
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import LEARN_JOB
+from headstart_server.threads import GAUGES, INDEX, LEARN
 
 _PROFILE = "profile"
 _PAUSE_SECONDS = 5.0
@@ -64,12 +65,10 @@ def _work_until_stopped(worker: Worker, gauges: Gauges, poll_seconds: float) -> 
     logger.info("working")
     # The index, profiles and strategies are updated while a model is trained for minutes.
     lanes = [
-        threading.Thread(target=gauges.keep, args=(stop,), name="gauges", daemon=True),
-        threading.Thread(target=_keep_working, args=(worker.index, stop, poll_seconds), name="index", daemon=True),
-        threading.Thread(target=_keep_working, args=(worker.learn, stop, poll_seconds), name="learn", daemon=True),
+        GAUGES.start(gauges.keep, stop),
+        INDEX.start(_keep_working, worker.index, stop, poll_seconds),
+        LEARN.start(_keep_working, worker.learn, stop, poll_seconds),
     ]
-    for lane in lanes:
-        lane.start()
     _keep_working(worker.train, stop, poll_seconds)
     for lane in lanes:
         lane.join(_PAUSE_SECONDS)

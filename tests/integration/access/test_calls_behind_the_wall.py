@@ -28,6 +28,7 @@ from headstart_server.api.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge import tasks
 from headstart_server.runtime.settings import DEFAULT_TENANT_ROLE, Settings, load_settings
+from headstart_server.threads import DATABASE, EDITS, MODELS
 
 SPACE = nas_bench_201()
 SPACE_ID = SPACE.search_space_id
@@ -63,7 +64,7 @@ class Server:
                 self.ran_as[threading.current_thread().name.partition("_")[0]].add(cursor.fetchone())
 
     async def _run(self) -> None:
-        works = [BlockingWork(2, name) for name in ("database", "models", "edits")]
+        works = [BlockingWork(each.executor(2)) for each in (DATABASE, MODELS, EDITS)]
         records = record_queue.RecordQueue(self.domains, 100)
         gate = Admission(self.domains.engine, "token")
         server = grpc.aio.server(interceptors=[CallInterceptor(load_settings(authentication="token"), gate)])

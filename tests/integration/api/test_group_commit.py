@@ -26,7 +26,7 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database.engine import create_engine, run_transaction
 from headstart_server.runtime.deadline import DeadlinePassed
 from headstart_server.runtime.errors import ResourceExhausted, Unavailable
-from headstart_server.threads import RECORD_THREADS
+from headstart_server.threads import RECORDS
 from tests.conftest import Service
 from tests.waiting import wait_until
 
@@ -271,7 +271,7 @@ def test_records_that_find_no_thread_are_told_and_later_ones_are_written(setting
         queue = RecordQueue(domains, 10)
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", no_thread)
-            for _ in range(RECORD_THREADS + 1):
+            for _ in range((RECORDS.count or 0) + 1):
                 with pytest.raises(Unavailable, match="no thread"):
                     await asyncio.wait_for(queue.record(_Caller(), "default", request("task")), timeout=5)
         answer = await asyncio.wait_for(queue.record(_Caller(), "default", request("task")), timeout=10)

@@ -13,6 +13,7 @@ import random
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -328,7 +329,7 @@ def plans(settings: Settings, call: Callable[[Any, Any], Any]) -> list[tuple[str
     """What a service that has just started asks of experiments to answer a call, each with its plan."""
     domains = open_domains(settings)
     statements = Statements(domains.engine)
-    database, models = BlockingWork(2, "database"), BlockingWork(1, "models")
+    database, models = BlockingWork(ThreadPoolExecutor(2)), BlockingWork(ThreadPoolExecutor(1))
     with contextlib.suppress(ServiceError):
         knowledge_base = KnowledgeBaseServicer(domains, database, models, models, models)
         record_queue = RecordQueue(domains, 10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +24,7 @@ def test_work_whose_deadline_passed_while_it_waited_is_dropped() -> None:
     done: list[str] = []
 
     async def calls() -> list[Any]:
-        work = BlockingWork(1, "one")
+        work = BlockingWork(ThreadPoolExecutor(1))
         first = asyncio.create_task(work.run(_caller(None), lambda: enough.wait(20)))
         waiting = [
             asyncio.create_task(work.run(_caller(seconds), lambda name=name: done.append(name)))
@@ -47,7 +48,7 @@ def test_work_whose_deadline_passed_while_it_waited_is_dropped() -> None:
 @pytest.mark.parametrize("seconds", [None, 60.0])
 def test_work_knows_how_long_its_caller_waits(seconds: float | None) -> None:
     async def call() -> float | None:
-        work = BlockingWork(1, "one")
+        work = BlockingWork(ThreadPoolExecutor(1))
         remaining = await work.run(_caller(seconds), remaining_seconds)
         work.close()
         return remaining
@@ -68,7 +69,7 @@ def test_namespaces_take_turns_and_each_keeps_its_order() -> None:
         await work.run(_caller(None), lambda: done.append(f"{namespace}{number}"))
 
     async def calls() -> None:
-        work = BlockingWork(1, "one")
+        work = BlockingWork(ThreadPoolExecutor(1))
         first = asyncio.create_task(work.run(_caller(None), lambda: enough.wait(20)))
         await asyncio.sleep(0.05)
         waiting = [asyncio.create_task(ask(work, "a", number)) for number in range(50)]
@@ -86,7 +87,7 @@ def test_namespaces_take_turns_and_each_keeps_its_order() -> None:
 def test_work_that_has_not_begun_when_it_is_closed_is_dropped() -> None:
     async def calls() -> bool:
         enough = threading.Event()
-        work = BlockingWork(1, "one")
+        work = BlockingWork(ThreadPoolExecutor(1))
         first = asyncio.create_task(work.run(_caller(None), lambda: enough.wait(20)))
         await asyncio.sleep(0.05)
         dropped = asyncio.create_task(work.run(_caller(None), lambda: None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ def test_edit_distances_keep_no_other_call_waiting(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(knowledge_base, "search_architectures", search)
     monkeypatch.setattr(knowledge_base.task_similarity, "list_task_clusters", lambda *_: pb2.ListTaskClustersResponse())
-    database, models, edits = (BlockingWork(1, name) for name in ("database", "models", "edits"))
+    database, models, edits = (BlockingWork(ThreadPoolExecutor(1)) for _ in range(3))
     domains: Any = SimpleNamespace()
     context: Any = SimpleNamespace(time_remaining=lambda: None)
     servicer = knowledge_base.KnowledgeBaseServicer(domains, database, models, edits, models)
@@ -62,7 +63,7 @@ def test_what_takes_seconds_keeps_no_question_of_milliseconds_waiting(monkeypatc
     monkeypatch.setattr(knowledge_base.task_similarity, "explain_task", slow)
     monkeypatch.setattr(knowledge_base.task_similarity, "search_tasks", slow)
     monkeypatch.setattr(knowledge_base, "search_architectures", lambda *_: pb2.SearchArchitecturesResponse())
-    pools = [BlockingWork(1, name) for name in ("database", "models", "edits", "slow")]
+    pools = [BlockingWork(ThreadPoolExecutor(1)) for _ in range(4)]
     database, models, edits, for_slow = pools
     domains: Any = SimpleNamespace()
     context: Any = SimpleNamespace(time_remaining=lambda: None)

@@ -26,6 +26,7 @@ from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import NotFound, Unavailable
 from headstart_server.runtime.lru import Lru
+from headstart_server.threads import LOAD_MODEL
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class ServingModels:
     def _begin_loading(self, key: _Key, version: ModelVersion) -> None:
         self._loading.add(version.name)
         try:
-            threading.Thread(target=self._change_to, args=(key, version), name="load-model", daemon=True).start()
+            LOAD_MODEL.start(self._change_to, key, version)
         except RuntimeError as problem:
             # No thread is available; the next caller tries again.
             self._loading.discard(version.name)

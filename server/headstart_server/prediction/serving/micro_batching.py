@@ -17,6 +17,7 @@ from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.graph.model import Scores
 from headstart_server.runtime.database.row_security import acting_for, tenant
 from headstart_server.runtime.deadline import DeadlinePassed, deadline
+from headstart_server.threads import SCORE
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class MicroBatcher:
     def _handed_over(self, batch: list[_Question]) -> bool:
         """Hand the batch to a thread; False if none is available, and then the caller stays."""
         try:
-            threading.Thread(target=self._follow, args=(batch,), name="score", daemon=True).start()
+            SCORE.start(self._follow, batch)
         except RuntimeError as problem:
             _log.warning("no thread for the questions that wait, going on in the caller's: %s", problem)
             return False

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from headstart_server.runtime.errors import ServiceError
+from headstart_server.threads import CLAIM
 
 _SECONDS_BETWEEN_WORDS = 20.0
 
@@ -64,13 +65,13 @@ def claimed(engine: Engine, name: str) -> Iterator[Claim | None]:
             yield None
             return
         claim = Claim(connection, name)
-        keeper = threading.Thread(target=claim.keep, name=f"claim {name}", daemon=True)
+        keeper = None
         try:
-            keeper.start()
+            keeper = CLAIM.start(claim.keep, about=name)
             yield claim
         finally:
             claim.end()
-            if keeper.ident is not None:
+            if keeper is not None:
                 keeper.join()
             try:
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)

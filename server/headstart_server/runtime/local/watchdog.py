@@ -11,6 +11,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from headstart_server.threads import WATCHDOG
+
 # Returns what is wrong; None if it works.
 Probe = Callable[[], str | None]
 
@@ -43,7 +45,7 @@ class Watchdog:
         self._run = 0
 
     def start(self) -> None:
-        threading.Thread(target=self._keep, name=f"watchdog {self._name}", daemon=True).start()
+        WATCHDOG.start(self._keep, about=self._name)
 
     def stop(self) -> None:
         self._stopped.set()
