@@ -17,7 +17,7 @@ from headstart_server.runtime.database import row_security
 from headstart_server.runtime.database.engine import create_engine, watch_pool
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.learning import StrategyLearner
-from headstart_server.strategy.rewards.rewards import credit_decisions
+from headstart_server.strategy.rewards.attribution import credit_decisions
 from headstart_server.strategy.service import StrategyService
 from headstart_server.threads import connections_of_predictor, connections_of_server
 from headstart_server.transfer.service import TransferService

@@ -153,9 +153,7 @@ class TransferService:
             considered.setdefault(f"what was adapted to {each.task_id}", (each.candidate, shape))
         for target in targets:
             check()
-            best = target.best_indices
-            order = np.argsort(-target.values[best] if target.task.maximize else target.values[best], kind="stable")
-            fingerprints = target.names.names(target.codes[best[order[:_BEST_OF_TARGET]]].tolist())
+            fingerprints = target.best_fingerprints(_BEST_OF_TARGET)
             recorded = self._knowledge.architectures(namespace, space.search_space_id, fingerprints)
             for rank, fingerprint in enumerate(fingerprints, start=1):
                 if fingerprint in recorded:

@@ -243,7 +243,7 @@ class WarmStartService:
         means = surrogate.judge([each.canonical for each in transferred], transfer.gate.open).mean
         most = _FIRST_TRANSFERRED if surrogate.count < ENOUGH_RESULTS else _TRANSFERRED
         best_transferred = [transferred[index].candidate for index in (-means).argsort(kind="stable")[:most].tolist()]
-        best = _best_fingerprints(target, PARENTS)
+        best = target.best_fingerprints(PARENTS)
         architectures = self._knowledge.architectures(namespace, space.search_space_id, best)
         parents = [architectures[fingerprint].candidate for fingerprint in best if fingerprint in architectures]
         minimum = min(_SCORED_EACH * count, _MOST_SCORED)
@@ -305,14 +305,6 @@ class WarmStartService:
             for suggestion, prediction in zip(suggestions, answer.predictions, strict=True)
         ]
         return predicted, answer.model_version, answer.degraded
-
-
-def _best_fingerprints(target: Observations, count: int) -> list[str]:
-    """Fingerprints of the architectures with the best completed results, the best first."""
-    best = target.best_indices
-    values = target.values[best] if target.task.maximize else -target.values[best]
-    order = (-values).argsort(kind="stable")[:count]
-    return list(target.names.names(target.codes[best[order]].tolist()))
 
 
 def _randomly_rounded(count: int, share: float, generator: random.Random) -> int:

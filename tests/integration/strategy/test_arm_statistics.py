@@ -77,8 +77,8 @@ def test_a_choice_reads_as_much_of_thousands_of_tasks_as_of_hundreds(engine, fil
         (name,) = connection.exec_driver_sql(
             "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%%strategy_arms%%'"
         ).scalars()
-        parameters = ", ".join(f"%({each})s" for each in dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
-        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({parameters})"
+        placeholders = ", ".join(f"%({each})s" for each in dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({placeholders})"
         plan = connection.exec_driver_sql(explain, parameters).scalar_one()
     read = sum(
         node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))

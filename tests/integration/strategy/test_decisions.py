@@ -18,7 +18,8 @@ from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
 from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import NotFound
 from headstart_server.strategy.decisions import Decision
-from headstart_server.strategy.rewards.rewards import BURN_IN, DISCOUNT, chance_to_beat, credit_decisions
+from headstart_server.strategy.rewards.attribution import BURN_IN, DISCOUNT, credit_decisions
+from headstart_server.strategy.rewards.rewards import chance_to_beat
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 

@@ -27,7 +27,7 @@ from headstart_server.strategy.model_versions import (
     write_model,
 )
 from headstart_server.strategy.policy.trajectories import read_trajectories
-from headstart_server.strategy.rewards.rewards import BURN_IN, credit_decisions
+from headstart_server.strategy.rewards.attribution import BURN_IN, credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_models
 

@@ -20,7 +20,7 @@ from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.learning import StrategyLearner
 from headstart_server.strategy.prior.data import phase_middle, read_recorded_arms
-from headstart_server.strategy.rewards.rewards import credit_decisions
+from headstart_server.strategy.rewards.attribution import credit_decisions
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_models
 

@@ -17,8 +17,7 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
 from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.errors import AlreadyExists, NotFound
-from headstart_server.strategy.rewards.attribution import read_credits
-from headstart_server.strategy.rewards.rewards import BURN_IN, credit_decisions
+from headstart_server.strategy.rewards.attribution import BURN_IN, credit_decisions, read_credits
 from headstart_server.strategy.service import Arm, StrategyService
 from headstart_server.strategy.tables import strategy_arms, strategy_decisions
 

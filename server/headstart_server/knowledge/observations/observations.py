@@ -135,6 +135,12 @@ class Observations:
         first_met = np.minimum.reduceat(indices[order], heads) if len(order) else indices
         return np.asarray(indices[order[heads]][np.argsort(first_met)])
 
+    def best_fingerprints(self, count: int) -> tuple[str, ...]:
+        """The architectures with the best completed results, the best first."""
+        best = self.best_indices
+        order = np.argsort(-self.values[best] if self.task.maximize else self.values[best], kind="stable")[:count]
+        return self.names.names(self.codes[best[order]].tolist())
+
 
 def no_observations(task: Task, search_space_id: str, names: Fingerprints | None = None) -> Observations:
     nothing = np.empty(0, dtype=np.int64)

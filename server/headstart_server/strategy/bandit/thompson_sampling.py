@@ -3,7 +3,7 @@
 A reward is the chance that a result beats others (``rewards``), so an arm is judged by how often it leads to a new
 best result, not by its average result. The belief about the mean reward of an arm is normal; its width follows the
 variance of rewards on this task (Honda and Takemura, "Optimality of Thompson sampling for Gaussian bandits depends on
-priors", AISTATS 2014), and later pulls count more (``rewards.DISCOUNT``). The belief is narrowed for arms with
+priors", AISTATS 2014), and later pulls count more (``attribution.DISCOUNT``). The belief is narrowed for arms with
 rewards here, since a search is short and late knowledge is of little use (Chapelle and Li, "An empirical evaluation
 of Thompson sampling", NIPS 2011, section 3).
 

@@ -13,12 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart_server.knowledge.tasks import Task
+from headstart_server.strategy.arm_statistics import ArmKey
 
 # The most frequent ones; words that all past tasks have, or only one, are left out.
 _MOST_NUMBERS, _MOST_WORDS = 256, 64
 
 _NUMBER, _WORD = "number:", "word:"
 PHASE, BUDGET = "search:phase", "search:budget"
+
+
+def arm_name(key: ArmKey) -> str:
+    """The name of an arm in a prior: with its own settings, or with chosen ones."""
+    name, tuned = key
+    return f"{'tuned' if tuned else 'default'}:{name}"
 
 
 def columns_of(tasks: Sequence[Task], of_search: bool) -> tuple[str, ...]:

@@ -16,9 +16,8 @@ from headstart_server.knowledge.tasks import Task
 from headstart_server.strategy.arm_statistics import ArmKey
 from headstart_server.strategy.bandit.thompson_sampling import Belief, ChosenArm, Expectation
 from headstart_server.strategy.prior.data import phase_middle
-from headstart_server.strategy.prior.features import PHASE, feature_row
+from headstart_server.strategy.prior.features import PHASE, arm_name, feature_row
 from headstart_server.strategy.prior.prior import Forecast, Prior
-from headstart_server.strategy.prior.training import arm_name
 from headstart_server.strategy.rewards.rewards import chance_to_beat
 from headstart_server.strategy.search_state import SearchState
 

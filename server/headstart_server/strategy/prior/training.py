@@ -10,17 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart_server.strategy.arm_statistics import ArmKey
 from headstart_server.strategy.model_versions import ModelKind, TrainedModel
 from headstart_server.strategy.prior.data import RecordedArms
-from headstart_server.strategy.prior.features import columns_of, feature_row
+from headstart_server.strategy.prior.features import arm_name, columns_of, feature_row
 from headstart_server.strategy.prior.prior import fit_prior
-
-
-def arm_name(key: ArmKey) -> str:
-    """The name of an arm in a prior: with its own settings, or with chosen ones."""
-    name, tuned = key
-    return f"{'tuned' if tuned else 'default'}:{name}"
 
 
 def train_prior(recorded: RecordedArms, trained_through: int, seed: int = 0) -> TrainedModel | None:

@@ -14,7 +14,7 @@ from headstart_server.strategy.bandit.thompson_sampling import (
     choose,
     reward_variance,
 )
-from headstart_server.strategy.rewards.rewards import DISCOUNT
+from headstart_server.strategy.rewards.attribution import DISCOUNT
 
 
 def known(name: str, pulls: int, reward_sum: float, **past: float) -> ArmStatistics:
