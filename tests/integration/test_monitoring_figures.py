@@ -32,7 +32,7 @@ from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.database.row_security import acting_for
 from headstart_server.runtime.settings import Settings
 from headstart_server.strategy.service import Arm
-from headstart_server.warm_start.live_comparison import ExplorationBaseline
+from headstart_server.warm_start.exploration_baseline import ExplorationBaseline
 from headstart_server.warm_start.suggestions import Origin, Suggestion
 from tests.unit.prediction.toys import SPACE, toy_candidates, toy_task
 

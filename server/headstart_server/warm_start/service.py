@@ -25,12 +25,12 @@ from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.warm_start.candidate_generation import PARENTS, GeneratedCandidate, generate
 from headstart_server.warm_start.comparison import ComparedTask, TaskComparison
 from headstart_server.warm_start.explanation import explain
+from headstart_server.warm_start.exploration_baseline import ExplorationBaseline
 from headstart_server.warm_start.gate import Gate, evaluate_gate
-from headstart_server.warm_start.live_comparison import ExplorationBaseline
 from headstart_server.warm_start.proposals import Proposals, new_candidates
 from headstart_server.warm_start.ranked_results import RankedResults, Ranking, ranked_results_of
-from headstart_server.warm_start.recent import Reservations, pending_suggestions
 from headstart_server.warm_start.recorded_proposals import RecordedProposals
+from headstart_server.warm_start.reservations import Reservations, pending_suggestions
 from headstart_server.warm_start.sources import with_surrogate_weights
 from headstart_server.warm_start.suggestions import ENOUGH_RESULTS, Origin, PoolMember, Selection, Suggestion
 from headstart_server.warm_start.weight_history import WeightPoint, weight_history
