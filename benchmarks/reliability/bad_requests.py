@@ -42,7 +42,7 @@ import headstart
 from benchmarks.report import RESULTS, write_json
 from benchmarks.rows import Row, row_figures
 from benchmarks.service import own_service
-from headstart.codec_spaces import candidate_to_proto, space_to_proto
+from headstart.codec.spaces import candidate_to_proto, space_to_proto
 from headstart.spaces import mlp_classifier, nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2, meta_learning_service_pb2
 from headstart_server.access.roles import Role

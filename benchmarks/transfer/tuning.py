@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.transfer.pairs import Data
 from headstart.torch import apply_plan, train_mode
-from headstart.transfer_values import FineTuningPlan, FineTuningStage
+from headstart.values import FineTuningPlan, FineTuningStage
 
 BATCH = 16
 PRETRAINING_EPOCHS = 30

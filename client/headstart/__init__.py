@@ -19,15 +19,6 @@ from headstart.errors import (
     Unavailable,
     Unimplemented,
 )
-from headstart.knowledge_values import (
-    ArchitectureMeasure,
-    ExperimentFilter,
-    ExperimentOrder,
-    Explanation,
-    NumberRange,
-    SourceWeights,
-    TaskCluster,
-)
 from headstart.record_stream import RecordedMany
 from headstart.search import Advice, SearchResult, search, search_without_service
 from headstart.spaces import (
@@ -51,16 +42,9 @@ from headstart.spaces import (
     ValueOf,
     Violation,
 )
-from headstart.transfer_values import (
-    ArchitectureChange,
-    FineTuningPlan,
-    FineTuningStage,
-    MultiTaskObjective,
-    MultiTaskProposal,
-    Transfer,
-    TransferredArchitecture,
-)
 from headstart.values import (
+    ArchitectureChange,
+    ArchitectureMeasure,
     Arm,
     CurvePoint,
     Decision,
@@ -68,8 +52,16 @@ from headstart.values import (
     Direction,
     Estimate,
     Experiment,
+    ExperimentFilter,
+    ExperimentOrder,
     ExperimentStatus,
+    Explanation,
+    FineTuningPlan,
+    FineTuningStage,
     Incumbent,
+    MultiTaskObjective,
+    MultiTaskProposal,
+    NumberRange,
     Objective,
     Outcome,
     Prediction,
@@ -79,10 +71,14 @@ from headstart.values import (
     Record,
     Recorded,
     SimilarTask,
+    SourceWeights,
     StopAdvice,
     Suggestion,
     SuggestionOrigin,
     Task,
+    TaskCluster,
+    Transfer,
+    TransferredArchitecture,
     WarmStart,
     completed,
 )

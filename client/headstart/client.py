@@ -20,32 +20,43 @@ from typing import Any, NoReturn, cast
 
 import grpc
 
-from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer, errors, proxies
+from headstart import errors, proxies
 from headstart.accepting import candidate_of, of_kind
-from headstart.knowledge_values import ArchitectureMeasure, ExperimentFilter, ExperimentOrder, Explanation, TaskCluster
+from headstart.codec import answers as codec_answers
+from headstart.codec import knowledge as codec_knowledge
+from headstart.codec import strategies as codec_strategies
+from headstart.codec import transfer as codec_transfer
+from headstart.codec import values as codec
 from headstart.proxies import require_address
 from headstart.record_stream import RecordedMany, RecordStream, in_chunks
 from headstart.spaces.declaration import Candidate, SearchSpace
-from headstart.strategy_values import RecordedDecision, StrategyExplanation
 from headstart.text import naming_broken_text, refuse_broken_text
-from headstart.transfer_values import MultiTaskObjective, Transfer
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as knowledge_grpc
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart.v1 import meta_learning_service_pb2_grpc as meta_grpc
 from headstart.values import (
     ArchitectureMatches,
+    ArchitectureMeasure,
     Arm,
     Decision,
     Experiment,
+    ExperimentFilter,
+    ExperimentOrder,
+    Explanation,
+    MultiTaskObjective,
     Outcome,
     Predictions,
     Predictor,
     Query,
     Record,
     Recorded,
+    RecordedDecision,
     SimilarTask,
+    StrategyExplanation,
     Task,
+    TaskCluster,
+    Transfer,
     WarmStart,
 )
 

@@ -19,7 +19,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from headstart.transfer_values import FineTuningPlan
+from headstart.values import FineTuningPlan
 
 # These scale what the layer before them gives, and freeze and learn with it.
 _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)

@@ -15,7 +15,7 @@ import chromadb
 import pytest
 from sqlalchemy import event
 
-from headstart.codec_spaces import candidate_to_proto
+from headstart.codec.spaces import candidate_to_proto
 from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
 from headstart.v1.knowledge_base_service_pb2 import SearchArchitecturesRequest, SearchArchitecturesResponse
 from headstart_server.api import pagination

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import headstart
-from headstart.codec_spaces import candidate_to_proto, space_to_proto
+from headstart.codec.spaces import candidate_to_proto, space_to_proto
 from headstart.spaces import (
     Candidate,
     Categorical,

@@ -16,7 +16,7 @@ import grpc
 from sqlalchemy import Engine
 
 from benchmarks.reliability.hostile.costly import CELLS, LARGEST, TASK
-from headstart.codec_spaces import candidate_to_proto
+from headstart.codec.spaces import candidate_to_proto
 from headstart.spaces import sample
 from headstart.v1 import experiment_pb2, meta_learning_service_pb2
 from headstart.v1.meta_learning_service_pb2_grpc import MetaLearningServiceStub

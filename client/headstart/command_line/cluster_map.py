@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from headstart.knowledge_values import TaskCluster
+from headstart.values import TaskCluster
 
 # Okabe and Ito, "Color Universal Design" (2008), without the yellow, which is too pale for white paper.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

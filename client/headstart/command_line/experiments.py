@@ -12,8 +12,7 @@ from headstart.command_line.documents import print_json, print_json_line
 from headstart.command_line.options import Limit, limited, named_range, page_size, point_in_time, whole_range
 from headstart.command_line.session import service
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
-from headstart.knowledge_values import ExperimentFilter, ExperimentOrder, NumberRange
-from headstart.values import Experiment, ExperimentStatus
+from headstart.values import Experiment, ExperimentFilter, ExperimentOrder, ExperimentStatus, NumberRange
 
 _COLUMNS = (
     Column("SEQUENCE", number=True),

@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from headstart.command_line.session import note
-from headstart.knowledge_values import NumberRange
 from headstart.spaces import Candidate, Graph, Node
+from headstart.values import NumberRange
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
 

@@ -15,9 +15,8 @@ from headstart.command_line.documents import print_json
 from headstart.command_line.options import AsJson, Count, SpaceId, TaskId, candidate
 from headstart.command_line.session import CommandError, note, service
 from headstart.command_line.tables import Column, print_table
-from headstart.knowledge_values import ArchitectureMeasure, TaskCluster
 from headstart.spaces import Candidate
-from headstart.values import ArchitectureMatch, SimilarTask
+from headstart.values import ArchitectureMatch, ArchitectureMeasure, SimilarTask, TaskCluster
 
 _CLUSTER_COLUMNS = (
     Column("CLUSTER"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from headstart.command_line import words
 from headstart.command_line.session import CommandError
 from headstart.command_line.tables import Column, print_table
-from headstart.knowledge_values import SourceWeights
+from headstart.values import SourceWeights
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _MOST_DRAWN = 12

@@ -16,7 +16,7 @@ from headstart.command_line.documents import print_json
 from headstart.command_line.options import AsJson, TaskId
 from headstart.command_line.session import CommandError, note, service
 from headstart.command_line.tables import Column, print_table, print_text
-from headstart.strategy_values import ArmStatistics, RecordedDecision, StrategyModel
+from headstart.values import ArmStatistics, RecordedDecision, StrategyModel
 
 _ARMS = (
     Column("STRATEGY"),

@@ -11,7 +11,7 @@ from headstart.command_line.documents import print_json
 from headstart.command_line.options import AsJson, SpaceId, TaskId, candidate
 from headstart.command_line.session import service
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
-from headstart.transfer_values import ArchitectureChange, FineTuningPlan, MultiTaskObjective, TransferredArchitecture
+from headstart.values import ArchitectureChange, FineTuningPlan, MultiTaskObjective, TransferredArchitecture
 
 _CHANGE_COLUMNS = (Column("PARAMETER"), Column("BEFORE"), Column("AFTER"), Column("REASON", wide=True))
 _STAGE_COLUMNS = (

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from headstart import codec_spaces
+from headstart.codec import spaces as codec_spaces
 from headstart.spaces import CanonicalCandidate
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api import decode, encode

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from headstart import codec, codec_answers, codec_spaces, values
+from headstart import values
+from headstart.codec import answers as codec_answers
+from headstart.codec import spaces as codec_spaces
+from headstart.codec import values as codec
 from headstart.spaces import Candidate, InvalidInput, SearchSpace, Violation, space_violations
 from headstart.spaces.validation import require, text_violations
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from headstart import (
-    codec,
-    codec_answers,
-    codec_knowledge,
-    codec_spaces,
-    codec_transfer,
-    knowledge_values,
-    transfer_values,
-    values,
-)
+from headstart import values
+from headstart.codec import answers as codec_answers
+from headstart.codec import knowledge as codec_knowledge
+from headstart.codec import spaces as codec_spaces
+from headstart.codec import transfer as codec_transfer
+from headstart.codec import values as codec
 from headstart.v1 import experiment_pb2, knowledge_base_service_pb2, search_space_pb2, task_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart_server.knowledge import tasks
@@ -143,29 +139,27 @@ def transferred(answer: TransferResult) -> meta_pb2.TransferArchitectureResponse
     proposal = None
     if answer.shared is not None:
         own = answer.shared
-        proposal = transfer_values.MultiTaskProposal(
-            own.candidate, own.canonical.fingerprint, own.expected_ranks, own.reason
-        )
+        proposal = values.MultiTaskProposal(own.candidate, own.canonical.fingerprint, own.expected_ranks, own.reason)
     return codec_transfer.transfer_to_proto(
-        transfer_values.Transfer(tuple(_for_target(each) for each in answer.candidates), proposal)
+        values.Transfer(tuple(_for_target(each) for each in answer.candidates), proposal)
     )
 
 
-def _for_target(answer: TransferredCandidate) -> transfer_values.TransferredArchitecture:
+def _for_target(answer: TransferredCandidate) -> values.TransferredArchitecture:
     told = answer.transferability
-    return transfer_values.TransferredArchitecture(
+    return values.TransferredArchitecture(
         answer.task_id,
         answer.candidate,
         answer.canonical.fingerprint,
         tuple(
-            transfer_values.ArchitectureChange(change.parameter, change.before, change.after, change.reason)
+            values.ArchitectureChange(change.parameter, change.before, change.after, change.reason)
             for change in answer.changes
         ),
         values.Estimate(told.tau, told.deviation, values.Interval(told.lower, told.upper, TRANSFER_LEVEL)),
         told.basis,
-        transfer_values.FineTuningPlan(
+        values.FineTuningPlan(
             tuple(
-                transfer_values.FineTuningStage(stage.epochs, stage.frozen_share, stage.layer_decay)
+                values.FineTuningStage(stage.epochs, stage.frozen_share, stage.layer_decay)
                 for stage in answer.plan.stages
             ),
             answer.plan.reason,
@@ -174,27 +168,26 @@ def _for_target(answer: TransferredCandidate) -> transfer_values.TransferredArch
     )
 
 
-def task_cluster(cluster: TaskCluster) -> knowledge_values.TaskCluster:
-    return knowledge_values.TaskCluster(
+def task_cluster(cluster: TaskCluster) -> values.TaskCluster:
+    return values.TaskCluster(
         name=cluster.name,
         task_ids=cluster.task_ids,
         description=cluster.description,
-        positions=tuple(knowledge_values.TaskPosition(x, y) for x, y in cluster.positions),
+        positions=tuple(values.TaskPosition(x, y) for x, y in cluster.positions),
         medoid_task_id=cluster.medoid,
         silhouette=cluster.silhouette,
         update_time=cluster.updated_at,
     )
 
 
-def explanation(answer: Explanation, search_space_id: str, interval_level: float) -> knowledge_values.Explanation:
-    return knowledge_values.Explanation(
+def explanation(answer: Explanation, search_space_id: str, interval_level: float) -> values.Explanation:
+    return values.Explanation(
         similar_tasks=tuple(similar_task(similar) for similar in answer.similar_tasks),
         gate=_gate(answer.gate),
         explanation=answer.text,
         suggestions=tuple(_suggestion(s, search_space_id, interval_level) for s in answer.suggestions),
         history=tuple(
-            knowledge_values.SourceWeights(point.completed_count, point.target_weight, point.weights)
-            for point in answer.history
+            values.SourceWeights(point.completed_count, point.target_weight, point.weights) for point in answer.history
         ),
     )
 

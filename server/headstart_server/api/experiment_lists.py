@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator
 from datetime import datetime
 
-from headstart import codec, codec_knowledge
-from headstart.knowledge_values import ExperimentFilter, ExperimentOrder, NumberRange
+from headstart.codec import knowledge as codec_knowledge
+from headstart.codec import values as codec
 from headstart.spaces import Violation
 from headstart.spaces.validation import require, text_violations
 from headstart.v1 import experiment_pb2
 from headstart.v1 import knowledge_base_service_pb2 as pb2
+from headstart.values import ExperimentFilter, ExperimentOrder, NumberRange
 from headstart_server.api import decode, encode
 from headstart_server.api.pagination import key_token, page_key, page_of, page_size, request_name
 from headstart_server.knowledge.experiments.listing import ExperimentQuery, Key

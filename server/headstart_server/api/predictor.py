@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headstart.codec_spaces import graph_from_proto
+from headstart.codec.spaces import graph_from_proto
 from headstart.spaces import CanonicalCandidate
 from headstart.v1 import predictor_service_pb2 as pb2
 from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc

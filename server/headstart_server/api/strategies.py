@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
-from headstart import codec_strategies
-from headstart.strategy_values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
+from headstart.codec import strategies as codec_strategies
 from headstart.v1 import knowledge_base_service_pb2 as pb2
+from headstart.values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
 from headstart_server.api import encode
 from headstart_server.api.identity import namespace_of_caller
 from headstart_server.api.pagination import in_batches, key_token, page_key, page_of, page_size

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headstart import codec_answers, codec_knowledge
+from headstart.codec import answers as codec_answers
+from headstart.codec import knowledge as codec_knowledge
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api import decode, encode
 from headstart_server.api.identity import namespace_of_caller

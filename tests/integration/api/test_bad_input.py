@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 import headstart
-from headstart.codec_spaces import candidate_to_proto, space_to_proto
+from headstart.codec.spaces import candidate_to_proto, space_to_proto
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, nas_bench_201, sample
 from headstart.v1 import experiment_pb2, search_space_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 import headstart
-from headstart import codec
+from headstart.codec import values as codec
 from headstart.spaces import nas_bench_201
 from headstart.v1 import experiment_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2

@@ -14,10 +14,17 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 import headstart
-from headstart.knowledge_values import ExperimentFilter, ExperimentOrder, NumberRange
 from headstart.spaces import Categorical, Parameter, SearchSpace, canonicalize, nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2 as pb2
-from headstart.values import Experiment, ExperimentStatus, Outcome, Record
+from headstart.values import (
+    Experiment,
+    ExperimentFilter,
+    ExperimentOrder,
+    ExperimentStatus,
+    NumberRange,
+    Outcome,
+    Record,
+)
 
 FLAT = SearchSpace("flat", parameters=(Parameter("size", Categorical((1, 2, 3))),))
 SPACE = replace(nas_bench_201(), search_space_id="graphs")

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 import headstart
-from headstart import codec_answers
+from headstart.codec import answers as codec_answers
 from headstart.errors import translate
 from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import meta_learning_service_pb2_grpc

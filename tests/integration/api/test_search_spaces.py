@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 import headstart
-from headstart.codec_spaces import space_to_proto
+from headstart.codec.spaces import space_to_proto
 from headstart.spaces import Categorical, Integer, Ordering, Parameter, SearchSpace, default_candidate
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import search_space_pb2

@@ -9,7 +9,7 @@ import pytest
 import headstart
 from headstart import Candidate, Categorical, Integer, Objective, Parameter, SearchSpace, Task
 from headstart.spaces import ParameterRole, candidate_violations, sample
-from headstart.transfer_values import MultiTaskObjective
+from headstart.values import MultiTaskObjective
 
 SPACE = SearchSpace(
     "convnet",

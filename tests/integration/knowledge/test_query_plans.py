@@ -20,7 +20,7 @@ import pytest
 from google.protobuf.message import Message
 from sqlalchemy import Engine, event, text
 
-from headstart import codec
+from headstart.codec import values as codec
 from headstart.spaces import Candidate, nas_bench_201, sample
 from headstart.v1 import experiment_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as pb2

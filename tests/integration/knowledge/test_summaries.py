@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, select
 
-from headstart.knowledge_values import ExperimentOrder
 from headstart.spaces import Candidate
+from headstart.values import ExperimentOrder
 from headstart_server.knowledge.experiments.listing import ExperimentQuery
 from headstart_server.knowledge.outcomes import Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService

@@ -11,11 +11,10 @@ import pytest
 from sqlalchemy import select, update
 
 import headstart
-from headstart.knowledge_values import TaskCluster
 from headstart.spaces import Candidate, Graph, Node, nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1.knowledge_base_service_pb2_grpc import KnowledgeBaseServiceStub
-from headstart.values import SimilarityKind
+from headstart.values import SimilarityKind, TaskCluster
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.tables import task_embeddings
 from headstart_server.roles.worker import Worker

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, event, func, select
 
-from headstart.codec_spaces import candidate_to_proto
+from headstart.codec.spaces import candidate_to_proto
 from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpace, nas_bench_201, sample
 from headstart.spaces.validation import InvalidInput
 from headstart.v1 import knowledge_base_service_pb2 as pb2

@@ -57,7 +57,7 @@ of_every_state = pytest.mark.parametrize(
 
 def explained_and_suggested(
     new_memory, fill: Fill, results: int
-) -> tuple[headstart.knowledge_values.Explanation, headstart.WarmStart]:
+) -> tuple[headstart.values.Explanation, headstart.WarmStart]:
     """First for an explanation, which sets nothing aside, then for suggestions."""
     memory = new_memory(PROBLEM)
     fill(memory)

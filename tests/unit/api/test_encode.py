@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from headstart import codec_answers
+from headstart.codec import answers as codec_answers
 from headstart.values import (
     CurveForecast,
     CurvePoint,

@@ -11,7 +11,7 @@ from benchmarks.transfer import tuning
 from benchmarks.transfer.__main__ import FULL, PLAN, SCRATCH, figures_of, overall
 from benchmarks.transfer.__main__ import Run as Measured
 from benchmarks.transfer.pairs import CHOSEN_ON, REPORTED, pair
-from headstart.transfer_values import FineTuningPlan, FineTuningStage
+from headstart.values import FineTuningPlan, FineTuningStage
 
 
 def test_reported_pairs_are_not_those_that_constants_were_chosen_on() -> None:

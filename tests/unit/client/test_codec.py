@@ -13,15 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart import codec, codec_answers, codec_knowledge, codec_strategies, codec_transfer
-from headstart.knowledge_values import (
-    ExperimentFilter,
-    Explanation,
-    NumberRange,
-    SourceWeights,
-    TaskCluster,
-    TaskPosition,
-)
+from headstart.codec import answers as codec_answers
+from headstart.codec import knowledge as codec_knowledge
+from headstart.codec import strategies as codec_strategies
+from headstart.codec import transfer as codec_transfer
+from headstart.codec import values as codec
 from headstart.spaces import (
     Candidate,
     Categorical,
@@ -45,15 +41,6 @@ from headstart.spaces import (
     nas_bench_graph,
     sample,
 )
-from headstart.strategy_values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
-from headstart.transfer_values import (
-    ArchitectureChange,
-    FineTuningPlan,
-    FineTuningStage,
-    MultiTaskProposal,
-    Transfer,
-    TransferredArchitecture,
-)
 from headstart.v1 import (
     experiment_pb2,
     knowledge_base_service_pb2,
@@ -62,32 +49,48 @@ from headstart.v1 import (
     task_pb2,
 )
 from headstart.values import (
+    ArchitectureChange,
     Arm,
+    ArmStatistics,
     CurvePoint,
     Decision,
     DecisionCredit,
     Direction,
     Estimate,
     Experiment,
+    ExperimentFilter,
     ExperimentStatus,
+    Explanation,
+    FineTuningPlan,
+    FineTuningStage,
     Gate,
     GateState,
     Incumbent,
     Interval,
+    MultiTaskProposal,
+    NumberRange,
     Objective,
     Outcome,
     Predictor,
     Query,
     Record,
     Recorded,
+    RecordedDecision,
     SimilarityBasis,
     SimilarityKind,
     SimilarTask,
     SourceEvidence,
+    SourceWeights,
+    StrategyExplanation,
+    StrategyModel,
     Suggestion,
     SuggestionOrigin,
     Task,
+    TaskCluster,
+    TaskPosition,
     TaskSummary,
+    Transfer,
+    TransferredArchitecture,
     ValidationFigures,
     WarmStart,
 )

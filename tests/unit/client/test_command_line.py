@@ -18,7 +18,6 @@ from headstart.command_line.documents import document
 from headstart.command_line.history import _usage_told
 from headstart.command_line.strategies import colours_of
 from headstart.command_line.tables import Column, print_facts, print_table, print_text
-from headstart.knowledge_values import Explanation, NumberRange, TaskCluster, TaskPosition
 from headstart.spaces import (
     Candidate,
     Categorical,
@@ -37,18 +36,11 @@ from headstart.spaces import (
     SearchSpace,
     ValueOf,
 )
-from headstart.transfer_values import (
-    ArchitectureChange,
-    FineTuningPlan,
-    FineTuningStage,
-    MultiTaskProposal,
-    Transfer,
-    TransferredArchitecture,
-)
 from headstart.v1 import experiment_pb2, search_space_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 from headstart.values import (
+    ArchitectureChange,
     ArchitectureMatch,
     ArchitectureMatches,
     ArchitectureResult,
@@ -56,10 +48,15 @@ from headstart.values import (
     Estimate,
     Experiment,
     ExperimentStatus,
+    Explanation,
+    FineTuningPlan,
+    FineTuningStage,
     Gate,
     GateState,
     Incumbent,
     Interval,
+    MultiTaskProposal,
+    NumberRange,
     Objective,
     Outcome,
     Predictor,
@@ -70,7 +67,11 @@ from headstart.values import (
     Suggestion,
     SuggestionOrigin,
     Task,
+    TaskCluster,
+    TaskPosition,
     TaskSummary,
+    Transfer,
+    TransferredArchitecture,
     ValidationFigures,
     WarmStart,
 )

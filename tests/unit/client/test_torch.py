@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from headstart.torch import apply_plan, layers_of, train_mode
-from headstart.transfer_values import FineTuningPlan, FineTuningStage
+from headstart.values import FineTuningPlan, FineTuningStage
 
 PLAN = FineTuningPlan(
     (FineTuningStage(2, 1.0, 1.0), FineTuningStage(2, 0.5, 0.5), FineTuningStage(4, 0.0, 0.5)), new_head=True

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import headstart
-from headstart import codec
-from headstart.codec_answers import query_to_proto, record_to_proto
+from headstart.codec import values as codec
+from headstart.codec.answers import query_to_proto, record_to_proto
 from headstart.search import search_without_service
 from headstart.spaces import Candidate, Float, InvalidInput, Parameter, SearchSpace
 from headstart.values import CurvePoint, Direction, ExperimentStatus, Objective, Outcome, Query, Record, Task, completed

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from headstart import codec_knowledge
-from headstart.knowledge_values import ExperimentStatus
+from headstart.codec import knowledge as codec_knowledge
 from headstart.spaces import (
     Candidate,
     Categorical,
@@ -28,6 +27,7 @@ from headstart.spaces.declaration import holds
 from headstart.spaces.sampling import mutate
 from headstart.spaces.validation import MAX_VIOLATIONS, InvalidInput, require
 from headstart.v1 import knowledge_base_service_pb2
+from headstart.values import ExperimentStatus
 
 CHOICES = tuple(f"choice-{number}" for number in range(4096))
 OF_MANY = Parameter("many", Categorical(CHOICES))

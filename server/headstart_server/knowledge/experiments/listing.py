@@ -30,7 +30,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from headstart.knowledge_values import ExperimentFilter, ExperimentOrder, NumberRange
+from headstart.values import ExperimentFilter, ExperimentOrder, NumberRange
 from headstart_server.knowledge.experiments.reading import Experiment, experiment_from_row
 from headstart_server.knowledge.search_spaces import find_search_space
 from headstart_server.knowledge.tables import architectures, experiments, namespaces, search_spaces, tasks

@@ -19,7 +19,7 @@ import grpc
 import numpy as np
 from sqlalchemy import Engine
 
-from headstart.codec_spaces import graph_to_proto
+from headstart.codec.spaces import graph_to_proto
 from headstart.spaces import CanonicalCandidate
 from headstart.v1 import predictor_service_pb2 as pb2
 from headstart.v1 import predictor_service_pb2_grpc as pb2_grpc

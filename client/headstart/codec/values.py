@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from headstart.accepting import is_number, of_kind, pairs_of, refused
-from headstart.codec_spaces import (
+from headstart.codec.spaces import (
     candidate_from_proto,
     candidate_to_proto,
     condition_from_proto,

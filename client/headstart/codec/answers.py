@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import cast
 
 from headstart.accepting import of_kind
-from headstart.codec import (
+from headstart.codec.values import (
     candidate_from_proto,
     candidate_to_proto,
     curve_from_proto,

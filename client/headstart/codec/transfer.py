@@ -5,10 +5,11 @@ The same rules as in ``codec``: a message whose structure is wrong raises Invali
 
 from __future__ import annotations
 
-from headstart.codec import candidate_from_proto, candidate_to_proto
-from headstart.codec_answers import estimate_from_proto, estimate_to_proto
-from headstart.codec_spaces import value_from_proto, value_to_proto
-from headstart.transfer_values import (
+from headstart.codec.answers import estimate_from_proto, estimate_to_proto
+from headstart.codec.spaces import value_from_proto, value_to_proto
+from headstart.codec.values import candidate_from_proto, candidate_to_proto
+from headstart.v1 import meta_learning_service_pb2 as meta_pb2
+from headstart.values import (
     ArchitectureChange,
     FineTuningPlan,
     FineTuningStage,
@@ -16,7 +17,6 @@ from headstart.transfer_values import (
     Transfer,
     TransferredArchitecture,
 )
-from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 
 
 def transfer_to_proto(answer: Transfer) -> meta_pb2.TransferArchitectureResponse:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from headstart.codec import time_from_proto, time_or_none, time_to_proto
-from headstart.codec_answers import decision_from_proto, decision_to_proto
-from headstart.strategy_values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
+from headstart.codec.answers import decision_from_proto, decision_to_proto
+from headstart.codec.values import time_from_proto, time_or_none, time_to_proto
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
+from headstart.values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
 
 
 def recorded_decision_to_proto(recorded: RecordedDecision) -> knowledge_pb2.RecordedDecision:

@@ -10,7 +10,38 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from headstart.values import ExperimentStatus, Gate, SimilarTask, Suggestion
+from headstart.spaces.declaration import Candidate
+from headstart.values.experiments import ExperimentStatus
+from headstart.values.warm_start import Gate, SimilarTask, Suggestion
+
+
+@dataclass(frozen=True)
+class ArchitectureResult:
+    """The best completed result of an architecture on one task."""
+
+    task_id: str
+    experiment_id: str
+    objective_value: float
+
+
+@dataclass(frozen=True)
+class ArchitectureMatch:
+    """``distance`` is by the measure asked for; an ``upper_bound`` where the time did not suffice."""
+
+    candidate: Candidate
+    fingerprint: str
+    distance: float
+    results: tuple[ArchitectureResult, ...] = ()
+    upper_bound: bool = False
+
+
+@dataclass(frozen=True)
+class ArchitectureMatches:
+    """Answer of ``Client.search_architectures``, nearest first."""
+
+    matches: tuple[ArchitectureMatch, ...]
+    degraded: bool = False
+    embedding_version: str = ""
 
 
 class ExperimentOrder(Enum):

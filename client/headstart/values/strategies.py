@@ -9,7 +9,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from headstart.values import Decision
+from headstart.spaces.declaration import Parameter, Value
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A search strategy to choose from, with the ranges of its settings."""
+
+    name: str
+    hyperparameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Which arm to run next. Results recorded under ``decision_id`` are its reward, also after ``expire_time``."""
+
+    decision_id: str
+    arm: str
+    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
+    probability: float = 0.0
+    expected_reward: float = 0.0
+    reason: str = ""
+    expire_time: datetime | None = None
+    decided_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from headstart.spaces import Candidate, Value
-from headstart.values import Estimate
+from headstart.values.predictions import Estimate
 
 
 class MultiTaskObjective(Enum):

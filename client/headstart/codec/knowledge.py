@@ -8,15 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from headstart.codec import (
-    candidate_from_proto,
-    candidate_to_proto,
-    enum_from_proto,
-    invalid,
-    time_or_none,
-    time_to_proto,
-)
-from headstart.codec_answers import (
+from headstart.codec.answers import (
     gate_from_proto,
     gate_to_proto,
     similar_task_from_proto,
@@ -24,13 +16,13 @@ from headstart.codec_answers import (
     suggestion_from_proto,
     suggestion_to_proto,
 )
-from headstart.knowledge_values import (
-    ExperimentFilter,
-    Explanation,
-    NumberRange,
-    SourceWeights,
-    TaskCluster,
-    TaskPosition,
+from headstart.codec.values import (
+    candidate_from_proto,
+    candidate_to_proto,
+    enum_from_proto,
+    invalid,
+    time_or_none,
+    time_to_proto,
 )
 from headstart.v1 import experiment_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
@@ -38,8 +30,14 @@ from headstart.values import (
     ArchitectureMatch,
     ArchitectureMatches,
     ArchitectureResult,
+    ExperimentFilter,
     ExperimentStatus,
+    Explanation,
+    NumberRange,
     Predictor,
+    SourceWeights,
+    TaskCluster,
+    TaskPosition,
     ValidationFigures,
 )
 
