@@ -23,7 +23,7 @@ def refused(field: str, wanted: str, got: object) -> InvalidInput:
 
 
 def of_kind(value: object, kind: type[Kind], field: str) -> Kind:
-    """Raises InvalidInput for what is of another class."""
+    """Raises InvalidInput for a value of another class."""
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "AEIO" else "a"
         raise refused(field, f"{article} {kind.__name__}", value)
@@ -39,7 +39,7 @@ def candidate_of(value: object, field: str = "candidate") -> Candidate:
 
 
 def member_of(kind: type[EnumType], value: object, field: str) -> EnumType:
-    """A member of an enum, or the one that is named, in letters of any size."""
+    """A member of an enum, or the one with this name in any case."""
     if isinstance(value, kind):
         return value
     named = value.upper() if isinstance(value, str) else ""
@@ -49,12 +49,12 @@ def member_of(kind: type[EnumType], value: object, field: str) -> EnumType:
 
 
 def is_number(value: object) -> bool:
-    """Also of NumPy, but no truth value."""
+    """Whether a value is a number, NumPy's included; truth values are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def pairs_of(points: object, field: str) -> Iterable[tuple[Any, Any]]:
-    """Fidelity and value of each point of a curve, which may be a CurvePoint or a pair."""
+    """Fidelity and value of each point of a curve; a point is a CurvePoint or a pair."""
     if not isinstance(points, Iterable) or isinstance(points, str | bytes | Mapping):
         raise refused(field, "a sequence of CurvePoint or (fidelity, value)", points)
     for index, point in enumerate(points):

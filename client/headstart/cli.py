@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-# What the extra brings: where another module is missing, the error is not about the extra.
+# The packages of the extra: if another module is missing, the error is not about the extra.
 _EXTRA = ("typer", "rich")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code: 0 done, 1 not done, 2 not understood, 130 interrupted."""
+    """Run one command; returns its exit code: 0 done, 1 not done, 2 not understood, 130 interrupted."""
     try:
         from headstart.command_line.app import run
     except ModuleNotFoundError as error:

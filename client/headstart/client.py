@@ -62,14 +62,14 @@ from headstart.values import (
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 30.0
-# 200,000 experiments of as many architectures go in about half a minute on a busy machine.
+# 200,000 experiments of as many architectures take about half a minute on a busy machine.
 _DELETE_SECONDS = 300.0
 MAX_MESSAGE_BYTES = 8 * 2**20
 
-# A stream of records is renewed after this long; the import goes on where it was.
+# A stream of records is renewed after this time; the import continues where it was.
 _STREAM_SECONDS = 300.0
 
-# Between the attempts of a call, before jitter.
+# Delay between the attempts of a call, before jitter.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
 
 _SERVICE_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}]}'
@@ -83,12 +83,12 @@ def connect(
     credentials: grpc.ChannelCredentials | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> Client:
-    """A client of the service at an address; connects on the first call.
+    """A client of the service at an address; it connects on the first call.
 
-    ``address`` is "host:port" or any gRPC target; several servers share the calls ("ipv4:10.0.0.1:50051,10.0.0.2:50051"
-    or a DNS name with several addresses). ``timeout`` in seconds holds for each call that states none, with all its
-    attempts. ``credentials`` switch to TLS. Clients may be shared by threads, not by processes: connect after forking.
-    Raises InvalidInput for what is no address.
+    ``address`` is "host:port" or any gRPC target; several servers share the calls
+    ("ipv4:10.0.0.1:50051,10.0.0.2:50051" or a DNS name with several addresses). ``timeout``, in seconds, applies to
+    each call that gives none, retries included. ``credentials`` switch to TLS. Threads may share a client, processes
+    may not: connect after forking. Raises InvalidInput for a malformed address.
     """
     require_address(address)
     options = [
@@ -96,11 +96,11 @@ def connect(
         ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
-        # A server that falls silent is given up within seconds (what was sent and not received, the second; an answer
-        # waited for, both), so that its calls are made again elsewhere. Servers bear a ping every ten seconds.
+        # A silent server is given up within seconds (unacknowledged data: the second; a missing answer: both), so
+        # that its calls are repeated elsewhere. Servers accept a ping every ten seconds.
         ("grpc.keepalive_time_ms", 12_000),
         ("grpc.keepalive_timeout_ms", 5_000),
-        # Without these a client waits up to two minutes before it looks for a restarted service again.
+        # Without these a client waits up to two minutes before it looks for a restarted service.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 3_000),
     ]
@@ -113,9 +113,10 @@ def connect(
 
 @naming_broken_text
 class Client:
-    """Made by ``connect``. Every method takes ``timeout`` in seconds, and raises HeadstartError when the call fails.
+    """The client of the service, made by ``connect``. Every method takes ``timeout`` in seconds, and raises
+    HeadstartError if the call fails.
 
-    Values that cannot be sent at all (an integer of more than 64 bits) raise ``headstart.spaces.InvalidInput``.
+    Values that cannot be sent (an integer of more than 64 bits) raise ``headstart.spaces.InvalidInput``.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class Client:
         self._token = token
         self._patience = patience
         self._channel = channel
-        # Of the connection: calls that end because of it are not made again.
+        # Errors of the connection: calls that end with them are not repeated.
         self._closed = closed or threading.Event()
         self._timeout = timeout
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
@@ -151,14 +152,14 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection; calls under way are cancelled."""
+        """Close the connection and cancel running calls."""
         self._closed.set()
         self._channel.close()
 
     def with_patience(self, seconds: float) -> Client:
-        """The same connection, for who can go on without an answer: calls are repeated for at most ``seconds``.
+        """The same connection with retries limited to ``seconds``, for callers that can go on without an answer.
 
-        An answer that is under way may still take the call's whole timeout.
+        A call that is running may still take its whole timeout.
         """
         return Client(
             self._channel,
@@ -170,7 +171,7 @@ class Client:
         )
 
     def wait_until_reachable(self, timeout: float | None = None) -> None:
-        """Returns when a connection stands. Raises DeadlineExceeded."""
+        """Wait for a connection. Raises DeadlineExceeded."""
         seconds = self._timeout if timeout is None else timeout
         if self._closed.is_set():
             raise _closed()
@@ -182,7 +183,7 @@ class Client:
 
     @property
     def _way(self) -> str:
-        """What lies between here and the service, for messages."""
+        """The route to the service, for error messages."""
         proxy = proxies.proxy_of(self.address)
         return f" (through the proxy {proxy}; NO_PROXY names what is reached without)" if proxy else ""
 
@@ -191,7 +192,7 @@ class Client:
     def create_search_space(self, space: SearchSpace, *, timeout: float | None = None) -> SearchSpace:
         """Idempotent for the same content. Raises AlreadyExists for other content under the same id.
 
-        Warns (DeclarationWarning) of what the service assumes, such as choices that it takes as ordered.
+        Warns (DeclarationWarning) of assumptions of the service, such as choices that it takes as ordered.
         """
         request = knowledge_pb2.CreateSearchSpaceRequest(
             request_id=_request_id(), search_space=codec.space_to_proto(space)
@@ -227,14 +228,14 @@ class Client:
             yield from map(codec.task_from_proto, page.tasks)
 
     def update_task(self, task: Task, *, timeout: float | None = None) -> Task:
-        """Replaces description, descriptor, meta-features and fidelity; the objective stays."""
+        """Replace description, descriptor, meta-features and fidelity; the objective stays."""
         request = knowledge_pb2.UpdateTaskRequest(request_id=_request_id(), task=codec.task_to_proto(task))
         return codec.task_from_proto(self._call(self._knowledge.UpdateTask, request, timeout).task)
 
     def delete_task(self, task_id: str, *, timeout: float | None = None) -> int:
-        """Removes a task with its experiments, decisions, and the architectures that no other task tried.
+        """Remove a task with its experiments, decisions, and the architectures that no other task tried.
 
-        Returns how many experiments went with it. Large tasks take a while, so it waits longer than other calls.
+        Returns the number of removed experiments. Large tasks take a while, so its default timeout is longer.
         """
         request = knowledge_pb2.DeleteTaskRequest(request_id=_request_id(), task_id=task_id)
         seconds = max(self._timeout, _DELETE_SECONDS) if timeout is None else timeout
@@ -254,9 +255,9 @@ class Client:
         request_id: str = "",
         timeout: float | None = None,
     ) -> Recorded:
-        """Keeps one result, exactly once; returns after the service has committed it.
+        """Record one result exactly once; returns after the service has committed it.
 
-        State a ``request_id`` (a UUID) where the same record may be sent by several calls.
+        Give a ``request_id`` (a UUID) if several calls may send the same record.
         """
         record = Record(task_id, search_space_id, candidate, outcome, decision_id, worker_id, request_id)
         request = _record_to_proto(record)
@@ -270,10 +271,10 @@ class Client:
         progress: Callable[[int], None] | None = None,
         stream_seconds: float = _STREAM_SECONDS,
     ) -> RecordedMany:
-        """Keeps many results, chunk by chunk; a broken stream is opened again and goes on where it was.
+        """Record many results in chunks; a broken stream is opened again and continues where it was.
 
-        ``progress`` is called with the number of records acknowledged so far. A chunk is kept together or not at all.
-        Raises HeadstartError when the service refuses a chunk or stays out of reach for about a minute.
+        ``progress`` is called with the number of acknowledged records. A chunk is recorded as a whole or not at all.
+        Raises HeadstartError if the service refuses a chunk or stays out of reach for about a minute.
         """
 
         def open_stream(requests: Iterator[meta_pb2.RecordExperimentsRequest]) -> Any:
@@ -302,8 +303,8 @@ class Client:
     ) -> Iterator[Experiment]:
         """Experiments of a task (or of all tasks) in a space (or in all), read page by page.
 
-        Without ``order_by``: of a task in the order of recording, of all tasks by time. Of a task and space, pass the
-        last one's ``sequence`` as ``after_sequence`` to read what came since.
+        Without ``order_by``, those of a task come in the order of recording, those of all tasks by time. For a task
+        and a space, pass the last ``sequence`` as ``after_sequence`` to read later ones.
         """
         request = knowledge_pb2.ListExperimentsRequest(
             task_id=task_id,
@@ -317,7 +318,7 @@ class Client:
         for page in self._pages(self._knowledge.ListExperiments, request, timeout):
             yield from map(codec.experiment_from_proto, page.experiments)
 
-    # The questions of a search
+    # Questions of a search
 
     def warm_start(
         self,
@@ -330,7 +331,7 @@ class Client:
         seed: int | None = None,
         timeout: float | None = None,
     ) -> WarmStart:
-        """What to try first, and next; never what has been evaluated. ``pool``: choose only from these."""
+        """Candidates to try first, and next; never one that was evaluated. With ``pool``, choose only from these."""
         request = meta_pb2.WarmStartRequest(
             task_id=task_id,
             search_space_id=search_space_id,
@@ -350,9 +351,9 @@ class Client:
         interval_level: float | None = None,
         timeout: float | None = None,
     ) -> Predictions:
-        """How good candidates will be, in the order given; at most 4,096 a call.
+        """Predictions for candidates, in the given order; at most 4,096 a call.
 
-        Raises FailedPrecondition while nothing is known that a prediction could rest on.
+        Raises FailedPrecondition while there is nothing to predict from.
         """
         asked = [
             query if isinstance(query, Query) else Query(candidate_of(query, f"queries[{index}]"))
@@ -376,7 +377,7 @@ class Client:
         total_budget: float = 0.0,
         timeout: float | None = None,
     ) -> tuple[Decision, ...]:
-        """Which arm to run next, for each of ``slots``. Budgets are in evaluations, 0 where unknown."""
+        """The arm to run next, for each of ``slots``. Budgets are in evaluations, 0 if unknown."""
         offered = [Arm(arm) if isinstance(arm, str) else arm for arm in arms]
         request = meta_pb2.SelectStrategyRequest(
             request_id=_request_id(),
@@ -389,7 +390,7 @@ class Client:
         decisions = self._call(self._meta.SelectStrategy, request, timeout).decisions
         return tuple(map(codec_answers.decision_from_proto, decisions))
 
-    # What is like what
+    # Similarity
 
     def transfer_architecture(
         self,
@@ -402,7 +403,9 @@ class Client:
         target_weights: Mapping[str, float] | None = None,
         timeout: float | None = None,
     ) -> Transfer:
-        """A candidate of one task made to fit others, with a plan to tune its weights; one for all of several too."""
+        """Adapt a candidate of one task to others, with a plan to fine-tune its weights; for several tasks, propose
+        one candidate for all of them too.
+        """
         request = meta_pb2.TransferArchitectureRequest(
             search_space_id=search_space_id,
             candidate=codec.candidate_to_proto(candidate),
@@ -423,7 +426,7 @@ class Client:
         time_limit_seconds: float | None = None,
         timeout: float | None = None,
     ) -> ArchitectureMatches:
-        """The recorded architectures nearest to a candidate; the time limit is that of GRAPH_EDIT_DISTANCE."""
+        """The recorded architectures nearest to a candidate; the time limit applies to GRAPH_EDIT_DISTANCE."""
         request = knowledge_pb2.SearchArchitecturesRequest(
             search_space_id=search_space_id,
             candidate=codec.candidate_to_proto(candidate),
@@ -437,37 +440,37 @@ class Client:
     def search_tasks(
         self, task_id: str, *, search_space_id: str = "", count: int = 10, timeout: float | None = None
     ) -> tuple[SimilarTask, ...]:
-        """The tasks most like a task; agreement is measured in the space named, or over all common ones."""
+        """The tasks most similar to a task; agreement is measured in the given space, or over all common ones."""
         request = knowledge_pb2.SearchTasksRequest(task_id=task_id, search_space_id=search_space_id, count=count)
         tasks = self._call(self._knowledge.SearchTasks, request, timeout).tasks
         return tuple(map(codec_answers.similar_task_from_proto, tasks))
 
     def list_task_clusters(self, *, page_size: int = 100, timeout: float | None = None) -> Iterator[TaskCluster]:
-        """Groups of like tasks as the worker found them last, the largest first."""
+        """Clusters of similar tasks as the worker last computed them, the largest first."""
         request = knowledge_pb2.ListTaskClustersRequest(page_size=page_size)
         for page in self._pages(self._knowledge.ListTaskClusters, request, timeout):
             yield from map(codec_knowledge.cluster_from_proto, page.clusters)
 
     def explain_task(self, task_id: str, search_space_id: str, *, timeout: float | None = None) -> Explanation:
-        """What the service would transfer to a task from where, for a person; nothing is set aside for the caller."""
+        """What the service would transfer to a task and from where, for people. It reserves no candidates."""
         request = knowledge_pb2.ExplainTaskRequest(task_id=task_id, search_space_id=search_space_id)
         return codec_knowledge.explanation_from_proto(self._call(self._knowledge.ExplainTask, request, timeout))
 
     def list_decisions(
         self, task_id: str, *, page_size: int = 100, timeout: float | None = None
     ) -> Iterator[RecordedDecision]:
-        """The strategy decisions of a task in their order, with what they earned."""
+        """The strategy decisions of a task in their order, with their rewards."""
         request = knowledge_pb2.ListDecisionsRequest(task_id=task_id, page_size=page_size)
         for page in self._pages(self._knowledge.ListDecisions, request, timeout):
             yield from map(codec_strategies.recorded_decision_from_proto, page.decisions)
 
     def explain_strategies(self, task_id: str, *, timeout: float | None = None) -> StrategyExplanation:
-        """What is known of each strategy that was chosen on a task, and which models of past decisions take part."""
+        """Statistics of each strategy that was chosen on a task, and the models of past decisions that take part."""
         request = knowledge_pb2.ExplainStrategiesRequest(task_id=task_id)
         return codec_strategies.explanation_from_proto(self._call(self._knowledge.ExplainStrategies, request, timeout))
 
     def get_predictor(self, search_space_id: str, *, timeout: float | None = None) -> Predictor:
-        """The newest model of a search space and its held-out figures. Raises NotFound before there is one."""
+        """The newest model of a search space and its validation figures. Raises NotFound if there is none yet."""
         request = knowledge_pb2.GetPredictorRequest(search_space_id=search_space_id)
         return codec_knowledge.predictor_from_proto(self._call(self._knowledge.GetPredictor, request, timeout))
 
@@ -479,7 +482,7 @@ class Client:
             try:
                 return method(request, timeout=begin + seconds - time.monotonic(), metadata=self._metadata)
             except ValueError as error:
-                # What gRPC raises of a channel that is closed.
+                # gRPC's error for a channel that is closed.
                 if self._closed.is_set():
                     raise _closed() from None
                 raise error
@@ -503,7 +506,7 @@ class Client:
 
 
 def _may_pass(failure: errors.HeadstartError) -> bool:
-    """A limit on size stays, one on load is told with the time to come again."""
+    """Whether a retry may succeed: a size limit stays, a load limit comes with a retry time."""
     busy = isinstance(failure, errors.ResourceExhausted) and failure.retry_seconds is not None
     return busy or isinstance(failure, errors.Unavailable)
 

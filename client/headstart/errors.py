@@ -19,14 +19,14 @@ _DETAILS_KEY = "grpc-status-details-bin"
 
 
 class DeclarationWarning(UserWarning):
-    """What the service assumes of a declaration that does not say it."""
+    """An assumption of the service about something that a declaration leaves open."""
 
 
 class HeadstartError(Exception):
-    """A call that failed.
+    """A failed call.
 
-    ``reason`` is the service's UPPER_SNAKE name for what went wrong (empty where the service was not reached),
-    ``violations`` the fields the caller can mend, ``retry_seconds`` how long to wait before trying again.
+    ``reason`` is the service's UPPER_SNAKE name of the failure (empty if the service was not reached), ``violations``
+    are the fields to correct, ``retry_seconds`` is the time to wait before a retry.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class HeadstartError(Exception):
 
 
 class InvalidArgument(HeadstartError):
-    """The request is wrong in itself; ``violations`` name the fields."""
+    """The request is invalid; ``violations`` name the fields."""
 
 
 class NotFound(HeadstartError):
-    """The search space, task, experiment or predictor named in the request does not exist."""
+    """The search space, task, experiment or predictor in the request does not exist."""
 
 
 class AlreadyExists(HeadstartError):
@@ -68,18 +68,18 @@ class AlreadyExists(HeadstartError):
 
 
 class FailedPrecondition(HeadstartError):
-    """The service cannot answer in its present state, for example because nothing has been recorded yet."""
+    """The service cannot answer in its present state, for example because nothing was recorded yet."""
 
 
 class Unavailable(HeadstartError):
-    """The service, or something it depends on, is out of reach; the call was retried and may be retried again.
+    """The service, or a part of it, is out of reach; the call was retried and may be retried again.
 
-    ``code`` CANCELLED: a server that was told to end had not begun with the call, or the client was closed.
+    ``code`` CANCELLED: a server that was shutting down had not begun the call, or the client was closed.
     """
 
 
 class ResourceExhausted(HeadstartError):
-    """A limit on size or load was hit."""
+    """A limit on size or load was reached."""
 
 
 class Unimplemented(HeadstartError):
@@ -115,7 +115,7 @@ _TYPES: dict[grpc.StatusCode, type[HeadstartError]] = {
 
 
 def translate(error: grpc.RpcError) -> HeadstartError:
-    """The exception to raise for a failed call."""
+    """The exception for a failed call."""
     call = cast(grpc.Call, error)
     code = call.code()
     metadata = dict(call.trailing_metadata() or ())
@@ -146,7 +146,7 @@ def _details(packed: str | bytes | None) -> tuple[str, tuple[Violation, ...], fl
                 delay = types[name].FromString(detail.value).retry_delay
                 retry_seconds = delay.seconds + delay.nanos / 1e9
     except DecodeError:
-        # Details garbled by a proxy must not hide the error they belong to.
+        # Details that a proxy garbled must not hide the error itself.
         pass
     return reason, tuple(violations), retry_seconds
 
@@ -155,7 +155,8 @@ def _details(packed: str | bytes | None) -> tuple[str, tuple[Violation, ...], fl
 def _message_types() -> dict[str, Any]:
     """Classes of the messages of google/rpc/{status,error_details}.proto, as far as they are read here.
 
-    They live in a pool of their own: another library may bring the full definitions into the default one.
+    They are in a descriptor pool of their own, because another library may put the full definitions into the default
+    one.
     """
     kinds = descriptor_pb2.FieldDescriptorProto
     fields: dict[str, list[tuple[str, int, int, str]]] = {

@@ -21,7 +21,9 @@ MAX_NAME = 255
 
 
 def recordable(outcome: Outcome) -> tuple[Outcome, tuple[str, ...]]:
-    """The outcome as it can be recorded, and what was left out of it. A completed one without a value has failed."""
+    """The outcome as it can be recorded, and a description of what was left out. A completed one without a value has
+    failed.
+    """
     notes: list[str] = []
     value = None if outcome.objective_value is None else float(outcome.objective_value)
     status = outcome.status

@@ -6,7 +6,9 @@ from importlib.util import find_spec
 
 
 def is_installed(name: str) -> bool:
-    """A folder without ``__init__.py`` is found by Python as well, as a package without a file."""
+    """Whether a package is installed. Python also finds a folder without ``__init__.py``, as a package without a
+    file.
+    """
     try:
         found = find_spec(name)
     except (ImportError, ValueError):

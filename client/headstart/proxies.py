@@ -16,23 +16,23 @@ from headstart.spaces.validation import InvalidInput, Violation
 
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _EXCEPTIONS = ("no_grpc_proxy", "NO_GRPC_PROXY", "no_proxy", "NO_PROXY")
-# gRPC's names that are not of a host and port.
+# gRPC's names without host and port.
 _NAMED = re.compile(r"^(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds|passthrough):")
 _SCHEME = re.compile(r"^(?:dns:(?://[^/]*/)?|ipv4:|ipv6:|passthrough:///)")
 
 
 def channel_options(target: str) -> list[tuple[str, int]]:
-    """The options of a gRPC channel that keep it from proxies where none is due."""
+    """Options of a gRPC channel that bypass proxies where they do not apply."""
     return [] if proxy_of(target) else [("grpc.enable_http_proxy", 0)]
 
 
 def proxy_of(target: str) -> str:
-    """The proxy on the way to a gRPC target, with the variable that names it, for a person; empty without one."""
+    """The proxy on the way to a gRPC target, with the variable that sets it, for people; empty without one."""
     named = next((name for name in _PROXIES if os.environ.get(name)), None)
     hosts = list(_hosts(target))
     if named is None or not hosts or all(_is_direct(host) for host in hosts):
         return ""
-    # Without a name and password that may stand in it.
+    # Without a user name and password.
     return f"{os.environ[named].rpartition('@')[2]} of {named}"
 
 
@@ -44,7 +44,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _hosts(target: str) -> Iterator[str]:
-    """The hosts of "host:port", "[::1]:port" and gRPC's names; none of a socket file."""
+    """The hosts of "host:port" and of gRPC's names; none for a socket file."""
     if target.startswith(("unix:", "unix-abstract:", "vsock:")):
         return
     for address in _SCHEME.sub("", target).split(","):
@@ -72,7 +72,7 @@ def _matches(host: str, exception: str) -> bool:
 
 
 def require_address(target: str) -> None:
-    """Raises InvalidInput for what a person writes instead of an address: a URL, or a host without a port."""
+    """Raises InvalidInput for likely mistakes: a URL, or a host without a port."""
     scheme = re.match(r"^(https?|grpcs?|tcp)://([^/]*)", target)
     if scheme:
         problem = f"is a URL: write HOST:PORT, {scheme[2] or '127.0.0.1:50051'} here"

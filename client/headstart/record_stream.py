@@ -20,7 +20,7 @@ import grpc
 from headstart import errors
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
 
-# Chunks on their way at a time: enough to keep the service busy, few enough to repeat.
+# Chunks in flight: enough to keep the service busy, few enough to repeat.
 _WINDOW = 4
 
 # Streams in a row that may break without one acknowledgement between them.
@@ -28,10 +28,10 @@ _MAX_FAILURES = 13
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 8.0
 
-# A chunk is closed early when it holds this much, to stay well below the largest message.
+# A chunk is closed early at this size, to stay well below the largest message.
 _CHUNK_BYTES = 2 * 2**20
 
-# What a stream dies of when the service restarts, is overloaded, or runs into the stream's own deadline.
+# Errors that end a stream when the service restarts or is overloaded, or at the stream's own deadline.
 _RESUMABLE = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -43,7 +43,7 @@ _RESUMABLE = (
 
 @dataclass(frozen=True)
 class RecordedMany:
-    """How many records were new, and how many had been recorded under their request id before."""
+    """The number of new records, and of records that were known by their request id."""
 
     recorded_count: int
     already_known_count: int
@@ -54,7 +54,7 @@ OpenStream = Callable[[Iterator[meta_pb2.RecordExperimentsRequest]], Any]
 
 
 def in_chunks(records: Iterable[meta_pb2.RecordExperimentRequest], chunk_size: int) -> Iterator[Chunk]:
-    """Records in chunks of at most ``chunk_size``, fewer where they are large."""
+    """Chunks of at most ``chunk_size`` records, fewer if they are large."""
     chunk: Chunk = []
     size = 0
     for record in records:
@@ -78,7 +78,7 @@ class RecordStream:
         progress: Callable[[int], None] | None,
         closed: threading.Event,
     ) -> None:
-        """``closed`` is set when no stream can be opened any more."""
+        """``closed`` is set when no further stream can be opened."""
         self._open_stream = open_stream
         self._chunks = chunks
         self._progress = progress
@@ -89,7 +89,7 @@ class RecordStream:
         self._failures = 0
 
     def run(self) -> RecordedMany:
-        """Raises HeadstartError when the service refuses a chunk, or stays out of reach."""
+        """Raises HeadstartError if the service refuses a chunk, or stays out of reach."""
         while True:
             try:
                 self._run_stream()
@@ -105,7 +105,7 @@ class RecordStream:
                     raise translated from None
 
     def _run_stream(self) -> None:
-        """Until everything is acknowledged; raises grpc.RpcError when the stream breaks before."""
+        """Run until everything is acknowledged; raises grpc.RpcError if the stream breaks before."""
         requests: SimpleQueue[meta_pb2.RecordExperimentsRequest | None] = SimpleQueue()
         answers = self._open_stream(iter(requests.get, None))
         sent = 0
@@ -120,7 +120,7 @@ class RecordStream:
                     requests.put(meta_pb2.RecordExperimentsRequest(chunk=sent, records=more))
                 if not self._unacknowledged:
                     requests.put(None)
-                    # Everything is committed: how the stream ends changes nothing.
+                    # Everything is committed, so the end of the stream does not matter.
                     with suppress(grpc.RpcError):
                         next(answers, None)
                     return

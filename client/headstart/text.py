@@ -27,12 +27,12 @@ def is_unicode(text: str) -> bool:
 
 
 def unicode_text(text: str) -> str:
-    """With a question mark for each half character."""
+    """The text with a question mark for each lone surrogate."""
     return text.encode(errors="replace").decode()
 
 
 def broken_text(value: Any, path: str) -> str | None:
-    """The path of the first text in a value, however deep, that is not Unicode; None where all is well."""
+    """The path of the first text in a value, however deep, that is not Unicode; None without any."""
     if isinstance(value, str):
         return None if is_unicode(value) else path
     if isinstance(value, Mapping):
@@ -49,7 +49,7 @@ def broken_text(value: Any, path: str) -> str | None:
 
 
 def refuse_broken_text(values: Mapping[str, Any]) -> None:
-    """Raises InvalidInput with the path of the first text that is not Unicode, by the names of the values."""
+    """Raises InvalidInput with the path of the first text that is not Unicode."""
     for name, value in values.items():
         path = broken_text(value, name)
         if path is not None:
@@ -57,7 +57,9 @@ def refuse_broken_text(values: Mapping[str, Any]) -> None:
 
 
 def naming_broken_text(kind: type[Kind]) -> type[Kind]:
-    """Makes the public methods of a class raise InvalidInput that names the argument which is no Unicode or no text."""
+    """Makes the public methods of a class raise InvalidInput with the name of an argument that is not Unicode or not
+    a text.
+    """
     for name, method in list(vars(kind).items()):
         if inspect.isfunction(method) and not name.startswith("_"):
             setattr(kind, name, _naming(method))
@@ -97,11 +99,11 @@ def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refuse_other_than_text(signature: inspect.Signature, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Raises InvalidInput for a parameter that is declared to be a text and is none."""
+    """Raises InvalidInput for a parameter that is annotated as a text and is not one."""
     try:
         bound = signature.bind(*arguments, **named).arguments
     except TypeError:
-        # Arguments that are missing or too many: Python says which.
+        # Python reports arguments that are missing or too many.
         return
     for name, value in bound.items():
         if signature.parameters[name].annotation == "str" and not isinstance(value, str):

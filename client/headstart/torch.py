@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from headstart.values import FineTuningPlan
 
-# These scale what the layer before them gives, and freeze and learn with it.
+# These scale the output of the layer before them, and freeze and learn with it.
 _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 Layer = tuple[str, list[nn.Module]]
@@ -34,13 +34,13 @@ def apply_plan(
     learning_rate: float = 1e-3,
     layers: Sequence[nn.Module] | None = None,
 ) -> list[dict[str, Any]]:
-    """Parameter groups of an optimizer for one stage of a plan, a group for each layer that learns, the input first.
+    """Parameter groups of an optimizer for one stage of a plan, one for each layer that learns, from the input.
 
-    Call it once at the start of each stage, in order: with ``plan.new_head``, the first stage gives the last layer new
-    weights. ``layers`` are in the order from input to output, and what is in none of them is left alone; without them,
-    they are those of ``layers_of``. Everything below the frozen share gets ``requires_grad`` False and, until the next
-    ``model.train()``, evaluation mode (see ``train_mode``). Groups carry ``name`` and ``lr``: ``learning_rate`` times
-    the stage's decay to the power of the number of layers above.
+    Call it once at the start of each stage, in order: with ``plan.new_head``, the first stage gives the last layer
+    new weights. ``layers`` are in the order from input to output, and modules outside of them are left alone; the
+    default is ``layers_of``. The frozen layers get ``requires_grad`` False and, until the next ``model.train()``,
+    evaluation mode (see ``train_mode``). Groups carry ``name`` and ``lr``: ``learning_rate`` times the stage's decay
+    to the power of the number of layers above.
 
     Raises IndexError for a stage that the plan does not have, ValueError for a model without parameters.
     """
@@ -69,7 +69,7 @@ def apply_plan(
 
 
 def train_mode(model: nn.Module) -> None:
-    """As ``model.train()``, but what is frozen stays in evaluation mode: its normalisation keeps its statistics."""
+    """As ``model.train()``, but frozen layers stay in evaluation mode, so their normalisation keeps its statistics."""
     model.train()
     for module in model.modules():
         own = list(module.parameters(recurse=False))
@@ -78,9 +78,11 @@ def train_mode(model: nn.Module) -> None:
 
 
 def layers_of(model: nn.Module) -> list[Layer]:
-    """Layers as names and modules: those that hold parameters of their own, in the order in which the model registered
-    them, which is that from input to output in most models. A normalisation belongs to the layer before it, and a
-    module whose parameters were all met before to none."""
+    """Names and modules of layers: those with parameters of their own, in the order of registration, which is from
+    input to output in most models.
+
+    A normalisation belongs to the layer before it; a module whose parameters all belong to earlier ones is none.
+    """
     met: set[int] = set()
     found: list[Layer] = []
     for name, module in model.named_modules():

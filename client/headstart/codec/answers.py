@@ -100,7 +100,7 @@ def record_to_proto(record: Record) -> meta_pb2.RecordExperimentRequest:
 
 
 def record_from_proto(message: meta_pb2.RecordExperimentRequest, field: str = "") -> Record:
-    """``field`` is the path of the record in the request; empty where the record is the request."""
+    """``field`` is the path of the record in the request; empty if the record is the request."""
     prefix = f"{field}." if field else ""
     return Record(
         message.task_id,

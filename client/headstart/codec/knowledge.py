@@ -58,7 +58,7 @@ def filter_to_proto(asked: ExperimentFilter, field: str = "filter") -> knowledge
 
 
 def _statuses_from_proto(numbers: Iterable[int], field: str) -> tuple[ExperimentStatus, ...]:
-    """Each once, in the order in which they were first named."""
+    """Distinct statuses, in the order of their first occurrence."""
     places: dict[int, int] = {}
     for place, number in enumerate(numbers):
         places.setdefault(number, place)

@@ -36,7 +36,7 @@ from headstart.spaces.declaration import (
 from headstart.spaces.validation import InvalidInput, Violation
 from headstart.v1 import search_space_pb2
 
-# Field names in paths come from the sender and are cut to this length.
+# Field names in paths come from the caller and are cut to this length.
 _SHOWN_LENGTH = 63
 
 _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**63 - 1
@@ -62,7 +62,7 @@ def enum_from_proto(kind: type[EnumType], number: int, field: str) -> EnumType:
 
 
 def value_to_proto(value: Value, field: str = "value") -> search_space_pb2.ParameterValue:
-    """Takes numbers of other libraries (NumPy) for what they are; raises InvalidInput for what is no value."""
+    """Accepts numbers of other libraries (NumPy); raises InvalidInput for anything that is not a value."""
     if isinstance(value, str):
         return search_space_pb2.ParameterValue(string_value=value)
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
@@ -87,7 +87,7 @@ def value_from_proto(message: search_space_pb2.ParameterValue, field: str = "val
 
 
 def values_to_proto(values: Mapping[str, Value], field: str = "values") -> dict[str, search_space_pb2.ParameterValue]:
-    # A text needs no check, and writing the path of an entry takes longer than writing a text.
+    # A text needs no check, and building the path of an entry takes longer than writing the text.
     return {
         name: search_space_pb2.ParameterValue(string_value=value)
         if type(value) is str
@@ -133,7 +133,7 @@ def graph_from_proto(message: search_space_pb2.Graph, field: str = "graph") -> G
 
 
 def candidate_to_proto(candidate: Candidate, field: str = "candidate") -> search_space_pb2.Candidate:
-    """A mapping is a candidate's values. Raises InvalidInput for what is no candidate."""
+    """A mapping stands for a candidate's values. Raises InvalidInput for anything else."""
     candidate = candidate_of(candidate, field)
     return search_space_pb2.Candidate(
         values=values_to_proto(candidate.values, f"{field}.values"),
@@ -165,7 +165,7 @@ def parameter_to_proto(parameter: Parameter, field: str = "parameter") -> search
     )
     domain = parameter.domain
     if isinstance(domain, Categorical):
-        # An empty message must be set too: its choices are then found to be missing, not its domain.
+        # An empty message must be set too, so that the error is about its choices, not its domain.
         message.categorical.SetInParent()
         message.categorical.choices.extend(_list_to_proto(domain.choices, f"{field}.categorical.choices"))
         message.categorical.ordering = cast("search_space_pb2.Ordering", domain.ordering.value)

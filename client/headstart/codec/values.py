@@ -99,7 +99,7 @@ def time_from_proto(message: Timestamp, field: str = "time") -> datetime:
 
 
 def time_or_none(message: Message, name: str, field: str = "") -> datetime | None:
-    """The time in a field of a message, which may have none. Raises InvalidInput naming it below ``field``."""
+    """The time in a field of a message, None without one. Raises InvalidInput naming it below ``field``."""
     if not message.HasField(name):
         return None
     return time_from_proto(getattr(message, name), f"{field}.{name}" if field else name)
@@ -116,7 +116,7 @@ def incumbent_from_proto(message: task_pb2.Incumbent) -> Incumbent:
 
 
 def task_to_proto(task: Task) -> task_pb2.Task:
-    """Raises InvalidInput for what is no task."""
+    """Raises InvalidInput for a value that is not a task."""
     of_kind(of_kind(task, Task, "task").objective, Objective, "task.objective")
     return task_pb2.Task(
         task_id=task.task_id,
@@ -169,7 +169,7 @@ def task_from_proto(message: task_pb2.Task, field: str = "task") -> Task:
 
 
 def curve_to_proto(curve: Iterable[CurvePoint], field: str = "learning_curve") -> list[experiment_pb2.CurvePoint]:
-    """Raises InvalidInput for what is no curve."""
+    """Raises InvalidInput for a value that is not a curve."""
     return [experiment_pb2.CurvePoint(fidelity=fidelity, value=value) for fidelity, value in pairs_of(curve, field)]
 
 
@@ -178,7 +178,7 @@ def curve_from_proto(messages: Iterable[experiment_pb2.CurvePoint]) -> tuple[Cur
 
 
 def outcome_to_proto(outcome: Outcome, field: str = "outcome") -> experiment_pb2.Outcome:
-    """A number is the value of a completed training. Raises InvalidInput for what is no outcome."""
+    """A number is the value of a completed training. Raises InvalidInput for other values."""
     if is_number(outcome):
         outcome = Outcome(ExperimentStatus.COMPLETED, float(cast(float, outcome)))
     if not isinstance(outcome, Outcome):

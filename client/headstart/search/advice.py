@@ -19,11 +19,11 @@ _logger = logging.getLogger("headstart.search")
 
 @dataclass(frozen=True)
 class Advice:
-    """Which questions a search asks.
+    """The questions that a search asks.
 
-    ``warm_start_share`` of the budget goes to what WarmStart proposes; 0 asks for none. By default it is all of it, or
-    half where the caller brings strategies of his own. ``warm_start_batch`` are asked for at a time: by default one, so
-    that each proposal knows the results of all before it; more where an evaluation is quicker than a call.
+    ``warm_start_share`` of the budget goes to WarmStart's suggestions; 0 asks for none. The default is all of it, or
+    half with the caller's own strategies. ``warm_start_batch`` are requested at a time: the default is one, so that
+    each suggestion knows all results before it; use more where an evaluation is faster than a call.
     ``select_strategy`` and ``predict`` switch the other two questions.
     """
 
@@ -33,14 +33,14 @@ class Advice:
     predict: bool = True
 
     def settled(self, own_strategies: bool) -> Advice:
-        """The same with a share."""
+        """The same with a definite share."""
         if self.warm_start_share is not None:
             return self
         return replace(self, warm_start_share=0.5 if own_strategies else 1.0)
 
 
 class Adviser:
-    """Asks for one task and space. No answer is an answer: the search then decides by itself."""
+    """Asks the service about one task and space. Without an answer the search decides by itself."""
 
     def __init__(self, client: Client, task_id: str, search_space_id: str, advice: Advice) -> None:
         self._client = client
@@ -50,12 +50,12 @@ class Adviser:
         self._suggested: deque[Candidate] = deque()
 
     def suggestion(self, history: History, spent: int, budget: int, generator: random.Random) -> Candidate | None:
-        """An untried candidate to start with; None once the share is spent, or when there is none."""
+        """An untried candidate to start with; None once the share is spent, or if there is none."""
         share = self._advice.warm_start_share or 0.0
         return None if spent >= share * budget else self.suggest(history, generator)
 
     def suggest(self, history: History, generator: random.Random) -> Candidate | None:
-        """An untried candidate from WarmStart; None when there is none."""
+        """An untried candidate from WarmStart; None if there is none."""
         for ask in (False, True):
             if ask:
                 self._suggested.extend(self._ask_for_suggestions(generator))
@@ -66,7 +66,7 @@ class Adviser:
         return None
 
     def decision(self, arms: Sequence[Arm], spent: int, budget: int) -> Decision | None:
-        """Which arm to run, with which settings; None where the search is to choose."""
+        """The arm to run, with its settings; None if the search must choose."""
         if not self._advice.select_strategy:
             return None
         try:

@@ -15,26 +15,26 @@ from headstart.spaces import Candidate, SearchSpace, mutate
 
 _FURTHER_ASKS = 2
 
-# Mutations one after the other, until a candidate is new: a walk away from what was proposed.
+# Mutations in sequence, until a candidate is new: a walk away from the proposal.
 _STEPS = 12
 
 
 class AskTellOptimizer(Protocol):
     def ask(self) -> Candidate:
-        """A candidate to try next. It may be asked again before it is told anything, and then for another one."""
+        """A candidate to try next. It may be called again before ``tell``, and then for another candidate."""
         ...
 
     def tell(self, trial: Trial) -> None:
-        """A result, of this worker or another, whether the optimizer proposed it or not. Higher scores are better."""
+        """A result, of this worker or another, whether or not the optimizer proposed it. Higher scores are better."""
         ...
 
 
 class AskTell:
-    """A strategy made of ask/tell optimizers: one for each search, made when it is first asked.
+    """A strategy made of ask/tell optimizers, one for each search, created on first use.
 
-    ``start`` gets the space and a seed. The optimizer is told each recorded trial of all workers once, in the order of
-    recording, before it is asked; so one that starts late is told all that was before. Optimizers of continuous spaces
-    repeat themselves in small discrete ones: where three proposals are all known, a mutation of the last is taken.
+    ``start`` gets the space and a seed. Before each proposal the optimizer is told all new trials of all workers
+    once, in the order of recording, so a late one gets the whole history. Optimizers of continuous spaces repeat
+    themselves in small discrete ones: after three known proposals, a mutation of the last is taken.
     """
 
     def __init__(self, start: Callable[[SearchSpace, int], AskTellOptimizer]) -> None:

@@ -11,10 +11,10 @@ from headstart.outcomes import recordable
 from headstart.spaces import Candidate
 from headstart.values import ExperimentStatus, Outcome
 
-# Errors of the program whatever the candidate is.
+# Programming errors, whatever the candidate is.
 _PROGRAMMING_ERRORS = (NameError, ImportError, SyntaxError)
 
-# A first evaluation that fails as soon as this has not begun to train.
+# A first evaluation that fails within this time has not begun to train.
 _AT_ONCE_SECONDS = 5.0
 
 _logger = logging.getLogger("headstart.search")
@@ -26,8 +26,8 @@ Catch = type[BaseException] | tuple[type[BaseException], ...]
 class Evaluator:
     """Calls ``evaluate`` for one worker.
 
-    ``catch`` are the exceptions that are outcomes: the candidate failed. Without it those are all but errors of the
-    program: names and modules that are not there, and whatever ends the first evaluation within five seconds.
+    ``catch`` are the exceptions that count as outcomes: the candidate failed. The default is all but programming
+    errors: unknown names and modules, and any exception that ends the first evaluation within five seconds.
     """
 
     def __init__(self, evaluate: Evaluate, catch: Catch | None) -> None:
@@ -36,7 +36,9 @@ class Evaluator:
         self._is_first = True
 
     def outcome(self, candidate: Candidate) -> Outcome:
-        """What can be recorded. Raises what is no outcome, and TypeError where ``evaluate`` returns no number."""
+        """The outcome to record. Raises exceptions that are no outcome, and TypeError if ``evaluate`` returns no
+        number.
+        """
         begin = time.monotonic()
         is_first, self._is_first = self._is_first, False
         try:

@@ -24,17 +24,17 @@ from headstart.search.strategies import Strategy
 from headstart.spaces import Candidate, SearchSpace, Value, enumerate_space, sample, space_size
 from headstart.values import Direction, Outcome, Record
 
-# What proposed the candidates that WarmStart gave, in results.
+# Origin of WarmStart's candidates in results.
 WARM_START = "warm_start"
 
-# The strategy a search without selection follows.
+# The strategy of a search without selection.
 DEFAULT_STRATEGY = "regularized_evolution"
 
-# Proposals that may be known already before others are looked for at random, and these before all are gone through.
+# Known proposals before random candidates are drawn, and those before the whole space is enumerated.
 _PROPOSALS, _RANDOM_PROPOSALS = 16, 256
 _LARGEST_ENUMERATION = 200_000
 
-# Strategies with settings that a worker keeps at once.
+# Number of cached strategies with settings.
 _BUILT_STRATEGIES = 64
 
 _logger = logging.getLogger("headstart.search")
@@ -42,7 +42,7 @@ _logger = logging.getLogger("headstart.search")
 
 @dataclass(frozen=True)
 class Step:
-    """One evaluation of this worker: what proposed the candidate, and how many had been recorded by all before it."""
+    """One evaluation of this worker: the origin of the candidate, and the number of recorded results at that time."""
 
     candidate: Candidate
     outcome: Outcome
@@ -55,8 +55,8 @@ class Step:
 class SearchResult:
     """``best`` is of all workers, None while none completed; ``evaluations`` are all that count against the budget.
 
-    ``exhausted``: every candidate of the space has been tried. ``unrecorded``: results that the service could not be
-    reached for in time; ``Client.record_many`` takes them as they are.
+    ``exhausted``: every candidate of the space was tried. ``unrecorded``: results that could not be recorded in time;
+    ``Client.record_many`` takes them as they are.
     """
 
     best: Trial | None
@@ -131,7 +131,9 @@ def search_without_service(
     seed: int = 0,
     on_result: Callable[[Step], None] | None = None,
 ) -> SearchResult:
-    """The same loop alone: regularized evolution unless other strategies are given. The cold start to compare with."""
+    """The same loop without a service: regularized evolution unless strategies are given. The cold start to compare
+    with.
+    """
     strategies = default_strategies() if strategies is None else strategies
     worker = _Worker(History(space, direction), LocalMemory(), None, strategies, random.Random(f"{seed}/"))
     return worker.run(evaluate, budget, on_result, catch=catch)
@@ -161,7 +163,7 @@ class _Worker:
         evaluations: int | None = None,
         catch: Catch | None = None,
     ) -> SearchResult:
-        """Raises ValueError where neither a budget nor a number of evaluations is given."""
+        """Raises ValueError without a budget and without a number of evaluations."""
         if budget is None and evaluations is None:
             raise ValueError("a search needs a budget, of all workers, or a number of evaluations, of its own")
         evaluator = Evaluator(evaluate, catch)
@@ -177,7 +179,7 @@ class _Worker:
             try:
                 outcome = evaluator.outcome(candidate)
             except BaseException:
-                # What was evaluated before is kept.
+                # Earlier evaluations are kept.
                 self._memory.finish()
                 raise
             self._memory.record(self._history.trial(candidate, outcome), decision_id)
@@ -190,7 +192,7 @@ class _Worker:
         return SearchResult(best[0] if best else None, spent, tuple(steps), exhausted, unrecorded)
 
     def _total(self, budget: int | None, evaluations: int | None) -> int:
-        """How many experiments all workers are to reach. Says so where they have reached it already."""
+        """The number of experiments for all workers to reach. Warns if they have reached it already."""
         spent = self._memory.refresh(self._history)
         if budget is None:
             return spent + (evaluations or 0)
@@ -204,7 +206,7 @@ class _Worker:
         return budget
 
     def _propose(self, spent: int, budget: int) -> tuple[Candidate, str, str] | None:
-        """A candidate, what proposed it, and the decision it is run under; None when all have been tried."""
+        """A candidate, its origin, and the decision that it runs under; None when all were tried."""
         if self._adviser is not None:
             suggested = self._adviser.suggestion(self._history, spent, budget, self._generator)
             if suggested is not None:
@@ -222,12 +224,12 @@ class _Worker:
         if DEFAULT_STRATEGY in self._portfolio:
             return DEFAULT_STRATEGY, {}, ""
         if len(arms) == 1:
-            # Without a draw: so it proposes what it would if it were always chosen among several.
+            # Without a random draw, so that it proposes the same as if it were always chosen among several.
             return arms[0].name, {}, ""
         return self._generator.choice(arms).name, {}, ""
 
     def _strategy(self, arm: str, settings: Mapping[str, Value]) -> Strategy:
-        """Built once for the same settings: what it has computed from the history may be worth keeping."""
+        """Built once for the same settings, because it may cache what it computed from the history."""
         key = (arm, tuple(sorted(settings.items())))
         if key not in self._strategies:
             if len(self._strategies) >= _BUILT_STRATEGIES:
@@ -237,7 +239,9 @@ class _Worker:
 
 
 def _strategies_with(adviser: Adviser | None, advice: Advice | None) -> dict[str, Optimizer]:
-    """The portfolio of what may be asked. Warm-started ones only where the loop does not start all of them warm."""
+    """The portfolio for these questions. It has warm-started strategies only if the loop does not warm-start all of
+    them.
+    """
     if adviser is None or advice is None:
         return default_strategies()
     predict = adviser.predict if advice.predict else None
@@ -245,7 +249,7 @@ def _strategies_with(adviser: Adviser | None, advice: Advice | None) -> dict[str
 
 
 def _untried(strategy: Strategy, history: History, generator: random.Random) -> Candidate | None:
-    """A proposal that nobody has tried; None where the whole space has been."""
+    """A proposal that was not tried; None if the whole space was."""
     candidate = plain_candidate(history.space, strategy.propose(history, generator))
     for _ in range(_PROPOSALS):
         if candidate not in history:

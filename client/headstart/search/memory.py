@@ -13,10 +13,10 @@ from headstart.errors import DeadlineExceeded, HeadstartError, ResourceExhausted
 from headstart.search.history import History, Trial
 from headstart.values import Record
 
-# Results kept while the service is out of reach, before the search gives up.
+# Results that may wait for the service before the search gives up.
 MAX_WAITING = 1000
 
-# How long a call of the search waits for a service that is out of reach: there is work to go on with.
+# Seconds that a call waits for a service out of reach; the search can go on meanwhile.
 PATIENCE_SECONDS = 3.0
 
 _PASSING = (DeadlineExceeded, ResourceExhausted, Unavailable)
@@ -26,20 +26,20 @@ _logger = logging.getLogger("headstart.search")
 
 class Memory(Protocol):
     def refresh(self, history: History) -> int:
-        """Brings a history up to date; returns how many results count against the budget."""
+        """Update a history; returns the number of results that count against the budget."""
         ...
 
     def record(self, trial: Trial, decision_id: str) -> None:
-        """Keeps an own result."""
+        """Record an own result."""
         ...
 
     def finish(self) -> tuple[Record, ...]:
-        """Waits for what is not kept yet; the results that could not be."""
+        """Wait for results not recorded yet; returns those that could not be."""
         ...
 
 
 class LocalMemory:
-    """For a search without the service."""
+    """Memory of a search without the service."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -61,8 +61,8 @@ class LocalMemory:
 class ServiceMemory:
     """Reads the results of all workers as they come in, and records own ones.
 
-    While the service is out of reach results wait here, at most MAX_WAITING; they are recorded, in order, when it is
-    back. Their request ids stay the same, so that none is recorded twice.
+    While the service is out of reach, up to MAX_WAITING results wait here; they are recorded in order when it is
+    back. Their request ids stay the same, so none is recorded twice.
     """
 
     def __init__(self, client: Client, task_id: str, search_space_id: str, worker_id: str, after_sequence: int) -> None:
@@ -90,7 +90,7 @@ class ServiceMemory:
         return self._count + self.waiting
 
     def record(self, trial: Trial, decision_id: str) -> None:
-        """Raises Unavailable when more results wait than may."""
+        """Raises Unavailable if more results would wait than allowed."""
         record = Record(
             self._task_id,
             self._search_space_id,
@@ -135,7 +135,7 @@ class ServiceMemory:
                 )
             except HeadstartError as error:
                 if not isinstance(error, _PASSING):
-                    # Refused for good: it would be refused again, and block what waits behind it.
+                    # Refused for good: it would be refused again, and block the results behind it.
                     self._waiting.popleft()
                 raise
             self._waiting.popleft()

@@ -10,12 +10,12 @@ from headstart.accepting import candidate_of
 from headstart.spaces import Candidate, Categorical, Integer, SearchSpace, Value
 from headstart.spaces.declaration import Domain
 
-# How far a number of half the digits (np.float32) may lie outside a range whose end it stands for.
+# Tolerance for a single-precision number (np.float32) at the end of a range.
 _ROUNDING = 1e-6
 
 
 def plain_candidate(space: SearchSpace, candidate: Candidate) -> Candidate:
-    """The candidate with values of Python's own types, in the form of their domains; the same one where it has them."""
+    """The candidate with values of Python's own types, in the form of their domains; the same object if it has them."""
     candidate = candidate_of(candidate, "proposal")
     domains = {parameter.name: parameter.domain for parameter in space.parameters}
     values = {
@@ -39,7 +39,7 @@ def _plain(value: Any, domain: Domain) -> Value:
     if isinstance(value, Integral):
         return int(value)
     if not isinstance(value, Real):
-        # Refused where it is checked, with its name.
+        # The later check refuses it by name.
         return value  # type: ignore[no-any-return]
     number = float(value)
     if isinstance(domain, Integer):
@@ -54,7 +54,7 @@ def _plain(value: Any, domain: Domain) -> Value:
 
 
 def _choice(value: Any, number: float, domain: Categorical) -> Value:
-    """The choice that a number of fewer digits stands for."""
+    """The choice that a number of lower precision stands for."""
     if number in domain.choices or type(value) is float:
         return number
     numbers = [choice for choice in domain.choices if isinstance(choice, int | float) and not isinstance(choice, bool)]

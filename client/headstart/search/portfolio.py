@@ -36,10 +36,10 @@ _logger = logging.getLogger("headstart.search")
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A strategy with the ranges of its settings, which the service chooses in.
+    """A strategy with the ranges of its settings, from which the service chooses.
 
-    ``build`` is called with settings by keyword, one for each of ``hyperparameters``; a setting that is not given is
-    taken from ``defaults``, or left to ``build``. Raises InvalidInput for ranges that are none, and defaults outside.
+    ``build`` is called with settings by keyword, one for each of ``hyperparameters``; a missing setting comes from
+    ``defaults``, or is left to ``build``. Raises InvalidInput for invalid ranges, and for defaults outside them.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Optimizer:
         return Arm(self.name, self.hyperparameters)
 
     def strategy(self, settings: Mapping[str, Value] | None = None) -> Strategy:
-        """The strategy with these settings, and the defaults where there are none."""
+        """The strategy with these settings, and defaults for the others."""
         return self.build(**{**self.defaults, **(settings or {})})
 
 
 def portfolio_of(strategies: Mapping[str, Strategy | Optimizer]) -> dict[str, Optimizer]:
-    """By name: optimizers as they are, and plain strategies as such without settings."""
+    """Optimizers by name; a plain strategy becomes one without settings."""
     return {
         name: replace(given, name=name) if isinstance(given, Optimizer) else Optimizer(name, partial(_as_is, given))
         for name, given in strategies.items()
@@ -74,10 +74,10 @@ def portfolio_of(strategies: Mapping[str, Strategy | Optimizer]) -> dict[str, Op
 
 
 def default_strategies(predict: Predict | None = None, suggest: Suggest | None = None) -> dict[str, Optimizer]:
-    """The portfolio by name: what can run here, and what installed packages offer.
+    """The portfolio by name: everything that can run here, installed packages included.
 
-    The predictor-guided one where there is somebody to ask for predictions (``predict``), the warm-started ones where
-    there is for suggestions (``suggest``), and those with a model of their own where the extra ``strategies`` is.
+    The predictor-guided strategy needs ``predict``, the warm-started ones ``suggest``, and those with a model of
+    their own the extra ``strategies``.
     """
     optimizers = [
         Optimizer("random", RandomSearch),
@@ -107,7 +107,7 @@ def default_strategies(predict: Predict | None = None, suggest: Suggest | None =
 
 
 def installed_optimizers() -> list[Optimizer]:
-    """What the entry points of installed packages load. One that does not is logged with its name and left out."""
+    """Optimizers from the entry points of installed packages. One that fails to load is logged by name and left out."""
     optimizers: list[Optimizer] = []
     for entry_point in sorted(metadata.entry_points(group=ENTRY_POINTS)):
         try:

@@ -18,13 +18,13 @@ from headstart.values import Prediction
 
 Predict = Callable[[Sequence[Candidate]], Sequence[Prediction]]
 
-# What a question may fail with while the search goes on without an answer.
+# Errors of a question after which the search goes on without an answer.
 NO_ANSWER = (DeadlineExceeded, FailedPrecondition, ResourceExhausted, Unavailable, Unimplemented)
 
 
 class Strategy(Protocol):
     def propose(self, history: History, generator: random.Random) -> Candidate:
-        """A candidate of ``history.space`` to try next, preferably one that the history does not contain."""
+        """A candidate of ``history.space`` to try next, preferably an untried one."""
         ...
 
 
@@ -36,7 +36,7 @@ class RandomSearch:
 
 @dataclass(frozen=True)
 class LocalSearch:
-    """An untried neighbour of the best candidate; one mutation further away each time none is found.
+    """An untried neighbour of the best candidate, one mutation further away each time there is none.
 
     White et al., "Exploring the loss landscape in neural architecture search", UAI 2021, section 4. It starts at the
     best of ``initial`` random candidates.
@@ -78,11 +78,11 @@ class RegularizedEvolution:
 
 @dataclass(frozen=True)
 class GeneticAlgorithm:
-    """Two of the best trials have a child: each parameter of either, and then mutations, more where a child is known.
+    """A child of two of the best trials: each parameter from either, then mutations, more if the child is known.
 
     Steady-state replacement of the worst: Syswerda, "A study of reproduction in generational and steady-state genetic
-    algorithms", FOGA 1991. The population is the ``population_size`` best so far, drawn at random at first; a parent is
-    the better one of two drawn.
+    algorithms", FOGA 1991. The population is the ``population_size`` best so far, random at first; a parent is the
+    better one of two drawn.
     """
 
     population_size: int = 20
@@ -110,11 +110,10 @@ class GeneticAlgorithm:
 
 @dataclass(frozen=True)
 class PredictorGuidedEvolution:
-    """The one of many mutations of the best candidates, and of random ones, that may turn out best.
+    """The best by upper confidence bound among mutations of the best candidates and random ones.
 
-    Candidates are compared by their predicted mean plus ``optimism`` predicted standard deviations (an upper confidence
-    bound: Srinivas et al., "Gaussian process optimization in the bandit setting", ICML 2010). While nothing can be
-    predicted, ``fallback`` proposes.
+    The bound is the predicted mean plus ``optimism`` predicted standard deviations (Srinivas et al., "Gaussian
+    process optimization in the bandit setting", ICML 2010). ``fallback`` proposes while nothing can be predicted.
     """
 
     predict: Predict

@@ -24,16 +24,16 @@ from headstart.spaces.declaration import Domain, holds, value_key
 def tree_parzen(initial: int = 10, candidates: int = 24, multivariate: bool = True) -> AskTell:
     """Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011; Optuna's TPESampler.
 
-    ``initial`` trials are drawn at random first; ``candidates`` are compared for each proposal; ``multivariate`` models
+    The first ``initial`` trials are random; ``candidates`` are compared for each proposal; ``multivariate`` models
     the parameters of a condition together.
     """
     return AskTell(lambda space, seed: TreeParzen(space, seed, initial, candidates, multivariate))
 
 
 class Sampled:
-    """One of Optuna's samplers in a space. Choices go by their index, ordered ones by their rank.
+    """One of Optuna's samplers in a space. Choices go by index, ordered ones by rank.
 
-    Raises ValueError for a space of explicit graphs, which are no parameters.
+    Raises ValueError for a space of explicit graphs, which have no parameters.
     """
 
     def __init__(self, space: SearchSpace, sampler: optuna.samplers.BaseSampler) -> None:
@@ -49,7 +49,7 @@ class Sampled:
         for parameter in self._space.parameters:
             if holds(parameter.condition, values):
                 values[parameter.name] = self._axes[parameter.name].ask(trial, parameter.name)
-        # Results come back by tell, from whoever evaluated: what was asked for is closed at once, and ignored.
+        # Results come back by ``tell`` from any worker, so the asked trial is closed at once and ignored.
         self._study.tell(trial, state=TrialState.FAIL)
         return Candidate(values)
 
@@ -85,7 +85,7 @@ class TreeParzen(Sampled):
 
 
 def _quiet_study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    """A study in memory, without the line that Optuna prints for each."""
+    """A study in memory, without Optuna's line for each."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
     try:

@@ -10,13 +10,15 @@ from headstart.search.history import History
 from headstart.search.strategies import Strategy
 from headstart.spaces import Candidate
 
-# An untried candidate that WarmStart suggests, or None where it has none.
+# Returns an untried candidate from WarmStart, or None.
 Suggest = Callable[[History, random.Random], Candidate | None]
 
 
 @dataclass(frozen=True)
 class WarmStarted:
-    """``base``, but while fewer than ``first`` trials are known, what is suggested; ``base`` also where nothing is."""
+    """Suggestions while fewer than ``first`` trials are known, then ``base``; ``base`` also where there is no
+    suggestion.
+    """
 
     base: Strategy
     suggest: Suggest

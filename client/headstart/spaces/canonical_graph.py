@@ -16,10 +16,10 @@ from functools import lru_cache
 from headstart.spaces.canonical_order import canonical_order
 from headstart.spaces.declaration import Candidate, Graph, Node, OpRole, SearchSpace, Value, ValueOf, holds
 
-# Multiplicities count parallel paths through identities; beyond this many they are taken as equal.
+# Multiplicities count parallel paths through identities; beyond this number they count as equal.
 _MAX_MULTIPLICITY = 2**16
 
-# Contracting identities with many neighbours multiplies edges; a graph that would get more is left uncontracted.
+# Contracting identities with many neighbours multiplies edges; a graph that would exceed this is left uncontracted.
 _MAX_CONTRACTED_EDGES = 2**16
 
 Attributes = tuple[tuple[str, Value], ...]
@@ -29,7 +29,7 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True)
 class CanonicalGraph:
-    """Nodes in canonical order. ``edges`` are (source, target, multiplicity), sorted, whichever way they point."""
+    """Nodes in canonical order. ``edges`` are (source, target, multiplicity), sorted."""
 
     ops: tuple[str, ...]
     attributes: tuple[Attributes, ...]
@@ -38,7 +38,7 @@ class CanonicalGraph:
 
 @dataclass(frozen=True)
 class CanonicalCandidate:
-    """What identifies a candidate among its equivalents.
+    """The identity of a candidate, equal for equivalent ones.
 
     ``graph`` is None in spaces without one; ``values`` are the active parameters that the graph does not express.
     """
@@ -53,7 +53,7 @@ def canonicalize(
 ) -> CanonicalCandidate:
     """The canonical form of a valid candidate of a space.
 
-    ``checkpoint`` is called every few milliseconds of the work, and may end it with an exception.
+    ``checkpoint`` is called every few milliseconds, and may end the work with an exception.
     """
     graph = candidate.graph if space.explicit_graphs else instantiate(space, candidate)
     canonical = None if graph is None else canonical_graph(graph, space.op_roles, checkpoint)
@@ -72,7 +72,7 @@ def _unexpressed(candidate: Candidate, expressed: Set[str]) -> tuple[tuple[str, 
 
 
 def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
-    """The graph of the space's template under a candidate's values, or None where the space has no template."""
+    """The graph of the space's template for a candidate's values, or None without a template."""
     template = space.graph_template
     if template is None:
         return None
@@ -124,7 +124,7 @@ def canonical_graph(
     for place in zeros:
         _detach(place, successors, predecessors)
     for place in identities:
-        # Before it is contracted: one identity can have a thousand neighbours on either side.
+        # Checked before contraction: one identity can have a thousand neighbours on either side.
         edge_count += _more_edges(place, successors, predecessors)
         if edge_count > _MAX_CONTRACTED_EDGES:
             others = {op: kept for op, kept in op_roles.items() if kept is not OpRole.IDENTITY}
@@ -195,13 +195,13 @@ def _detach(node: int, successors: Adjacency, predecessors: Adjacency) -> None:
 
 
 def _more_edges(node: int, successors: Adjacency, predecessors: Adjacency) -> int:
-    """By how many edges a graph without an identity has more, at the most."""
+    """The largest number of edges that contracting an identity adds."""
     before, after = len(predecessors[node]), len(successors[node])
     return before * after - before - after
 
 
 def _contract(node: int, successors: Adjacency, predecessors: Adjacency) -> None:
-    """Join what is before a node with what is after it."""
+    """Connect the predecessors of a node to its successors."""
     before, after = predecessors[node], successors[node]
     _detach(node, successors, predecessors)
     for source, count in before.items():
@@ -212,7 +212,7 @@ def _contract(node: int, successors: Adjacency, predecessors: Adjacency) -> None
 def _alive(
     rest: set[int], inputs: list[int], outputs: list[int], successors: Adjacency, predecessors: Adjacency
 ) -> list[int]:
-    """Nodes on a path from an input to an output, and the inputs and outputs themselves; in their order."""
+    """Nodes on a path from an input to an output, and the inputs and outputs themselves, in their order."""
     forward = _reached(inputs, successors) if inputs else rest
     backward = _reached(outputs, predecessors) if outputs else rest
     return sorted((forward & backward).union(inputs, outputs))

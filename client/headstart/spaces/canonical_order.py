@@ -11,10 +11,10 @@ from typing import Any
 
 from headstart.spaces.canonical_parts import order_by_parts
 
-# Node and edge visits after which no further ways to tell interchangeable nodes apart are compared.
+# Budget of node and edge visits for comparing ways to order interchangeable nodes.
 _ENOUGH_WORK = 200_000
 
-# Nodes up to which refinement is fast from labels alone.
+# Up to this number of nodes, refinement from labels alone is fast.
 _SMALL = 32
 
 Edges = list[tuple[int, int, int]]
@@ -38,11 +38,11 @@ def canonical_order(labels: list[str], edges: Edges, checkpoint: Checkpoint | No
 
 
 def _go_on() -> None:
-    """Nobody waits."""
+    """A checkpoint that never ends the work."""
 
 
 class _Ordering:
-    """Finds a colour for every node, all different, that depends on the structure alone."""
+    """Finds a different colour for every node, from the structure alone."""
 
     def __init__(self, labels: list[str], edges: Edges, checkpoint: Checkpoint) -> None:
         self._labels = labels
@@ -56,9 +56,9 @@ class _Ordering:
         self._work = 0
 
     def colours(self) -> list[int] | None:
-        """None where the budget does not suffice."""
+        """None if the budget does not suffice."""
         best: tuple[Edges, list[int]] | None = None
-        # Colours, and the node to single out in them: a copy for each node of a large cell takes seconds.
+        # Colours, and the node to single out: a copy for each node of a large cell would take seconds.
         stack: list[tuple[list[int], int | None]] = [(self.first_colours(), None)]
         while stack:
             before, node = stack.pop()
@@ -80,7 +80,9 @@ class _Ordering:
         return best[1]
 
     def first_colours(self) -> list[int]:
-        """Ranks by label; in larger graphs, to refine in few rounds, also by the longest paths to and from a node."""
+        """Ranks by label; in larger graphs also by the longest paths to and from a node, so that few rounds of
+        refinement follow.
+        """
         if len(self._labels) <= _SMALL:
             return _ranks(self._labels)
         order = _topological(self._incoming, self._outgoing)
@@ -92,7 +94,7 @@ class _Ordering:
         return _ranks(list(zip(self._labels, depth, height, strict=True)))
 
     def _are_twins(self, cell: list[int]) -> bool:
-        """Whether nodes have the same neighbours: then any order of them gives the same graph."""
+        """Whether nodes have the same neighbours, so that any order of them gives the same graph."""
         incoming, outgoing = set(self._incoming[cell[0]]), set(self._outgoing[cell[0]])
         return all(set(self._incoming[node]) == incoming and set(self._outgoing[node]) == outgoing for node in cell[1:])
 
@@ -116,7 +118,7 @@ class _Ordering:
             count = len(split)
 
     def _split(self, cell: list[int], colours: list[int]) -> list[list[int]]:
-        """Nodes of a colour by what is before and after them."""
+        """Nodes of a colour by their predecessors and successors."""
         parts: dict[Any, list[int]] = {}
         for node in cell:
             before = sorted([(colours[source], times) for source, times in self._incoming[node]])
@@ -150,7 +152,7 @@ def _topological(incoming: list[list[tuple[int, int]]], outgoing: list[list[tupl
 
 
 def _first_shared_cell(colours: list[int]) -> list[int] | None:
-    """The nodes of the smallest colour that more than one node has; None where all colours differ."""
+    """The nodes of the smallest colour that several nodes share; None if all colours differ."""
     if len(set(colours)) == len(colours):
         return None
     cells = _cells(colours)
@@ -159,14 +161,14 @@ def _first_shared_cell(colours: list[int]) -> list[int] | None:
 
 
 def _singled_out(colours: list[int], node: int) -> list[int]:
-    """One node before the others of its colour."""
+    """The colours with one node before the others of its colour."""
     chosen = [2 * colour for colour in colours]
     chosen[node] -= 1
     return chosen
 
 
 def _told_apart(colours: list[int], cell: list[int]) -> list[int]:
-    """All nodes of a colour one after another."""
+    """The colours with all nodes of a cell in sequence."""
     chosen = [len(cell) * colour for colour in colours]
     for index, node in enumerate(cell):
         chosen[node] -= index

@@ -21,7 +21,7 @@ _WORK = 400_000
 
 
 def order_by_parts(first: Sequence[int], edges: Edges, checkpoint: Checkpoint) -> list[int]:
-    """A place for every node, all different, given first colours; ``edges`` are (source, target, multiplicity)."""
+    """A different position for every node, given first colours; ``edges`` are (source, target, multiplicity)."""
     whole = _Partition.of(first, edges, checkpoint)
     parts = _parts(whole)
     inner: list[Edges] = [[] for _ in parts]
@@ -48,7 +48,7 @@ def order_by_parts(first: Sequence[int], edges: Edges, checkpoint: Checkpoint) -
 
 
 def _parts(whole: _Partition) -> list[list[int]]:
-    """Nodes of shared colours that are joined to each other, in ascending order."""
+    """Connected nodes of shared colours, in ascending order."""
     shared = {node for cell in whole.cells.values() if len(cell) > 1 for node in cell}
     parts = []
     while shared:
@@ -62,7 +62,7 @@ def _parts(whole: _Partition) -> list[list[int]]:
 
 
 def _ordered(colours: list[int], edges: Edges, most_work: int, checkpoint: Checkpoint) -> tuple[list[int], Edges]:
-    """The nodes of one part in order, and the edges in their terms, which are the least of all ways to order them."""
+    """The nodes of one part in order, and its edges in these terms; the order is the one with the least edges."""
     best: tuple[Edges, list[int]] | None = None
     stack: list[tuple[_Partition, int | None]] = [(_Partition.of(colours, edges, checkpoint), None)]
     work = stack[0][0].work
@@ -88,10 +88,10 @@ def _ordered(colours: list[int], edges: Edges, most_work: int, checkpoint: Check
 
 
 class _Partition:
-    """Cells of nodes that nothing tells apart so far. A colour is the number of nodes in the cells before.
+    """Cells of nodes that are not distinguished so far. A colour is the number of nodes in the cells before.
 
-    Refinement looks only at neighbours of nodes whose colour has changed, so that singling out a node of a large graph
-    costs what that tells of others. ``work`` counts visits since this partition was made.
+    Refinement looks only at neighbours of nodes whose colour changed, so singling out a node of a large graph costs
+    only as much as it changes. ``work`` counts visits since this partition was made.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class _Partition:
         return made
 
     def tell_apart(self, cell: list[int]) -> None:
-        """Give each node of a cell a colour of its own, as they come."""
+        """Give each node of a cell a colour of its own, in their order."""
         self._refine(self._put(self.colours[cell[0]], [[node] for node in cell]))
 
     def first_shared_cell(self) -> list[int] | None:
@@ -137,13 +137,14 @@ class _Partition:
         return self.cells[min(shared)] if shared else None
 
     def are_twins(self, cell: list[int]) -> bool:
-        """Whether nodes have the same neighbours: then any order of them gives the same graph."""
+        """Whether nodes have the same neighbours, so that any order of them gives the same graph."""
         incoming, outgoing = set(self.incoming[cell[0]]), set(self.outgoing[cell[0]])
         return all(set(self.incoming[node]) == incoming and set(self.outgoing[node]) == outgoing for node in cell[1:])
 
     def _put(self, colour: int, cells: list[list[int]]) -> list[int]:
-        """Put cells in the place of one. Returns the nodes of all but the largest: what is joined to a node of that one
-        is known from what is joined to the others."""
+        """Replace a cell by several. Returns the nodes of all but the largest, because the neighbours of that one
+        follow from the others.
+        """
         largest = max(range(len(cells)), key=lambda index: len(cells[index]))
         changed: list[int] = []
         for index, cell in enumerate(cells):
@@ -175,7 +176,7 @@ class _Partition:
 
 
 def _split(cell: list[int], seen: Mapping[int, list[tuple[int, int, int]]]) -> list[list[int]]:
-    """A cell by what its nodes have seen."""
+    """A cell by the neighbours of its nodes."""
     parts: dict[tuple[tuple[int, int, int], ...], list[int]] = {}
     for node in cell:
         parts.setdefault(tuple(sorted(seen[node])) if node in seen else (), []).append(node)

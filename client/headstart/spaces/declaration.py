@@ -16,15 +16,15 @@ Value = str | int | float | bool
 # Values of equal keys are the same value.
 ValueKey = tuple[bool, Value]
 
-# So many choices, all of them numbers, are taken as ordered; of two, an order tells nothing.
+# From this number on, choices that are all numbers are taken as ordered; an order of two says nothing.
 _LEAST_DETECTED = 3
 
 
 class Ordering(Enum):
-    """Whether neighbouring choices are alike.
+    """Whether neighbouring choices are similar.
 
     AUTO: three or more choices, all of them numbers, are ordered by value; other choices are not ordered. ORDERED: as
-    they are listed, whatever they are. UNORDERED: not at all, numbers are names.
+    they are listed, whatever they are. UNORDERED: no order, numbers are names.
     """
 
     AUTO = 0
@@ -39,7 +39,7 @@ class Categorical:
 
     @cached_property
     def ordered_choices(self) -> tuple[Value, ...] | None:
-        """The choices in their order, so that neighbours are alike; None where they have none."""
+        """The choices in their order, neighbours being similar; None without an order."""
         if self.ordering is Ordering.ORDERED:
             return self.choices
         numbers = [each for each in self.choices if isinstance(each, int | float) and not isinstance(each, bool)]
@@ -49,12 +49,12 @@ class Categorical:
 
     @cached_property
     def places(self) -> Mapping[ValueKey, int]:
-        """The place of each choice in their list, by its key: membership costs one look-up, however many there are."""
+        """The index of each choice in their list, by its key: membership is one lookup."""
         return {value_key(choice): place for place, choice in enumerate(self.choices)}
 
     @cached_property
     def ranks(self) -> Mapping[ValueKey, int]:
-        """The rank of each choice in their order, by its key; empty where they have none."""
+        """The rank of each choice in their order, by its key; empty without an order."""
         return {value_key(choice): rank for rank, choice in enumerate(self.ordered_choices or ())}
 
     def __contains__(self, value: Value) -> bool:
@@ -97,7 +97,7 @@ class Condition:
 
 
 class ParameterRole(Enum):
-    """What a parameter stands for in a network, so that it can be adapted to another task.
+    """The role of a parameter in a network, so that it can be adapted to another task.
 
     INPUT_SIZE: pixels along an edge, or the length of a sequence. INPUT_CHANNELS: channels of an image, columns of a
     table. OUTPUT_UNITS: classes, or target columns. WIDTH and DEPTH: capacity. DOWNSAMPLING: how often the resolution
@@ -116,7 +116,7 @@ class ParameterRole(Enum):
 
 @dataclass(frozen=True)
 class Parameter:
-    """``default``: a value of the domain, to try where nothing is known."""
+    """``default`` is the value of the domain to try first without any knowledge."""
 
     name: str
     domain: Domain
@@ -161,9 +161,9 @@ class GraphTemplate:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A declaration of everything that may be tried.
+    """A declaration of all candidates.
 
-    ``op_roles`` names the ops that are not ordinary operations; ``explicit_graphs`` lets candidates bring a graph of
+    ``op_roles`` names the ops that are not ordinary operations; with ``explicit_graphs`` candidates bring a graph of
     their own instead of instantiating ``graph_template``.
     """
 
@@ -192,7 +192,7 @@ class SearchSpace:
 
     @cached_property
     def fixed_edges(self) -> tuple[tuple[int, int], ...] | None:
-        """Pairs of places in the graph template, where each candidate has all of its nodes and edges; else None."""
+        """Pairs of node indices of the graph template if each candidate has all of its nodes and edges; else None."""
         template = self.graph_template
         if template is None:
             return None
@@ -221,14 +221,14 @@ class Graph:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A value for every active parameter of a space; a graph only where the space takes explicit ones."""
+    """A value for every active parameter of a space; a graph only if the space takes explicit ones."""
 
     values: Mapping[str, Value] = field(default_factory=dict)
     graph: Graph | None = None
 
 
 def value_key(value: Value) -> ValueKey:
-    """A key that keeps True, 1 and "1" apart, and takes 1 and 1.0 for the same number."""
+    """A key that distinguishes True, 1 and "1", and is equal for 1 and 1.0."""
     return isinstance(value, bool), value
 
 

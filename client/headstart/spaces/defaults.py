@@ -10,7 +10,7 @@ from headstart.spaces.declaration import Candidate, Categorical, Domain, Integer
 def default_candidate(space: SearchSpace) -> Candidate | None:
     """The declared defaults, and the middle of the domain of every other active parameter.
 
-    None where no parameter declares a default, and in spaces of explicit graphs.
+    None if no parameter declares a default, and in spaces of explicit graphs.
     """
     if space.explicit_graphs or all(parameter.default is None for parameter in space.parameters):
         return None
@@ -23,7 +23,9 @@ def default_candidate(space: SearchSpace) -> Candidate | None:
 
 
 def _middle(domain: Domain) -> Value:
-    """Of a range (on the logarithm where it is), of ordered choices (the lower of two), or else the first choice."""
+    """The middle of a range (of its logarithm if it is logarithmic), of ordered choices (the lower of two), or else
+    the first choice.
+    """
     if isinstance(domain, Categorical):
         ordered = domain.ordered_choices
         return domain.choices[0] if ordered is None else ordered[(len(ordered) - 1) // 2]

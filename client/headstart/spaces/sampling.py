@@ -19,7 +19,7 @@ from headstart.spaces.declaration import (
     value_key,
 )
 
-# Width of a mutation step of a number, as a share of its range (logarithmic where the domain is).
+# Width of a mutation step of a number, as a share of its range (logarithmic if the domain is).
 _STEP = 0.2
 
 
@@ -34,10 +34,10 @@ def sample(space: SearchSpace, generator: random.Random) -> Candidate:
 
 
 def mutate(space: SearchSpace, parent: Candidate, generator: random.Random, mutations: int = 1) -> Candidate:
-    """A candidate that differs from its parent in ``mutations`` parameters (fewer where the space has fewer).
+    """A candidate that differs from its parent in ``mutations`` parameters (fewer if the space has fewer).
 
     Parameters that become active are drawn uniformly, those that become inactive are left out. Returns a copy of the
-    parent where no parameter can change. Raises ValueError in spaces of explicit graphs.
+    parent if no parameter can change. Raises ValueError in spaces of explicit graphs.
     """
     _refuse_explicit_graphs(space)
     names = [p.name for p in space.parameters if p.name in parent.values and _can_change(p.domain)]
@@ -72,7 +72,7 @@ def enumerate_space(space: SearchSpace) -> Iterator[Candidate]:
 
 
 def space_size(space: SearchSpace) -> float:
-    """Upper bound on the number of assignments; infinite where a float parameter has more than one value."""
+    """Upper bound on the number of assignments; infinite if a float parameter has more than one value."""
     counts = [_value_count(parameter.domain) for parameter in space.parameters]
     return math.inf if None in counts else math.prod(count for count in counts if count is not None)
 
@@ -85,7 +85,7 @@ def _refuse_explicit_graphs(space: SearchSpace) -> None:
 
 
 def _complete(space: SearchSpace, values: dict[str, Value], generator: random.Random) -> Candidate:
-    """Draw what is missing and drop what is inactive, in the order of declaration."""
+    """Draw missing values and drop inactive ones, in the order of declaration."""
     complete: dict[str, Value] = {}
     for parameter in space.parameters:
         if not holds(parameter.condition, complete):
@@ -111,7 +111,7 @@ def _can_change(domain: Domain) -> bool:
 
 
 def _neighbour(domain: Domain, value: Value, generator: random.Random) -> Value:
-    """Another value: any other category, or an ordered choice or a number a normal step away."""
+    """Another value: any other category, or a number or ordered choice a normally distributed step away."""
     if isinstance(domain, Categorical):
         ordered = domain.ordered_choices
         if ordered is None:
@@ -140,18 +140,18 @@ def _from_unit(domain: Integer | Float, position: float) -> Value:
     else:
         number = _between(lower, upper, position)
     if isinstance(domain, Integer):
-        # The bounds are taken as integers: as floats, large ones are others.
+        # The bounds are taken as integers: large ones are not exact as floats.
         return min(domain.upper, max(domain.lower, round(number)))
     return min(float(domain.upper), max(float(domain.lower), number))
 
 
 def _between(lower: float, upper: float, position: float) -> float:
-    """Finite also where the distance of the bounds is not."""
+    """Finite also if the distance of the bounds is not."""
     return min(upper, max(lower, lower * (1.0 - position) + upper * position))
 
 
 def unit_position(domain: Domain, value: Value) -> float:
-    """Where a value lies in a domain that has an order, 0 to 1: on the logarithm where the domain is, by rank among
+    """The position of a value in an ordered domain, 0 to 1: on the logarithm of a logarithmic domain, by rank among
     ordered choices.
     """
     if isinstance(domain, Categorical):
@@ -173,7 +173,7 @@ def unit_position(domain: Domain, value: Value) -> float:
 def _assignments(
     parameters: Sequence[Parameter], choices: Sequence[Sequence[Value]], values: Mapping[str, Value]
 ) -> Iterator[Mapping[str, Value]]:
-    """Every way to go on from the values of the parameters before, in the order of declaration."""
+    """Every continuation of the values of the parameters before, in the order of declaration."""
     if not parameters:
         yield values
     elif not holds(parameters[0].condition, values):
@@ -184,7 +184,7 @@ def _assignments(
 
 
 def _value_count(domain: Domain) -> int | None:
-    """None where there are more than can be counted."""
+    """None if there are too many to count."""
     if isinstance(domain, Categorical):
         return len(domain.choices)
     if isinstance(domain, Integer):

@@ -41,14 +41,14 @@ _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing wrong with an input: the path of the field and what to do about it."""
+    """One violation of an input: the path of the field and what to do about it."""
 
     field: str
     description: str
 
 
 class InvalidInput(ValueError):
-    """Raised for input that its sender can mend; carries one violation for each wrong field."""
+    """An input that its sender can correct, with one violation for each wrong field."""
 
     def __init__(self, violations: list[Violation]) -> None:
         super().__init__("; ".join(f"{violation.field}: {violation.description}" for violation in violations))
@@ -56,14 +56,14 @@ class InvalidInput(ValueError):
 
 
 def require(violations: Iterator[Violation]) -> None:
-    """Raise InvalidInput when there is any violation. The search ends at MAX_VIOLATIONS of them."""
+    """Raise InvalidInput if there is any violation. At most MAX_VIOLATIONS are collected."""
     found = list(islice(violations, MAX_VIOLATIONS))
     if found:
         raise InvalidInput(found)
 
 
 def text_violations(text: str, field: str, maximum: int, minimum: int = 0) -> Iterator[Violation]:
-    """What keeps a text from being kept: its length, or a NUL character, which PostgreSQL cannot hold."""
+    """Violations of a text: its length, or a NUL character, which PostgreSQL cannot store."""
     if not minimum <= len(text) <= maximum:
         yield Violation(field, f"must have {minimum} to {maximum} characters, got {len(text)}")
     if "\0" in text:
@@ -71,7 +71,7 @@ def text_violations(text: str, field: str, maximum: int, minimum: int = 0) -> It
 
 
 def is_slug(text: str) -> bool:
-    """Whether a text can be an id that a client chose."""
+    """Whether a text is a valid id."""
     return _SLUG.fullmatch(text) is not None
 
 
@@ -81,7 +81,7 @@ def slug_violations(value: str, field: str) -> Iterator[Violation]:
 
 
 def space_violations(space: SearchSpace, field: str = "search_space") -> Iterator[Violation]:
-    """Everything wrong with a declaration."""
+    """All violations of a declaration."""
     yield from slug_violations(space.search_space_id, f"{field}.search_space_id")
     yield from text_violations(space.description, f"{field}.description", MAX_TEXT_LENGTH)
     for op in space.op_roles:
@@ -97,7 +97,7 @@ def space_violations(space: SearchSpace, field: str = "search_space") -> Iterato
 
 
 def parameter_violations(parameters: tuple[Parameter, ...], field: str) -> Iterator[Violation]:
-    """Everything wrong with a list of parameters: names, domains, and conditions on parameters declared earlier."""
+    """All violations of a list of parameters: names, domains, and conditions on parameters declared earlier."""
     if len(parameters) > MAX_PARAMETERS:
         yield Violation(field, f"at most {MAX_PARAMETERS} parameters, got {len(parameters)}")
         return
@@ -117,7 +117,7 @@ def parameter_violations(parameters: tuple[Parameter, ...], field: str) -> Itera
 
 
 def detected_orders(space: SearchSpace, field: str = "search_space") -> Iterator[str]:
-    """A sentence for each parameter whose choices are taken as ordered though nothing was declared."""
+    """A sentence for each parameter whose choices are taken as ordered without a declaration."""
     for index, parameter in enumerate(space.parameters):
         domain = parameter.domain
         if isinstance(domain, Categorical) and domain.ordering is Ordering.AUTO and domain.ordered_choices is not None:
@@ -215,7 +215,7 @@ def _template_violations(template: GraphTemplate, domains: Mapping[str, Domain],
 
 
 def candidate_violations(space: SearchSpace, candidate: Candidate, field: str = "candidate") -> Iterator[Violation]:
-    """Everything that keeps a candidate from being a point of a (valid) space."""
+    """All violations of a candidate of a valid space."""
     known = {parameter.name for parameter in space.parameters}
     for name in candidate.values:
         if name not in known:
@@ -244,7 +244,7 @@ def candidate_violations(space: SearchSpace, candidate: Candidate, field: str = 
 
 
 def graph_violations(graph: Graph, field: str = "graph") -> Iterator[Violation]:
-    """Everything wrong with an explicit graph."""
+    """All violations of an explicit graph."""
     if not 0 < len(graph.nodes) <= MAX_NODES:
         yield Violation(f"{field}.nodes", f"needs 1 to {MAX_NODES} nodes, got {len(graph.nodes)}")
         return
@@ -281,7 +281,7 @@ def _attribute_violations(name: str, value: Value | ValueOf, path: str) -> Itera
 
 
 def value_problem(value: Value, domain: Domain) -> str | None:
-    """What keeps a value out of a domain, or None."""
+    """The reason why a value is not in a domain, or None."""
     if isinstance(domain, Categorical):
         if value in domain:
             return None
@@ -315,7 +315,7 @@ def has_cycle(node_count: int, edges: list[tuple[int, int]] | tuple[tuple[int, i
 
 
 def _short_list(values: tuple[Value, ...]) -> str:
-    """The first of many: writing all of them out for each wrong value takes longer than finding it."""
+    """The first of many: listing all of them for each wrong value takes longer than finding it."""
     return _short([value[:_SHOWN] if isinstance(value, str) else value for value in values[:_SHOWN]])
 
 

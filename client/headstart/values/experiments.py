@@ -28,7 +28,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of trying a candidate.
+    """The result of an evaluation.
 
     ``objective_value`` is finite when COMPLETED; it may be None, NaN or infinite when FAILED or STOPPED. ``fidelity``
     is that of the objective value in the task's unit, None for a full training. ``status`` may be given by its name.
@@ -49,12 +49,12 @@ class Outcome:
 
 
 def completed(objective_value: float, **details: object) -> Outcome:
-    """The outcome of a candidate that was trained to the end; ``details`` are the other fields of Outcome."""
+    """The outcome of a full training; ``details`` are the other fields of Outcome."""
     return Outcome(ExperimentStatus.COMPLETED, objective_value, **details)  # type: ignore[arg-type]
 
 
 def is_full_training(fidelity: float | None, max_fidelity: float) -> bool:
-    """Whether a value measured at a fidelity is a final one; on a task that has no full training every value is."""
+    """Whether a value at a fidelity is a final one; on a task without a full training every value is."""
     return fidelity is None or max_fidelity == 0 or fidelity >= max_fidelity
 
 
@@ -79,7 +79,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Record:
-    """An experiment to be recorded by ``Client.record_many``. An empty ``request_id`` is drawn by the client."""
+    """An experiment for ``Client.record_many``. The client draws an empty ``request_id``."""
 
     task_id: str
     search_space_id: str
@@ -91,10 +91,10 @@ class Record:
 
 
 class DecisionCredit(Enum):
-    """What became of an experiment's reward. The experiment is kept in any case.
+    """The attribution of an experiment's reward. The experiment is recorded in any case.
 
-    CREDITED_LATE: the decision had expired, its arm is credited all the same. UNKNOWN_DECISION, OTHER_TASK: there is no
-    such decision in this namespace, or it was for another task, so that no arm is.
+    CREDITED_LATE: the decision had expired, and its arm is credited all the same. UNKNOWN_DECISION, OTHER_TASK: the
+    decision does not exist in this namespace, or belongs to another task, so no arm is credited.
     """
 
     NONE_NAMED = 0
@@ -106,7 +106,7 @@ class DecisionCredit(Enum):
 
 @dataclass(frozen=True)
 class Recorded:
-    """Answer to one record. ``already_known``: its request id had been recorded before."""
+    """The answer to one record. ``already_known``: its request id was recorded before."""
 
     experiment_id: str
     already_known: bool

@@ -26,7 +26,7 @@ class ArchitectureResult:
 
 @dataclass(frozen=True)
 class ArchitectureMatch:
-    """``distance`` is by the measure asked for; an ``upper_bound`` where the time did not suffice."""
+    """``distance`` is by the requested measure; ``upper_bound`` if the time did not suffice."""
 
     candidate: Candidate
     fingerprint: str
@@ -37,7 +37,7 @@ class ArchitectureMatch:
 
 @dataclass(frozen=True)
 class ArchitectureMatches:
-    """Answer of ``Client.search_architectures``, nearest first."""
+    """The answer of ``Client.search_architectures``, nearest first."""
 
     matches: tuple[ArchitectureMatch, ...]
     degraded: bool = False
@@ -54,7 +54,7 @@ class ExperimentOrder(Enum):
 
 
 class ArchitectureMeasure(Enum):
-    """How far architectures are apart: EMBEDDING compares all of the space, the others the nearest by embedding."""
+    """Distances between architectures: EMBEDDING compares all of the space, the others the nearest by embedding."""
 
     EMBEDDING = 1
     OP_DISTRIBUTION = 2
@@ -63,7 +63,7 @@ class ArchitectureMeasure(Enum):
 
 @dataclass(frozen=True)
 class NumberRange:
-    """Both ends belong to it; None is open."""
+    """A range with both ends included; None is open."""
 
     lower: float | None = None
     upper: float | None = None
@@ -71,7 +71,7 @@ class NumberRange:
 
 @dataclass(frozen=True)
 class ExperimentFilter:
-    """Which experiments to list: all that is set must hold.
+    """A filter of experiments: all conditions that are set must hold.
 
     ``statuses``: any of these, empty for all. ``objective_value`` in the task's unit. ``node_count``: nodes of the
     canonical graph, whole numbers, 0 without a graph. ``proxies`` by name. ``recorded_from`` belongs to the range,
@@ -88,7 +88,7 @@ class ExperimentFilter:
 
 @dataclass(frozen=True)
 class TaskPosition:
-    """On a map of all tasks, near where the tasks are alike; without unit."""
+    """A position on the task map, near to similar tasks; without unit."""
 
     x: float
     y: float
@@ -96,7 +96,9 @@ class TaskPosition:
 
 @dataclass(frozen=True)
 class TaskCluster:
-    """Like tasks. ``positions`` in the order of ``task_ids``; ``silhouette`` (-1 to 1) is None for a lone cluster."""
+    """Similar tasks. ``positions`` are in the order of ``task_ids``; ``silhouette`` (-1 to 1) is None for a single
+    cluster.
+    """
 
     name: str
     task_ids: tuple[str, ...]
@@ -109,7 +111,7 @@ class TaskCluster:
 
 @dataclass(frozen=True)
 class SourceWeights:
-    """How much each other task counted (0 to 1, by task id) when the task had so many completed architectures.
+    """The weight of each source task (0 to 1, by task id) when the task had this number of completed architectures.
 
     ``own_share`` is the weight of the task's own results against all others, 0 to 1; it never falls.
     """
@@ -121,9 +123,9 @@ class SourceWeights:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Answer of ``Client.explain_task``: what the service would transfer to a task, and why.
+    """The answer of ``Client.explain_task``: what the service would transfer to a task, and why.
 
-    ``history``: how much each other task counted as the results came in, the last now.
+    ``history``: the weights of source tasks as results came in, the last one now.
     """
 
     similar_tasks: tuple[SimilarTask, ...]

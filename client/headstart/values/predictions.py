@@ -18,7 +18,7 @@ class StopAdvice(Enum):
 
 @dataclass(frozen=True)
 class Interval:
-    """``level`` is the share of true values that the interval is to cover."""
+    """``level`` is the share of true values that the interval should cover."""
 
     lower: float
     upper: float
@@ -36,7 +36,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Query:
-    """One question to ``Client.predict``: a candidate and what is known of it so far."""
+    """One query of ``Client.predict``: a candidate and what is known about it."""
 
     candidate: Candidate
     learning_curve: tuple[CurvePoint, ...] = ()
@@ -46,7 +46,7 @@ class Query:
 
 @dataclass(frozen=True)
 class MemberPrediction:
-    """What one member of the ensemble said; the weights of the members sum to 1."""
+    """The prediction of one member of the ensemble; the weights of the members sum to 1."""
 
     member: str
     mean: float
@@ -74,7 +74,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answer of ``Client.predict``, in the order of the queries; ``basis`` says what it rests on, for a person."""
+    """The answer of ``Client.predict``, in the order of the queries; ``basis`` describes its evidence for people."""
 
     predictions: tuple[Prediction, ...]
     model_version: str = ""
@@ -84,9 +84,9 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ValidationFigures:
-    """On experiments that the training did not see; coverage is of the 90 % intervals, None where none were made.
+    """Figures on experiments that the training did not see; coverage is of the 90 % intervals, None without any.
 
-    ``calibration`` is the coverage of intervals by their level, as far as it was measured.
+    ``calibration`` is the measured coverage of intervals by their level.
     """
 
     task_id: str
@@ -98,7 +98,7 @@ class ValidationFigures:
 
 @dataclass(frozen=True)
 class Predictor:
-    """The model of a search space that serves; ``device`` is where it runs, as far as the server knows."""
+    """The serving model of a search space; ``device`` is where it runs, as far as the server knows."""
 
     model_version: str
     kind: str

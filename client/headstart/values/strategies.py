@@ -22,7 +22,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Decision:
-    """Which arm to run next. Results recorded under ``decision_id`` are its reward, also after ``expire_time``."""
+    """The arm to run next. Results recorded under ``decision_id`` are its reward, also after ``expire_time``."""
 
     decision_id: str
     arm: str
@@ -36,10 +36,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class RecordedDecision:
-    """A decision, what was known when it was taken, and what came of it.
+    """A decision, the state in which it was taken, and its results.
 
-    ``reward_sum`` is over ``experiment_count`` experiments recorded under it, each 0 to 1. Budgets are in evaluations,
-    a total of 0 is unknown. ``stagnation``: how many of the ``observation_count`` experiments came after the best one.
+    ``reward_sum`` is over ``experiment_count`` experiments recorded under it, each 0 to 1. Budgets are in
+    evaluations, a total of 0 is unknown. ``stagnation`` is the number of the ``observation_count`` experiments after
+    the best one.
     """
 
     decision: Decision
@@ -54,7 +55,9 @@ class RecordedDecision:
 
 @dataclass(frozen=True)
 class ArmStatistics:
-    """Of an arm on a task, and on the others of its namespace; ``tuned``: with settings that the service chose."""
+    """Statistics of an arm on a task, and on the others of its namespace; ``tuned``: with settings that the service
+    chose.
+    """
 
     arm: str
     tuned: bool
@@ -68,7 +71,7 @@ class ArmStatistics:
 
 @dataclass(frozen=True)
 class StrategyModel:
-    """Learned from the decisions of all tasks; ``figures`` are held-out ones, by name."""
+    """A model learned from the decisions of all tasks; ``figures`` are validation figures, by name."""
 
     kind: str
     number: int

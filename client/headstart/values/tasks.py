@@ -37,7 +37,7 @@ class Incumbent:
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """What has been tried on a task in one space; ``experiment_count`` includes failed and stopped experiments."""
+    """The experiments of a task in one space; ``experiment_count`` includes failed and stopped ones."""
 
     search_space_id: str
     experiment_count: int
@@ -47,11 +47,11 @@ class TaskSummary:
 
 @dataclass(frozen=True)
 class Task:
-    """What candidates are tried on.
+    """A task to optimise.
 
-    ``descriptor`` are words, ``meta_features`` numbers that describe the data (a missing one is left out, never zero).
-    ``max_fidelity`` is a full training in ``fidelity_unit``, 0 where the task has none. The times and summaries are
-    given by the service and ignored when a task is sent.
+    ``descriptor`` are words, ``meta_features`` numbers that describe the data (a missing one is left out, never
+    zero). ``max_fidelity`` is a full training in ``fidelity_unit``, 0 if the task has none. The service sets times
+    and summaries; they are ignored when a task is sent.
     """
 
     task_id: str

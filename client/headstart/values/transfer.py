@@ -14,7 +14,7 @@ from headstart.values.predictions import Estimate
 
 
 class MultiTaskObjective(Enum):
-    """What one candidate for several tasks is to be best in: the weighted mean of its ranks, or the worst of them."""
+    """The objective of one candidate for several tasks: the weighted mean of its ranks, or the worst of them."""
 
     WEIGHTED = 1
     WORST_CASE = 2
@@ -22,7 +22,7 @@ class MultiTaskObjective(Enum):
 
 @dataclass(frozen=True)
 class ArchitectureChange:
-    """``before`` is None where a parameter became active, ``after`` where it became inactive."""
+    """``before`` is None if a parameter became active, ``after`` if it became inactive."""
 
     parameter: str
     before: Value | None
@@ -44,7 +44,7 @@ class FineTuningStage:
 
 @dataclass(frozen=True)
 class FineTuningPlan:
-    """Stages one after the other; with ``new_head`` the last layer starts afresh. See ``headstart.torch``."""
+    """Stages in sequence; with ``new_head`` the last layer gets new weights. See ``headstart.torch``."""
 
     stages: tuple[FineTuningStage, ...]
     reason: str = ""
@@ -53,7 +53,7 @@ class FineTuningPlan:
 
 @dataclass(frozen=True)
 class TransferredArchitecture:
-    """``transferability``: Kendall's tau, how far rankings on the source are those on the target, with its basis."""
+    """``transferability`` is Kendall's tau between rankings on source and target, with its basis."""
 
     target_task_id: str
     candidate: Candidate
@@ -66,7 +66,9 @@ class TransferredArchitecture:
 
 @dataclass(frozen=True)
 class MultiTaskProposal:
-    """One candidate for all targets; ``expected_ranks`` by task id: share of what was tried there that it beats."""
+    """One candidate for all targets; ``expected_ranks`` by task id are the shares of tried architectures that it
+    beats.
+    """
 
     candidate: Candidate
     fingerprint: str
@@ -76,7 +78,7 @@ class MultiTaskProposal:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Answer of ``Client.transfer_architecture``, in the order of the targets; a proposal only for several."""
+    """The answer of ``Client.transfer_architecture``, in the order of the targets; a proposal only for several."""
 
     architectures: tuple[TransferredArchitecture, ...]
     proposal: MultiTaskProposal | None = None

@@ -17,7 +17,7 @@ class SuggestionOrigin(Enum):
 
 
 class SimilarityKind(Enum):
-    """DESCRIPTOR and META_FEATURES are measured from 0 to 1, the others are Kendall tau from -1 to 1."""
+    """DESCRIPTOR and META_FEATURES are from 0 to 1, the others are Kendall tau from -1 to 1."""
 
     DESCRIPTOR = 1
     META_FEATURES = 2
@@ -32,7 +32,9 @@ class GateState(Enum):
 
 @dataclass(frozen=True)
 class SourceEvidence:
-    """Where a suggestion was good: the value in the source's own unit, and the share of its architectures it beats."""
+    """The result of a suggestion on a source: the value in the source's own unit, and the share of its architectures
+    it beats.
+    """
 
     task_id: str
     experiment_id: str
@@ -52,7 +54,9 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class SimilarityBasis:
-    """``count``: how many words, numbers or architectures the value rests on; ``details``: what tells most."""
+    """``count`` is the number of words, meta-features or architectures behind the value; ``details`` names the most
+    important.
+    """
 
     kind: SimilarityKind
     value: float
@@ -62,7 +66,7 @@ class SimilarityBasis:
 
 @dataclass(frozen=True)
 class SimilarTask:
-    """``weight`` is never negative; 0 takes no part."""
+    """``weight`` is never negative; a task of weight 0 takes no part."""
 
     task_id: str
     weight: float
@@ -71,7 +75,7 @@ class SimilarTask:
 
 @dataclass(frozen=True)
 class Gate:
-    """Whether the past takes part in an answer."""
+    """Whether the past of other tasks takes part in an answer."""
 
     state: GateState
     reason: str = ""
@@ -79,7 +83,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Answer of ``Client.warm_start``; ``model_version`` is empty where no model took part."""
+    """The answer of ``Client.warm_start``; ``model_version`` is empty if no model took part."""
 
     suggestions: tuple[Suggestion, ...]
     similar_tasks: tuple[SimilarTask, ...] = ()

@@ -20,13 +20,13 @@ from headstart.spaces import Candidate, mutate, sample
 Numbers = NDArray[np.float64]
 Promise = Callable[[Columns], Numbers]
 
-# Parents of the mutations, and draws for each wanted candidate after which a small space has no more.
+# Parents of the mutations, and draws for each wanted candidate after which a small space is exhausted.
 _PARENTS = 8
 _DRAWS_PER_CANDIDATE = 3
 
 
 def training_set(history: History, most: int) -> list[Trial]:
-    """The conclusive trials that a model is fitted to: all, or the best third and the youngest of the others."""
+    """The conclusive trials for a model: all, or the best third and the latest of the others."""
     trials = [trial for trial in history.trials if trial.conclusive]
     if len(trials) <= most:
         return trials
@@ -36,7 +36,7 @@ def training_set(history: History, most: int) -> list[Trial]:
 
 
 def normal_scores(trials: Sequence[Trial]) -> Numbers:
-    """Scores replaced by the normal quantiles of their ranks: unit-free, and blind to how bad the bad ones are.
+    """Scores replaced by the normal quantiles of their ranks: independent of unit and of outliers.
 
     Failures share the lowest rank. Salinas et al., "A quantile-based approach for hyperparameter transfer learning",
     ICML 2020, section 4.
@@ -58,8 +58,9 @@ def expected_improvement(mean: Numbers, deviation: Numbers, best: float) -> Numb
 def most_promising(
     history: History, encoder: Encoder, promise: Promise, pool: int, generator: random.Random
 ) -> Candidate:
-    """The untried candidate of the highest promise among ``pool``: half mutations of the best trials, a quarter
-    strangers, and then a quarter mutations of the most promising of these."""
+    """The untried candidate of the highest acquisition among ``pool``: half mutations of the best trials, a quarter
+    random candidates, then a quarter mutations of the best of these.
+    """
     seen: dict[str, tuple[Candidate, Columns]] = {}
 
     def add(count: int, draw: Callable[[int], Candidate]) -> list[tuple[Candidate, Columns]]:
@@ -78,7 +79,7 @@ def most_promising(
     parents = history.best(_PARENTS)
     fresh: list[tuple[Candidate, Columns]] = []
     if parents:
-        # The better a parent, the more children.
+        # Better parents have more children.
         fresh += add(
             pool // 2,
             lambda number: mutate(

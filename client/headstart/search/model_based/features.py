@@ -31,10 +31,10 @@ from headstart.spaces import (
 
 Columns = NDArray[np.float32]
 
-# Candidates of a space that are remembered: most searches look at their neighbours again and again.
+# Number of cached candidates of a space; most searches look at their neighbours again and again.
 _REMEMBERED = 65_536
 
-# Operations whose pairs are counted one by one; more than this many are counted by themselves only.
+# Up to this number of operations, their pairs are counted one by one; with more, only the operations.
 _MOST_PAIRED = 24
 
 
@@ -45,7 +45,7 @@ class Encoded:
 
 
 class Encoder:
-    """Encodes the candidates of a space. ``groups``: the slice of columns of each parameter and kind of counts."""
+    """Encodes the candidates of a space. ``groups`` are the columns of each parameter and kind of counts."""
 
     def __init__(self, space: SearchSpace) -> None:
         # The encoder is found by its space, and must not keep it alive.
@@ -71,7 +71,7 @@ class Encoder:
         return known
 
     def trials(self, trials: Sequence[Trial]) -> Columns:
-        """(trials, width)."""
+        """Features [trials, width]."""
         return np.stack([self.encode(trial.candidate).columns for trial in trials])
 
     def _encode(self, candidate: Candidate) -> Encoded:
@@ -122,7 +122,7 @@ class _ParameterColumns:
 
 
 def encoder_of(space: SearchSpace) -> Encoder:
-    """The encoder of a space, which all strategies share while the space lives. Not for spaces of explicit graphs."""
+    """The encoder of a space, shared by all strategies while the space exists. Not for spaces of explicit graphs."""
     found = _encoders.get(id(space))
     if found is None:
         found = _encoders[id(space)] = Encoder(space)
@@ -134,7 +134,7 @@ _encoders: dict[int, Encoder] = {}
 
 
 def _ops(space: SearchSpace) -> list[str]:
-    """Every operation that a template can have."""
+    """All operations of a template."""
     if space.graph_template is None:
         return []
     domains = {parameter.name: parameter.domain for parameter in space.parameters}

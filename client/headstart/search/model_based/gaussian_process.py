@@ -22,7 +22,7 @@ from headstart.search.model_based.acquisition import (
 from headstart.search.model_based.features import Columns, Encoder, encoder_of
 from headstart.spaces import Candidate, sample
 
-# Trials that the model is fitted to, and the first of them that its length scales are.
+# Numbers of trials that the model, and its length scales, are fitted to.
 _MOST_TRIALS = 400
 _MOST_FOR_SCALES = 128
 _FIRST_FIT = 8
@@ -37,9 +37,9 @@ class GaussianProcess:
     """The candidate of the highest expected improvement under a Gaussian process.
 
     Snoek et al., "Practical Bayesian optimization of machine learning algorithms", NeurIPS 2012: a Matern 5/2 kernel
-    with a length scale for each parameter and each kind of graph counts. ``initial`` trials are drawn at random first;
-    ``pool`` candidates are compared. ``optimism`` is what an improvement is measured above the best by, in standard
-    deviations of all scores: less searches wider.
+    with a length scale for each parameter and each kind of graph counts. The first ``initial`` trials are random;
+    ``pool`` candidates are compared. ``optimism`` is the margin above the best score from which an improvement is
+    measured, in standard deviations of all scores: a larger margin searches more widely.
     """
 
     initial: int = 10
@@ -64,7 +64,7 @@ class GaussianProcess:
 
 
 def _hyperparameters(history: History, encoder: Encoder) -> Numbers:
-    """Those of the first trials, of a number that grows in steps: each step is fitted once, by whoever comes first."""
+    """Hyperparameters of the first trials; their number grows in steps, and each step is fitted once."""
     conclusive = [trial for trial in history.trials[: 2 * _MOST_FOR_SCALES] if trial.conclusive]
     count = _fit_size(len(conclusive))
     known = _fitted.get(history)
@@ -87,7 +87,7 @@ def _fit_size(count: int) -> int:
 
 
 class _Model:
-    """A process with the given log weights of groups and log noise. ``columns``: (trials, width)."""
+    """A Gaussian process with the given log weights of groups and log noise. ``columns``: [trials, width]."""
 
     def __init__(self, columns: Columns, scores: Numbers, groups: Sequence[slice], theta: Numbers) -> None:
         self._scale = np.zeros(columns.shape[1])
@@ -99,7 +99,7 @@ class _Model:
         self._factor = np.linalg.cholesky(correlation)
         self._mean = float(scores.mean())
         self._solution = cho_solve((self._factor, True), scores - self._mean, check_finite=False)
-        # The variance that makes the scores most likely, in closed form.
+        # The maximum-likelihood variance, in closed form.
         self._variance = max(1e-9, float((scores - self._mean) @ self._solution) / len(scores))
 
     def predict(self, columns: Columns) -> tuple[Numbers, Numbers]:
@@ -116,7 +116,7 @@ def _pairwise(left: Numbers, right: Numbers) -> Numbers:
 
 
 def _distances(columns: Numbers, groups: Sequence[slice]) -> Numbers:
-    """(groups, trials, trials) squared distances within each group of columns."""
+    """Squared distances within each group of columns [groups, trials, trials]."""
     return np.stack([_pairwise(columns[:, group], columns[:, group]) for group in groups])
 
 
@@ -126,11 +126,11 @@ def _matern(squares: Numbers) -> Numbers:
 
 
 def _fit(distances: Numbers, scores: Numbers) -> Numbers:
-    """The most probable log weights of the groups, which are squares of inverse length scales, and log noise."""
+    """The most probable log weights of the groups (squared inverse length scales) and log noise."""
     groups, count = distances.shape[0], len(scores)
     centred = scores - scores.mean()
     spread = np.maximum(distances.reshape(groups, -1).mean(axis=1), 1e-9)
-    # Before anything is known all groups together put a usual pair one length scale apart.
+    # In the prior, all groups together put a typical pair one length scale apart.
     prior = np.concatenate([-np.log(spread * groups), [np.log(0.05)]])
     bounds = [(value - 6.0, value + 4.0) for value in prior[:-1]] + [(_LEAST_LOG_NOISE, _GREATEST_LOG_NOISE)]
     if count < 3 or not centred.any():
