@@ -38,8 +38,8 @@ class GaussianProcess:
 
     Snoek et al., "Practical Bayesian optimization of machine learning algorithms", NeurIPS 2012: a Matern 5/2 kernel
     with a length scale for each parameter and each kind of graph counts. The first ``initial`` trials are random;
-    ``pool`` candidates are compared. ``optimism`` is the margin above the best score from which an improvement is
-    measured, in standard deviations of all scores: a larger margin searches more widely.
+    ``pool`` candidates are compared. ``margin`` is added to the best score before an improvement is measured, in
+    standard deviations of all scores: a larger margin searches more widely.
     """
 
     initial: int = 10
