@@ -134,14 +134,14 @@ def draw_figure(clusters: Sequence[TaskCluster]) -> tuple[Figure, list[Text], in
 
 def apart(marks: Sequence[_Mark]) -> list[_Mark]:
     """Tasks of one place, of which nothing is known that tells them apart, laid around it in a spiral."""
-    places: dict[tuple[float, float], int] = {}
+    counts: dict[tuple[float, float], int] = {}
     span = max((abs(mark.x - other.x) + abs(mark.y - other.y) for mark in marks for other in marks[:1]), default=0.0)
     step = 0.02 * (span or 1.0)
     laid: list[_Mark] = []
     for mark in marks:
-        place = (mark.x, mark.y)
-        number = places.get(place, 0)
-        places[place] = number + 1
+        position = (mark.x, mark.y)
+        number = counts.get(position, 0)
+        counts[position] = number + 1
         # Vogel's spiral: each at the golden angle from the last, with the same room around it.
         angle, distance = 2.399963 * number, step * math.sqrt(number)
         x, y = mark.x + distance * math.cos(angle), mark.y + distance * math.sin(angle)
@@ -199,15 +199,15 @@ def _draw_labels(figure: Figure, canvas: FigureCanvasAgg, axes: Axes, marks: Seq
     wide, high = figure.bbox.width, figure.bbox.height
     frame = axes.get_window_extent(renderer)
     inner = Box(frame.x0, frame.y0, frame.x1, frame.y1)
-    places = {mark.task_id: axes.transData.transform((mark.x, mark.y)) for mark in marks}
+    positions = {mark.task_id: axes.transData.transform((mark.x, mark.y)) for mark in marks}
     occupied = _Occupied()
     for mark in marks:
-        x, y = places[mark.task_id]
+        x, y = positions[mark.task_id]
         reach = (_RING_POINTS if mark.is_medoid else _SHAPE_POINTS) / 2 * pixels
         occupied.add(Box(x - reach, y - reach, x + reach, y + reach))
     labels = []
     for mark in sorted(marks, key=lambda mark: not mark.is_medoid):
-        x, y = places[mark.task_id]
+        x, y = positions[mark.task_id]
         text = figure.text(
             0,
             0,
@@ -222,11 +222,11 @@ def _draw_labels(figure: Figure, canvas: FigureCanvasAgg, axes: Axes, marks: Seq
         )
         extent = text.get_window_extent(renderer)
         reach = (_RING_POINTS if mark.is_medoid else _SHAPE_POINTS) / 2
-        found = _free_place(x, y, extent.width, extent.height, reach, pixels, inner, occupied)
-        if found is None:
+        free = _free_place(x, y, extent.width, extent.height, reach, pixels, inner, occupied)
+        if free is None:
             text.remove()
             continue
-        box, distance = found
+        box, distance = free
         occupied.add(box)
         text.set_position(((box.left - extent.x0) / wide, (box.bottom - extent.y0) / high))
         labels.append(text)

@@ -37,7 +37,7 @@ Source = StrEnum("Source", [(name.upper(), name) for name in IMPORT_SOURCES])  #
 Format = StrEnum("Format", [(name.upper(), name) for name in EXPORT_FORMATS])  # type: ignore[misc]
 
 
-class Direction(StrEnum):
+class DirectionOption(StrEnum):
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
 
@@ -63,7 +63,7 @@ def import_history(
     objective: Annotated[
         str | None, typer.Option("--objective", metavar="METRIC", help="Which metric is the objective.")
     ] = None,
-    direction: Annotated[Direction | None, typer.Option("--direction", help="Of the objective.")] = None,
+    direction: Annotated[DirectionOption | None, typer.Option("--direction", help="Of the objective.")] = None,
     ranges: Annotated[
         list[Any] | None,
         typer.Option(
@@ -164,7 +164,7 @@ def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
     """A bar for who waits at a terminal, and how to say something beside it."""
     console = Console(stderr=True, highlight=False, markup=False)
     if not console.is_terminal:
-        yield (lambda done, total: None), lambda told: note(words.one_line(told))
+        yield (lambda done, total: None), lambda line: note(words.one_line(line))
         return
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, transient=True)
@@ -175,8 +175,8 @@ def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
         progress.start()
         progress.update(bar, completed=done, total=total)
 
-    def say(told: str) -> None:
-        console.print(f"headstart: {words.one_line(told)}", soft_wrap=True)
+    def say(line: str) -> None:
+        console.print(f"headstart: {words.one_line(line)}", soft_wrap=True)
 
     try:
         yield report, say

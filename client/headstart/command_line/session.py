@@ -103,10 +103,10 @@ def errors_told(address: str = "") -> Iterator[None]:
         sys.stdout.flush()
     except Unavailable as error:
         # With a reason it is the service that speaks; without, nobody does.
-        told = str(error) if error.reason else "no service there; `headstart-server up` starts one"
+        message = str(error) if error.reason else "no service there; `headstart-server up` starts one"
         if not error.reason and (proxy := proxy_of(address)):
-            told = f"no service there through the proxy {proxy}; NO_PROXY names what is reached without"
-        raise _ended(address, told) from None
+            message = f"no service there through the proxy {proxy}; NO_PROXY names what is reached without"
+        raise _ended(address, message) from None
     except HeadstartError as error:
         raise _ended(address, str(error)) from None
     except (CommandError, InvalidInput) as error:
@@ -119,21 +119,21 @@ def errors_told(address: str = "") -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def note(told: str) -> None:
+def note(message: str) -> None:
     """What a person should know beside the answer; never among the answer."""
-    print(f"headstart: {told}", file=sys.stderr)
+    print(f"headstart: {message}", file=sys.stderr)
 
 
 def confirmed(question: str) -> bool:
     """Asks beside the answer; silence is a no."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    told = sys.stdin.readline()
-    if not (told.endswith("\n") and sys.stdin.isatty()):
+    predicted = sys.stdin.readline()
+    if not (predicted.endswith("\n") and sys.stdin.isatty()):
         print(file=sys.stderr)
-    return told.strip().lower() in {"y", "yes"}
+    return predicted.strip().lower() in {"y", "yes"}
 
 
-def _ended(address: str, told: str) -> typer.Exit:
+def _ended(address: str, message: str) -> typer.Exit:
     where = f"{address}: " if address else ""
-    note(where + " ".join(told.split()))
+    note(where + " ".join(message.split()))
     return typer.Exit(1)

@@ -56,9 +56,9 @@ def draw_weights(history: Sequence[SourceWeights], path: Path) -> None:
 
 def _lines(history: Sequence[SourceWeights]) -> list[tuple[str, list[float]]]:
     """The task itself, then the others by what they count now, those that never did left out."""
-    found = [(name, [point.weights.get(name, 0.0) for point in history]) for name in history[-1].weights]
-    found = sorted((each for each in found if any(each[1])), key=lambda each: (-each[1][-1], -max(each[1]), each[0]))
-    return [(_OWN, [point.own_share for point in history]), *found[:_MOST_DRAWN]]
+    lines = [(name, [point.weights.get(name, 0.0) for point in history]) for name in history[-1].weights]
+    lines = sorted((each for each in lines if any(each[1])), key=lambda each: (-each[1][-1], -max(each[1]), each[0]))
+    return [(_OWN, [point.own_share for point in history]), *lines[:_MOST_DRAWN]]
 
 
 def _blocks(line: Sequence[float]) -> str:

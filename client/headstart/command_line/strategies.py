@@ -155,8 +155,8 @@ def colours_of(count: int) -> list[tuple[float, float, float]]:
 
     named = colormaps["tab10" if count <= 10 else "tab20"]
     if count <= named.N:
-        return [named(place)[:3] for place in range(count)]
-    return [tuple(hsv_to_rgb((place / count, 0.9, 0.55 + 0.4 * (place % 2)))) for place in range(count)]
+        return [named(index)[:3] for index in range(count)]
+    return [tuple(hsv_to_rgb((index / count, 0.9, 0.55 + 0.4 * (index % 2)))) for index in range(count)]
 
 
 def _windows(decisions: Sequence[RecordedDecision]) -> list[tuple[int, Sequence[RecordedDecision]]]:

@@ -86,5 +86,5 @@ def _cell(cell: str, column: Column, is_terminal: bool) -> Text:
     text = words.one_line(cell)
     if column.prose:
         return Text(text, no_wrap=False, overflow="fold")
-    told = words.cut(text) if column.wide and is_terminal else text
-    return Text(told, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")
+    shown = words.cut(text) if column.wide and is_terminal else text
+    return Text(shown, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")

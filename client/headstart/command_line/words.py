@@ -38,18 +38,18 @@ def numbers(named: Mapping[str, float]) -> str:
     return ", ".join(f"{name}={value:g}" for name, value in sorted(named.items()))
 
 
-def objective(asked: Objective) -> str:
-    return f"{asked.direction.name.lower()} {asked.metric}"
+def objective(wanted: Objective) -> str:
+    return f"{wanted.direction.name.lower()} {wanted.metric}"
 
 
 def candidate(tried: Candidate) -> str:
-    told = [
+    settings = [
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in sorted(tried.values.items())
     ]
     if tried.graph is not None:
-        told.append(f"graph of {len(tried.graph.nodes)} nodes, {len(tried.graph.edges)} edges")
-    return " ".join(told)
+        settings.append(f"graph of {len(tried.graph.nodes)} nodes, {len(tried.graph.edges)} edges")
+    return " ".join(settings)
 
 
 def graph_kind(space: SearchSpace) -> str:
@@ -72,8 +72,8 @@ def domain(declared: Parameter) -> str:
 
 
 def condition(declared: Parameter) -> str:
-    asked = declared.condition
-    return "" if asked is None else f"where {asked.parameter} is {' or '.join(map(str, asked.values))}"
+    condition_ = declared.condition
+    return "" if condition_ is None else f"where {condition_.parameter} is {' or '.join(map(str, condition_.values))}"
 
 
 def incumbent(best: Incumbent | None) -> str:

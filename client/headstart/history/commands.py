@@ -39,7 +39,7 @@ def run_import(
     agree: Callable[[str], bool] = lambda question: True,
     dry_run: bool = False,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
-    say: Say = lambda told: None,
+    say: Say = lambda line: None,
     progress: Progress = lambda done, total: None,
 ) -> ImportReport:
     """Record the history at ``location``; a second time records nothing twice, and a broken import goes on.
@@ -91,7 +91,7 @@ def run_export(
     task_ids: Sequence[str] = (),
     format: str,
     output: Path,
-    say: Say = lambda told: None,
+    say: Say = lambda line: None,
     progress: Progress = lambda done, total: None,
 ) -> ExportReport:
     """Write tasks (none named: all), their search spaces and experiments into a file; ``format``: EXPORT_FORMATS.

@@ -68,9 +68,9 @@ class Met:
         named = [(f"columns.{key}", column) for key, column in mapping.columns.items() if key != "objective"]
         named += [("columns.metrics", column) for column in (mapping.metrics or {}).values()]
         named += [("columns.proxies", column) for column in mapping.proxies.values()]
-        told = [f"columns.parameters {column!r}" for _, column in self._missing()]
-        told += [f"{place} {column!r}" for place, column in named if column not in self.columns]
-        return told + [f"convert.{column}" for column in mapping.conversions if column not in self.convertible]
+        predicted = [f"columns.parameters {column!r}" for _, column in self._missing()]
+        predicted += [f"{index} {column!r}" for index, column in named if column not in self.columns]
+        return predicted + [f"convert.{column}" for column in mapping.conversions if column not in self.convertible]
 
     def _missing(self) -> list[tuple[str, str]]:
         parameters = self.mapping.parameters
@@ -194,19 +194,19 @@ def _text(content: Any, where: str) -> str:
 
 def task_template(mapping: Mapped, direction: Direction | None, metric: str) -> Task:
     """What a mapping file says about the task. Raises UsageProblem."""
-    told = mapping.task
-    word = str(told.get("direction", "")).upper()
+    entries = mapping.task
+    word = str(entries.get("direction", "")).upper()
     if word and word not in Direction.__members__:
-        raise UsageProblem(f"task.direction is maximize or minimize, got {told['direction']!r}")
+        raise UsageProblem(f"task.direction is maximize or minimize, got {entries['direction']!r}")
     try:
         return Task(
-            str(told.get("id", "")),
+            str(entries.get("id", "")),
             Objective(metric, _needed(direction or (Direction[word] if word else None), metric)),
-            str(told.get("description", "")),
-            {name: str(text) for name, text in told.get("descriptor", {}).items()},
-            {name: float(number) for name, number in told.get("meta_features", {}).items()},
-            str(told.get("fidelity_unit", "")),
-            float(told.get("max_fidelity", 0.0)),
+            str(entries.get("description", "")),
+            {name: str(text) for name, text in entries.get("descriptor", {}).items()},
+            {name: float(number) for name, number in entries.get("meta_features", {}).items()},
+            str(entries.get("fidelity_unit", "")),
+            float(entries.get("max_fidelity", 0.0)),
         )
     except (TypeError, ValueError, AttributeError) as error:
         if isinstance(error, UsageProblem):

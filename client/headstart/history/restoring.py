@@ -81,7 +81,9 @@ def _problem(experiment: Experiment, spaces: dict[str, SearchSpace], tasks: dict
     space = spaces.get(experiment.search_space_id)
     if space is None:
         return f"its search space {experiment.search_space_id!r} is not in the file"
-    wrong = [f"{found.field}: {found.description}" for found in candidate_violations(space, experiment.candidate)]
+    wrong = [
+        f"{violation.field}: {violation.description}" for violation in candidate_violations(space, experiment.candidate)
+    ]
     return "; ".join(wrong) or None
 
 

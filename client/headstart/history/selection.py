@@ -13,7 +13,7 @@ from dataclasses import replace
 from headstart.history.cells import Unreadable, convert, plain_value
 from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem
-from headstart.history.sources import History, Request, listed
+from headstart.history.sources import Request, SourceHistory, listed
 from headstart.spaces.declaration import Value
 from headstart.values import Direction, Task
 
@@ -55,7 +55,7 @@ def task_for(request: Request, mapping: Mapped, metric: str, description: str, f
     )
 
 
-def selected(history: History, mapping: Mapped) -> History:
+def selected(history: SourceHistory, mapping: Mapped) -> SourceHistory:
     """The history as the mapping file wants it. Raises UsageProblem for a conversion that a metric cannot have."""
     runs: Callable[[], Iterator[Run | Note]] = history.runs
     objective = history.task.objective.metric
@@ -111,11 +111,11 @@ def _selected(run: Run, mapping: Mapped, objective: str) -> Run:
     notes = run.notes
     seed = run.seed
     if "seed" in mapping.columns:
-        held = values.pop(mapping.columns["seed"], None)
-        if isinstance(held, int) and not isinstance(held, bool):
-            seed = held
-        elif held is not None:
-            notes = (*notes, f"the seed {held!r} is no whole number: left out")
+        cached = values.pop(mapping.columns["seed"], None)
+        if isinstance(cached, int) and not isinstance(cached, bool):
+            seed = cached
+        elif cached is not None:
+            notes = (*notes, f"the seed {cached!r} is no whole number: left out")
     if isinstance(mapping.parameters, Mapping):
         values = {name: values[column] for name, column in mapping.parameters.items() if column in values}
     metrics = {name: _scaled(number, name, mapping) for name, number in run.metrics.items()}

@@ -38,12 +38,12 @@ class Tally:
             self.skipped.append(Note(locator, reason))
 
     def amend(self, locator: str, notes: Iterable[str]) -> None:
-        told = "; ".join(notes)
-        if not told:
+        note = "; ".join(notes)
+        if not note:
             return
         self.amended_count += 1
         if len(self.amended) < MAX_LISTED:
-            self.amended.append(Note(locator, told))
+            self.amended.append(Note(locator, note))
 
     def report(self, source: str, dry_run: bool, spaces: Iterable[SearchSpace], tasks: Iterable[Task]) -> ImportReport:
         return ImportReport(

@@ -163,14 +163,14 @@ class SpaceDerivation:
 
     def _condition(self, name: str, placed: Mapping[str, Parameter]) -> Condition | None:
         for signatures in (self._all, self._completed):
-            found = [
+            conditions = [
                 (rank, Condition(other, values))
                 for other, parameter in placed.items()
                 if (values := self._deciding_values(name, other, parameter.domain, signatures))
                 and (rank := _rank(parameter.domain)) is not None
             ]
-            if found:
-                return min(found, key=lambda pair: pair[0])[1]
+            if conditions:
+                return min(conditions, key=lambda pair: pair[0])[1]
         return None
 
     def _deciding_values(
@@ -231,13 +231,13 @@ def fitted(value: Value, domain: Domain) -> Value:
 
 def merged(domains: Iterable[Domain]) -> Domain:
     """One domain that holds all of them."""
-    found = list(dict.fromkeys(domains))
-    if len(found) == 1:
-        return found[0]
-    if not all(isinstance(domain, Categorical) for domain in found) and all(map(_is_numeric, found)):
-        return _range(found)
+    distinct = list(dict.fromkeys(domains))
+    if len(distinct) == 1:
+        return distinct[0]
+    if not all(isinstance(domain, Categorical) for domain in distinct) and all(map(_is_numeric, distinct)):
+        return _range(distinct)
     choices: dict[Key, Value] = {}
-    for domain in found:
+    for domain in distinct:
         if not isinstance(domain, Categorical):
             raise UsageProblem("a parameter has a range in some runs and choices in others: it fits no search space")
         choices.update((_key(choice), choice) for choice in domain.choices)

@@ -70,31 +70,31 @@ def describe(
     generator = np.random.default_rng(seed)
     sizes = _Sizes()
     labels: list[Any] = []
-    kept: list[tuple[int, _Summary]] = []
+    cached: list[tuple[int, _Summary]] = []
     for index, (image, label) in enumerate(_samples(data, layout)):
         sizes.add(image)
         labels.append(label)
         # A reservoir (Vitter 1985, algorithm R): every image is as likely to be kept, however many there are.
-        place = index if index < MODEL_ROWS else int(generator.integers(0, index + 1))
-        if place < MODEL_ROWS:
+        position = index if index < MODEL_ROWS else int(generator.integers(0, index + 1))
+        if position < MODEL_ROWS:
             summary = (index, _summary(image, value_range))
-            kept[place : place + 1] = [summary]
+            cached[position : position + 1] = [summary]
     findings.words["modality"] = "image"
     _shape(findings, sizes)
-    _pixels(findings, [summary for _, summary in kept], sizes)
+    _pixels(findings, [summary for _, summary in cached], sizes)
     if target is None and any(label is not None for label in labels):
         target = np.array(labels, dtype=object)
     wanted = read_target(findings, target, sizes.count, problem)
     if wanted is not None and landmarkers:
         from headstart.metafeatures.landmarkers import land
 
-        place_of = {int(row): place for place, row in enumerate(wanted.rows)}
+        place_of = {int(row): position for position, row in enumerate(wanted.rows)}
         seen = [
             (place_of[index], summary.thumbnail)
-            for index, summary in sorted(kept, key=lambda pair: pair[0])
+            for index, summary in sorted(cached, key=lambda pair: pair[0])
             if index in place_of
         ]
-        values = wanted.values[[place for place, _ in seen]]
+        values = wanted.values[[position for position, _ in seen]]
         chosen = sample_rows(values, wanted.is_classification, generator)
         thumbnails = np.stack([thumbnail for _, thumbnail in seen]) if seen else np.zeros((0, 0))
         land(findings, complete(thumbnails[chosen]), values[chosen], wanted.is_classification, seed)
@@ -107,10 +107,10 @@ def _samples(data: Any, layout: str) -> Iterator[tuple[NDArray[Any], Any]]:
         raise ValueError(f"an array of layout N{inner} has {len(inner) + 1} dimensions, got {data.ndim}")
     items: Iterable[Any] = data
     for item in items:
-        held, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+        cached, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
         if isinstance(label, np.generic | np.ndarray) and label.size == 1:
             label = label.item()
-        image = np.asarray(held)
+        image = np.asarray(cached)
         if inner == "HWC" and image.ndim == 2:
             image = image[:, :, None]
         elif image.ndim != len(inner):

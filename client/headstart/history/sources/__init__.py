@@ -37,7 +37,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class History:
+class SourceHistory:
     """A source, opened.
 
     ``name`` is what ids are made of where none are given. ``task`` says what all its tasks have in common; the id is
@@ -62,12 +62,12 @@ class History:
     remarks: Callable[[], Sequence[str]] = list[str]
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem, among others MissingExtra."""
     module = _MODULES.get(request.source)
     if module is None:
         raise UsageProblem(f"{request.source!r} is no source: choose one of {', '.join([*_MODULES, 'export'])}")
-    history: History = import_module(f"headstart.history.sources.{module}").open_history(request)
+    history: SourceHistory = import_module(f"headstart.history.sources.{module}").open_history(request)
     return history
 
 

@@ -19,7 +19,7 @@ from headstart.history.locations import local_path, removed_after, removed_with,
 from headstart.history.mapping import Mapped
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for, text_value
-from headstart.history.sources import History, Request, chosen, listed
+from headstart.history.sources import Request, SourceHistory, chosen, listed
 from headstart.packages import is_installed
 from headstart.values import CurvePoint, ExperimentStatus
 
@@ -35,7 +35,7 @@ _STATUS = {
 _PAGE = 1000
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
     client = _client(request.location)
@@ -62,7 +62,7 @@ def open_history(request: Request) -> History:
 
     description = f"MLflow experiment {listed(names)}"
     return selected(
-        History(
+        SourceHistory(
             name=names[0],
             task=replace(task, description=task.description or description),
             runs=runs,
@@ -97,8 +97,8 @@ def _client(location: str) -> MlflowClient:
                 removed_with(client, path / ".trash")
             client.search_experiments(max_results=1)
     except Exception as error:
-        told = " ".join(str(error).split())[:500]
-        raise UsageProblem(f"{location} cannot be read as an MLflow store: {told}") from error
+        reason = " ".join(str(error).split())[:500]
+        raise UsageProblem(f"{location} cannot be read as an MLflow store: {reason}") from error
     return client
 
 
@@ -119,8 +119,8 @@ def _asked(ask: Any, *arguments: Any, **options: Any) -> Any:
     try:
         return ask(*arguments, **options)
     except Exception as error:
-        told = " ".join(str(error).split())[:500]
-        raise OSError(f"the MLflow store cannot be read: {told}") from error
+        reason = " ".join(str(error).split())[:500]
+        raise OSError(f"the MLflow store cannot be read: {reason}") from error
 
 
 def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.history.locations import local_path, sqlite_url
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, selected, task_for
-from headstart.history.sources import History, Request, chosen, listed
+from headstart.history.sources import Request, SourceHistory, chosen, listed
 from headstart.history.space_derivation import merged
 from headstart.packages import is_installed
 from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, value_key
@@ -35,7 +35,7 @@ _STATUS = {
 }
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     if not is_installed("optuna"):
         raise MissingExtra("reading Optuna studies", "optuna")
@@ -63,15 +63,15 @@ def open_history(request: Request) -> History:
             for trial in trials[study.study_name]:
                 yield _run(trial, study.study_name, objective, several=len(studies) > 1)
 
-    told = Request(request.source, request.location, direction=direction)
+    used = Request(request.source, request.location, direction=direction)
     return selected(
-        History(
+        SourceHistory(
             name=studies[0].study_name,
-            task=task_for(told, mapping, objectives[0].metric, f"Optuna study {names_read}", "step"),
+            task=task_for(used, mapping, objectives[0].metric, f"Optuna study {names_read}", "step"),
             runs=runs,
             count=sum(map(len, trials.values())),
             space_description=f"From Optuna study {names_read}",
-            domains=_domains([trial for found in trials.values() for trial in found if trial.state.name in _STATUS]),
+            domains=_domains([trial for some in trials.values() for trial in some if trial.state.name in _STATUS]),
         ),
         mapping,
     )
@@ -94,8 +94,8 @@ def _storage(location: str) -> BaseStorage:
             return RDBStorage(sqlite_url(path), skip_table_creation=True)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
-        told = " ".join(str(error).split())[:500]
-        raise UsageProblem(f"{location} cannot be read as an Optuna storage: {told}") from error
+        reason = " ".join(str(error).split())[:500]
+        raise UsageProblem(f"{location} cannot be read as an Optuna storage: {reason}") from error
 
 
 class _Objective:
@@ -159,14 +159,14 @@ def _run(trial: FrozenTrial, study_name: str, objective: _Objective, several: bo
 
 def _domains(trials: Sequence[FrozenTrial]) -> dict[str, Domain]:
     """Of each parameter what holds all the distributions that it had in ended trials, in the order of first use."""
-    found: dict[str, dict[Any, Domain]] = {}
+    domains: dict[str, dict[Any, Domain]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
-            of_name = found.setdefault(name, {})
+            of_name = domains.setdefault(name, {})
             key = repr(distribution)
             if key not in of_name:
                 of_name[key] = _domain(distribution)
-    return {name: merged(of_name.values()) for name, of_name in found.items()}
+    return {name: merged(of_name.values()) for name, of_name in domains.items()}
 
 
 def _domain(distribution: Any) -> Domain:

@@ -17,7 +17,7 @@ from headstart.history.cells import allow_long_cells, plain_value
 from headstart.history.locations import local_path
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for
-from headstart.history.sources import History, Request
+from headstart.history.sources import Request, SourceHistory
 from headstart.spaces.declaration import Value
 from headstart.values import CurvePoint, ExperimentStatus
 
@@ -59,7 +59,7 @@ _FILES = ("params.json", "result.json", "progress.csv", "error.txt")
 Report = dict[str, Any]
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
     folder = local_path(request.location)
@@ -71,7 +71,7 @@ def open_history(request: Request) -> History:
         raise UsageProblem(f"{folder} holds no Ray Tune trials: no folder in it has a {' or '.join(_FILES)}")
     metric = objective_named(request, mapping, lambda: _metrics(trials))
     name = folder.resolve().name
-    lengths = _Lengths(told=not mapping.task.get("max_fidelity"))
+    lengths = _Lengths(stated=not mapping.task.get("max_fidelity"))
 
     def runs() -> Iterator[Run | Note]:
         lengths.of_completed.clear()
@@ -82,7 +82,7 @@ def open_history(request: Request) -> History:
 
     description = f"Ray Tune experiment {name}"
     return selected(
-        History(
+        SourceHistory(
             name=name,
             task=task_for(request, mapping, metric, description, "training iteration"),
             runs=runs,
@@ -97,8 +97,8 @@ def open_history(request: Request) -> History:
 class _Lengths:
     """After how many iterations completed trials ended, which may say that a scheduler stopped some."""
 
-    def __init__(self, told: bool) -> None:
-        self._told = told
+    def __init__(self, stated: bool) -> None:
+        self._told = stated
         self.of_completed: list[float] = []
 
     def add(self, run: Run | Note) -> None:
@@ -119,8 +119,8 @@ class _Lengths:
 
 def _trials(folder: Path, states: Mapping[str, str]) -> list[Path]:
     """The folders that hold a trial, and those that should: a trial that the state file names may be gone."""
-    found = {path.parent for name in _FILES for path in folder.glob(f"*/{name}")}
-    return sorted(found | {folder / name for name in states if name and "/" not in name})
+    result = {path.parent for name in _FILES for path in folder.glob(f"*/{name}")}
+    return sorted(result | {folder / name for name in states if name and "/" not in name})
 
 
 def _states(folder: Path) -> dict[str, str]:
@@ -130,9 +130,9 @@ def _states(folder: Path) -> dict[str, str]:
         content = _parsed(path.read_text(encoding="utf-8", errors="replace"))
         entries = content.get("trial_data", []) if isinstance(content, dict) else []
         for entry in entries:
-            told = _parsed(entry[0]) if isinstance(entry, list) and entry and isinstance(entry[0], str) else None
-            if isinstance(told, dict) and "status" in told:
-                states[str(told.get("relative_logdir", ""))] = str(told["status"])
+            predicted = _parsed(entry[0]) if isinstance(entry, list) and entry and isinstance(entry[0], str) else None
+            if isinstance(predicted, dict) and "status" in predicted:
+                states[str(predicted.get("relative_logdir", ""))] = str(predicted["status"])
     return states
 
 

@@ -25,7 +25,7 @@ from headstart.history.cells import (
 from headstart.history.locations import local_path
 from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem, line_count
-from headstart.history.sources import History, Request
+from headstart.history.sources import Request, SourceHistory
 from headstart.spaces.declaration import Value
 from headstart.values import CurvePoint, ExperimentStatus
 
@@ -40,7 +40,7 @@ STATUS_WORDS = {
 _STATUS = {word: status for status, words in STATUS_WORDS.items() for word in words.split()}
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     if request.mapping is None:
         raise UsageProblem("a table needs a mapping file that says which columns are what")
@@ -56,7 +56,7 @@ def open_history(request: Request) -> History:
     allow_long_cells()
     reader = _Reader(path, request.source, mapping, objective_column)
     reader.check_columns()
-    return History(
+    return SourceHistory(
         name=path.stem,
         task=task_template(mapping, request.direction, mapping.task.get("metric", objective_column)),
         runs=reader.runs,
@@ -189,11 +189,11 @@ class _Reader:
     def _values(self, row: Row) -> dict[str, Value]:
         parameters = self._mapping.parameters
         if isinstance(parameters, str):
-            held = self._cell(row, parameters)
-            held = parsed_json(held) if isinstance(held, str) else held
-            if not isinstance(held, dict):
+            content = self._cell(row, parameters)
+            content = parsed_json(content) if isinstance(content, str) else content
+            if not isinstance(content, dict):
                 raise Unreadable(f"column {parameters!r} is to hold the parameters as an object")
-            cells = {name: self._converted(cell, name) for name, cell in held.items()}
+            cells = {name: self._converted(cell, name) for name, cell in content.items()}
             self.met.convertible.update(cells)
         else:
             assert parameters is not None
@@ -259,13 +259,13 @@ class _Reader:
 
     def _held(self, row: Row, column: str) -> Any:
         """What a column holds, also an inner one ("config.lr"); None where there is nothing."""
-        held: Any = row
+        content: Any = row
         for part in [column] if column in row else column.split("."):
-            if not isinstance(held, dict) or part not in held:
+            if not isinstance(content, dict) or part not in content:
                 return None
-            held = held[part]
+            content = content[part]
         self.met.add([column])
-        return held
+        return content
 
     def _converted(self, cell: Any, column: str) -> Any:
         conversion = self._mapping.conversions.get(column)
@@ -281,15 +281,15 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
 
 def _points(cell: Any) -> tuple[CurvePoint, ...]:
     """From a list of values (after 1, 2, ... units), a list of pairs, or an object {fidelity: value}."""
-    held = parsed_json(cell)
-    if held is None:
+    content = parsed_json(cell)
+    if content is None:
         return ()
-    if isinstance(held, dict):
-        held = list(held.items())
-    if not isinstance(held, list):
-        raise Unreadable(f"the curve is {str(held)[:40]!r}: neither a list nor an object")
+    if isinstance(content, dict):
+        content = list(content.items())
+    if not isinstance(content, list):
+        raise Unreadable(f"the curve is {str(content)[:40]!r}: neither a list nor an object")
     points = []
-    for index, point in enumerate(held, start=1):
+    for index, point in enumerate(content, start=1):
         fidelity, value = point if isinstance(point, list | tuple) and len(point) == 2 else (index, point)
         points.append(
             CurvePoint(cell_number(fidelity, "curve"), math.nan if value is None else cell_number(value, "curve"))

@@ -46,7 +46,7 @@ class _FittedProcess:
         return self.process.predict(self.inputs(columns), np.nan_to_num(columns.prior))
 
 
-class _Process(Learner):
+class _ProcessLearner(Learner):
     def fit(self, training: Training) -> _FittedProcess:
         def inputs(columns: Columns) -> Numbers:
             return self._inputs(columns, training.proxies)
@@ -60,7 +60,7 @@ class _Process(Learner):
         """Inputs [m, d] from the columns; ``proxies`` marks the proxy columns in use."""
 
 
-class FeatureProcess(_Process):
+class FeatureProcess(_ProcessLearner):
     name = GAUSSIAN_PROCESS
     rank = 30
 
@@ -69,7 +69,7 @@ class FeatureProcess(_Process):
         return columns.features
 
 
-class ProxyProcess(_Process):
+class ProxyProcess(_ProcessLearner):
     name = PROXIES
     rank = 50
     needs_proxies = True
@@ -79,7 +79,7 @@ class ProxyProcess(_Process):
         return np.asarray(columns.proxies[:, proxies])
 
 
-class FeatureAndProxyProcess(_Process):
+class FeatureAndProxyProcess(_ProcessLearner):
     name = WITH_PROXIES
     rank = 60
     needs_proxies = True
