@@ -452,7 +452,7 @@ class Client:
             yield from map(codec_knowledge.cluster_from_proto, page.clusters)
 
     def explain_task(self, task_id: str, search_space_id: str, *, timeout: float | None = None) -> Explanation:
-        """What the service would transfer to a task and from where, for people. It reserves no candidates."""
+        """Explain for people what the service would transfer to a task and from where. It reserves no candidates."""
         request = knowledge_pb2.ExplainTaskRequest(task_id=task_id, search_space_id=search_space_id)
         return codec_knowledge.explanation_from_proto(self._call(self._knowledge.ExplainTask, request, timeout))
 

@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 3.0
 
 
 class CommandError(Exception):
-    """What keeps a command from its work, in words for a person."""
+    """The reason why a command cannot do its work, for people."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Connection:
     key_file: Path | None = None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """Of TLS, which each of its files asks for too. Raises CommandError for a file that cannot be read."""
+        """Credentials of TLS, which each of its files switches on. Raises CommandError for a file that cannot be
+        read.
+        """
         if not (self.tls or self.ca_file or self.certificate_file or self.key_file):
             return None
         if (self.certificate_file is None) != (self.key_file is None):
@@ -120,7 +122,7 @@ def errors_told(address: str = "") -> Iterator[None]:
 
 
 def note(message: str) -> None:
-    """What a person should know beside the answer; never among the answer."""
+    """Print a note beside the answer, never within it."""
     print(f"headstart: {message}", file=sys.stderr)
 
 

@@ -69,7 +69,7 @@ def similar_tasks(
     count: Count = 10,
     json: AsJson = False,
 ) -> None:
-    """The tasks most like a task, and what that rests on."""
+    """The tasks most similar to a task, and the basis of that."""
     with service(context) as client:
         result = client.search_tasks(task_id, search_space_id=space, count=count)
         if json:
@@ -101,7 +101,7 @@ def similar_architectures(
     count: Count = 10,
     json: AsJson = False,
 ) -> None:
-    """The recorded architectures nearest to one: that of --candidate or of --experiment."""
+    """The recorded architectures nearest to that of --candidate or of --experiment."""
     if (asked is None) == (not experiment):
         raise typer.BadParameter("give one of the two", param_hint="--candidate / --experiment")
     with service(context) as client:
@@ -133,7 +133,7 @@ def clusters(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Groups of like tasks, as the worker found them last."""
+    """Clusters of similar tasks, as the worker last computed them."""
     with service(context) as client:
         listed = tuple(client.list_task_clusters())
         if map_file is not None:

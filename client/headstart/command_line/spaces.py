@@ -36,7 +36,7 @@ _FIGURE_COLUMNS = (
 def spaces(context: typer.Context, limit: Limit = None, json: AsJson = False) -> None:
     """All search spaces."""
     with service(context) as client:
-        # Declarations may be large: not too many to a message.
+        # Declarations may be large, so a page has few of them.
         listed = list(limited(client.list_search_spaces(page_size=page_size(limit, 100)), limit))
         if json:
             print_json({"search_spaces": listed})
@@ -78,7 +78,7 @@ def space(context: typer.Context, search_space_id: SpaceId, json: AsJson = False
 
 
 def predictor(context: typer.Context, search_space_id: SpaceId, json: AsJson = False) -> None:
-    """The newest model of a search space and its held-out figures."""
+    """The newest model of a search space and its validation figures."""
     with service(context) as client:
         shown = client.get_predictor(search_space_id)
         if json:

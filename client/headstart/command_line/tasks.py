@@ -32,7 +32,7 @@ _SUMMARY_COLUMNS = (
 
 
 def tasks(context: typer.Context, limit: Limit = None, json: AsJson = False) -> None:
-    """All tasks and how far they are."""
+    """All tasks and their progress."""
     with service(context) as client:
         listed = list(limited(client.list_tasks(page_size=page_size(limit, 1000)), limit))
         if json:
@@ -52,7 +52,7 @@ def tasks(context: typer.Context, limit: Limit = None, json: AsJson = False) -> 
 
 
 def task(context: typer.Context, task_id: TaskId, json: AsJson = False) -> None:
-    """One task: description, results, and the tasks most like it."""
+    """One task: description, results, and the most similar tasks."""
     with service(context) as client:
         shown = client.get_task(task_id)
         if json:
@@ -95,7 +95,9 @@ def update_task(
         float | None, typer.Option("--max-fidelity", min=0, help="Of a full training; not once there are results.")
     ] = None,
 ) -> None:
-    """Describe a task, one that was imported, say. What is not named stays; an empty word or number is taken out."""
+    """Describe a task, for example an imported one. Parts that are not given stay; an empty word or number is
+    removed.
+    """
     words_of = dict(map(_named, descriptor or ()))
     numbers_of = {name: _number(name, text) for name, text in map(_named, meta_feature or ())}
     with service(context) as client:

@@ -44,7 +44,7 @@ def transfer(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """An architecture of TASK made to fit others, how far that can be trusted, and how to tune its weights there."""
+    """Adapt an architecture of TASK to others, with its expected transferability and a fine-tuning plan."""
     objective = MultiTaskObjective.WORST_CASE if worst_case else MultiTaskObjective.WEIGHTED
     with service(context) as client:
         answer = client.transfer_architecture(search_space_id, requested, task_id, targets, objective=objective)

@@ -10,7 +10,7 @@ from headstart.values import Direction, Estimate, Incumbent, Objective, SimilarT
 
 
 def one_line(text: str) -> str:
-    """Without line ends, and without what a terminal would take for an order to it."""
+    """The text without line ends, and without control sequences of a terminal."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
 
 
@@ -95,12 +95,12 @@ def estimate(expected: Estimate | None) -> str:
 
 
 def basis(similar: SimilarTask) -> str:
-    """What a similarity rests on; in brackets how many words, numbers or architectures."""
+    """The basis of a similarity; in brackets the number of words, meta-features or architectures."""
     return "; ".join(
         f"{each.kind.name.lower().replace('_', ' ')} {each.value:.2f} ({each.count})" for each in similar.basis
     )
 
 
 def details(similar: SimilarTask) -> str:
-    """What tells most in each of the things that a similarity rests on."""
+    """The most important details of each basis of a similarity."""
     return "; ".join(", ".join(each.details) for each in similar.basis if each.details)

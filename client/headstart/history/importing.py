@@ -26,10 +26,10 @@ from headstart.values import ExperimentStatus
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person chose for an import.
+    """A user's choices for an import.
 
-    ``ranges`` are numbers that a parameter may have beside those that were tried, as (lowest, highest). ``replace``:
-    the tasks that the runs go into are removed first, with all that was recorded on them; ``agree`` is asked before.
+    ``ranges`` are numbers that a parameter may have beside the tried ones, as (lowest, highest). ``replace``: the
+    tasks of the runs are removed first, with everything recorded on them; ``agree`` is asked before.
     """
 
     task_id: str | None = None
@@ -77,7 +77,7 @@ def import_history(
 def _space(
     service: Service, history: SourceHistory, choices: Choices, tasks: ImportTasks, say: Say
 ) -> tuple[SearchSpace, int | None]:
-    """The search space that is there, or one that is derived and made; and how many entries there are, if known."""
+    """The existing search space, or a new one that is derived; and the number of entries, if known."""
     name = choices.space_id or history.search_space_id
     existing = service.find_space(name) if name else None
     count = history.count
@@ -132,10 +132,10 @@ def _derived(
     takes: Callable[[str], bool] = lambda task_name: True,
     ranges: Mapping[str, tuple[Value, Value]] | None = None,
 ) -> tuple[SearchSpace, int]:
-    """The space that the recorded runs moved in, and how many entries there are.
+    """The space that contains the recordable runs, and the number of entries.
 
-    Only what goes in shapes it. Whether a run fits shows when there is a space; where some do not, it is derived once
-    more without them. ``takes`` says whether the task of a name can be recorded on.
+    Runs that cannot be recorded do not shape it. Whether a run fits is known only when there is a space; if some do
+    not, it is derived once more without them. ``takes`` says whether the task of a name can be recorded on.
     """
     derivation = _derivation(history, ranges)
     count = 0
@@ -167,7 +167,7 @@ def _without_unfit(
     takes: Callable[[str], bool],
     ranges: Mapping[str, tuple[Value, Value]] | None,
 ) -> SearchSpace:
-    """The space again, of those runs alone that fit it."""
+    """The space derived from those runs only that fit it."""
     derivation = _derivation(history, ranges)
     fitting = 0
     for entry in history.runs():
@@ -178,7 +178,7 @@ def _without_unfit(
 
 
 def _told(parameter: Parameter) -> str:
-    """A parameter in a line: what a person checks before an import."""
+    """A parameter in one line, for people to check before an import."""
     domain = parameter.domain
     if isinstance(domain, Categorical):
         ordered = domain.ordered_choices

@@ -21,7 +21,7 @@ _COLUMNS = {"objective", "seed"}
 
 
 def mapping_for(request: Request) -> Mapped:
-    """The mapping file of a request, empty where there is none. Raises UsageProblem for what does not count here."""
+    """The mapping file of a request, empty without one. Raises UsageProblem for entries that do not apply here."""
     if request.mapping is None:
         return Mapped()
     mapping = read_mapping(request.mapping)
@@ -35,7 +35,7 @@ def mapping_for(request: Request) -> Mapped:
 
 
 def objective_named(request: Request, mapping: Mapped, metrics: Callable[[], Iterable[str]] = tuple[str, ...]) -> str:
-    """The metric that is the objective. Raises UsageProblem with the ``metrics`` there are where nobody has said it."""
+    """The metric that is the objective. Raises UsageProblem with the known ``metrics`` if it was not given."""
     name = request.objective or mapping.columns.get("objective") or mapping.task.get("metric")
     if not name:
         shown = listed(sorted(set(metrics())))
@@ -45,7 +45,7 @@ def objective_named(request: Request, mapping: Mapped, metrics: Callable[[], Ite
 
 
 def task_for(request: Request, mapping: Mapped, metric: str, description: str, fidelity_unit: str) -> Task:
-    """Raises UsageProblem where the direction is not said."""
+    """Raises UsageProblem if the direction was not given."""
     direction: Direction | None = request.direction
     task = task_template(mapping, direction, metric)
     return replace(
@@ -56,7 +56,7 @@ def task_for(request: Request, mapping: Mapped, metric: str, description: str, f
 
 
 def selected(history: SourceHistory, mapping: Mapped) -> SourceHistory:
-    """The history as the mapping file wants it. Raises UsageProblem for a conversion that a metric cannot have."""
+    """The history as the mapping file selects it. Raises UsageProblem for a conversion that a metric cannot have."""
     runs: Callable[[], Iterator[Run | Note]] = history.runs
     objective = history.task.objective.metric
     _check_conversions(objective, mapping)
@@ -92,13 +92,13 @@ def selected(history: SourceHistory, mapping: Mapped) -> SourceHistory:
 
 
 def text_value(text: str, column: str, mapping: Mapped) -> Value:
-    """What the text of a parameter stands for; where the mapping file gives a type, the text as it is."""
+    """The value of a parameter's text; the text itself if the mapping file gives a type."""
     conversion = mapping.conversions.get(column)
     return plain_value(text) if conversion is None or not conversion.kind else text
 
 
 def _check_conversions(objective: str, mapping: Mapped) -> None:
-    """Metrics are numbers at their source: all that can be converted is their scale."""
+    """Metrics are numbers at their source, so only their scale can be converted."""
     parameters = mapping.parameters.values() if isinstance(mapping.parameters, Mapping) else ()
     for column in (objective, *(mapping.metrics or {}).values(), *mapping.proxies.values()):
         conversion = mapping.conversions.get(column)
@@ -144,7 +144,7 @@ def _meet(met: Met, run: Run, objective: str) -> None:
     if run.objective_value is not None:
         met.convertible.add(objective)
     for column in run.metrics.keys() & met.mapping.conversions.keys():
-        # Of words there are none to convert here.
+        # There are no words to convert here.
         if not (met.mapping.conversions[column].kind or met.mapping.conversions[column].values):
             met.convertible.add(column)
 

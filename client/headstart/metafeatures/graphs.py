@@ -19,7 +19,7 @@ from headstart.metafeatures.sampling import MODEL_COLUMNS, MODEL_ROWS, Numbers, 
 from headstart.metafeatures.tables import complete, describe_numbers, sample_rows
 from headstart.metafeatures.targets import Target, read_target
 
-# Nodes whose clustering is looked at, and neighbours of each.
+# Nodes whose clustering is computed, and neighbours of each.
 _CLUSTERING_NODES, _CLUSTERING_NEIGHBOURS = 500, 100
 
 
@@ -88,7 +88,7 @@ def _edges(data: Any, node_count: int | None, known: list[int]) -> tuple[Any, An
 
 
 def _adjacency(sources: Any, targets: Any, nodes: int, directed: bool) -> Any:
-    """Of ones, symmetric in an undirected graph."""
+    """Adjacency matrix of ones, symmetric in an undirected graph."""
     if not directed:
         sources, targets = np.concatenate([sources, targets]), np.concatenate([targets, sources])
     matrix = scipy.sparse.csr_matrix((np.ones(len(sources)), (sources, targets)), shape=(nodes, nodes))
@@ -134,7 +134,7 @@ def _assortativity(findings: Findings, adjacency: Any, degrees: Numbers) -> None
 
 
 def _clustering(adjacency: Any, generator: np.random.Generator) -> float | None:
-    """Mean over nodes with two neighbours or more of the share of their neighbours' pairs that are joined."""
+    """Mean clustering coefficient of nodes with two or more neighbours."""
     degrees = np.diff(adjacency.indptr)
     eligible = np.flatnonzero(degrees > 1)
     shares = []

@@ -27,7 +27,7 @@ _ENTROPY_STEPS = 256
 
 @dataclass(frozen=True)
 class _Summary:
-    """Of one image, intensities from 0 to 1."""
+    """Statistics of one image, intensities from 0 to 1."""
 
     mean: float
     square: float
@@ -39,7 +39,7 @@ class _Summary:
 
 
 class _Sizes:
-    """Of all images."""
+    """Sizes of all images."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -101,7 +101,7 @@ def describe(
 
 
 def _samples(data: Any, layout: str) -> Iterator[tuple[NDArray[Any], Any]]:
-    """Images [height, width, channels] with their labels, None where they bring none."""
+    """Images [height, width, channels] with their labels, None without any."""
     inner = layout.removeprefix("N")
     if hasattr(data, "ndim") and hasattr(data, "shape") and data.ndim != len(inner) + 1:
         raise ValueError(f"an array of layout N{inner} has {len(inner) + 1} dimensions, got {data.ndim}")
@@ -142,7 +142,7 @@ def _summary(image: NDArray[Any], value_range: tuple[float, float] | None) -> _S
 
 
 def _scaled(image: NDArray[Any], value_range: tuple[float, float] | None) -> Numbers:
-    """Intensities from 0 to 1. Raises ValueError for floats outside the range that they are said to have."""
+    """Intensities from 0 to 1. Raises ValueError for floats outside the given range."""
     if value_range is None and image.dtype.kind == "b":
         lower, upper = 0.0, 1.0
     elif value_range is None and image.dtype.kind in "iu":

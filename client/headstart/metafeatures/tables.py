@@ -108,7 +108,7 @@ def complete(numbers: Numbers) -> Numbers:
 def _with_target(
     findings: Findings, columns: Columns, target: Target, landmarkers: bool, seed: int, generator: np.random.Generator
 ) -> None:
-    """What columns tell about the target, on the rows that were read and have one."""
+    """Statistics of columns and target together, on the rows that were read and have a target."""
     place_of = {int(row): index for index, row in enumerate(columns.rows)}
     known = np.array([index for index, row in enumerate(target.rows) if int(row) in place_of], dtype=np.int64)
     values = target.values[known]

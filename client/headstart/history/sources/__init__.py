@@ -26,7 +26,7 @@ _MODULES = {
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. ``objective`` and ``direction`` are None where the source is to say."""
+    """The request of an import. ``objective`` and ``direction`` are None if the source determines them."""
 
     source: str
     location: str
@@ -38,14 +38,13 @@ class Request:
 
 @dataclass(frozen=True)
 class SourceHistory:
-    """A source, opened.
+    """An opened source.
 
-    ``name`` is what ids are made of where none are given. ``task`` says what all its tasks have in common; the id is
-    empty where the source does not give one. ``domains`` and ``conditions`` are those that are known before any run is
-    read, ``always`` the parameters that every run is to have; ``count`` is the number of entries, None where that is
-    known only after reading them. ``texts``: parameters are texts at the source, so that a broken number is a word.
-    ``met`` knows, after the runs were read, which columns of the mapping file there were, and ``remarks`` what a person
-    should know of them as a whole.
+    Ids are made of ``name`` unless given. ``task`` has what all tasks share; its id is empty if the source has none.
+    ``domains`` and ``conditions`` are those known before any run is read, ``always`` are the parameters of every run;
+    ``count`` is the number of entries, None if it is known only after reading them. ``texts``: parameters are texts
+    at the source, so a broken number is a word. After the runs were read, ``met`` knows which columns of the mapping
+    file occurred, and ``remarks`` are notes for people on all of them.
     """
 
     name: str
@@ -76,7 +75,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def chosen(names: Sequence[str], wanted: Sequence[str], what: str) -> list[str]:
-    """The wanted ones of those that are there, or the only one. Raises UsageProblem."""
+    """The wanted names, or the only one. Raises UsageProblem."""
     shown = listed(names)
     for name in wanted:
         if name not in names:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-# A grid of at most this many points is a list of choices.
+# A grid of at most this number of points becomes a list of choices.
 MAX_GRID_POINTS = 64
 
 _STATUS = {
@@ -78,7 +78,7 @@ def open_history(request: Request) -> SourceHistory:
 
 
 def _storage(location: str) -> BaseStorage:
-    """A storage URL, an SQLite file or a journal file. Never makes one that is not there."""
+    """A storage URL, an SQLite file or a journal file. Never creates a missing one."""
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -99,7 +99,7 @@ def _storage(location: str) -> BaseStorage:
 
 
 class _Objective:
-    """Which of a study's values is the objective, and what the others are called."""
+    """The objective among a study's values, and the names of the others."""
 
     def __init__(self, study: Study, wanted: str | None) -> None:
         directions = study.directions
@@ -158,7 +158,7 @@ def _run(trial: FrozenTrial, study_name: str, objective: _Objective, several: bo
 
 
 def _domains(trials: Sequence[FrozenTrial]) -> dict[str, Domain]:
-    """Of each parameter what holds all the distributions that it had in ended trials, in the order of first use."""
+    """For each parameter a domain that contains all its distributions in ended trials, in the order of first use."""
     domains: dict[str, dict[Any, Domain]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
@@ -185,7 +185,7 @@ def _domain(distribution: Any) -> Domain:
 
 
 def _grid(distribution: Any) -> list[Any]:
-    """The points from low to high as Optuna computes them, or nothing where there are too many."""
+    """The points from low to high as Optuna computes them; empty if there are too many."""
     low, high, step = distribution.low, distribution.high, distribution.step
     count = round((high - low) / step) + 1
     return [min(index * step + low, high) for index in range(count)] if count <= MAX_GRID_POINTS else []
@@ -200,7 +200,7 @@ def _value(value: Any, distribution: Any) -> Value:
 
 
 def _choices(choices: Sequence[Any]) -> Mapping[int, Value]:
-    """By their index: as they are where they are values, else as text; all as text where two would be equal."""
+    """Choices by index: values as they are, others as text; all as text if two would be equal."""
     plain = [
         choice
         if isinstance(choice, str | bool | int) or (isinstance(choice, float) and math.isfinite(choice))

@@ -31,7 +31,7 @@ from headstart.values import CurvePoint, ExperimentStatus
 
 Row = Mapping[str, Any]
 
-# What histories call their outcomes, in lower case.
+# Names of outcomes in histories, in lower case.
 STATUS_WORDS = {
     ExperimentStatus.COMPLETED: "completed complete finished done success succeeded successful ok terminated true 1",
     ExperimentStatus.FAILED: "failed fail failure error errored crashed diverged false 0",
@@ -60,7 +60,7 @@ def open_history(request: Request) -> SourceHistory:
         name=path.stem,
         task=task_template(mapping, request.direction, mapping.task.get("metric", objective_column)),
         runs=reader.runs,
-        # Of a CSV file less its heading; a cell with a line break is counted as what it looks like.
+        # Lines of a CSV file without its heading; a cell with a line break counts as several.
         count=line_count(path) - (request.source == "csv"),
         search_space_id=mapping.search_space_id,
         space_description=mapping.space_description or f"From {path.name}",
@@ -73,7 +73,7 @@ def open_history(request: Request) -> SourceHistory:
 
 
 class _Reader:
-    """Reads the file as often as asked."""
+    """Reads the file, as often as needed."""
 
     def __init__(self, path: Path, source: str, mapping: Mapped, objective: str) -> None:
         self._path = path
@@ -83,7 +83,7 @@ class _Reader:
         self.met = Met(mapping)
 
     def check_columns(self) -> None:
-        """Whether a CSV file has the columns that the mapping names. Raises UsageProblem."""
+        """Whether a CSV file has the columns of the mapping. Raises UsageProblem."""
         if self._source != "csv":
             return
         with self._path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -117,7 +117,7 @@ class _Reader:
             yield run
 
     def _csv_rows(self) -> Iterator[tuple[int, Row | str]]:
-        """Rows with the number of their last line, empty cells left out; a text says what is wrong with a line."""
+        """Rows with the number of their last line, without empty cells; a text instead of a row is the line's error."""
         with self._path.open("rb") as file:
             reader = csv.reader(_decoded(file))
             header: list[str] = []
@@ -209,7 +209,7 @@ class _Reader:
         return values
 
     def _is_guessed(self, name: str) -> bool:
-        """Texts of a CSV file may stand for numbers; where a type is given, or in JSON, they are what they are."""
+        """Whether a text of a CSV file may stand for a number; with a given type, or in JSON, it does not."""
         parameters = self._mapping.parameters
         column = parameters.get(name, name) if isinstance(parameters, dict) else name
         conversion = self._mapping.conversions.get(column)
@@ -245,7 +245,7 @@ class _Reader:
         return numbers
 
     def _curve(self, row: Row, column: str) -> tuple[CurvePoint, ...]:
-        """Scale and offset are those of the curve's own column, and count for each of its values."""
+        """Scale and offset of the curve's own column apply to each of its values."""
         conversion = self._mapping.conversions.get(column, Conversion())
         cell = self._held(row, column)
         if cell is None:
@@ -258,7 +258,7 @@ class _Reader:
         return self._converted(self._held(row, column), column)
 
     def _held(self, row: Row, column: str) -> Any:
-        """What a column holds, also an inner one ("config.lr"); None where there is nothing."""
+        """The content of a column, also of an inner one ("config.lr"); None without any."""
         content: Any = row
         for part in [column] if column in row else column.split("."):
             if not isinstance(content, dict) or part not in content:
@@ -280,7 +280,7 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
 
 
 def _points(cell: Any) -> tuple[CurvePoint, ...]:
-    """From a list of values (after 1, 2, ... units), a list of pairs, or an object {fidelity: value}."""
+    """Points from a list of values (after 1, 2, ... units), a list of pairs, or an object {fidelity: value}."""
     content = parsed_json(cell)
     if content is None:
         return ()
