@@ -84,8 +84,8 @@ def revoke_token(connection: Connection, number: int, actor: str) -> Token:
 
 def number_of(text: str) -> int | None:
     """The number in a token's text, None for other texts."""
-    found = _FORM.fullmatch(text)
-    return None if found is None else int(found[1])
+    match = _FORM.fullmatch(text)
+    return None if match is None else int(match[1])
 
 
 def find_token(connection: Connection, number: int) -> Token | None:
@@ -104,8 +104,8 @@ def find_token(connection: Connection, number: int) -> Token | None:
 
 def matches(token: Token, text: str) -> bool:
     """Whether a text is this token, in constant time."""
-    found = _FORM.fullmatch(text)
-    return found is not None and hmac.compare_digest(_digest(found[2]), token.digest)
+    match = _FORM.fullmatch(text)
+    return match is not None and hmac.compare_digest(_digest(match[2]), token.digest)
 
 
 def _digest(secret: str) -> bytes:

@@ -57,9 +57,9 @@ def search_architectures(
     wanted = min(max(_SHORTLIST_FACTOR * count, _LEAST_SHORTLIST), _MOST_SHORTLIST) if anew else count
     nearest, embedding, degraded = _nearest(domains, namespace, space_id, canonical, wanted)
     if anew:
-        found = _measured(domains, namespace, space_id, canonical, nearest, measure, seconds)[:count]
-        bounds = {fingerprint: edits.upper_bound for fingerprint, edits in found}
-        nearest = [(fingerprint, edits.distance) for fingerprint, edits in found]
+        nearest_measured = _measured(domains, namespace, space_id, canonical, nearest, measure, seconds)[:count]
+        bounds = {fingerprint: edits.upper_bound for fingerprint, edits in nearest_measured}
+        nearest = [(fingerprint, edits.distance) for fingerprint, edits in nearest_measured]
         matches = [
             replace(match, upper_bound=bounds[match.architecture.fingerprint])
             for match in domains.knowledge.matches(namespace, space_id, nearest)
@@ -74,27 +74,29 @@ def search_architectures(
 def _answer(matches: list[Match], count: int, degraded: bool, embedding: str) -> pb2.SearchArchitecturesResponse:
     answer = encode.architecture_matches(matches, degraded, embedding)
     # With many tasks, the nearest that fit one message.
-    kept, _ = page_of(answer.matches, count)
-    del answer.matches[len(kept) :]
+    cached, _ = page_of(answer.matches, count)
+    del answer.matches[len(cached) :]
     return answer
 
 
 def _measure(request: pb2.SearchArchitecturesRequest) -> int:
-    asked = int(request.measure)
-    if asked == pb2.ARCHITECTURE_MEASURE_UNSPECIFIED:
+    requested = int(request.measure)
+    if requested == pb2.ARCHITECTURE_MEASURE_UNSPECIFIED:
         return int(pb2.ARCHITECTURE_MEASURE_EMBEDDING)
-    if asked not in pb2.ArchitectureMeasure.values():
-        raise decode.invalid("measure", f"must be a measure of the contract, got {asked}")
-    return asked
+    if requested not in pb2.ArchitectureMeasure.values():
+        raise decode.invalid("measure", f"must be a measure of the contract, got {requested}")
+    return requested
 
 
 def _seconds(request: pb2.SearchArchitecturesRequest) -> float:
     if not request.HasField("time_limit_seconds"):
         return _DEFAULT_SECONDS
-    asked = request.time_limit_seconds
-    if not (math.isfinite(asked) and 0 < asked <= _MAX_SECONDS):
-        raise decode.invalid("time_limit_seconds", f"must be more than 0 and at most {_MAX_SECONDS:g}, got {asked:g}")
-    return asked
+    requested = request.time_limit_seconds
+    if not (math.isfinite(requested) and 0 < requested <= _MAX_SECONDS):
+        raise decode.invalid(
+            "time_limit_seconds", f"must be more than 0 and at most {_MAX_SECONDS:g}, got {requested:g}"
+        )
+    return requested
 
 
 def _nearest(

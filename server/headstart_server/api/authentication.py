@@ -62,22 +62,22 @@ class Admission:
 
     async def admit(self, method: str, context: ServicerContext[Any, Any]) -> Caller:
         """Admit one call. Raises Unauthenticated, PermissionDenied, ResourceExhausted."""
-        found = await self.identify(method, context)
-        wait = await self._wait_seconds(found)
+        caller = await self.identify(method, context)
+        wait = await self._wait_seconds(caller)
         if wait > 0:
-            raise ResourceExhausted(f"namespace {found.namespace} has no call left this second", "CALL_QUOTA", wait)
-        await self._check(found, _USES.get(method.rpartition("/")[2]), 0)
-        return found
+            raise ResourceExhausted(f"namespace {caller.namespace} has no call left this second", "CALL_QUOTA", wait)
+        await self._check(caller, _USES.get(method.rpartition("/")[2]), 0)
+        return caller
 
     async def identify(self, method: str, context: ServicerContext[Any, Any]) -> Caller:
         """The caller. Raises Unauthenticated, PermissionDenied; ResourceExhausted if too many unknown callers ask."""
         if self._authentication == "none":
             return ANYBODY
-        found = _of_certificate(context) if self._authentication == "certificate" else await self._bearer(context)
-        if not may(found.role, method):
+        result = _of_certificate(context) if self._authentication == "certificate" else await self._bearer(context)
+        if not may(result.role, method):
             name = method.rpartition("/")[2]
-            raise PermissionDenied(f"the role {found.role.name} may not call {name}", reason="ROLE_NOT_ALLOWED")
-        return found
+            raise PermissionDenied(f"the role {result.role.name} may not call {name}", reason="ROLE_NOT_ALLOWED")
+        return result
 
     async def take_turn(self, who: Caller) -> None:
         """Wait until the namespace's call rate allows a call, and count it."""

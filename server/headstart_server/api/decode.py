@@ -48,13 +48,13 @@ def uuid(text: str, field: str) -> UUID:
         raise invalid(field, f"must be a UUID, got {text[:63]!r}") from None
 
 
-def count(asked: int, field: str, default: int | None, limit: int) -> int:
+def count(requested: int, field: str, default: int | None, limit: int) -> int:
     """A whole number from 1 to a limit; 0 means the default, if there is one."""
-    if asked == 0 and default is not None:
+    if requested == 0 and default is not None:
         return default
-    if not 1 <= asked <= limit:
-        raise invalid(field, f"must be 1 to {limit}, got {asked}")
-    return asked
+    if not 1 <= requested <= limit:
+        raise invalid(field, f"must be 1 to {limit}, got {requested}")
+    return requested
 
 
 def experiment_name(text: str) -> tuple[str, str, int]:

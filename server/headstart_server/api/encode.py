@@ -84,18 +84,20 @@ def recorded(answer: recording.Recorded, credit: Credit) -> meta_pb2.RecordExper
     )
 
 
-def experiment(found: reading.Experiment) -> experiment_pb2.Experiment:
+def experiment(experiment_read: reading.Experiment) -> experiment_pb2.Experiment:
     return codec.experiment_to_proto(
         values.Experiment(
-            experiment_id=experiment_id(found.task_id, found.search_space_id, found.sequence),
-            task_id=found.task_id,
-            search_space_id=found.search_space_id,
-            candidate=found.candidate,
-            fingerprint=found.fingerprint,
-            outcome=_outcome(found.outcome),
-            decision_id="" if found.decision_id is None else str(found.decision_id),
-            worker_id=found.worker_id,
-            record_time=found.recorded_at,
+            experiment_id=experiment_id(
+                experiment_read.task_id, experiment_read.search_space_id, experiment_read.sequence
+            ),
+            task_id=experiment_read.task_id,
+            search_space_id=experiment_read.search_space_id,
+            candidate=experiment_read.candidate,
+            fingerprint=experiment_read.fingerprint,
+            outcome=_outcome(experiment_read.outcome),
+            decision_id="" if experiment_read.decision_id is None else str(experiment_read.decision_id),
+            worker_id=experiment_read.worker_id,
+            record_time=experiment_read.recorded_at,
         )
     )
 
@@ -146,7 +148,7 @@ def transferred(answer: TransferResult) -> meta_pb2.TransferArchitectureResponse
 
 
 def _for_target(answer: TransferredCandidate) -> values.TransferredArchitecture:
-    told = answer.transferability
+    estimate = answer.transferability
     return values.TransferredArchitecture(
         answer.task_id,
         answer.candidate,
@@ -155,8 +157,10 @@ def _for_target(answer: TransferredCandidate) -> values.TransferredArchitecture:
             values.ArchitectureChange(change.parameter, change.before, change.after, change.reason)
             for change in answer.changes
         ),
-        values.Estimate(told.tau, told.deviation, values.Interval(told.lower, told.upper, TRANSFER_LEVEL)),
-        told.basis,
+        values.Estimate(
+            estimate.tau, estimate.deviation, values.Interval(estimate.lower, estimate.upper, TRANSFER_LEVEL)
+        ),
+        estimate.basis,
         values.FineTuningPlan(
             tuple(
                 values.FineTuningStage(stage.epochs, stage.frozen_share, stage.layer_decay)
@@ -275,7 +279,7 @@ def decision(taken: Decision) -> values.Decision:
 
 
 def architecture_matches(
-    found: list[Match], degraded: bool, embedding_version: str
+    row: list[Match], degraded: bool, embedding_version: str
 ) -> knowledge_base_service_pb2.SearchArchitecturesResponse:
     matches = tuple(
         values.ArchitectureMatch(
@@ -292,7 +296,7 @@ def architecture_matches(
             ),
             upper_bound=match.upper_bound,
         )
-        for match in found
+        for match in row
     )
     return codec_knowledge.architecture_matches_to_proto(
         values.ArchitectureMatches(matches, degraded, embedding_version)

@@ -69,11 +69,13 @@ def _describe(error: Exception) -> tuple[str, list[Message]]:
         shown = error.violations[:_MAX_VIOLATIONS]
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
-                field=_cut(found.field, _MAX_FIELD), description=_cut(found.description, _MAX_TEXT)
+                field=_cut(violation.field, _MAX_FIELD), description=_cut(violation.description, _MAX_TEXT)
             )
-            for found in shown
+            for violation in shown
         ]
-        message = "; ".join(f"{found.field}: {found.description}"[:_MAX_TEXT] for found in shown[:_MAX_NAMED])
+        message = "; ".join(
+            f"{violation.field}: {violation.description}"[:_MAX_TEXT] for violation in shown[:_MAX_NAMED]
+        )
         if len(error.violations) > _MAX_NAMED:
             message += f"; and {len(error.violations) - _MAX_NAMED} more"
         return message, [error_details_pb2.BadRequest(field_violations=violations), _info("INVALID_FIELD")]

@@ -102,17 +102,19 @@ def _order(request: pb2.ListExperimentsRequest) -> ExperimentOrder:
     return ExperimentOrder.RECORDING if request.task_id else ExperimentOrder.RECORD_TIME
 
 
-def filter_violations(asked: ExperimentFilter, field: str = "filter") -> Iterator[Violation]:
+def filter_violations(filter_: ExperimentFilter, field: str = "filter") -> Iterator[Violation]:
     """All violations of a filter."""
-    yield from _range_violations(asked.objective_value, f"{field}.min_objective_value", f"{field}.max_objective_value")
-    yield from _range_violations(asked.node_count, f"{field}.min_node_count", f"{field}.max_node_count")
-    if len(asked.proxies) > MAX_METRICS:
-        yield Violation(f"{field}.proxies", f"at most {MAX_METRICS} entries, got {len(asked.proxies)}")
-    for name, numbers in asked.proxies.items():
+    yield from _range_violations(
+        filter_.objective_value, f"{field}.min_objective_value", f"{field}.max_objective_value"
+    )
+    yield from _range_violations(filter_.node_count, f"{field}.min_node_count", f"{field}.max_node_count")
+    if len(filter_.proxies) > MAX_METRICS:
+        yield Violation(f"{field}.proxies", f"at most {MAX_METRICS} entries, got {len(filter_.proxies)}")
+    for name, numbers in filter_.proxies.items():
         path = f"{field}.proxies[{name[:63]}]"
         yield from text_violations(name, f"{field}.proxies", MAX_NAME, minimum=1)
         yield from _range_violations(numbers, f"{path}.lower", f"{path}.upper")
-    begin, end = asked.recorded_from, asked.recorded_before
+    begin, end = filter_.recorded_from, filter_.recorded_before
     if begin is not None and end is not None and begin > end:
         yield Violation(f"{field}.recorded_from", f"is after recorded_before, {end.isoformat()}")
 

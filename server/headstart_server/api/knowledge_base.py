@@ -81,12 +81,12 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     ) -> pb2.ListSearchSpacesResponse:
         def work() -> pb2.ListSearchSpacesResponse:
             namespace = namespace_of_caller()
-            found = in_batches(
+            rows = in_batches(
                 lambda after, limit: self._domains.knowledge.list_search_spaces(namespace, after, limit),
                 lambda stored: stored.space.search_space_id,
                 page_name("search_spaces", request.page_token),
             )
-            page, more = page_of(map(encode.search_space, found), page_size(request.page_size))
+            page, more = page_of(map(encode.search_space, rows), page_size(request.page_size))
             token = page_token("search_spaces", page[-1].search_space_id) if more else ""
             return pb2.ListSearchSpacesResponse(search_spaces=page, next_page_token=token)
 
@@ -120,12 +120,12 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def ListTasks(self, request: pb2.ListTasksRequest, context: Context) -> pb2.ListTasksResponse:
         def work() -> pb2.ListTasksResponse:
             namespace = namespace_of_caller()
-            found = in_batches(
+            rows = in_batches(
                 lambda after, limit: self._domains.knowledge.list_tasks(namespace, after, limit),
                 lambda stored: stored.task.task_id,
                 page_name("tasks", request.page_token),
             )
-            page, more = page_of(map(encode.task, found), page_size(request.page_size))
+            page, more = page_of(map(encode.task, rows), page_size(request.page_size))
             token = page_token("tasks", page[-1].task_id) if more else ""
             return pb2.ListTasksResponse(tasks=page, next_page_token=token)
 
@@ -171,8 +171,8 @@ class KnowledgeBaseServicer(pb2_grpc.KnowledgeBaseServiceServicer):
     async def GetExperiment(self, request: pb2.GetExperimentRequest, context: Context) -> pb2.GetExperimentResponse:
         def work() -> pb2.GetExperimentResponse:
             task_id, space_id, sequence = decode.experiment_name(request.experiment_id)
-            found = self._domains.knowledge.experiment(namespace_of_caller(), task_id, space_id, sequence)
-            return pb2.GetExperimentResponse(experiment=encode.experiment(found))
+            result = self._domains.knowledge.experiment(namespace_of_caller(), task_id, space_id, sequence)
+            return pb2.GetExperimentResponse(experiment=encode.experiment(result))
 
         return await self._database.run(context, work)
 

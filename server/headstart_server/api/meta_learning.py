@@ -217,15 +217,15 @@ class MetaLearningServicer(pb2_grpc.MetaLearningServiceServicer):
     ) -> pb2.TransferArchitectureResponse:
         namespace = namespace_of_caller()
         with deadline.quick(quick):
-            asked = decode.transfer(self._domains.knowledge, namespace, request)
+            query = decode.transfer(self._domains.knowledge, namespace, request)
         answer = self._domains.transfer.transfer(
             namespace,
             request.search_space_id,
-            asked.candidate,
+            query.candidate,
             request.source_task_id,
-            asked.target_task_ids,
-            asked.objective,
-            asked.weights,
+            query.target_task_ids,
+            query.objective,
+            query.weights,
         )
         return encode.transferred(answer)
 

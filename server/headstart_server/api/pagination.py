@@ -30,9 +30,9 @@ Key = TypeVar("Key")
 Entry = TypeVar("Entry", bound=Message)
 
 
-def page_size(asked: int) -> int:
+def page_size(wanted: int) -> int:
     """The number of entries of a page: the requested one, up to the limit."""
-    return min(asked, _MAX) if asked else _DEFAULT
+    return min(wanted, _MAX) if wanted else _DEFAULT
 
 
 def in_batches(read: Callable[[Key, int], list[T]], key: Callable[[T], Key], after: Key) -> Iterator[T]:

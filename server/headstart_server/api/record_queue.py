@@ -90,7 +90,7 @@ class RecordQueue:
         self._waiting: list[_Waiting] = []
         self._running: set[_Batch] = set()
         # By the task that each waits for.
-        self._held: dict[tuple[str, str], _Batch] = {}
+        self._cache: dict[tuple[str, str], _Batch] = {}
         # Until when, or until how many wait, the next transaction gathers.
         self._gathering: asyncio.TimerHandle | None = None
         self._expected = 0
@@ -135,15 +135,15 @@ class RecordQueue:
     def _next_items(self) -> list[_Waiting]:
         """Of one namespace, in their order; without tasks that a batch waits for."""
         items: list[_Waiting] = []
-        kept: list[_Waiting] = []
+        remaining: list[_Waiting] = []
         for item in self._waiting:
             if item.answer.done():
                 # Its caller has gone.
                 continue
-            fits = item.task not in self._held and (not items or item.namespace == items[0].namespace)
-            (items if fits and len(items) < _MOST else kept).append(item)
-        self._waiting = kept
-        metrics.RECORD_QUEUE_DEPTH.set(len(kept))
+            fits = item.task not in self._cache and (not items or item.namespace == items[0].namespace)
+            (items if fits and len(items) < _MOST else remaining).append(item)
+        self._waiting = remaining
+        metrics.RECORD_QUEUE_DEPTH.set(len(remaining))
         return items
 
     def _start(self, batch: _Batch) -> None:
@@ -153,7 +153,7 @@ class RecordQueue:
             for item in batch.items:
                 metrics.RECORD_QUEUE_SECONDS.observe(batch.begun - item.since)
         else:
-            self._held[batch.task] = batch
+            self._cache[batch.task] = batch
         try:
             writing = loop.run_in_executor(self._executor if batch.task is None else self._patient, self._write, batch)
         except RuntimeError as error:
@@ -168,7 +168,7 @@ class RecordQueue:
     def _settle(self, batch: _Batch, written: asyncio.Future[list[Outcome]]) -> None:
         self._running.discard(batch)
         if batch.task is not None:
-            del self._held[batch.task]
+            del self._cache[batch.task]
         problem = written.exception()
         outcomes: Sequence[BaseException | Outcome]
         outcomes = [problem] * len(batch.items) if problem is not None else written.result()
@@ -250,8 +250,8 @@ class RecordQueue:
         if wait:
             connection.execute(_ONE_TURN)
         answers = self._domains.knowledge.record_each(connection, namespace, records, wait)
-        kept = [new for new, answer in zip(records, answers, strict=True) if isinstance(answer, Recorded)]
-        credits = iter(read_credits(connection, namespace, kept))
+        recorded = [new for new, answer in zip(records, answers, strict=True) if isinstance(answer, Recorded)]
+        credits = iter(read_credits(connection, namespace, recorded))
         return [(answer, next(credits)) if isinstance(answer, Recorded) else answer for answer in answers]
 
 
@@ -274,7 +274,7 @@ def _count(
     records: Sequence[NewExperiment],
     answers: Sequence[tuple[Recorded, Credit] | ServiceError | None],
 ) -> None:
-    kept = [(new, answer[0]) for new, answer in zip(records, answers, strict=True) if isinstance(answer, tuple)]
-    if kept:
-        already_known = [recorded.already_known for _, recorded in kept]
-        count_recorded(domains, namespace, [new for new, _ in kept], already_known)
+    cached = [(new, answer[0]) for new, answer in zip(records, answers, strict=True) if isinstance(answer, tuple)]
+    if cached:
+        already_known = [recorded.already_known for _, recorded in cached]
+        count_recorded(domains, namespace, [new for new, _ in cached], already_known)

@@ -18,23 +18,23 @@ class Shares:
         self.most = most
         self._fair = fair
         self._free = most
-        self._held: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
 
     def take(self, namespace: str, amount: int = 1) -> bool:
         """Whether the namespace gets ``amount``, which it then holds. More than the whole is granted while all is
         free.
         """
         amount = min(amount, self.most)
-        held = self._held.get(namespace, 0)
-        if amount > self._free or (self._fair and held and held + amount > _FACTOR * self._free):
+        current = self._taken.get(namespace, 0)
+        if amount > self._free or (self._fair and current and current + amount > _FACTOR * self._free):
             return False
         self._free -= amount
-        self._held[namespace] = held + amount
+        self._taken[namespace] = current + amount
         return True
 
     def free(self, namespace: str, amount: int = 1) -> None:
         amount = min(amount, self.most)
         self._free += amount
-        self._held[namespace] -= amount
-        if not self._held[namespace]:
-            del self._held[namespace]
+        self._taken[namespace] -= amount
+        if not self._taken[namespace]:
+            del self._taken[namespace]

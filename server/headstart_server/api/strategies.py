@@ -27,18 +27,18 @@ def list_decisions(domains: Domains, request: pb2.ListDecisionsRequest) -> pb2.L
         decided_at, decision_id = page_key(name, request.page_token, [datetime, UUID])
         assert isinstance(decided_at, datetime) and isinstance(decision_id, UUID)
         after = decided_at, decision_id
-    found = in_batches(
-        lambda place, limit: domains.strategy.decisions(namespace, request.task_id, place, limit), _place_of, after
+    rows = in_batches(
+        lambda key, limit: domains.strategy.decisions(namespace, request.task_id, key, limit), _place_of, after
     )
-    places: list[Place] = []
+    keys: list[Place] = []
 
     def encoded() -> Iterator[pb2.RecordedDecision]:
-        for recorded in found:
-            places.append(_place_of(recorded))
+        for recorded in rows:
+            keys.append(_place_of(recorded))
             yield codec_strategies.recorded_decision_to_proto(_recorded(recorded))
 
     page, more = page_of(encoded(), page_size(request.page_size))
-    token = key_token(name, places[len(page) - 1]) if more else ""
+    token = key_token(name, keys[len(page) - 1]) if more else ""
     return pb2.ListDecisionsResponse(decisions=page, next_page_token=token)
 
 

@@ -53,7 +53,7 @@ class RecordingStream:
         self._context = context
         self._has_place = False
         # Of each request in progress: its share of the memory for large requests, and of the quota.
-        self._held: deque[list[int]] = deque()
+        self._cache: deque[list[int]] = deque()
         self._writing = False
         self._moved = time.monotonic()
 
@@ -70,7 +70,7 @@ class RecordingStream:
             work.cancel()
             watch.cancel()
             await asyncio.gather(work, watch, return_exceptions=True)
-            while self._held:
+            while self._cache:
                 self._answered()
 
     async def _work(self, behaviour: Callable[..., Any]) -> None:
@@ -84,15 +84,15 @@ class RecordingStream:
     async def _requests(self) -> AsyncIterator[Message]:
         while (data := await anext(self._messages, None)) is not None:
             self._moved = time.monotonic()
-            held = [0, 0]
-            self._held.append(held)
+            sizes = [0, 0]
+            self._cache.append(sizes)
             await self._take_place()
             await self._server.gate.take_turn(self._caller)
-            request, held[0] = await self._server.intake.decode(
+            request, sizes[0] = await self._server.intake.decode(
                 data, self._message_type, self._namespace, self._context
             )
             del data
-            held[1] = await self._server.gate.count(self._caller, self._name, len(request.records))  # type: ignore[attr-defined]
+            sizes[1] = await self._server.gate.count(self._caller, self._name, len(request.records))  # type: ignore[attr-defined]
             yield request
             del request
 
@@ -108,10 +108,10 @@ class RecordingStream:
 
     def _answered(self) -> None:
         self._moved = time.monotonic()
-        cost, counted = self._held.popleft()
+        cost, counted = self._cache.popleft()
         self._server.intake.free(self._namespace, cost)
         self._server.gate.end(self._namespace, self._name, counted)
-        if self._has_place and not self._held:
+        if self._has_place and not self._cache:
             self._has_place = False
             self._server.places.free(self._namespace)
 
@@ -125,6 +125,6 @@ class RecordingStream:
                 raise
             except Exception:  # noqa: S112 - a database that is away says nothing of a token
                 continue
-            busy = self._held and not self._writing
+            busy = self._cache and not self._writing
             if not busy and time.monotonic() - self._moved > idle:
                 raise Unavailable(f"the stream was idle for {idle:g} seconds: open another", "STREAM_IDLE", 0.0)

@@ -32,7 +32,7 @@ def list_task_clusters(domains: Domains, request: pb2.ListTaskClustersRequest) -
     namespace = namespace_of_caller()
     name = f"{_LIST}/{namespace}"
     (after,) = page_key(name, request.page_token, [int]) if request.page_token else (0,)
-    found = in_batches(
+    rows = in_batches(
         lambda number, limit: domains.task_map.clusters(namespace, number, limit),
         lambda cluster: cluster.number,
         int(str(after)),
@@ -40,7 +40,7 @@ def list_task_clusters(domains: Domains, request: pb2.ListTaskClustersRequest) -
     numbers: list[int] = []
 
     def encoded() -> Iterator[pb2.TaskCluster]:
-        for cluster in found:
+        for cluster in rows:
             numbers.append(cluster.number)
             yield codec_knowledge.cluster_to_proto(encode.task_cluster(cluster))
 

@@ -55,8 +55,8 @@ def list_all(namespace: Annotated[str | None, typer.Option(help="Only of this on
     from headstart_server.access.tokens import list_tokens
 
     with _database() as connection:
-        found = list_tokens(connection, namespace)
-    for each in found:
+        result = list_tokens(connection, namespace)
+    for each in result:
         state = "valid"
         if each.expires_at is not None:
             state = f"until {each.expires_at:%Y-%m-%d %H:%M}"
@@ -64,7 +64,7 @@ def list_all(namespace: Annotated[str | None, typer.Option(help="Only of this on
             state = f"revoked {each.revoked_at:%Y-%m-%d %H:%M}"
         role = each.role.name.lower()
         typer.echo(f"{each.number:>6}  {each.namespace:<24}  {role:<8}  {state:<24}  {each.name}")
-    if not found:
+    if not result:
         typer.echo("There is no token yet: headstart-server token create NAMESPACE")
 
 

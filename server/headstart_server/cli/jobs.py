@@ -69,15 +69,15 @@ class TrainingShard:
         return f"{self.job.namespace}/{self.job.subject}"
 
     def run(self, domains: Domains) -> str:
-        told = "trained by a worker"
+        summary = "trained by a worker"
 
         def train(job: Job) -> None:
-            nonlocal told
+            nonlocal summary
             version = domains.prediction.train(job.namespace, job.subject)
-            told = "too few results for a model" if version is None else f"{version.name}, {version.state.lower()}"
+            summary = "too few results for a model" if version is None else f"{version.name}, {version.state.lower()}"
 
         run_one(domains.engine, self.job, train)
-        return told
+        return summary
 
 
 @dataclass(frozen=True)
@@ -91,18 +91,18 @@ class LearningShard:
         return self.job.namespace
 
     def run(self, domains: Domains) -> str:
-        told = "learned by a worker"
+        summary = "learned by a worker"
 
         def learn(job: Job) -> None:
-            nonlocal told
-            learned = [_told(version) for version in domains.strategy_learner.refresh(job.namespace)]
-            told = "; ".join(learned) or "too few searches to learn from"
+            nonlocal summary
+            learned = [_summary(version) for version in domains.strategy_learner.refresh(job.namespace)]
+            summary = "; ".join(learned) or "too few searches to learn from"
 
         run_one(domains.engine, self.job, learn)
-        return told
+        return summary
 
 
-def _told(version: StrategyModelVersion) -> str:
+def _summary(version: StrategyModelVersion) -> str:
     figures = ", ".join(f"{name} {value:.4g}" for name, value in version.figures.items())
     return f"{version.kind.value} {version.number}, {version.state.value.lower()} ({figures})"
 
@@ -113,9 +113,9 @@ def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel:
     Raises StartupError for unknown work or an unknown engine, without anything to do, and if Chroma or the Ray
     cluster is out of reach.
     """
-    for asked, known in ((work, WORK), (engine, ENGINES)):
-        if asked not in known:
-            raise StartupError(f"There is no {asked!r}, only {', '.join(known)}")
+    for chosen, known in ((work, WORK), (engine, ENGINES)):
+        if chosen not in known:
+            raise StartupError(f"There is no {chosen!r}, only {', '.join(known)}")
     console = Console(stderr=True)
 
     def perform(pieces: Sequence[Shard], succeeded: Callable[[Done], None]) -> bool:
@@ -149,8 +149,8 @@ def run_jobs(settings: Settings, work: str, engine: str, scope: Scope, parallel:
 
 def _reindex(domains: Domains, scope: Scope, perform: Perform) -> bool:
     keeper = _keeper(domains)
-    found = keeper.under_construction if scope.resume else keeper.rebuild_all
-    begun = found(scope.namespace, scope.search_space_id)
+    begin = keeper.under_construction if scope.resume else keeper.rebuild_all
+    begun = begin(scope.namespace, scope.search_space_id)
     if not begun:
         raise StartupError("There is nothing to index")
     pieces = [
@@ -160,7 +160,7 @@ def _reindex(domains: Domains, scope: Scope, perform: Perform) -> bool:
     ]
     # Progress of each version: all shards before have succeeded. Shards after a failure are done again.
     open_pieces = {
-        index.space: [place for place, piece in enumerate(pieces) if piece.index == index] for index in begun
+        index.space: [position for position, piece in enumerate(pieces) if piece.index == index] for index in begun
     }
     ended: set[int] = set()
 

@@ -44,7 +44,7 @@ def read_architectures(
 ) -> dict[str, Architecture]:
     """The recorded architectures among ``fingerprints``, by fingerprint."""
     numbered = numbered_architectures(connection, namespace, space_id, fingerprints)
-    return {fingerprint: found for fingerprint, (_, found) in numbered.items()}
+    return {fingerprint: architecture for fingerprint, (_, architecture) in numbered.items()}
 
 
 def numbered_architectures(
@@ -68,27 +68,27 @@ class ArchitectureCache:
     """Recently used architectures by namespace, space and fingerprint, all spaces together. Thread-safe."""
 
     def __init__(self, most_bytes: int = _HELD_BYTES) -> None:
-        self._held: Lru[tuple[str, str, str], Architecture] = Lru(most_bytes, _bytes_of)
+        self._cache: Lru[tuple[str, str, str], Architecture] = Lru(most_bytes, _bytes_of)
 
     def of(
         self, engine: Engine, namespace: str, space_id: str, fingerprints: Iterable[str]
     ) -> Mapping[str, Architecture]:
         """The recorded architectures among ``fingerprints``. Only those that are not cached are queried."""
-        found: dict[str, Architecture] = {}
+        result: dict[str, Architecture] = {}
         missing: set[str] = set()
         for fingerprint in fingerprints:
-            held = self._held.get((namespace, space_id, fingerprint))
-            if held is None:
+            current = self._cache.get((namespace, space_id, fingerprint))
+            if current is None:
                 missing.add(fingerprint)
             else:
-                found[fingerprint] = held
+                result[fingerprint] = current
         if missing:
             with engine.connect() as connection:
                 read = read_architectures(connection, namespace, space_id, missing)
-            found.update(read)
+            result.update(read)
             for fingerprint, architecture in read.items():
-                self._held.put((namespace, space_id, fingerprint), architecture)
-        return found
+                self._cache.put((namespace, space_id, fingerprint), architecture)
+        return result
 
 
 def _bytes_of(architecture: Architecture) -> int:

@@ -64,7 +64,7 @@ class KnowledgeService:
         self._spaces: Lru[tuple[str, str], SearchSpace] = Lru(_SPACES_BYTES, bytes_of_space)
         # With the bytes of the values that are its key.
         self._canonical: Lru[Hashable, tuple[CanonicalCandidate, int]] = Lru(
-            _CANONICAL_BYTES, lambda kept: bytes_of_canonical(kept[0]) + kept[1]
+            _CANONICAL_BYTES, lambda cached: bytes_of_canonical(cached[0]) + cached[1]
         )
         self.listeners: list[recording.Listener] = []
 
@@ -116,14 +116,14 @@ class KnowledgeService:
         # Values of different types can be equal (1, True), so the type is part of the key.
         values = tuple((name, type(value), value) for name, value in sorted(candidate.values.items()))
         key = (namespace, space.search_space_id, values)
-        kept = self._canonical.get(key)
-        if kept is not None:
-            return kept[0]
+        cached = self._canonical.get(key)
+        if cached is not None:
+            return cached[0]
         check()
         require(candidate_violations(space, candidate, field))
-        found = canonicalize(space, candidate, check)
-        self._canonical.put(key, (found, bytes_of_values(candidate.values)))
-        return found
+        canonical_form = canonicalize(space, candidate, check)
+        self._canonical.put(key, (canonical_form, bytes_of_values(candidate.values)))
+        return canonical_form
 
     # Tasks
 
@@ -201,10 +201,10 @@ class KnowledgeService:
         """The observations of a task in a space. Raises NotFound for an unknown task or space."""
         self.search_space(namespace, search_space_id)
         with self._reading(connection) as reading:
-            found = self._observations.of_task(reading, namespace, task_id, search_space_id)
-        if found is None:
+            observed = self._observations.of_task(reading, namespace, task_id, search_space_id)
+        if observed is None:
             raise tasks.not_found(task_id)
-        return found
+        return observed
 
     def tasks_observed(
         self, namespace: str, search_space_id: str, connection: Connection | None = None
@@ -215,9 +215,9 @@ class KnowledgeService:
 
     def curves(self, namespace: str, observed: Sequence[Observations]) -> list[tuple[RecordedCurve, ...]]:
         """The recorded learning curves of each of these observations, the newest last."""
-        held = [self._curves.held(namespace, observations) for observations in observed]
-        if all(curves is not None for curves in held):
-            return [curves for curves in held if curves is not None]
+        cached = [self._curves.cached(namespace, observations) for observations in observed]
+        if all(curves is not None for curves in cached):
+            return [curves for curves in cached if curves is not None]
         with self._engine.connect() as connection:
             return [self._curves.of(connection, namespace, observations) for observations in observed]
 

@@ -115,8 +115,8 @@ def not_found(task_id: str) -> NotFound:
 
 def find_task(connection: Connection, namespace: str, task_id: str) -> StoredTask:
     """Raises NotFound."""
-    asked = {"namespace": namespace, "task_name": task_id}
-    rows = connection.execute(_FIND, asked).all() if is_slug(task_id) else []
+    parameters = {"namespace": namespace, "task_name": task_id}
+    rows = connection.execute(_FIND, parameters).all() if is_slug(task_id) else []
     if not rows:
         raise not_found(task_id)
     summaries = [_summary(row)[1] for row in rows if row.search_space is not None]
@@ -141,7 +141,7 @@ def update_task(connection: Connection, namespace: str, task: Task) -> StoredTas
             f"the objective of task {task.task_id!r} cannot change, its results depend on it: create another task",
             reason="OBJECTIVE_IMMUTABLE",
         )
-    if stored.task.max_fidelity != task.max_fidelity and any(found.experiment_count for found in stored.summaries):
+    if stored.task.max_fidelity != task.max_fidelity and any(summary.experiment_count for summary in stored.summaries):
         raise FailedPrecondition(
             f"the max_fidelity of task {task.task_id!r} cannot change, its results depend on it: create another task",
             reason="FIDELITY_IMMUTABLE",
@@ -191,9 +191,9 @@ def _forget_untried(connection: Connection, numbers: Sequence[int]) -> None:
         .returning(columns.search_space_id, columns.fingerprint)
         .cte("gone")
     )
-    told = insert(outbox).from_select(["search_space_id", "fingerprint"], select(gone))
+    notices = insert(outbox).from_select(["search_space_id", "fingerprint"], select(gone))
     if numbers:
-        connection.execute(told)
+        connection.execute(notices)
 
 
 def _columns(task: Task) -> dict[str, Any]:

@@ -32,21 +32,21 @@ class LatestValues(Generic[K, V]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: dict[K, V] = {}
+        self._entries: dict[K, V] = {}
 
     def __contains__(self, key: K) -> bool:
-        return key in self._held
+        return key in self._entries
 
     def put(self, key: K, value: V) -> V | None:
         """Put a value in, and return the value before."""
-        before = self._held.pop(key, None)
-        self._held[key] = value
-        if len(self._held) > self._most:
-            del self._held[next(iter(self._held))]
+        before = self._entries.pop(key, None)
+        self._entries[key] = value
+        if len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]
         return before
 
     def get(self, key: K) -> V | None:
-        return self._held.get(key)
+        return self._entries.get(key)
 
 
 def full_result(task: Task, record: NewExperiment) -> float | None:
@@ -97,11 +97,11 @@ class LiveFigures:
                 value = None if made is None else full_result(made.task, record)
                 if made is None or value is None:
                     continue
-                told = (made.prediction.mean, value)
-                before = self._last.put((*candidate, made.basis), told)
+                pair = (made.prediction.mean, value)
+                before = self._last.put((*candidate, made.basis), pair)
             _count(made, value)
             if before is not None:
-                _count_pair(made.basis, before, told)
+                _count_pair(made.basis, before, pair)
 
 
 def _count(made: _Made, value: float) -> None:

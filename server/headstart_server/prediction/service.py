@@ -130,10 +130,16 @@ class PredictionService:
         training, and for a proxy that no experiment of the space has.
         """
         self._refuse_unknown_proxies(namespace, observations, queries)
-        curves = self._curves.told(namespace, observations, queries, interval_level, incumbent(observations))
-        told, degraded = self._told(namespace, observations, queries, interval_level, curves.covers(len(queries)))
-        predictions = curves.predictions(None if told is None else predictions_of(told.estimates), len(queries))
-        basis, version = ("no model or results", "") if told is None else (told.basis, told.model_version)
+        curves = self._curves.predict(namespace, observations, queries, interval_level, incumbent(observations))
+        predicted, degraded = self._predict(
+            namespace, observations, queries, interval_level, curves.covers(len(queries))
+        )
+        predictions = curves.predictions(
+            None if predicted is None else predictions_of(predicted.estimates), len(queries)
+        )
+        basis, version = (
+            ("no model or results", "") if predicted is None else (predicted.basis, predicted.model_version)
+        )
         points = [value for query in queries for _, value in query.learning_curve]
         possible = range_of(observations.task.metric, [*observations.value_range, *points])
         predictions = [possible.of_prediction(each) for each in predictions]
@@ -141,7 +147,7 @@ class PredictionService:
         self.live_figures.remember(namespace, observations, queries, answer, interval_level)
         return answer
 
-    def _told(
+    def _predict(
         self, namespace: str, observations: Observations, queries: Sequence[Query], level: float, curves_tell: bool
     ) -> tuple[TaskPredictions | None, bool]:
         """Predictions from the model or from records, and whether a part was out of reach.
@@ -152,7 +158,7 @@ class PredictionService:
         version = self._models.of(namespace, observations.search_space_id)
         while version is not None:
             try:
-                told = self._in_chunks(
+                predicted = self._in_chunks(
                     queries, partial(self._from_model.predict, namespace, observations, level=level, version=version)
                 )
             except ModelUnreadable:
@@ -163,14 +169,14 @@ class PredictionService:
                 _log.warning("predicting without model %s: %s", version.name, error)
                 degraded = True
                 break
-            if told is not None:
-                return told, degraded or self._scorer.away
+            if predicted is not None:
+                return predicted, degraded or self._scorer.away
             break
         try:
-            told = self._in_chunks(
+            predicted = self._in_chunks(
                 queries, partial(self._from_records.predict, namespace, observations, level=level, degraded=degraded)
             )
-            return told, degraded
+            return predicted, degraded
         except FailedPrecondition:
             if not curves_tell:
                 raise
@@ -186,10 +192,10 @@ class PredictionService:
         parts: list[TaskPredictions] = []
         for start in range(0, len(queries), _CHUNK) or (0,):
             check()
-            told = answer(queries[start : start + _CHUNK])
-            if told is None:
+            predicted = answer(queries[start : start + _CHUNK])
+            if predicted is None:
                 return None
-            parts.append(told)
+            parts.append(predicted)
         return replace(parts[0], estimates=Estimates.joined([part.estimates for part in parts]))
 
     # Transfer from other tasks
@@ -227,11 +233,11 @@ class PredictionService:
 
     # The vector index and its substitute
 
-    def choose_embedding(self, namespace: str, search_space_id: str, held: str | None) -> str:
-        """The embedding that the vector index of a space should have; ``held`` is its present one."""
+    def choose_embedding(self, namespace: str, search_space_id: str, cached: str | None) -> str:
+        """The embedding that the vector index of a space should have; ``cached`` is its present one."""
         structural = structural_embedding(feature_layout(self._knowledge.search_space(namespace, search_space_id)))
         with self._engine.connect() as connection:
-            return choose_embedding(connection, namespace, search_space_id, held, structural)
+            return choose_embedding(connection, namespace, search_space_id, cached, structural)
 
     def embed(
         self, namespace: str, search_space_id: str, embedding: str, canonicals: Sequence[CanonicalCandidate]

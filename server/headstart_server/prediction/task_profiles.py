@@ -85,25 +85,25 @@ class TaskProfiler:
     def _profile(self, namespace: str, observations: Observations, probes: Probes) -> Profile:
         """The profile of a task; without scores if there are too few results."""
         scores = self._predicted(namespace, observations, probes) if len(probes.candidates) > 1 else None
-        told = np.empty(0, np.float32) if scores is None else scores.astype(np.float32)
+        stored = np.empty(0, np.float32) if scores is None else scores.astype(np.float32)
         task_id, space_id = observations.task.task_id, observations.search_space_id
-        return Profile(task_id, space_id, probes.version, told, observations.count)
+        return Profile(task_id, space_id, probes.version, stored, observations.count)
 
     def _predicted(self, namespace: str, observations: Observations, probes: Probes) -> Numbers | None:
         labels = labels_of(observations)
         finite = np.flatnonzero(np.isfinite(labels.values))
         finite = finite[np.unique(np.linspace(0, len(finite) - 1, min(len(finite), _MOST_RESULTS)).astype(int))]
-        names = [labels.fingerprints[place] for place in finite]
+        names = [labels.fingerprints[index] for index in finite]
         recorded = self._knowledge.architectures(namespace, observations.search_space_id, names)
-        known = [place for place in finite.tolist() if labels.fingerprints[place] in recorded]
+        known = [index for index in finite.tolist() if labels.fingerprints[index] in recorded]
         if len(known) < LEAST_RESULTS:
             return None
         features = self._prediction.features(namespace, observations.search_space_id)
-        vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
+        vectors = features.vectors([recorded[labels.fingerprints[index]].canonical for index in known])
         targets = normal_scores(labels.values[known], observations.task.maximize)
         process = GaussianProcess(vectors.astype(np.float64), np.zeros((len(known), 0)), targets)
-        asked = features.vectors(probes.candidates).astype(np.float64)
-        return process.predict(asked, np.zeros((len(asked), 0)))[0]
+        inputs = features.vectors(probes.candidates).astype(np.float64)
+        return process.predict(inputs, np.zeros((len(inputs), 0)))[0]
 
     def _probes(self, namespace: str, space_id: str) -> Probes:
         space = self._knowledge.search_space(namespace, space_id)
@@ -132,13 +132,13 @@ class TaskProfiler:
 def drawn_probes(space: SearchSpace) -> Probes:
     """Distinct architectures of a declared space: always the same ones, and all of them in a small space."""
     generator = random.Random(f"{_SEED}/{space.search_space_id}")
-    found: dict[str, CanonicalCandidate] = {}
+    probes: dict[str, CanonicalCandidate] = {}
     fruitless = 0
-    while len(found) < _PROBES and fruitless < _FRUITLESS_DRAWS:
+    while len(probes) < _PROBES and fruitless < _FRUITLESS_DRAWS:
         canonical = canonicalize(space, sample(space, generator))
-        fruitless = fruitless + 1 if canonical.fingerprint in found else 0
-        found[canonical.fingerprint] = canonical
-    return _versioned(list(found.values()))
+        fruitless = fruitless + 1 if canonical.fingerprint in probes else 0
+        probes[canonical.fingerprint] = canonical
+    return _versioned(list(probes.values()))
 
 
 def _versioned(candidates: Sequence[CanonicalCandidate]) -> Probes:
@@ -161,8 +161,8 @@ def _stale(connection: Connection) -> list[tuple[str, str]]:
             )
         )
     )
-    found = {(namespace, space) for namespace, space, _ in _stale_tasks(connection)}
-    return sorted(found | {(namespace, space) for namespace, space in connection.execute(apart)})
+    stale = {(namespace, space) for namespace, space, _ in _stale_tasks(connection)}
+    return sorted(stale | {(namespace, space) for namespace, space in connection.execute(apart)})
 
 
 def _versions(connection: Connection, namespace: str, space_id: str) -> dict[str, str]:

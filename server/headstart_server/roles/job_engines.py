@@ -45,19 +45,19 @@ class Done:
 def run_local(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Iterator[Done]:
     """Run in this process, or in ``parallel`` processes; results come in the order of completion."""
     if parallel == 1:
-        yield from (_perform(settings, place, piece) for place, piece in enumerate(pieces))
+        yield from (_perform(settings, index, piece) for index, piece in enumerate(pieces))
         return
     # A forked process would share this one's connections and torch's threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(parallel, mp_context=context, initializer=partial(prepare_role, settings, "jobs")) as pool:
-        places: dict[Future[Done], int] = {
-            pool.submit(_perform, settings, place, piece): place for place, piece in enumerate(pieces)
+        indices: dict[Future[Done], int] = {
+            pool.submit(_perform, settings, index, piece): index for index, piece in enumerate(pieces)
         }
-        for future in as_completed(places):
+        for future in as_completed(indices):
             try:
                 yield future.result()
             except Exception as error:
-                yield Done(places[future], error=_told(error))
+                yield Done(indices[future], error=_message(error))
 
 
 def run_ray(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Iterator[Done]:
@@ -75,7 +75,7 @@ def run_ray(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Itera
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **(own if address == "local" else {}))
     except Exception as error:
-        raise StartupError(f"Ray at {address} cannot be reached: {_told(error)}") from None
+        raise StartupError(f"Ray at {address} cannot be reached: {_message(error)}") from None
     try:
         # A worker process that dies loses one shard, which may be run again.
         task = ray.remote(num_cpus=1, max_retries=1)(_perform_on_ray)
@@ -83,18 +83,18 @@ def run_ray(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Itera
         running: dict[Any, int] = {}
         while True:
             # Not all at once, so that the cluster need not hold a million tasks.
-            for place, piece in waiting:
-                running[task.remote(settings, place, piece)] = place
+            for index, piece in waiting:
+                running[task.remote(settings, index, piece)] = index
                 if len(running) >= parallel:
                     break
             if not running:
                 return
             for ended in ray.wait(list(running), num_returns=1)[0]:
-                place = running.pop(ended)
+                index = running.pop(ended)
                 try:
                     done: Done = ray.get(ended)
                 except Exception as error:
-                    done = Done(place, error=_told(error))
+                    done = Done(index, error=_message(error))
                 yield done
     finally:
         ray.shutdown()
@@ -103,16 +103,16 @@ def run_ray(settings: Settings, pieces: Sequence[Shard], parallel: int) -> Itera
 ENGINES = {"local": run_local, "ray": run_ray}
 
 
-def _perform_on_ray(settings: Settings, place: int, piece: Shard) -> Done:
+def _perform_on_ray(settings: Settings, index: int, piece: Shard) -> Done:
     prepare_role(settings, "jobs")
-    return _perform(settings, place, piece)
+    return _perform(settings, index, piece)
 
 
-def _perform(settings: Settings, place: int, piece: Shard) -> Done:
+def _perform(settings: Settings, index: int, piece: Shard) -> Done:
     try:
-        return Done(place, result=piece.run(_domains(settings)))
+        return Done(index, result=piece.run(_domains(settings)))
     except Exception as error:
-        return Done(place, error=_told(error))
+        return Done(index, error=_message(error))
 
 
 @cache
@@ -120,6 +120,6 @@ def _domains(settings: Settings) -> Domains:
     return open_domains(settings)
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     first = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first}"

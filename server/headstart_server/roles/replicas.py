@@ -44,8 +44,8 @@ def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
     taken, and if one of them does not start.
     """
     host, port = split_address(settings.grpc_address)
-    with _reserved_port(host, port) as held:
-        address = f"{settings.grpc_address.rpartition(':')[0]}:{held.getsockname()[1]}"
+    with _reserved_port(host, port) as reserved:
+        address = f"{settings.grpc_address.rpartition(':')[0]}:{reserved.getsockname()[1]}"
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
@@ -54,7 +54,7 @@ def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
             for process in processes:
                 if not _announced(process):
                     raise StartupError(f"server process {process.index} ended while it started: its log says why")
-            ready(held.getsockname()[1])
+            ready(reserved.getsockname()[1])
             while not stop.wait(_POLL_SECONDS):
                 for position, process in enumerate(processes):
                     if process.running.poll() is None or time.monotonic() - process.started < _RESTART_PAUSE_SECONDS:
@@ -69,14 +69,14 @@ def run_processes(settings: Settings, ready: Callable[[int], None]) -> None:
 
 def _reserved_port(host: str, port: int) -> socket.socket:
     """A bound socket that does not listen: it gets no connection, and no other process gets the port."""
-    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        held.bind((host, port))
+        reserved.bind((host, port))
     except OSError as error:
-        held.close()
+        reserved.close()
         raise StartupError(f"Cannot listen on {host}:{port}: {error.strerror}") from None
-    return held
+    return reserved
 
 
 def _start(settings: Settings, address: str, index: int) -> _Process:

@@ -284,12 +284,12 @@ def other_logins() -> list[str]:
     """Names of users who may log in to this machine, beside root and this one; some of them if there are many."""
     import pwd
 
-    found = [
+    logins = [
         entry.pw_name
         for entry in pwd.getpwall()
         if entry.pw_uid >= _FIRST_LOGIN and entry.pw_uid != os.geteuid() and Path(entry.pw_shell).name not in _NO_SHELLS
     ]
-    return found[:_MOST_NAMED] + (["..."] if len(found) > _MOST_NAMED else [])
+    return logins[:_MOST_NAMED] + (["..."] if len(logins) > _MOST_NAMED else [])
 
 
 def server_answers(address: str) -> bool:

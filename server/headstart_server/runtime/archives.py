@@ -31,9 +31,9 @@ def opened(content: bytes, most_bytes: int = MOST_BYTES) -> Iterator[NpzFile]:
         members = archive.infolist()
         if len(members) > MOST_MEMBERS:
             raise ValueError(f"the archive has {len(members)} members, more than {MOST_MEMBERS}")
-        told = sum(member.file_size for member in members)
-        if told > most_bytes:
-            raise ValueError(f"the archive unpacks to {told} bytes, more than {most_bytes}")
+        size = sum(member.file_size for member in members)
+        if size > most_bytes:
+            raise ValueError(f"the archive unpacks to {size} bytes, more than {most_bytes}")
         for member in members:
             _require_shape(archive, member)
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

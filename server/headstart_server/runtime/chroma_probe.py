@@ -24,17 +24,17 @@ def problem(url: str, seconds: float | None = None) -> str | None:
         with httpx.Client(base_url=url, timeout=seconds or SECONDS, trust_env=False) as client:
             number = _post(client, "", {"name": COLLECTION, "get_or_create": True})["id"]
             _post(client, f"/{number}/upsert", {"ids": ["probe"], "embeddings": [vector]})
-            found = _post(client, f"/{number}/get", {"ids": ["probe"], "include": ["embeddings"]})
+            answer = _post(client, f"/{number}/get", {"ids": ["probe"], "include": ["embeddings"]})
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
     # Another process may have written since.
-    return None if found.get("ids") == ["probe"] else "a vector that was written is not found"
+    return None if answer.get("ids") == ["probe"] else "a vector that was written is not found"
 
 
 def _post(client: httpx.Client, path: str, content: dict[str, Any]) -> dict[str, Any]:
     answer = client.post(_COLLECTIONS + path, json=content)
     answer.raise_for_status()
-    found = answer.json()
-    if not isinstance(found, dict):
+    result = answer.json()
+    if not isinstance(result, dict):
         raise ValueError("the answer is no object")
-    return found
+    return result

@@ -24,12 +24,12 @@ class Lru(Generic[K, V]):
     def __init__(self, most: int, size: Callable[[V], int] | None = None) -> None:
         self._most = most
         self._size = size
-        self._held: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._total = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._entries)
 
     @property
     def total(self) -> int:
@@ -39,15 +39,15 @@ class Lru(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """The value, marked as used now; None without one."""
         with self._lock:
-            held = self._held.get(key)
-            if held is None:
+            cached = self._entries.get(key)
+            if cached is None:
                 return None
-            self._held.move_to_end(key)
-            return held[0]
+            self._entries.move_to_end(key)
+            return cached[0]
 
     def __contains__(self, key: K) -> bool:
         """Whether there is a value, which does not count as use."""
-        return key in self._held
+        return key in self._entries
 
     def put(self, key: K, value: V) -> None:
         """Cache a value, marked as used now."""
@@ -57,27 +57,27 @@ class Lru(Generic[K, V]):
     def setdefault(self, key: K, value: V) -> V:
         """The cached value, or this one from now on."""
         with self._lock:
-            held = self._held.get(key)
-            kept = value if held is None else held[0]
-            self._put(key, kept)
-            return kept
+            current = self._entries.get(key)
+            stored = value if current is None else current[0]
+            self._put(key, stored)
+            return stored
 
     def remove(self, key: K) -> None:
         """Drop the value, if there is one."""
         with self._lock:
-            self._total -= self._held.pop(key, (None, 0))[1]
+            self._total -= self._entries.pop(key, (None, 0))[1]
 
     def clear(self) -> None:
         with self._lock:
-            self._held.clear()
+            self._entries.clear()
             self._total = 0
 
     def _put(self, key: K, value: V) -> None:
         size = 1 if self._size is None else self._size(value)
-        self._total += size - self._held.pop(key, (None, 0))[1]
-        self._held[key] = value, size
+        self._total += size - self._entries.pop(key, (None, 0))[1]
+        self._entries[key] = value, size
         while self._total > self._most:
-            _, (_, dropped) = self._held.popitem(last=False)
+            _, (_, dropped) = self._entries.popitem(last=False)
             self._total -= dropped
 
 

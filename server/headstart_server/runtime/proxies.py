@@ -20,8 +20,8 @@ def bypass_on_this_machine() -> None:
     """
     named = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
     exceptions = dict.fromkeys(each.strip() for text in named for each in text.split(",") if each.strip())
-    told = ",".join([*exceptions, *(host for host in _LOOPBACK if host not in exceptions)])
-    os.environ["no_proxy"] = os.environ["NO_PROXY"] = told
+    message = ",".join([*exceptions, *(host for host in _LOOPBACK if host not in exceptions)])
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = message
     if _GRPC in os.environ:
         os.environ[_GRPC] += "," + ",".join(_LOOPBACK)
     for name in _ALL:

@@ -81,4 +81,4 @@ def test_architectures_that_are_used_stay(monkeypatch: pytest.MonkeyPatch) -> No
     for number in range(1, 40):
         assert set(cache.of(cast(Any, Engine()), "ns", "s", ["0", str(number)])) == {"0", str(number)}
     assert read.count("0") == 1
-    assert cache._held.total <= 2**20
+    assert cache._cache.total <= 2**20

@@ -195,7 +195,7 @@ def test_failed_runs_of_a_source_do_not_crowd_out_its_values(room: Room) -> None
     answer = room.predict("target", pairs[280:])
     assert "from 1 other task " in answer.basis
     assert all(math.isfinite(prediction.mean) for prediction in answer.predictions)
-    kept = room.prediction._from_records._kept.get(("default", SPACE_ID, "source"))
+    kept = room.prediction._from_records._cache.get(("default", SPACE_ID, "source"))
     assert kept is not None
     assert len(kept[1].scale.oriented) == len(worked)
 

@@ -43,7 +43,7 @@ def test_usual_space_is_trained_as_ever() -> None:
     found, options, decided = within_budget(tasks, {each.fingerprint: each for each in canonicals}, USUAL)
     assert found == tasks
     assert options == USUAL
-    assert decided.told(USUAL.epochs_for(110)) is None
+    assert decided.summary(USUAL.epochs_for(110)) is None
 
 
 def test_fifteen_thousand_small_graphs_are_within_the_budget() -> None:
@@ -64,7 +64,7 @@ def test_beyond_it_there_is_a_sample_that_every_large_task_is_in(monkeypatch) ->
     ]
     found, _, decided = within_budget(tasks, dict(zip(names, canonicals, strict=True)), USUAL)
     assert decided.architectures == 20
-    told = decided.told(USUAL.epochs_for(60))
+    told = decided.summary(USUAL.epochs_for(60))
     assert told is not None
     assert "20 of 60 architectures" in told
     chosen = {name for each in found for name in each.labels.fingerprints}

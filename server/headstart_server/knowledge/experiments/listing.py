@@ -164,11 +164,11 @@ def _statement(query: ExperimentQuery, scope: _Scope, after: Key | None, step: i
     needed = [scope.rows.c[name] for name in _needed(query)]
     read = select(*needed, position).where(*bounds).order_by(*order).limit(step).subquery("read")
     matches = _matches(read, query, scope)
-    found = select(*(read.c[name] for name in _PRIMARY_KEY), read.c.position, matches.label("matches"))
+    result = select(*(read.c[name] for name in _PRIMARY_KEY), read.c.position, matches.label("matches"))
     if query.filter.node_count != NumberRange():
-        found = found.join(architectures, read.c.architecture_id == architectures.c.id)
+        result = result.join(architectures, read.c.architecture_id == architectures.c.id)
     chosen = (
-        found.where(or_(matches, read.c.position == step)).order_by(read.c.position).limit(_BATCH).subquery("chosen")
+        result.where(or_(matches, read.c.position == step)).order_by(read.c.position).limit(_BATCH).subquery("chosen")
     )
     return (
         select(
@@ -190,32 +190,32 @@ def _statement(query: ExperimentQuery, scope: _Scope, after: Key | None, step: i
 
 def _needed(query: ExperimentQuery) -> list[str]:
     """The columns of a row's key, and those that the filter needs."""
-    asked = query.filter
+    filter_ = query.filter
     return [
         *_PRIMARY_KEY,
-        *(["status"] if asked.statuses else []),
-        *(["objective_value"] if asked.objective_value != NumberRange() else []),
-        *(["architecture_id"] if asked.node_count != NumberRange() else []),
-        *(["proxies"] if asked.proxies else []),
-        *(["recorded_at"] if (asked.recorded_from, asked.recorded_before) != (None, None) else []),
+        *(["status"] if filter_.statuses else []),
+        *(["objective_value"] if filter_.objective_value != NumberRange() else []),
+        *(["architecture_id"] if filter_.node_count != NumberRange() else []),
+        *(["proxies"] if filter_.proxies else []),
+        *(["recorded_at"] if (filter_.recorded_from, filter_.recorded_before) != (None, None) else []),
     ]
 
 
 def _matches(read: FromClause, query: ExperimentQuery, scope: _Scope) -> ColumnElement[bool]:
-    asked = query.filter
+    filter_ = query.filter
     clauses: list[ColumnElement[bool]] = [read.c[name] == number for name, number in scope.others.items()]
-    if asked.statuses:
-        clauses.append(read.c.status.in_([status.value for status in asked.statuses]))
-    if asked.objective_value != NumberRange():
+    if filter_.statuses:
+        clauses.append(read.c.status.in_([status.value for status in filter_.statuses]))
+    if filter_.objective_value != NumberRange():
         # NaN is in no range; PostgreSQL sorts it above infinity.
         value = read.c.objective_value
-        clauses += [*_within(value, asked.objective_value), value <= math.inf]
-    clauses += _within(architectures.c.node_count, asked.node_count)
-    for name, numbers in asked.proxies.items():
+        clauses += [*_within(value, filter_.objective_value), value <= math.inf]
+    clauses += _within(architectures.c.node_count, filter_.node_count)
+    for name, numbers in filter_.proxies.items():
         proxy = read.c.proxies[name].as_float()
         clauses += [proxy.is_not(None), *_within(proxy, numbers)]
     if "recorded_at" in read.c:
-        clauses += _recorded(read.c.recorded_at, asked)
+        clauses += _recorded(read.c.recorded_at, filter_)
     return and_(true(), *clauses)
 
 
@@ -228,12 +228,12 @@ def _within(column: ColumnElement[Any], numbers: NumberRange) -> list[ColumnElem
     return ends
 
 
-def _recorded(column: ColumnElement[Any], asked: ExperimentFilter) -> list[ColumnElement[bool]]:
+def _recorded(column: ColumnElement[Any], filter_: ExperimentFilter) -> list[ColumnElement[bool]]:
     ends = []
-    if asked.recorded_from is not None:
-        ends.append(column >= asked.recorded_from)
-    if asked.recorded_before is not None:
-        ends.append(column < asked.recorded_before)
+    if filter_.recorded_from is not None:
+        ends.append(column >= filter_.recorded_from)
+    if filter_.recorded_before is not None:
+        ends.append(column < filter_.recorded_before)
     return ends
 
 

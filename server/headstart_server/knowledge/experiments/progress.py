@@ -111,9 +111,9 @@ class Progress:
 
     @property
     def incumbent(self) -> Incumbent | None:
-        found = [summary.incumbent for summary in self.summaries.values() if summary.incumbent is not None]
+        incumbents = [summary.incumbent for summary in self.summaries.values() if summary.incumbent is not None]
         best = max if self.maximize else min
-        return best(found, key=lambda incumbent: incumbent.objective_value, default=None)
+        return best(incumbents, key=lambda incumbent: incumbent.objective_value, default=None)
 
     def is_full_training(self, new: NewExperiment) -> bool:
         return values.is_full_training(new.outcome.fidelity, self.max_fidelity)
@@ -139,24 +139,24 @@ def lock_rows(
     NotFound stands for an unknown or deleted one; None, without ``wait``, for one that another transaction has
     locked. Raises NotFound if a task is being deleted.
     """
-    asked = sorted(name for name in names if all(map(is_slug, name)))
-    sent = {"tasks": [task for task, _ in asked], "spaces": [space for _, space in asked], "namespace": namespace}
+    valid = sorted(name for name in names if all(map(is_slug, name)))
+    sent = {"tasks": [task for task, _ in valid], "spaces": [space for _, space in valid], "namespace": namespace}
     statement = _HOLD_WAITING if wait else _HOLD_FREE
-    rows = connection.execute(statement, sent).all() if asked else []
-    found: dict[Name, TaskSpaceKey | ServiceError | None] = {name: not_found(name[0]) for name in names}
-    if len(rows) < len(asked) or any(row.experiment_count == 0 for row in rows):
+    rows = connection.execute(statement, sent).all() if valid else []
+    result: dict[Name, TaskSpaceKey | ServiceError | None] = {name: not_found(name[0]) for name in names}
+    if len(rows) < len(valid) or any(row.experiment_count == 0 for row in rows):
         # Until there are results the task may change, and it may have changed during the wait.
-        found |= _insert_missing_rows(connection, sent, wait)
+        result |= _insert_missing_rows(connection, sent, wait)
         rows = connection.execute(statement, sent).all()
     progress: dict[int, Progress] = {}
     for row in rows:
-        found[row.task_name, row.space_name] = TaskSpaceKey(row.task, row.space, row.namespace)
+        result[row.task_name, row.space_name] = TaskSpaceKey(row.task, row.space, row.namespace)
         counted = [row.experiment_count, row.completed_count, row.incumbent_sequence, row.incumbent_value]
         own = [row.space, row.space_name, *counted]
         of_task = progress.setdefault(row.task, Progress(row.maximize, row.max_fidelity, {}))
         for space, *summary in sorted([own, *row.others], key=lambda each: str(each[1])):
             of_task.summaries[space] = _summary(*summary)
-    return found, progress
+    return result, progress
 
 
 def _insert_missing_rows(
@@ -166,22 +166,22 @@ def _insert_missing_rows(
 
     Existing rows are not inserted, because the insertion would wait for their lock.
     """
-    found: dict[Name, ServiceError | None] = {}
+    result: dict[Name, ServiceError | None] = {}
     missing = []
     for row in connection.execute(_FIND, sent):
         name = (row.task_name, row.space_name)
         if row.task is None:
-            found[name] = not_found(row.task_name)
+            result[name] = not_found(row.task_name)
         elif row.space is None:
-            found[name] = search_spaces.not_found(row.space_name)
+            result[name] = search_spaces.not_found(row.space_name)
         else:
-            found[name] = not_found(row.task_name) if wait else None
+            result[name] = not_found(row.task_name) if wait else None
             if row.kept is None:
                 missing.append({"task_id": row.task, "search_space_id": row.space})
     if missing:
         missing.sort(key=lambda row: (row["task_id"], row["search_space_id"]))
         connection.execute(insert(task_summaries).values(missing).on_conflict_do_nothing())
-    return found
+    return result
 
 
 def _summary(
@@ -193,16 +193,16 @@ def _summary(
     return Summary(name, count, completed, incumbent)
 
 
-def write_progress(connection: Connection, places: Iterable[TaskSpaceKey], progress: Mapping[int, Progress]) -> None:
+def write_progress(connection: Connection, keys: Iterable[TaskSpaceKey], progress: Mapping[int, Progress]) -> None:
     """Write the progress of locked rows."""
     rows = []
-    for place in places:
-        summary = progress[place.task].summaries[place.space]
+    for key in keys:
+        summary = progress[key.task].summaries[key.space]
         incumbent = summary.incumbent
         rows.append(
             {
-                "task_id": place.task,
-                "search_space_id": place.space,
+                "task_id": key.task,
+                "search_space_id": key.space,
                 "experiment_count": summary.count,
                 "completed_count": summary.completed,
                 "incumbent_sequence": None if incumbent is None else incumbent.sequence,

@@ -99,8 +99,8 @@ def best_results(connection: Connection, space_id: str, numbers: Mapping[str, in
     """
     best: dict[int, list[Result]] = {number: [] for number in numbers.values()}
     for row in connection.execute(_BEST, {"numbers": list(numbers.values())}):
-        found = Result(row.name, space_id, row.sequence, row.objective_value, row.maximize)
-        best[row.architecture_id].append(found)
+        match = Result(row.name, space_id, row.sequence, row.objective_value, row.maximize)
+        best[row.architecture_id].append(match)
     return {
         fingerprint: sorted(best[number], key=lambda result: result.task_id) for fingerprint, number in numbers.items()
     }

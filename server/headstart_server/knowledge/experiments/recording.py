@@ -105,8 +105,8 @@ def record_all(
     connection: Connection, namespace: str, records: Sequence[NewExperiment], listeners: Sequence[Listener]
 ) -> list[bool]:
     """The same, but answers only whether each was known already."""
-    found = _keep(connection, namespace, records, listeners, wait=True)
-    return [_succeeded(told).already_known for told in found]
+    result = _keep(connection, namespace, records, listeners, wait=True)
+    return [_succeeded(answer).already_known for answer in result]
 
 
 def record_each(
@@ -120,28 +120,28 @@ def record_each(
 
     Without ``wait``, records whose rows another transaction has locked are left out.
     """
-    found = _keep(connection, namespace, records, listeners, wait)
-    asked = {(told.task, told.kept.architecture) for told in found if isinstance(told, _RecordAnswer)}
-    counts = Counter(experiment_counts(connection, asked))
+    result = _keep(connection, namespace, records, listeners, wait)
+    pairs = {(answer.task, answer.kept.architecture) for answer in result if isinstance(answer, _RecordAnswer)}
+    counts = Counter(experiment_counts(connection, pairs))
     answers: list[Answer] = []
-    for new, told in zip(reversed(records), reversed(found), strict=True):
-        if not isinstance(told, _RecordAnswer):
-            answers.append(told)
+    for new, answer in zip(reversed(records), reversed(result), strict=True):
+        if not isinstance(answer, _RecordAnswer):
+            answers.append(answer)
             continue
-        key = (told.task, told.kept.architecture)
+        key = (answer.task, answer.kept.architecture)
         answers.append(
             Recorded(
                 task_id=new.task_id,
                 search_space_id=new.search_space_id,
-                sequence=told.kept.sequence,
-                already_known=told.already_known,
+                sequence=answer.kept.sequence,
+                already_known=answer.already_known,
                 fingerprint=new.canonical.fingerprint,
-                incumbent=told.incumbent,
+                incumbent=answer.incumbent,
                 equivalent_count=counts[key],
             )
         )
         # In reverse, because earlier ones do not count it.
-        counts[key] -= not told.already_known
+        counts[key] -= not answer.already_known
     return answers[::-1]
 
 
@@ -159,58 +159,56 @@ def _keep(
     listeners: Sequence[Listener],
     wait: bool,
 ) -> list[_RecordAnswer | ServiceError | None]:
-    places, progress = lock_rows(connection, namespace, {(new.task_id, new.search_space_id) for new in records}, wait)
-    standing = [places[new.task_id, new.search_space_id] for new in records]
+    keys, progress = lock_rows(connection, namespace, {(new.task_id, new.search_space_id) for new in records}, wait)
+    standing = [keys[new.task_id, new.search_space_id] for new in records]
     # In all spaces: a request id is unique within the task.
     known = _stored_records(connection, records, standing)
     fresh: dict[_Key, tuple[TaskSpaceKey, NewExperiment]] = {}
     for index, new in enumerate(records):
-        place = standing[index]
-        if not isinstance(place, TaskSpaceKey):
+        position = standing[index]
+        if not isinstance(position, TaskSpaceKey):
             continue
-        key = (place.task, new.request_id)
-        content_hash = known[key].content_hash if key in known else fresh.get(key, (place, new))[1].content_hash()
+        key = (position.task, new.request_id)
+        content_hash = known[key].content_hash if key in known else fresh.get(key, (position, new))[1].content_hash()
         if content_hash != new.content_hash():
             standing[index] = _reused(new)
         elif key not in known:
-            fresh.setdefault(key, (place, new))
+            fresh.setdefault(key, (position, new))
     numbers = _architectures(connection, fresh.values())
-    told: list[_RecordAnswer | ServiceError | None] = []
+    answers: list[_RecordAnswer | ServiceError | None] = []
     rows: list[ExperimentRow] = []
     arrivals: list[Arrival] = []
-    for new, place in zip(records, standing, strict=True):
-        if not isinstance(place, TaskSpaceKey):
-            told.append(place)
+    for new, position in zip(records, standing, strict=True):
+        if not isinstance(position, TaskSpaceKey):
+            answers.append(position)
             continue
-        of_task, key = progress[place.task], (place.task, new.request_id)
+        of_task, key = progress[position.task], (position.task, new.request_id)
         already_known = key in known
         if not already_known:
             full_training, before = of_task.is_full_training(new), of_task.completed
-            arrivals.append(Arrival(new, place.task, of_task.maximize, of_task.max_fidelity, full_training, before))
-            sequence, number = of_task.add(place.space, new), numbers[place.space][new.canonical.fingerprint]
-            rows.append(ExperimentRow(place.task, place.namespace, place.space, sequence, number, new))
+            arrivals.append(Arrival(new, position.task, of_task.maximize, of_task.max_fidelity, full_training, before))
+            sequence, number = of_task.add(position.space, new), numbers[position.space][new.canonical.fingerprint]
+            rows.append(ExperimentRow(position.task, position.namespace, position.space, sequence, number, new))
             known[key] = _StoredRecord(new.content_hash(), sequence, number)
-        told.append(_RecordAnswer(place.task, known[key], already_known, of_task.incumbent))
+        answers.append(_RecordAnswer(position.task, known[key], already_known, of_task.incumbent))
     if rows:
         for listener in listeners:
             listener(connection, arrivals)
         insert_experiments(connection, rows)
-        write_progress(connection, {place for place, _ in fresh.values()}, progress)
-    return told
+        write_progress(connection, {position for position, _ in fresh.values()}, progress)
+    return answers
 
 
 def _stored_records(
     connection: Connection, records: Sequence[NewExperiment], standing: Sequence[TaskSpaceKey | ServiceError | None]
 ) -> dict[_Key, _StoredRecord]:
     """The experiments that have the request ids of the records."""
-    asked = [
-        (place.task, new.request_id)
-        for new, place in zip(records, standing, strict=True)
-        if isinstance(place, TaskSpaceKey)
+    pairs = [
+        (key.task, new.request_id) for new, key in zip(records, standing, strict=True) if isinstance(key, TaskSpaceKey)
     ]
     return {
         (row.task_id, row.request_id): _StoredRecord(bytes(row.content_hash), row.sequence, row.architecture_id)
-        for row in experiments_under(connection, asked)
+        for row in experiments_under(connection, pairs)
     }
 
 
@@ -227,8 +225,8 @@ def _architectures(
 ) -> Mapping[int, Mapping[str, int]]:
     """Row numbers of the new results' architectures by space and fingerprint; locked from here on."""
     wanted: dict[int, list[NewExperiment]] = defaultdict(list)
-    for place, new in fresh:
-        wanted[place.space].append(new)
+    for key, new in fresh:
+        wanted[key.space].append(new)
     return {
         space: architecture_numbers(connection, space, [(new.candidate, new.canonical) for new in own])
         for space, own in sorted(wanted.items())

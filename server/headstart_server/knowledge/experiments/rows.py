@@ -123,19 +123,19 @@ def insert_experiments(connection: Connection, rows: Iterable[ExperimentRow]) ->
     connection.execute(_INSERT_EXPERIMENTS, {"rows": sent.decode()})
 
 
-def experiments_under(connection: Connection, asked: Iterable[tuple[int, UUID]]) -> Sequence[Row[Any]]:
+def experiments_under(connection: Connection, pairs: Iterable[tuple[int, UUID]]) -> Sequence[Row[Any]]:
     """task_id, request_id, content_hash, sequence and architecture_id of stored experiments, by task and request id."""
-    return _looked_up(connection, _UNDER, asked)
+    return _looked_up(connection, _UNDER, pairs)
 
 
-def experiment_counts(connection: Connection, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+def experiment_counts(connection: Connection, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """The numbers of experiments of architectures on tasks, by the row numbers of both."""
-    return {(row.task_id, row.architecture_id): row.number for row in _looked_up(connection, _COUNT, asked)}
+    return {(row.task_id, row.architecture_id): row.number for row in _looked_up(connection, _COUNT, pairs)}
 
 
-def _looked_up(connection: Connection, query: TextClause, asked: Iterable[tuple[int, object]]) -> Sequence[Row[Any]]:
+def _looked_up(connection: Connection, query: TextClause, pairs: Iterable[tuple[int, object]]) -> Sequence[Row[Any]]:
     tasks, keys = [], []
-    for task, key in asked:
+    for task, key in pairs:
         tasks.append(str(task))
         keys.append(str(key))
     sent = {"tasks": "{" + ",".join(tasks) + "}", "asked": "{" + ",".join(keys) + "}"}
@@ -153,16 +153,16 @@ def architecture_numbers(
     # The last of those that share a fingerprint; sorted, so that concurrent transactions insert in the same order.
     by_fingerprint = {canonical.fingerprint: (candidate, canonical) for candidate, canonical in candidates}
     missing = sorted(by_fingerprint)
-    asked = {"space": space, "fingerprints": missing}
-    found: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(_FIND_ARCHITECTURES, asked)}
-    while missing := [fingerprint for fingerprint in missing if fingerprint not in found]:
+    parameters = {"space": space, "fingerprints": missing}
+    result: dict[str, int] = {row.fingerprint: row.id for row in connection.execute(_FIND_ARCHITECTURES, parameters)}
+    while missing := [fingerprint for fingerprint in missing if fingerprint not in result]:
         sent = orjson.dumps([_architecture(*by_fingerprint[fingerprint]) for fingerprint in missing])
         inserted = connection.execute(_INSERT_ARCHITECTURES, {"space": space, "rows": sent.decode()})
-        found.update((row.fingerprint, row.id) for row in inserted)
-        if len(found) < len(by_fingerprint):
+        result.update((row.fingerprint, row.id) for row in inserted)
+        if len(result) < len(by_fingerprint):
             # Those that another transaction inserted first exist now, or were deleted again with a task.
-            found.update((row.fingerprint, row.id) for row in connection.execute(_FIND_ARCHITECTURES, asked))
-    return found
+            result.update((row.fingerprint, row.id) for row in connection.execute(_FIND_ARCHITECTURES, parameters))
+    return result
 
 
 def _architecture(candidate: Candidate, canonical: CanonicalCandidate) -> dict[str, Any]:

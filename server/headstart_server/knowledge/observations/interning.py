@@ -35,8 +35,8 @@ class Fingerprints:
 
     def known(self, names: Iterable[str]) -> Codes:
         """The numbers of those names that have one."""
-        found = (self._codes.get(name) for name in names)
-        return np.array([code for code in found if code is not None], dtype=np.int64)
+        result = (self._codes.get(name) for name in names)
+        return np.array([code for code in result if code is not None], dtype=np.int64)
 
     def numbers(self, names: Iterable[str]) -> Codes:
         """The number of each name, -1 for a name without one."""

@@ -22,7 +22,7 @@ from headstart_server.runtime.lru import Lru
 _LOOKED_AT = 1000
 MAX_CURVES = 300
 # Cached bytes of all tasks together.
-_KEPT_BYTES = 128 * 2**20
+_CACHED_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -44,38 +44,38 @@ class _CachedCurves:
     curves: tuple[RecordedCurve, ...]
 
 
-def _bytes_of(held: _CachedCurves) -> int:
-    return 1000 + sum(300 + 120 * len(curve.points) for curve in held.curves)
+def _bytes_of(cached: _CachedCurves) -> int:
+    return 1000 + sum(300 + 120 * len(curve.points) for curve in cached.curves)
 
 
 class CurveCache:
     """Curves by task and space, at most MAX_CURVES of each, the newest last. Thread-safe."""
 
     def __init__(self) -> None:
-        self._held: Lru[tuple[str, str, str], _CachedCurves] = Lru(_KEPT_BYTES, _bytes_of)
+        self._cache: Lru[tuple[str, str, str], _CachedCurves] = Lru(_CACHED_BYTES, _bytes_of)
 
-    def held(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
+    def cached(self, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...] | None:
         """The cached curves of exactly these observations; None if they must be read."""
         if not observations.count:
             return ()
-        held = self._held.get((namespace, observations.task.task_id, observations.search_space_id))
-        return held.curves if held is not None and held.values is observations.values else None
+        current = self._cache.get((namespace, observations.task.task_id, observations.search_space_id))
+        return current.curves if current is not None and current.values is observations.values else None
 
     def of(self, connection: Connection, namespace: str, observations: Observations) -> tuple[RecordedCurve, ...]:
         """Curves of these observations; the same object until there are more curves."""
         key = (namespace, observations.task.task_id, observations.search_space_id)
-        held = self._held.get(key)
-        if held is not None and held.values is observations.values:
-            return held.curves
+        current = self._cache.get(key)
+        if current is not None and current.values is observations.values:
+            return current.curves
         # A task that was deleted and created again starts with nothing cached.
-        grown = held is not None and np.array_equal(
-            held.values, observations.values[: len(held.values)], equal_nan=True
+        grown = current is not None and np.array_equal(
+            current.values, observations.values[: len(current.values)], equal_nan=True
         )
-        before = held if held is not None and grown else _CachedCurves(observations.values[:0], ())
+        before = current if current is not None and grown else _CachedCurves(observations.values[:0], ())
         after = max(len(before.values), observations.count - _LOOKED_AT)
         fresh = _read(connection, namespace, observations, after)
         curves = (*before.curves, *fresh)[-MAX_CURVES:] if fresh else before.curves
-        self._held.put(key, _CachedCurves(observations.values, curves))
+        self._cache.put(key, _CachedCurves(observations.values, curves))
         return curves
 
 
@@ -114,13 +114,13 @@ def _read(connection: Connection, namespace: str, observations: Observations, af
         .order_by(experiments.c.sequence.desc())
         .limit(MAX_CURVES)
     )
-    found = []
+    result = []
     for row in reversed(connection.execute(query).all()):
         points = tuple(zip(row.curve_fidelities, row.curve_values, strict=True))
         final = _final(task, Status(row.status), row.objective_value, row.fidelity, points)
         fingerprint = observations.names.name(int(observations.codes[row.sequence - 1]))
-        found.append(RecordedCurve(fingerprint, points, final))
-    return found
+        result.append(RecordedCurve(fingerprint, points, final))
+    return result
 
 
 def _final(

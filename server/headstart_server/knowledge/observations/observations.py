@@ -51,10 +51,10 @@ class Oriented:
         if len(other.codes) < len(self.codes):
             theirs, own = other.shared_with(self)
             return own, theirs
-        places = np.searchsorted(other.codes, self.codes)
-        places[places == len(other.codes)] = 0
-        both = other.codes[places] == self.codes if len(other.codes) else np.zeros(len(self.codes), dtype=bool)
-        return self.values[both], other.values[places[both]]
+        indices = np.searchsorted(other.codes, self.codes)
+        indices[indices == len(other.codes)] = 0
+        both = other.codes[indices] == self.codes if len(other.codes) else np.zeros(len(self.codes), dtype=bool)
+        return self.values[both], other.values[indices[both]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ class ObservationCache:
 
     def __init__(self) -> None:
         # By number of the space, then of the task.
-        self._held: dict[int, dict[int, _CachedObservations]] = {}
+        self._cache: dict[int, dict[int, _CachedObservations]] = {}
         self._names: dict[int, Fingerprints] = {}
         self._lock = Lock()
 
@@ -187,22 +187,22 @@ class ObservationCache:
         """The observations, possibly empty; None for an unknown task or space."""
         if not is_slug(task_id):
             return None
-        asked = {"namespace": namespace, "space": space_id, "task": task_id}
-        found = self._current(connection, connection.execute(_OF_TASK, asked).all(), space_id)
-        return found[0] if found else None
+        parameters = {"namespace": namespace, "space": space_id, "task": task_id}
+        observed = self._current(connection, connection.execute(_OF_TASK, parameters).all(), space_id)
+        return observed[0] if observed else None
 
     def of_space(self, connection: Connection, namespace: str, space_id: str) -> list[Observations]:
         """Every task with at least one experiment in the space, by task id."""
         rows = connection.execute(_OF_SPACE, {"namespace": namespace, "space": space_id}).all()
-        found = self._current(connection, rows, space_id)
+        observed = self._current(connection, rows, space_id)
         if rows:
             present = {row.id for row in rows}
             with self._lock:
-                held = self._held[rows[0].space_number]
-                for number in held.keys() - present:
+                cached = self._cache[rows[0].space_number]
+                for number in cached.keys() - present:
                     # Deleted or empty: nothing is lost by dropping it.
-                    del held[number]
-        return found
+                    del cached[number]
+        return observed
 
     def names(self, space_number: int) -> Fingerprints:
         with self._lock:
@@ -214,12 +214,12 @@ class ObservationCache:
         space = rows[0].space_number
         names = self.names(space)
         with self._lock:
-            held = dict(self._held.setdefault(space, {}))
-        changed = [row.id for row in rows if row.id not in held or held[row.id].updated_at != row.updated_at]
+            cached = dict(self._cache.setdefault(space, {}))
+        changed = [row.id for row in rows if row.id not in cached or cached[row.id].updated_at != row.updated_at]
         declared = _declared(connection, changed)
         current: dict[int, _CachedObservations] = {}
         for row in rows:
-            own = held.get(row.id)
+            own = cached.get(row.id)
             if row.id in declared:
                 task = declared[row.id]
                 before = own.observations if own else no_observations(task, space_id, names)
@@ -231,11 +231,11 @@ class ObservationCache:
                 own = replace(own, observations=_read_on(connection, row.id, space, own.observations))
             current[row.id] = own
         with self._lock:
-            kept = self._held[space]
+            stored = self._cache[space]
             for number, new in current.items():
-                other = kept.get(number)
+                other = stored.get(number)
                 if other is None or other.observations.count <= new.observations.count:
-                    kept[number] = new
+                    stored[number] = new
         return [current[row.id].observations for row in rows if row.id in current]
 
 
@@ -269,7 +269,7 @@ def _declared(connection: Connection, numbers: Sequence[int]) -> dict[int, Task]
     return {row.id: task_from_row(row) for row in connection.execute(select(tasks).where(tasks.c.id.in_(numbers)))}
 
 
-def _read_on(connection: Connection, task: int, space: int, held: Observations) -> Observations:
+def _read_on(connection: Connection, task: int, space: int, current: Observations) -> Observations:
     """Extended by the rows after the last cached one. Arrays made by the database are read several times faster than
     rows.
     """
@@ -284,12 +284,12 @@ def _read_on(connection: Connection, task: int, space: int, held: Observations) 
     query = select(*gathered).where(
         experiments.c.task_id == task,
         experiments.c.search_space_id == space,
-        experiments.c.sequence > held.count,
+        experiments.c.sequence > current.count,
     )
     read = connection.execute(query).one()
     if read[0] is None:
-        return held
-    rows, names = read[0], held.names
+        return current
+    rows, names = read[0], current.names
     missing = names.missing_rows(rows)
     if missing:
         named = select(architectures.c.id, architectures.c.fingerprint).where(
@@ -298,31 +298,31 @@ def _read_on(connection: Connection, task: int, space: int, held: Observations) 
         names.learn_rows({row.id: row.fingerprint for row in connection.execute(named)})
         if names.missing_rows(missing):
             # Between the two statements the task was deleted, with architectures that only it had tried.
-            return held
+            return current
     values = np.array(read[2], dtype=np.float64)
     completed = np.array(read[1], dtype=np.int64) == Status.COMPLETED.value
-    full = full_trainings(np.array(read[3], dtype=np.float64), held.task.max_fidelity)
-    proxy_names, proxies = _with_proxies(held, read[4])
+    full = full_trainings(np.array(read[3], dtype=np.float64), current.task.max_fidelity)
+    proxy_names, proxies = _with_proxies(current, read[4])
     return replace(
-        held,
-        codes=np.concatenate([held.codes, names.of_rows(rows)]),
-        values=np.concatenate([held.values, values]),
-        completed=np.concatenate([held.completed, completed & full & np.isfinite(values)]),
+        current,
+        codes=np.concatenate([current.codes, names.of_rows(rows)]),
+        values=np.concatenate([current.values, values]),
+        completed=np.concatenate([current.completed, completed & full & np.isfinite(values)]),
         proxy_names=proxy_names,
         proxies=proxies,
     )
 
 
-def _with_proxies(held: Observations, read: Sequence[str | None]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+def _with_proxies(cached: Observations, read: Sequence[str | None]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Names and values of proxies with those of further rows, each a JSON object or None."""
     rows: list[Mapping[str, float]] = [{} if row is None else orjson.loads(row) for row in read]
-    met = dict.fromkeys(held.proxy_names) | dict.fromkeys(name for row in rows for name in row)
+    met = dict.fromkeys(cached.proxy_names) | dict.fromkeys(name for row in rows for name in row)
     names = tuple(met)[:_MOST_PROXIES]
-    proxies = np.full((held.count + len(rows), len(names)), np.nan)
-    proxies[: held.count, : len(held.proxy_names)] = held.proxies
-    place = {name: column for column, name in enumerate(names)}
-    for index, row in enumerate(rows, held.count):
+    proxies = np.full((cached.count + len(rows), len(names)), np.nan)
+    proxies[: cached.count, : len(cached.proxy_names)] = cached.proxies
+    position = {name: column for column, name in enumerate(names)}
+    for index, row in enumerate(rows, cached.count):
         for name, value in row.items():
-            if name in place:
-                proxies[index, place[name]] = value
+            if name in position:
+                proxies[index, position[name]] = value
     return names, proxies

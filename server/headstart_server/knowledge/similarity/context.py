@@ -46,15 +46,15 @@ class SimilarityContext:
         profiles = self.profiles.agreements(target.task_id, space_id)
         numbers = by_meta_features(target, sources, self.features)
         weights = np.full(len(sources), np.nan)
-        for place, (source, closeness) in enumerate(zip(sources, numbers, strict=True)):
+        for index, (source, closeness) in enumerate(zip(sources, numbers, strict=True)):
             words = by_descriptor(target, source, self.word_weights)
             evidence = [each for each in (words, closeness, profiles.get(source.task_id)) if each is not None]
             if evidence:
-                weights[place] = weight_of(evidence)
+                weights[index] = weight_of(evidence)
             if source.metric != target.metric:
-                weights[place] *= _OTHER_METRIC
+                weights[index] *= _OTHER_METRIC
             elif source.maximize != target.maximize:
-                weights[place] = 0.0
+                weights[index] = 0.0
         return weights
 
 
@@ -69,19 +69,19 @@ class SimilarityContextCache:
     """Similarity contexts by namespace. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, _CachedContext] = {}
+        self._cache: dict[str, _CachedContext] = {}
         self._lock = Lock()
 
     def of(self, connection: Connection, namespace: str) -> SimilarityContext:
         stamp = tuple(connection.execute(_STAMP, {"namespace": namespace}).one())
         with self._lock:
-            kept = self._kept.get(namespace)
-        if kept is not None and kept.stamp == stamp:
-            return kept.context
-        kept = _read(connection, namespace, stamp, kept)
+            cached = self._cache.get(namespace)
+        if cached is not None and cached.stamp == stamp:
+            return cached.context
+        cached = _read(connection, namespace, stamp, cached)
         with self._lock:
-            self._kept[namespace] = kept
-        return kept.context
+            self._cache[namespace] = cached
+        return cached.context
 
 
 def _stamp_of_namespace() -> Select[Any]:

@@ -51,14 +51,15 @@ def edit_distances(target: CanonicalGraph, others: Sequence[CanonicalGraph], sec
     """
     remaining = remaining_seconds()
     end = time.monotonic() + (seconds if remaining is None else min(seconds, remaining))
-    found: list[Edits] = []
+    distances: list[Edits] = []
     for other in others:
         check()
         # Whatever the time, the first one in the caller's order is searched.
-        in_time = not found or time.monotonic() < end
-        found.append(_bounded(target, other) if in_time else _built_anew(target, other))
+        in_time = not distances or time.monotonic() < end
+        distances.append(_bounded(target, other) if in_time else _built_anew(target, other))
     open_pairs = sorted(
-        (index for index, edits in enumerate(found) if edits.upper_bound), key=lambda index: found[index].distance
+        (index for index, edits in enumerate(distances) if edits.upper_bound),
+        key=lambda index: distances[index].distance,
     )
     for done, index in enumerate(open_pairs):
         check()
@@ -66,8 +67,8 @@ def edit_distances(target: CanonicalGraph, others: Sequence[CanonicalGraph], sec
         if remaining <= 0:
             break
         share = remaining / (len(open_pairs) - done)
-        found[index] = _searched(target, others[index], found[index].distance, share)
-    return found
+        distances[index] = _searched(target, others[index], distances[index].distance, share)
+    return distances
 
 
 def _bounded(one: CanonicalGraph, other: CanonicalGraph) -> Edits:
@@ -140,8 +141,8 @@ def _cost_of_pairing(one: CanonicalGraph, other: CanonicalGraph, order: Order) -
     wanted = {(source, target): count for source, target, count in other.edges}
     edges = 0
     for source, target, count in one.edges:
-        kept = wanted.pop((paired.get(source, -1), paired.get(target, -1)), 0)
-        edges += abs(count - kept)
+        preserved = wanted.pop((paired.get(source, -1), paired.get(target, -1)), 0)
+        edges += abs(count - preserved)
     return relabelled + lone + edges + sum(wanted.values())
 
 

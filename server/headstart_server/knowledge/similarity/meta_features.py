@@ -42,7 +42,7 @@ class MetaFeatures:
 
     scales: Mapping[str, _Scale] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
-    _kept: dict[str, tuple[Mapping[str, float], Numbers]] = field(default_factory=dict)
+    _cache: dict[str, tuple[Mapping[str, float], Numbers]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tasks: Iterable[Task], weights: Mapping[str, float] | None = None) -> MetaFeatures:
@@ -57,22 +57,22 @@ class MetaFeatures:
     def names(self) -> tuple[str, ...]:
         return tuple(self.scales)
 
-    def place(self, task: Task) -> Numbers:
+    def scaled(self, task: Task) -> Numbers:
         """The meta-features of a task on their scales [names], NaN where one is missing."""
-        kept = self._kept.get(task.task_id)
-        if kept is not None and kept[0] is task.meta_features:
-            return kept[1]
+        cached = self._cache.get(task.task_id)
+        if cached is not None and cached[0] is task.meta_features:
+            return cached[1]
         of_task = task.meta_features
-        place = np.array(
+        scaled = np.array(
             [scale.of(of_task[name]) if name in of_task else np.nan for name, scale in self.scales.items()],
             dtype=np.float64,
         )
-        self._kept[task.task_id] = (task.meta_features, place)
-        return place
+        self._cache[task.task_id] = (task.meta_features, scaled)
+        return scaled
 
-    def places(self, tasks: Sequence[Task]) -> Numbers:
+    def scaled_all(self, tasks: Sequence[Task]) -> Numbers:
         """The same for several tasks [tasks, names]."""
-        return np.stack([self.place(task) for task in tasks]) if tasks else np.empty((0, len(self.scales)))
+        return np.stack([self.scaled(task) for task in tasks]) if tasks else np.empty((0, len(self.scales)))
 
     def closeness(self, target: Task, sources: Sequence[Task]) -> list[tuple[float, int, tuple[str, ...]] | None]:
         """For each source: weighted mean closeness (0 to 1), number of shared meta-features, and the weightiest of
@@ -81,22 +81,22 @@ class MetaFeatures:
         if not sources or not self.scales:
             return [None] * len(sources)
         weights = self.weight_vector()
-        each = np.exp(-np.abs(self.places(sources) - self.place(target)))
+        each = np.exp(-np.abs(self.scaled_all(sources) - self.scaled(target)))
         both = ~np.isnan(each)
         counts = both.sum(axis=1)
         totals = np.where(both, weights, 0.0).sum(axis=1)
         weighted = np.where(both, each * weights, 0.0).sum(axis=1) / np.maximum(totals, 1e-12)
         plain = np.where(both, each, 0.0).sum(axis=1) / np.maximum(counts, 1)
         names, heaviest = self.names, np.argsort(-weights, kind="stable")
-        found: list[tuple[float, int, tuple[str, ...]] | None] = []
+        results: list[tuple[float, int, tuple[str, ...]] | None] = []
         for row in range(len(sources)):
             if not counts[row]:
-                found.append(None)
+                results.append(None)
                 continue
             value = weighted[row] if totals[row] > 0 else plain[row]
-            told = tuple([names[place] for place in heaviest[both[row][heaviest]][:_TOLD]])
-            found.append((float(value), int(counts[row]), told))
-        return found
+            details = tuple([names[index] for index in heaviest[both[row][heaviest]][:_TOLD]])
+            results.append((float(value), int(counts[row]), details))
+        return results
 
     def weight_vector(self) -> Numbers:
         """Weights [names]."""

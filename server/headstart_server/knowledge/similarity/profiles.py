@@ -61,14 +61,14 @@ class Profiles:
         if own is None or not len(own.scores):
             return {}
         task_ids, signs = self._comparable(space_id, own.version)
-        place = task_ids.index(task_id)
-        found = {}
-        for other, tau in zip(task_ids, np.clip(signs @ signs[place], -1.0, 1.0).tolist(), strict=True):
+        position = task_ids.index(task_id)
+        evidence = {}
+        for other, tau in zip(task_ids, np.clip(signs @ signs[position], -1.0, 1.0).tolist(), strict=True):
             if other != task_id:
                 count = min(own.experiment_count, self.by_key[other, space_id].experiment_count)
                 details = (space_id, f"predicted ranks of {len(own.scores)} probes")
-                found[other] = SimilarityEvidence(Basis.PERFORMANCE_PROFILE, tau, count, details)
-        return found
+                evidence[other] = SimilarityEvidence(Basis.PERFORMANCE_PROFILE, tau, count, details)
+        return evidence
 
     def _comparable(self, space_id: str, version: str) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         key = (space_id, version)
@@ -98,12 +98,12 @@ def read_profiles(connection: Connection, namespace: str, before: Profiles) -> P
         .join(namespaces, tasks.c.namespace_id == namespaces.c.id)
         .where(namespaces.c.name == namespace)
     ).all()
-    found: dict[tuple[str, str], Profile] = {}
+    result: dict[tuple[str, str], Profile] = {}
     names: dict[tuple[int, int], tuple[str, str]] = {}
     for row in keys:
-        kept = before.of(row.task, row.space)
-        if kept is not None and kept.updated_at == row.updated_at:
-            found[row.task, row.space] = kept
+        cached = before.of(row.task, row.space)
+        if cached is not None and cached.updated_at == row.updated_at:
+            result[row.task, row.space] = cached
         else:
             names[row.task_id, row.search_space_id] = (row.task, row.space)
     if names:
@@ -113,8 +113,8 @@ def read_profiles(connection: Connection, namespace: str, before: Profiles) -> P
         for row in connection.execute(changed):
             task, space = names[row.task_id, row.search_space_id]
             scores = np.array(row.profile, dtype=np.float32)
-            found[task, space] = Profile(task, space, row.version, scores, int(row.experiment_count), row.updated_at)
-    return before if not names and found.keys() == before.by_key.keys() else Profiles(found)
+            result[task, space] = Profile(task, space, row.version, scores, int(row.experiment_count), row.updated_at)
+    return before if not names and result.keys() == before.by_key.keys() else Profiles(result)
 
 
 def write_profiles(connection: Connection, namespace: str, profiles: Sequence[Profile]) -> None:

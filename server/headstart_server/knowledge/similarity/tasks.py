@@ -72,8 +72,8 @@ def compare(
     similar = []
     for source, closeness in zip(sources, numbers, strict=True):
         words = by_descriptor(target, source, word_weights)
-        found = (words, closeness, profiles.get(source.task_id), agreements.get(source.task_id))
-        evidence = tuple(each for each in found if each is not None)
+        result = (words, closeness, profiles.get(source.task_id), agreements.get(source.task_id))
+        evidence = tuple(each for each in result if each is not None)
         similar.append(SimilarTask(source.task_id, weight_of(evidence), evidence))
     return sorted(similar, key=lambda task: (-task.weight, task.task_id))
 
@@ -110,25 +110,25 @@ def by_descriptor(target: Task, source: Task, weights: Mapping[str, float]) -> S
     shared = [key for key in keys if target.descriptor.get(key) == source.descriptor.get(key)]
     total = sum(weights.get(key, 1.0) for key in keys)
     share = sum(weights.get(key, 1.0) for key in shared) / total if total > 0 else len(shared) / len(keys)
-    told = sorted(shared, key=lambda key: (-weights.get(key, 1.0), key))[:_TOLD_DETAILS]
-    details = tuple(f"{key}: {target.descriptor[key]}" for key in told)
+    predicted = sorted(shared, key=lambda key: (-weights.get(key, 1.0), key))[:_TOLD_DETAILS]
+    details = tuple(f"{key}: {target.descriptor[key]}" for key in predicted)
     return SimilarityEvidence(Basis.DESCRIPTOR, min(1.0, share), len(keys), details)
 
 
 def by_meta_features(target: Task, sources: Sequence[Task], features: MetaFeatures) -> list[SimilarityEvidence | None]:
     """Closeness of the meta-features that both tasks have, for each source; None if they share none."""
-    found: list[SimilarityEvidence | None] = []
-    for source, told in zip(sources, features.closeness(target, sources), strict=True):
-        if told is None:
-            found.append(None)
+    evidence: list[SimilarityEvidence | None] = []
+    for source, predicted in zip(sources, features.closeness(target, sources), strict=True):
+        if predicted is None:
+            evidence.append(None)
             continue
-        value, count, heaviest = told
+        value, count, heaviest = predicted
         details = tuple(
             f"{name}: {target.meta_features[name]:.6g} and {source.meta_features[name]:.6g}"
             for name in heaviest[:_TOLD_DETAILS]
         )
-        found.append(SimilarityEvidence(Basis.META_FEATURES, value, count, details))
-    return found
+        evidence.append(SimilarityEvidence(Basis.META_FEATURES, value, count, details))
+    return evidence
 
 
 def measured_agreement(target: Observations, source: Observations) -> SimilarityEvidence | None:

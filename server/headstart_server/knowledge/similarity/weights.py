@@ -50,7 +50,7 @@ class Learned:
 
 def learn(tasks: Sequence[Task], pairs: Sequence[Pair]) -> Learned:
     """Weights from pairs of these tasks. Meta-features and words that all tasks share get no weight."""
-    involved = {place for pair in pairs for place in (pair.one, pair.other)}
+    involved = {index for pair in pairs for index in (pair.one, pair.other)}
     if len(involved) < _LEAST_TASKS:
         return Learned({}, {}, len(pairs))
     names, columns = _columns(tasks, pairs)
@@ -99,8 +99,8 @@ def _columns(tasks: Sequence[Task], pairs: Sequence[Pair]) -> tuple[list[str], N
     one, other = np.array([pair.one for pair in pairs], int), np.array([pair.other for pair in pairs], int)
     features = MetaFeatures.of(tasks)
     names = [_NUMBER + name for name in features.names]
-    places = features.places(tasks)
-    parts = [np.exp(-np.abs(places[one] - places[other]))]
+    scaled = features.scaled_all(tasks)
+    parts = [np.exp(-np.abs(scaled[one] - scaled[other]))]
     for key in sorted({key for task in tasks for key in task.descriptor}):
         words = np.array([task.descriptor.get(key, "") for task in tasks], dtype=object)
         missing = np.array([key not in task.descriptor for task in tasks])
@@ -123,14 +123,14 @@ def _held_out_error(
     """The error on pairs with a task of which the fit has seen no pair."""
     error, count = 0.0, 0.0
     for fold in range(_FOLDS):
-        held = (folds == fold).any(axis=1)
-        if not held.any() or held.all():
+        held_out = (folds == fold).any(axis=1)
+        if not held_out.any() or held_out.all():
             continue
-        coefficients = _fit(columns[~held], wanted[~held], trust[~held], task_count, pull)
-        centre = float(np.average(wanted[~held], weights=trust[~held]))
-        told = columns[held] @ coefficients + centre
-        error += float((trust[held] * np.square(wanted[held] - told)).sum())
-        count += float(trust[held].sum())
+        coefficients = _fit(columns[~held_out], wanted[~held_out], trust[~held_out], task_count, pull)
+        centre = float(np.average(wanted[~held_out], weights=trust[~held_out]))
+        predicted = columns[held_out] @ coefficients + centre
+        error += float((trust[held_out] * np.square(wanted[held_out] - predicted)).sum())
+        count += float(trust[held_out].sum())
     return error / max(count, 1e-9)
 
 

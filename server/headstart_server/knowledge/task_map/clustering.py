@@ -116,21 +116,21 @@ def positions(distances: Numbers, before: Mapping[int, tuple[float, float]]) -> 
     if len(known) < 2:
         return np.asarray(laid)
     # Orthogonal Procrustes (Schoenemann, 1966): rotation, reflection and translation, without scaling.
-    old = np.array([before[place] for place in known])
+    old = np.array([before[index] for index in known])
     new = laid[known]
     left, _, right = np.linalg.svd((new - new.mean(axis=0)).T @ (old - old.mean(axis=0)))
     return np.asarray((laid - new.mean(axis=0)) @ left @ right + old.mean(axis=0))
 
 
-def groups(tasks: Sequence[Task], distances: Numbers, found: Clustering, features: MetaFeatures) -> list[Group]:
+def groups(tasks: Sequence[Task], distances: Numbers, clustering: Clustering, features: MetaFeatures) -> list[Group]:
     """The clusters with unique names, the largest first."""
-    order = sorted(range(len(found.medoids)), key=lambda label: (-int((found.labels == label).sum()), label))
+    order = sorted(range(len(clustering.medoids)), key=lambda label: (-int((clustering.labels == label).sum()), label))
     made: list[Group] = []
     for label in order:
-        members = np.flatnonzero(found.labels == label)
-        medoid = found.medoids[label]
+        members = np.flatnonzero(clustering.labels == label)
+        medoid = clustering.medoids[label]
         traits = _traits(tasks, members, features)
-        silhouette = None if found.silhouettes is None else float(found.silhouettes[members].mean())
+        silhouette = None if clustering.silhouettes is None else float(clustering.silhouettes[members].mean())
         name = _unused(traits, tasks[medoid].task_id, {group.name for group in made})
         description = _description(tasks, members, medoid, traits, distances)
         made.append(Group(tuple(members.tolist()), medoid, silhouette, name, description))
@@ -142,9 +142,9 @@ def _traits(tasks: Sequence[Task], members: Places, features: MetaFeatures) -> l
     one.
     """
     inside = set(members.tolist())
-    own = [tasks[place] for place in sorted(inside)]
-    others = [task for place, task in enumerate(tasks) if place not in inside]
-    found: list[tuple[float, str, str]] = []
+    own = [tasks[index] for index in sorted(inside)]
+    others = [task for index, task in enumerate(tasks) if index not in inside]
+    result: list[tuple[float, str, str]] = []
     for key, word in sorted({item for task in own for item in task.descriptor.items()}):
         share = sum(task.descriptor.get(key) == word for task in own) / len(own)
         elsewhere = sum(task.descriptor.get(key) == word for task in others) / len(others) if others else 0.0
@@ -152,15 +152,15 @@ def _traits(tasks: Sequence[Task], members: Places, features: MetaFeatures) -> l
         if share >= _COMMON and (share - elsewhere >= _LIFT) and word:
             common = f"{key}: {word} ({round(share * len(own))} of {len(own)}"
             common += f", elsewhere {elsewhere:.0%})" if others else ")"
-            found.append((share - elsewhere, word, common))
+            result.append((share - elsewhere, word, common))
     if others and features.names:
-        found += _extremes(features, own, others)
-    return [(short, long) for _, short, long in sorted(found, key=lambda trait: (-trait[0], trait[1]))]
+        result += _extremes(features, own, others)
+    return [(short, long) for _, short, long in sorted(result, key=lambda trait: (-trait[0], trait[1]))]
 
 
 def _extremes(features: MetaFeatures, own: Sequence[Task], others: Sequence[Task]) -> list[tuple[float, str, str]]:
-    found = []
-    inside, outside = _medians(features.places(own)), _medians(features.places(others))
+    extremes = []
+    inside, outside = _medians(features.scaled_all(own)), _medians(features.scaled_all(others))
     for name, one, other in zip(features.names, inside.tolist(), outside.tolist(), strict=True):
         # Words before meta-features: a meta-feature names a cluster only where it is more distinctive than a word can
         # be.
@@ -168,13 +168,13 @@ def _extremes(features: MetaFeatures, own: Sequence[Task], others: Sequence[Task
             raw = sorted(task.meta_features[name] for task in own if name in task.meta_features)
             side = "high" if one > other else "low"
             long = f"{side} {name}: {raw[0]:.6g} to {raw[-1]:.6g}" if len(raw) > 1 else f"{side} {name}: {raw[0]:.6g}"
-            found.append((min(abs(one - other), 3.0) / 4.0, f"{side} {name}", long))
-    return found
+            extremes.append((min(abs(one - other), 3.0) / 4.0, f"{side} {name}", long))
+    return extremes
 
 
-def _medians(places: Numbers) -> Numbers:
+def _medians(scaled: Numbers) -> Numbers:
     """The median of each column, NaN where nothing is known."""
-    columns = (column[~np.isnan(column)] for column in places.T)
+    columns = (column[~np.isnan(column)] for column in scaled.T)
     return np.array([np.median(known) if len(known) else np.nan for known in columns])
 
 
@@ -196,8 +196,8 @@ def _description(
     outside = np.setdiff1d(np.arange(len(tasks)), members)
     sentences = [f"{count} task{'' if count == 1 else 's'} around {tasks[medoid].task_id}."]
     if traits:
-        said = "What sets them apart" if len(outside) else "What they share"
-        sentences.append(f"{said}: {'; '.join(long for _, long in traits[:_TOLD_TRAITS])}.")
+        opening = "What sets them apart" if len(outside) else "What they share"
+        sentences.append(f"{opening}: {'; '.join(long for _, long in traits[:_TOLD_TRAITS])}.")
     if count > 1:
         inner = distances[np.ix_(members, members)].sum() / (count * (count - 1))
         sentences.append(f"Their mean similarity is {1 - inner:.2f}")

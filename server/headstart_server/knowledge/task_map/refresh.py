@@ -91,7 +91,7 @@ class TaskMap:
         def keep(connection: Connection) -> None:
             meta_feature_weights.write(connection, number, learned)
             before = _positions(connection, number)
-            known = {place: before[task] for place, task in enumerate(numbers) if task in before}
+            known = {index: before[task] for index, task in enumerate(numbers) if task in before}
             laid = positions(distances, known)
             _write(connection, number, numbers, declared, made, laid, started)
 
@@ -107,11 +107,11 @@ class TaskMap:
         self, namespace: str, declared: Sequence[Task], context: SimilarityContext
     ) -> dict[tuple[int, int], dict[Basis, SimilarityEvidence]]:
         """Evidence from results and profiles for pairs of tasks, by their indices, the lesser first."""
-        place_of = {task.task_id: place for place, task in enumerate(declared)}
-        found: dict[tuple[int, int], dict[Basis, SimilarityEvidence]] = {}
+        place_of = {task.task_id: index for index, task in enumerate(declared)}
+        result: dict[tuple[int, int], dict[Basis, SimilarityEvidence]] = {}
 
         def keep(one: int, other: int, evidence: SimilarityEvidence) -> None:
-            of_pair = found.setdefault((min(one, other), max(one, other)), {})
+            of_pair = result.setdefault((min(one, other), max(one, other)), {})
             if evidence.basis not in of_pair or of_pair[evidence.basis].count < evidence.count:
                 of_pair[evidence.basis] = evidence
 
@@ -125,11 +125,11 @@ class TaskMap:
             known = [o for o in observed if o.task.task_id in place_of and len(o.means.codes)]
             for first, second in combinations(known, 2):
                 one, other = place_of[first.task.task_id], place_of[second.task.task_id]
-                if len(declared) <= _MOST_MEASURED or (min(one, other), max(one, other)) not in found:
+                if len(declared) <= _MOST_MEASURED or (min(one, other), max(one, other)) not in result:
                     measured = measured_agreement(first, second)
                     if measured is not None:
                         keep(one, other, measured)
-        return found
+        return result
 
     def _spaces(self, namespace: str) -> list[str]:
         with self._engine.connect() as connection:
@@ -164,24 +164,24 @@ def _distances(
 ) -> NDArray[np.float64]:
     """1 less the mutual similarity weight [n, n]."""
     distances = np.zeros((len(declared), len(declared)))
-    place_of = {task.task_id: place for place, task in enumerate(declared)}
-    for place, task in enumerate(declared[:-1]):
-        known = {other: agreements.get((place, other), {}) for other in range(place + 1, len(declared))}
-        told = {
-            basis: {declared[other].task_id: found[basis] for other, found in known.items() if basis in found}
+    place_of = {task.task_id: index for index, task in enumerate(declared)}
+    for index, task in enumerate(declared[:-1]):
+        known = {other: agreements.get((index, other), {}) for other in range(index + 1, len(declared))}
+        agreements_of_task = {
+            basis: {declared[other].task_id: evidence[basis] for other, evidence in known.items() if basis in evidence}
             for basis in (Basis.MEASURED_AGREEMENT, Basis.PERFORMANCE_PROFILE)
         }
         similar = compare(
             task,
-            declared[place + 1 :],
+            declared[index + 1 :],
             features,
             word_weights,
-            told[Basis.MEASURED_AGREEMENT],
-            told[Basis.PERFORMANCE_PROFILE],
+            agreements_of_task[Basis.MEASURED_AGREEMENT],
+            agreements_of_task[Basis.PERFORMANCE_PROFILE],
         )
         for each in similar:
             other = place_of[each.task_id]
-            distances[place, other] = distances[other, place] = 1.0 - each.weight
+            distances[index, other] = distances[other, index] = 1.0 - each.weight
     return distances
 
 
@@ -242,7 +242,7 @@ def _write(
     rows: list[dict[str, Any]] = []
     members: list[dict[str, Any]] = []
     for group in made:
-        own = [place for place in group.members if numbers[place] in present]
+        own = [index for index in group.members if numbers[index] in present]
         if not own:
             continue
         medoid = group.medoid if group.medoid in own else own[0]
@@ -259,13 +259,13 @@ def _write(
         )
         members += [
             {
-                "task_id": numbers[place],
+                "task_id": numbers[index],
                 "namespace_id": namespace_number,
                 "number": len(rows),
-                "x": float(laid[place, 0]),
-                "y": float(laid[place, 1]),
+                "x": float(laid[index, 0]),
+                "y": float(laid[index, 1]),
             }
-            for place in own
+            for index in own
         ]
     if rows:
         connection.execute(insert(task_clusters).values(rows))

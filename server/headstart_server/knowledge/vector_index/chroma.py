@@ -114,14 +114,14 @@ class ArchitectureIndex:
 
         Raises CollectionMissing, IndexUnavailable.
         """
-        found = self._on(
+        answer = self._on(
             name,
             lambda collection: collection.query(
                 query_embeddings=embedding[None, :], n_results=count, include=["distances"]
             ),
         )
         # Chroma's l2 is the squared distance.
-        pairs = zip(found["ids"][0], found["distances"][0], strict=True)
+        pairs = zip(answer["ids"][0], answer["distances"][0], strict=True)
         return [(key, float(max(distance, 0.0)) ** 0.5) for key, distance in pairs]
 
     def size(self, name: str) -> int:
@@ -151,11 +151,11 @@ class ArchitectureIndex:
 
     def _on(self, name: str, action: Callable[[Collection], Any]) -> Any:
         with self._lock:
-            held = self._collections.get(name)
+            cached = self._collections.get(name)
         try:
-            if held is not None:
+            if cached is not None:
                 try:
-                    return action(held)
+                    return action(cached)
                 except NotFoundError:
                     # Perhaps another process created it again under its name.
                     pass
@@ -181,9 +181,9 @@ class ArchitectureIndex:
 
     def _connect(self) -> ClientAPI:
         with self._lock:
-            held = self._client
-        if held is not None:
-            return held
+            cached = self._client
+        if cached is not None:
+            return cached
         # A client asks for its tenant in its constructor, before a timeout can be set; nobody else may have to wait
         # for that.
         self._hear()
@@ -206,15 +206,15 @@ class ArchitectureIndex:
             with self._lock:
                 self._collections.pop(name or "", None)
             return CollectionMissing(f"Chroma at {self._url} holds no collection {name}")
-        told = f"Chroma at {self._url}: {type(error).__name__}: {error}"
+        message = f"Chroma at {self._url}: {type(error).__name__}: {error}"
         # An error of one request is no reason to drop the client that all share.
         if isinstance(error, _REFUSALS) and not isinstance(error, json.JSONDecodeError):
-            return IndexRefused(told)
+            return IndexRefused(message)
         if isinstance(error, ChromaError):
-            return IndexFailing(told)
+            return IndexFailing(message)
         with self._lock:
             self._client = None
             self._collections.clear()
         if isinstance(error, httpx.TransportError | OSError):
-            return IndexUnavailable(told)
-        return IndexFailing(told)
+            return IndexUnavailable(message)
+        return IndexFailing(message)

@@ -102,8 +102,8 @@ def set_aside(connection: Connection) -> list[SetAside]:
         .where(index_failures.c.tries >= MOST_TRIES)
         .order_by(index_failures.c.first_at)
     )
-    found: dict[int, SetAside] = {}
+    spaces: dict[int, SetAside] = {}
     for row in rows:
         one = SetAside(row.namespace, row.search_space_name, row.tries, row.error, row.first_at)
-        found.setdefault(row.search_space_id, one)
-    return list(found.values())
+        spaces.setdefault(row.search_space_id, one)
+    return list(spaces.values())

@@ -133,9 +133,11 @@ class VectorKeeper:
     def _deliver_to(self, index: VectorIndex, waiting: outbox.Waiting) -> None:
         try:
             if waiting.new:
-                canonicals = [found.canonical for found in waiting.new]
+                canonicals = [architecture.canonical for architecture in waiting.new]
                 embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
-                self._index.upsert(index.collection, [found.fingerprint for found in waiting.new], embeddings)
+                self._index.upsert(
+                    index.collection, [architecture.fingerprint for architecture in waiting.new], embeddings
+                )
             if waiting.removed:
                 self._index.remove(index.collection, waiting.removed)
         except (CollectionMissing, NotFound) as error:
@@ -183,7 +185,7 @@ class VectorKeeper:
 
     def built(self, index: VectorIndex) -> int:
         """The number of vectors that a version contains so far."""
-        return max(self._held(index), 0)
+        return max(self._size(index), 0)
 
     def is_building(self, index: VectorIndex) -> bool:
         return any(each.version == index.version for each in self._under_construction(index.space))
@@ -224,9 +226,9 @@ class VectorKeeper:
         self._guard.forget_pauses()
 
     def _begin(
-        self, space: int, namespace: str, search_space_id: str, held: str | None, state: VersionState
+        self, space: int, namespace: str, search_space_id: str, present: str | None, state: VersionState
     ) -> VectorIndex | None:
-        embedding = self._choose(namespace, search_space_id, held)
+        embedding = self._choose(namespace, search_space_id, present)
 
         def work(connection: Connection) -> VectorIndex | None:
             begun = vector_versions.begin(connection, space, namespace, search_space_id, embedding, state)
@@ -246,7 +248,7 @@ class VectorKeeper:
 
         Raises the error if no other embedding is available.
         """
-        versions = {found.version: found for found in self._versions_of(index.space)}
+        versions = {result.version: result for result in self._versions_of(index.space)}
         now = versions.get(index.version)
         if now is None:
             return
@@ -337,7 +339,7 @@ class VectorKeeper:
         """
         with self._engine.connect() as connection:
             read = outbox.read_architectures(connection, index.space, after, size)
-        batch = [(number, found) for number, found in read if number <= through]
+        batch = [(number, architecture) for number, architecture in read if number <= through]
         if batch:
             self._put(index, batch)
         return len(batch)
@@ -349,8 +351,8 @@ class VectorKeeper:
         )
 
     def _put(self, index: VectorIndex, batch: Sequence[tuple[int, Architecture]]) -> None:
-        fingerprints = [found.fingerprint for _, found in batch]
-        canonicals = [found.canonical for _, found in batch]
+        fingerprints = [architecture.fingerprint for _, architecture in batch]
+        canonicals = [architecture.canonical for _, architecture in batch]
         embeddings = self._embed(index.namespace, index.search_space_id, index.embedding, canonicals)
         self._index.upsert(index.collection, fingerprints, embeddings)
         # Removed before their insertion; later removals come through the outbox.
@@ -363,9 +365,9 @@ class VectorKeeper:
         with self._engine.connect() as connection:
             batch = outbox.read_architectures(connection, index.space, index.built_through, _SLICE)
         if not batch:
-            held = self._index.size(index.collection)
-            run_transaction(self._engine, partial(vector_versions.swap, built=index, vector_count=held))
-            return Slice(replace(index, vector_count=held), 0, done=True)
+            cached = self._index.size(index.collection)
+            run_transaction(self._engine, partial(vector_versions.swap, built=index, vector_count=cached))
+            return Slice(replace(index, vector_count=cached), 0, done=True)
         self._put(index, batch)
         run_transaction(self._engine, partial(vector_versions.note_progress, index=index, built_through=batch[-1][0]))
         logger.info("vector index %s: built through architecture %d", index.collection, batch[-1][0])
@@ -381,35 +383,35 @@ class VectorKeeper:
             return None
         if self._under_construction(index.space):
             return None
-        held = self._held(index)
-        if held == compared.held and now - compared.counted < _SECONDS_BETWEEN_COUNTS:
+        size = self._size(index)
+        if size == compared.held and now - compared.counted < _SECONDS_BETWEEN_COUNTS:
             return None
         # A removal between two counts looks like a loss, but not twice.
         complete = self._complete(index) or self._complete(index)
         took = time.monotonic() - now
         compared.due = time.monotonic() + took / _SHARE_OF_TIME
         compared.counted = now
-        compared.held = held
+        compared.held = size
         if complete:
             return None
         logger.warning("vector index %s does not hold what is recorded: building it anew", index.collection)
         return self.rebuild(index)
 
     def _complete(self, index: VectorIndex) -> bool:
-        before = self._held(index)
+        before = self._size(index)
         with self._engine.connect() as connection:
             records = vector_versions.records_of(connection, index.space)
-        held = self._held(index)
-        complete = held >= records.architectures - records.waiting and (
+        size = self._size(index)
+        complete = size >= records.architectures - records.waiting and (
             before <= records.architectures + records.waiting_removals
         )
-        if complete and held != index.vector_count:
-            run_transaction(self._engine, lambda connection: vector_versions.note_size(connection, index, held))
+        if complete and size != index.vector_count:
+            run_transaction(self._engine, lambda connection: vector_versions.note_size(connection, index, size))
         if not complete:
-            logger.warning("vector index %s holds %d of %d", index.collection, held, records.architectures)
+            logger.warning("vector index %s holds %d of %d", index.collection, size, records.architectures)
         return complete
 
-    def _held(self, index: VectorIndex) -> int:
+    def _size(self, index: VectorIndex) -> int:
         try:
             return self._index.size(index.collection)
         except CollectionMissing:

@@ -77,16 +77,16 @@ def _waiting(connection: Connection, space: int, rows: Sequence[Any]) -> Waiting
     ).one()
     # Architectures that are deleted meanwhile are inserted all the same: a later row removes them.
     numbers = [row.architecture_id for row in rows if row.architecture_id is not None]
-    found: Iterable[Row[Any]] = ()
+    result: Iterable[Row[Any]] = ()
     if numbers:
-        found = connection.execute(select(architectures).where(architectures.c.id.in_(numbers)))
+        result = connection.execute(select(architectures).where(architectures.c.id.in_(numbers)))
     removed = {row.fingerprint for row in rows if row.architecture_id is None}
     return Waiting(
         tuple(row.id for row in rows),
         space,
         named.namespace,
         named.name,
-        [_architecture(row) for row in found],
+        [_architecture(row) for row in result],
         sorted(removed - _recorded(connection, space, removed).keys()),
     )
 
@@ -164,8 +164,8 @@ def newest_architectures(
 
 def gone(connection: Connection, space: int, fingerprints: Sequence[str]) -> list[str]:
     """Those fingerprints that no architecture of the space has any more."""
-    found = _recorded(connection, space, fingerprints)
-    return [fingerprint for fingerprint in fingerprints if fingerprint not in found]
+    result = _recorded(connection, space, fingerprints)
+    return [fingerprint for fingerprint in fingerprints if fingerprint not in result]
 
 
 def _recorded(connection: Connection, space: int, fingerprints: Sequence[str] | set[str]) -> dict[str, int]:

@@ -71,18 +71,18 @@ class VectorSearch:
         """The version to query; None before there is one. Raises IndexUnavailable if it is too far behind."""
         key, now = (namespace, search_space_id), time.monotonic()
         with self._lock:
-            held = self._looked_up.get(key)
-        if fresh or held is None or now - held.at > _LOOK_UP_SECONDS:
+            cached = self._looked_up.get(key)
+        if fresh or cached is None or now - cached.at > _LOOK_UP_SECONDS:
             with self._engine.connect() as connection:
-                found = versions.serving(connection, namespace, search_space_id, _LAG_ROWS + 1)
-            held = _LookedUp(now, found)
+                result = versions.serving(connection, namespace, search_space_id, _LAG_ROWS + 1)
+            cached = _LookedUp(now, result)
             with self._lock:
-                self._looked_up[key] = held
-        if held.serving is None:
+                self._looked_up[key] = cached
+        if cached.serving is None:
             return None
-        index = held.serving.index
-        if held.serving.waiting > _lag(index.vector_count):
-            raise IndexUnavailable(f"{held.serving.waiting} architectures or more wait for {index.collection}")
+        index = cached.serving.index
+        if cached.serving.waiting > _lag(index.vector_count):
+            raise IndexUnavailable(f"{cached.serving.waiting} architectures or more wait for {index.collection}")
         return index
 
     def nearest(self, index: VectorIndex, embedding: NDArray[np.float32], count: int) -> list[tuple[str, float]]:
@@ -92,20 +92,20 @@ class VectorSearch:
         """
         if not self._reachable:
             raise IndexUnavailable("Chroma did not answer when it was last asked")
-        held, least = self._size(index), index.vector_count - _lag(index.vector_count)
-        if held < least:
-            raise IndexUnavailable(f"{index.collection} holds {held} architectures of at least {least}")
+        cached, least = self._size(index), index.vector_count - _lag(index.vector_count)
+        if cached < least:
+            raise IndexUnavailable(f"{index.collection} holds {cached} architectures of at least {least}")
         return self._index.nearest(index.collection, embedding, count)
 
     def _size(self, index: VectorIndex) -> int:
         now = time.monotonic()
         with self._lock:
-            at, held = self._counted.get(index.collection, (-_SECONDS_BETWEEN_COUNTS, 0))
+            at, cached = self._counted.get(index.collection, (-_SECONDS_BETWEEN_COUNTS, 0))
         if now - at >= _SECONDS_BETWEEN_COUNTS:
-            held = self._index.size(index.collection)
+            cached = self._index.size(index.collection)
             with self._lock:
-                self._counted[index.collection] = (now, held)
-        return held
+                self._counted[index.collection] = (now, cached)
+        return cached
 
 
 def _lag(vector_count: int) -> int:

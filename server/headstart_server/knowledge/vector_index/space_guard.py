@@ -89,12 +89,12 @@ class SpaceGuard:
             self._passing = self._passing or error
             logger.warning("the vector index of %s waits (%s): %s", name, work.lower(), error)
             return
-        said = str(error) if isinstance(error, IndexRefused) else f"{type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, IndexRefused) else f"{type(error).__name__}: {error}"
         tries = run_transaction(
-            self._engine, lambda connection: index_failures.note_failure(connection, space, work, said)
+            self._engine, lambda connection: index_failures.note_failure(connection, space, work, message)
         )
         self._failed.setdefault(work, set()).add(space)
-        logger.warning("the vector index of %s failed (%s, %d in a row): %s", name, work.lower(), tries, said)
+        logger.warning("the vector index of %s failed (%s, %d in a row): %s", name, work.lower(), tries, message)
         if tries == MOST_TRIES:
             logger.error(
                 "search space %s is set aside: its searches are answered without the vector index, and it is tried "
@@ -104,12 +104,12 @@ class SpaceGuard:
 
     def _name(self, space: int) -> str:
         with self._engine.connect() as connection:
-            found = connection.execute(
+            result = connection.execute(
                 select(namespaces.c.name.label("namespace"), search_spaces.c.name)
                 .join(search_spaces, search_spaces.c.namespace_id == namespaces.c.id)
                 .where(search_spaces.c.id == space)
             ).first()
-        return str(space) if found is None else f"{found.namespace}/{found.name}"
+        return str(space) if result is None else f"{result.namespace}/{result.name}"
 
 
 def _of_everybody(error: Exception) -> bool:

@@ -29,7 +29,7 @@ _CHUNK_GRAPHS, _CHUNK_NUMBERS = 32_768, 2**21
 _ARRAY = 130
 
 # Cached bytes of all layouts together.
-_KEPT_BYTES = 128 * 2**20
+_CACHED_BYTES = 128 * 2**20
 
 
 def chunks_of(
@@ -96,7 +96,7 @@ class _Arrays:
         return sum(array.nbytes + _ARRAY for array in arrays)
 
 
-_SHARED: Lru[tuple[int, str], _Arrays] = Lru(_KEPT_BYTES, lambda arrays: arrays.nbytes)
+_SHARED: Lru[tuple[int, str], _Arrays] = Lru(_CACHED_BYTES, lambda arrays: arrays.nbytes)
 
 
 class BatchAssembler:
@@ -104,7 +104,7 @@ class BatchAssembler:
 
     def __init__(self, layout: FeatureLayout, shared: Lru[tuple[int, str], _Arrays] = _SHARED) -> None:
         self.layout = layout
-        self._kept: LruShare[str, _Arrays] = LruShare(shared)
+        self._cache: LruShare[str, _Arrays] = LruShare(shared)
 
     def assemble(self, candidates: Sequence[CanonicalCandidate]) -> GraphBatch:
         parts = [self._arrays(candidate) for candidate in candidates]
@@ -125,10 +125,10 @@ class BatchAssembler:
         )
 
     def _arrays(self, candidate: CanonicalCandidate) -> _Arrays:
-        arrays = self._kept.get(candidate.fingerprint)
+        arrays = self._cache.get(candidate.fingerprint)
         if arrays is None:
             arrays = _candidate_arrays(self.layout, candidate)
-            self._kept.put(candidate.fingerprint, arrays)
+            self._cache.put(candidate.fingerprint, arrays)
         return arrays
 
 

@@ -40,19 +40,19 @@ class ParameterColumns:
     def width(self) -> int:
         return (1 if self.ordered else len(self.choices) or 1) + self.conditional
 
-    def place(self, value: Value | None) -> list[float]:
+    def encode(self, value: Value | None) -> list[float]:
         """The numbers in this parameter's places; an inactive parameter has no choice, or the middle of its range."""
-        places: list[float]
+        indices: list[float]
         if self.ordered:
-            places = [0.5 if value is None else self._share_of_ranks[isinstance(value, bool), value]]
+            indices = [0.5 if value is None else self._share_of_ranks[isinstance(value, bool), value]]
         elif self.choices:
-            places = [
+            indices = [
                 float(value is not None and isinstance(value, bool) == isinstance(choice, bool) and value == choice)
                 for choice in self.choices
             ]
         else:
-            places = [0.5 if value is None else self._share_of_range(float(value))]
-        return [*places, float(value is not None)] if self.conditional else places
+            indices = [0.5 if value is None else self._share_of_range(float(value))]
+        return [*indices, float(value is not None)] if self.conditional else indices
 
     @cached_property
     def _share_of_ranks(self) -> dict[tuple[bool, Value], float]:
@@ -99,27 +99,27 @@ class FeatureLayout:
 
     @cached_property
     def _op_columns(self) -> dict[str, int]:
-        return {op: place for place, op in enumerate(self.ops)}
+        return {op: index for index, op in enumerate(self.ops)}
 
     def op_column(self, op: str) -> int:
-        place = self._op_columns.get(op)
-        return len(self.ops) + stable_hash(op) % self.hashed_ops if place is None else place
+        index = self._op_columns.get(op)
+        return len(self.ops) + stable_hash(op) % self.hashed_ops if index is None else index
 
     def encode_attributes(self, attributes: tuple[tuple[str, Value], ...]) -> list[float]:
         """Numbers go, as logarithms, into the column of their name. Other values put a 1 into the column of name and
         value.
         """
-        places = [0.0] * self.attribute_width
+        indices = [0.0] * self.attribute_width
         for name, value in attributes:
             if isinstance(value, bool) or not isinstance(value, int | float):
-                places[stable_hash(f"{name}={value!r}") % self.attribute_width] += 1.0
+                indices[stable_hash(f"{name}={value!r}") % self.attribute_width] += 1.0
             else:
-                places[stable_hash(name) % self.attribute_width] += math.copysign(math.log1p(abs(value)), value)
-        return places
+                indices[stable_hash(name) % self.attribute_width] += math.copysign(math.log1p(abs(value)), value)
+        return indices
 
     def encode_values(self, values: tuple[tuple[str, Value], ...]) -> list[float]:
         known = dict(values)
-        return [number for parameter in self.parameters for number in parameter.place(known.get(parameter.name))]
+        return [number for parameter in self.parameters for number in parameter.encode(known.get(parameter.name))]
 
 
 def feature_layout(space: SearchSpace) -> FeatureLayout:

@@ -38,13 +38,13 @@ class ProxyColumns:
     def count(self) -> int:
         return len(self._used)
 
-    def place(self, proxies: Numbers) -> Numbers:
+    def scores_of(self, proxies: Numbers) -> Numbers:
         """Normal scores [m, count] of proxies [m, p], NaN where one was not measured."""
         placed = np.full((len(proxies), self.count), np.nan)
-        for place, (column, known) in enumerate(zip(self._used, self._known, strict=True)):
+        for index, (column, known) in enumerate(zip(self._used, self._known, strict=True)):
             values = proxies[:, column]
             rank = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2
-            placed[:, place] = np.where(np.isfinite(values), ndtri((rank + 0.5) / (len(known) + 1)), np.nan)
+            placed[:, index] = np.where(np.isfinite(values), ndtri((rank + 0.5) / (len(known) + 1)), np.nan)
         return placed
 
     @staticmethod
@@ -78,8 +78,8 @@ class LearnedPatterns:
         within = [each for each in self._common if any(each) and _within(each, pattern)]
         if within:
             return max(within, key=sum)
-        first = next(place for place in self._singles if pattern[place])
-        return tuple(place == first for place in range(self._count))
+        first = next(index for index in self._singles if pattern[index])
+        return tuple(index == first for index in range(self._count))
 
 
 def _within(part: Pattern, whole: Pattern) -> bool:

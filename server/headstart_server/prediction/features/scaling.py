@@ -33,7 +33,7 @@ class FeatureScale:
         """The scale of features [n, d] of typical candidates."""
         return cls(*standardisation(np.asarray(vectors, np.float64)))
 
-    def place(self, vectors: NDArray[np.floating]) -> Numbers:
+    def scaled(self, vectors: NDArray[np.floating]) -> Numbers:
         """Features [m, d] on the scale, [m, used]."""
         placed = (np.asarray(vectors, np.float64)[:, self.used] - self.centre) / self.spread
         return np.asarray(np.clip(placed, -_FARTHEST, _FARTHEST))

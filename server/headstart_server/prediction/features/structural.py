@@ -33,8 +33,8 @@ _OPS_FOR_PAIRS = 12
 # Beyond this number, op pairs are hashed together.
 _MAX_PAIR_PLACES = 256
 # Cached bytes of all layouts together.
-_KEPT_BYTES = 128 * 2**20
-_SHARED: Lru[tuple[int, str], Floats] = Lru(_KEPT_BYTES, lambda row: row.nbytes + 130)
+_CACHED_BYTES = 128 * 2**20
+_SHARED: Lru[tuple[int, str], Floats] = Lru(_CACHED_BYTES, lambda row: row.nbytes + 130)
 
 
 class StructuralFeatures:
@@ -49,11 +49,11 @@ class StructuralFeatures:
         self.layout = layout
         self.assembler = assembler or BatchAssembler(layout)
         self._subsets = _subsets(layout)
-        self._kept: LruShare[str, Floats] = LruShare(shared)
+        self._cache: LruShare[str, Floats] = LruShare(shared)
 
     def vectors(self, candidates: Sequence[CanonicalCandidate]) -> Floats:
         """float32 [candidates, width]; the width depends on the layout alone."""
-        known = {candidate.fingerprint: self._kept.get(candidate.fingerprint) for candidate in candidates}
+        known = {candidate.fingerprint: self._cache.get(candidate.fingerprint) for candidate in candidates}
         missing = list({each.fingerprint: each for each in candidates if known[each.fingerprint] is None}.values())
         # Chunks bound the memory of large graphs times subsets.
         for chunk in chunks_of(missing, self.layout.value_width):
@@ -61,8 +61,8 @@ class StructuralFeatures:
             rows = batch_features(self.layout, self._subsets, self.assembler.assemble(chunk))
             for candidate, row in zip(chunk, rows, strict=True):
                 # A copy, because a view of a row would keep the whole chunk alive.
-                known[candidate.fingerprint] = kept = row.copy()
-                self._kept.put(candidate.fingerprint, kept)
+                known[candidate.fingerprint] = cached = row.copy()
+                self._cache.put(candidate.fingerprint, cached)
         if not candidates:
             return np.zeros((0, self.width), np.float32)
         return np.stack([known[candidate.fingerprint] for candidate in candidates])  # type: ignore[misc]
@@ -158,11 +158,11 @@ def _stages(order: Integers, target: Integers, levels: Integers) -> Iterator[tup
 
 
 def _pair_counts(layout: FeatureLayout, batch: GraphBatch, graph_of_node: Integers) -> NDArray[np.float64]:
-    places = min(layout.op_count**2, _MAX_PAIR_PLACES)
+    indices = min(layout.op_count**2, _MAX_PAIR_PLACES)
     pair = batch.ops[batch.source] * layout.op_count + batch.ops[batch.target]
     if layout.op_count**2 > _MAX_PAIR_PLACES:
-        pair = (pair * 2654435761 >> 7) % places
-    counts = np.zeros((batch.graphs, places))
+        pair = (pair * 2654435761 >> 7) % indices
+    counts = np.zeros((batch.graphs, indices))
     np.add.at(counts, (graph_of_node[batch.source], pair), batch.weight)
     return counts
 
@@ -191,8 +191,8 @@ def _shape(batch: GraphBatch, graph_of_node: Integers, levels: Integers) -> NDAr
     np.add.at(shape[:, 2], graph_of_node[batch.source], batch.weight)
     np.maximum.at(shape[:, 3], graph_of_node, levels)
     if len(levels):
-        place, at_depth = np.unique(graph_of_node * (levels.max() + 1) + levels, return_counts=True)
-        np.maximum.at(shape[:, 4], place // (levels.max() + 1), at_depth)
+        index, at_depth = np.unique(graph_of_node * (levels.max() + 1) + levels, return_counts=True)
+        np.maximum.at(shape[:, 4], index // (levels.max() + 1), at_depth)
     return np.log1p(shape)
 
 

@@ -163,9 +163,9 @@ class GraphModel:
             batch = self.assembler.assemble(chunk)
             structural = self.standardisation.apply(self.features.vectors(chunk))
             with torch.inference_mode():
-                told = [network(batch, structural) for network in self.networks]
-            embeddings.append(np.concatenate([embedding.cpu().numpy() for embedding, _ in told], axis=1))
-            parts = [np.stack([score.cpu().numpy() for _, score in told], axis=1)]
+                predicted = [network(batch, structural) for network in self.networks]
+            embeddings.append(np.concatenate([embedding.cpu().numpy() for embedding, _ in predicted], axis=1))
+            parts = [np.stack([score.cpu().numpy() for _, score in predicted], axis=1)]
             if self.trees:
                 parts.append(np.stack([trees.predict(structural) for trees in self.trees], axis=1))
             scores.append(np.concatenate(parts, axis=2))
@@ -246,8 +246,8 @@ def _require_weights(archive: Mapping[str, NDArray[Any]], shape: NetworkShape, k
     if shape.layers > len(archive):
         raise ValueError(f"a network of {shape.layers} layers in an archive of {len(archive)} arrays")
     with torch.device("meta"):
-        told = {name: tuple(value.shape) for name, value in GraphNetwork(shape, kernels).state_dict().items()}
-    for name, expected in told.items():
+        predicted = {name: tuple(value.shape) for name, value in GraphNetwork(shape, kernels).state_dict().items()}
+    for name, expected in predicted.items():
         if archive[f"0/{name}"].shape != expected:
             raise ValueError(f"the weights {name} are {archive[f'0/{name}'].shape}, the header tells of {expected}")
 

@@ -45,17 +45,17 @@ class Ensemble:
         mean, deviation = mixture(self._means, self._deviations, for_each_row(self.weights, self._means))
         self.errors = ConformalErrors((targets - mean) / deviation)
 
-    def predict(self, columns: Columns, places: NDArray[np.int64]) -> EnsemblePrediction:
-        """Predict candidates. ``places`` is as in ``Queries``: of known architectures the members predict without
+    def predict(self, columns: Columns, indices: NDArray[np.int64]) -> EnsemblePrediction:
+        """Predict candidates. ``indices`` is as in ``Queries``: of known architectures the members predict without
         their own result.
         """
-        means, deviations = np.empty((2, len(self.members), len(places)))
-        again = places >= 0
-        means[:, again] = self._means[:, places[again]]
-        deviations[:, again] = self._deviations[:, places[again]]
+        means, deviations = np.empty((2, len(self.members), len(indices)))
+        again = indices >= 0
+        means[:, again] = self._means[:, indices[again]]
+        deviations[:, again] = self._deviations[:, indices[again]]
         if not again.all():
-            told = [member.learner.predict(columns.rows(~again)) for member in self.members]
-            means[:, ~again] = [mean for mean, _ in told]
-            deviations[:, ~again] = np.maximum([deviation for _, deviation in told], 1e-6)
+            predicted = [member.learner.predict(columns.rows(~again)) for member in self.members]
+            means[:, ~again] = [mean for mean, _ in predicted]
+            deviations[:, ~again] = np.maximum([deviation for _, deviation in predicted], 1e-6)
         weights = for_each_row(self.weights, means)
         return EnsemblePrediction(*mixture(means, deviations, weights), means, deviations, weights)

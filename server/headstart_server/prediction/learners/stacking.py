@@ -30,8 +30,8 @@ def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
     if count == 1 or total == 0.0:
         return equal
     importance = np.abs(wanted) / total
-    told = means[:, chosen]
-    margins = (told[:, left] - told[:, right]) * np.sign(wanted) * _SHARPNESS
+    predicted = means[:, chosen]
+    margins = (predicted[:, left] - predicted[:, right]) * np.sign(wanted) * _SHARPNESS
     pull = 1.0 / (len(targets) * count)
     weights = equal
     for _ in range(_STEPS):
@@ -55,6 +55,6 @@ def for_each_row(weights: Numbers, means: Numbers) -> Numbers:
 
 def mixture(means: Numbers, deviations: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
     """Mean and standard deviation [m] of the mixture of the members' predictions [members, m]; NaN has no weight."""
-    told, spread = np.nan_to_num(means), np.nan_to_num(deviations)
-    mean = (weights * told).sum(axis=0)
-    return mean, np.sqrt((weights * (np.square(spread) + np.square(told - mean))).sum(axis=0))
+    predicted, spread = np.nan_to_num(means), np.nan_to_num(deviations)
+    mean = (weights * predicted).sum(axis=0)
+    return mean, np.sqrt((weights * (np.square(spread) + np.square(predicted - mean))).sum(axis=0))

@@ -80,11 +80,11 @@ class TreeEnsemble:
 
     def predict(self, features: Floats) -> Floats:
         """Means over the trees, float32 [m, outputs], for features [m, d]."""
-        told = np.empty((len(features), self.values.shape[1]), np.float32)
+        predicted = np.empty((len(features), self.values.shape[1]), np.float32)
         for start in range(0, len(features), _CHUNK):
             chunk = np.ascontiguousarray(features[start : start + _CHUNK], np.float32)
-            told[start : start + _CHUNK] = self.values[self.leaves(chunk)].mean(axis=1)
-        return told
+            predicted[start : start + _CHUNK] = self.values[self.leaves(chunk)].mean(axis=1)
+        return predicted
 
     def leaves(self, features: Floats) -> Indices:
         """The leaf of every row in every tree, [m, trees]."""

@@ -60,11 +60,11 @@ def agreements(scores: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
     of_wanted = np.square(wanted).sum(axis=1)
     taus, without = np.zeros(heads), np.zeros((count, heads))
     for head in range(heads):
-        told = np.sign(scores[:, None, head] - scores[:, head])
-        agreed, of_told = (wanted * told).sum(axis=1), np.square(told).sum(axis=1)
+        predicted = np.sign(scores[:, None, head] - scores[:, head])
+        agreed, of_predicted = (wanted * predicted).sum(axis=1), np.square(predicted).sum(axis=1)
         # Every pair is counted twice here, and twice in the part of a single target.
-        taus[head] = agreed.sum() / max(np.sqrt(of_wanted.sum() * of_told.sum()), 1.0)
-        norms = np.sqrt((of_wanted.sum() - 2 * of_wanted) * (of_told.sum() - 2 * of_told))
+        taus[head] = agreed.sum() / max(np.sqrt(of_wanted.sum() * of_predicted.sum()), 1.0)
+        norms = np.sqrt((of_wanted.sum() - 2 * of_wanted) * (of_predicted.sum() - 2 * of_predicted))
         without[:, head] = (agreed.sum() - 2 * agreed) / np.maximum(norms, 1.0)
     return np.maximum(taus - standard_error(count), 0.0), np.maximum(without - standard_error(count - 1), 0.0)
 

@@ -30,22 +30,22 @@ class CurveEstimate:
         return math.hypot(self.below, self.above) / math.sqrt(2)
 
 
-def from_curve_alone(told: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
+def from_curve_alone(predicted: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
     """The prediction of a candidate about which only its curve is known."""
     return Prediction(
-        told.mean,
-        told.deviation,
-        told.lower,
-        told.upper,
-        _improvement(told.mean, told.below, told.above, incumbent, maximize),
-        (MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, 1.0),),
+        predicted.mean,
+        predicted.deviation,
+        predicted.lower,
+        predicted.upper,
+        _improvement(predicted.mean, predicted.below, predicted.above, incumbent, maximize),
+        (MemberPrediction(LEARNING_CURVE, predicted.mean, predicted.deviation, 1.0),),
         False,
-        told.forecast,
+        predicted.forecast,
     )
 
 
 def joined(
-    prior: Prediction, told: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
+    prior: Prediction, predicted: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
 ) -> Prediction:
     """The prediction and the forecast, weighted by precision (inverse squared deviations, estimated on held-out
     results).
@@ -54,15 +54,15 @@ def joined(
     the precision that it adds to that spread, so that results behind both do not count twice. Where the two disagree,
     the deviation grows by the variance between them, as that of a mixture does.
     """
-    deviation = max(told.deviation, 1e-12)
+    deviation = max(predicted.deviation, 1e-12)
     # The narrower side counts: a chance to diverge on the other side does not make the middle less certain.
-    narrow = max(min(told.below, told.above), 1e-12)
+    narrow = max(min(predicted.below, predicted.above), 1e-12)
     # The precision of the prediction relative to the forecast.
     of_prior = _square(narrow / max(prior.standard_deviation, 1e-12))
     if spread is not None:
         of_prior = max(of_prior - _square(narrow / max(spread, 1e-12)), 0.0)
     # A run far from its prediction lowers the weight of the prediction, by Student's t.
-    apart = told.mean - prior.mean
+    apart = predicted.mean - prior.mean
     surprise = _square(apart / max(prior.standard_deviation, 1e-12))
     of_prior *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
     share = 1 / (1 + of_prior)
@@ -70,16 +70,16 @@ def joined(
     joined_deviation = math.hypot(math.sqrt(share) * deviation, math.sqrt(share * (1 - share)) * apart)
     change = joined_deviation / deviation
     members = [member._replace(weight=member.weight * (1 - share)) for member in prior.members]
-    members.append(MemberPrediction(LEARNING_CURVE, told.mean, told.deviation, share))
+    members.append(MemberPrediction(LEARNING_CURVE, predicted.mean, predicted.deviation, share))
     return Prediction(
         mean,
         joined_deviation,
-        mean - change * (told.mean - told.lower),
-        mean + change * (told.upper - told.mean),
-        _improvement(mean, change * told.below, change * told.above, incumbent, maximize),
+        mean - change * (predicted.mean - predicted.lower),
+        mean + change * (predicted.upper - predicted.mean),
+        _improvement(mean, change * predicted.below, change * predicted.above, incumbent, maximize),
         tuple(members),
         prior.out_of_distribution,
-        told.forecast,
+        predicted.forecast,
     )
 
 

@@ -82,11 +82,11 @@ def observed_values(curves: Sequence[Curve], cuts: Sequence[float], sign: float,
     return np.array(parts).reshape(len(parts), SEEN)
 
 
-def part_ahead(curves: Sequence[Curve], places: Numbers, sign: float, clip: Clip) -> Numbers:
-    """Values [n, places] of full curves at fidelities ``places``; the last is the final result."""
-    parts = np.array([np.interp(places, curve.fidelities, clip(sign * curve.values)) for curve in curves])
+def part_ahead(curves: Sequence[Curve], indices: Numbers, sign: float, clip: Clip) -> Numbers:
+    """Values [n, places] of full curves at fidelities ``indices``; the last is the final result."""
+    parts = np.array([np.interp(indices, curve.fidelities, clip(sign * curve.values)) for curve in curves])
     finals = np.array([np.nan if curve.final is None else curve.final for curve in curves])
-    parts = parts.reshape(len(curves), len(places))
+    parts = parts.reshape(len(curves), len(indices))
     parts[:, -1] = clip(sign * finals)
     return parts
 
@@ -108,12 +108,12 @@ def features(seen: Numbers, unit: float) -> Numbers:
     steps = np.arange(third.shape[1]) - (third.shape[1] - 1) / 2
     slope = third @ steps / float(steps @ steps)
     rest = third - third.mean(axis=1, keepdims=True) - slope[:, None] * steps
-    falls = [last - seen[:, place] for place in (-2, -3, -5, -9, SEEN // 4, 0)]
+    falls = [last - seen[:, step] for step in (-2, -3, -5, -9, SEEN // 4, 0)]
     bends = seen[:, SEEN // 2 :].mean(axis=1) - seen[:, : SEEN // 2].mean(axis=1)
     columns = [last, *falls, seen.min(axis=1) - last, slope, rest.std(axis=1), bends]
-    told = np.stack(columns, axis=1) / unit
-    told[:, 1:] = signed_log(told[:, 1:])
-    return np.asarray(told)
+    features_ = np.stack(columns, axis=1) / unit
+    features_[:, 1:] = signed_log(features_[:, 1:])
+    return np.asarray(features_)
 
 
 _KNEE = 0.02

@@ -35,8 +35,8 @@ def advise(forecasts: CurveForecasts, incumbent: float | None, maximize: bool) -
             chance = float(chances[row])
             least = f"{100 * LEAST_CHANCE:g} %"
             stop = chance < LEAST_CHANCE
-            said = f"chance to beat the incumbent {100 * chance:.2g} %, {'below' if stop else 'not below'} {least}"
-            advice.append(StoppingAdvice(stop, said + ruin))
+            reason = f"chance to beat the incumbent {100 * chance:.2g} %, {'below' if stop else 'not below'} {least}"
+            advice.append(StoppingAdvice(stop, reason + ruin))
     return advice
 
 

@@ -55,8 +55,8 @@ _RATE = 0.5
 _CAUTION = 3.0
 # Above this number of truncations in a call, those near one another share a fit; this number of fits is cached.
 _MOST_CUTS = 12
-_KEPT_CUTS = 16
-_KEPT_LEVELS = 8
+_CACHED_CUTS = 16
+_CACHED_LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class CurveForecaster:
         self._clip = Clip.of(self._sign * np.array([curve.final for curve in self._history], np.float64))
         self._horizon = horizon
         self._without = frozenset(without)
-        self._cuts: Lru[float, _Learned] = Lru(_KEPT_CUTS)
+        self._cuts: Lru[float, _Learned] = Lru(_CACHED_CUTS)
 
     def forecast(self, curves: Sequence[Curve], level: float = _REFERENCE_LEVEL) -> CurveForecasts:
         """Raises ValueError for a curve without points."""
@@ -113,19 +113,21 @@ class CurveForecaster:
             raise ValueError("a curve without points has nothing to go on from")
         cuts = np.minimum([curve.last for curve in curves], self._horizon)
         groups = _shared_cuts(cuts)
-        told: dict[int, _Row] = {}
+        rows_by_curve: dict[int, _Row] = {}
         for cut in np.unique(groups):
             rows = np.flatnonzero(groups == cut)
-            asked = observed_values([curves[row] for row in rows.tolist()], cuts[rows].tolist(), self._sign, self._clip)
-            for row, answer in zip(rows, self._rows(float(cut), asked, level), strict=True):
-                told[int(row)] = answer
-        return self._assembled([told[row] for row in range(len(curves))], cuts)
+            observed = observed_values(
+                [curves[row] for row in rows.tolist()], cuts[rows].tolist(), self._sign, self._clip
+            )
+            for row, answer in zip(rows, self._rows(float(cut), observed, level), strict=True):
+                rows_by_curve[int(row)] = answer
+        return self._assembled([rows_by_curve[row] for row in range(len(curves))], cuts)
 
-    def _rows(self, cut: float, asked: Numbers, level: float) -> list[_Row]:
+    def _rows(self, cut: float, observed: Numbers, level: float) -> list[_Row]:
         learned = self._at(cut)
         if learned is None:
-            return _without_history(asked, cut, self._horizon, level)
-        return learned.rows(asked, level)
+            return _without_history(observed, cut, self._horizon, level)
+        return learned.rows(observed, level)
 
     def _at(self, cut: float) -> _Learned | None:
         """The fit for a truncation; None where too few full curves reach it."""
@@ -144,10 +146,10 @@ class CurveForecaster:
         finals, good, bad = (np.array([getattr(row, name) for row in rows]) for name in ("final", "good", "bad"))
         reach_good, reach_bad = (np.array([getattr(row, name) for row in rows]) for name in ("best", "worst"))
         names = tuple(dict.fromkeys(name for row in rows for name in row.members))
-        told, weights = np.zeros((len(names), len(rows))), np.zeros((len(names), len(rows)))
+        predicted, weights = np.zeros((len(names), len(rows))), np.zeros((len(names), len(rows)))
         for column, row in enumerate(rows):
             for name, (value, weight) in row.members.items():
-                told[names.index(name), column] = self._sign * value
+                predicted[names.index(name), column] = self._sign * value
                 weights[names.index(name), column] = weight
         ends = np.sort(np.stack([self._sign * reach_good, self._sign * reach_bad]), axis=0)
         mirrored = self._sign < 0
@@ -161,7 +163,7 @@ class CurveForecaster:
             upper=ends[1],
             diverges=np.array([chance or 0.0 for chance in chances]) if known else None,
             members=names,
-            told=told,
+            told=predicted,
             weights=weights,
             places=np.array([fidelities_ahead(float(cut), self._horizon) for cut in cuts]),
             paths=self._sign * np.array([row.path for row in rows]),
@@ -203,9 +205,9 @@ class _Learned:
         self._similar = SimilarCurves(known, self._changes[:, -1])
         self._ruined = _ruined(seen, finals, self._unit)
         alike = self._similar.unseen()
-        told = self._members(seen, alike, self._prior.unseen())
-        self.names = tuple(name for name in told if name not in without)
-        by_member = np.stack([told[name][:, -1] for name in self.names])
+        predicted = self._members(seen, alike, self._prior.unseen())
+        self.names = tuple(name for name in predicted if name not in without)
+        by_member = np.stack([predicted[name][:, -1] for name in self.names])
         truth = self._changes[:, -1]
         low, high = weighted_quantiles(alike, truth, (0.1, 0.9))
         quiet = high - low + 0.1 * float(np.median(high - low)) + 1e-9
@@ -222,15 +224,17 @@ class _Learned:
     def _members(self, seen: Numbers, alike: Numbers, prior: Numbers) -> dict[str, Numbers]:
         """The members' predicted changes [n, places] from the last value, in units of the spread."""
         last = seen[:, -1:]
-        places = fidelities_ahead(self._cut, self._horizon) / self._cut if self._cut > 0 else np.ones(prior.shape[1])
-        told = {LAST_VALUE: np.zeros_like(prior)}
+        fidelities = (
+            fidelities_ahead(self._cut, self._horizon) / self._cut if self._cut > 0 else np.ones(prior.shape[1])
+        )
+        predictions = {LAST_VALUE: np.zeros_like(prior)}
         for law in (POW4, MMF4):
             least = np.minimum(last, self._best) - _BEYOND_BEST * self._unit
-            told[law] = (np.maximum(self._clip(extrapolate(law, seen, places)), least) - last) / self._unit
-        told[CURVE_PRIOR] = prior
+            predictions[law] = (np.maximum(self._clip(extrapolate(law, seen, fidelities)), least) - last) / self._unit
+        predictions[CURVE_PRIOR] = prior
         medians = [weighted_quantiles(alike, column, (0.5,))[0] for column in self._changes.T]
-        told[SIMILAR_CURVES] = np.stack(medians, axis=1)
-        return told
+        predictions[SIMILAR_CURVES] = np.stack(medians, axis=1)
+        return predictions
 
     def _ends(self, alike: Numbers, mean: Numbers, by_member: Numbers, level: float) -> tuple[Numbers, Numbers]:
         """Distances [n] from the mean to the ends of the uncalibrated interval."""
@@ -256,16 +260,16 @@ class _Learned:
         """
         return np.asarray(np.minimum(margin * ends, np.maximum(ends, self._largest)))
 
-    def rows(self, asked: Numbers, level: float) -> list[_Row]:
+    def rows(self, observed: Numbers, level: float) -> list[_Row]:
         if level not in self._margins:
-            if len(self._margins) > _KEPT_LEVELS:
+            if len(self._margins) > _CACHED_LEVELS:
                 self._margins = {_REFERENCE_LEVEL: self._margins[_REFERENCE_LEVEL]}
             self._margins = {**self._margins, level: self._margin(self._similar.unseen(), level)}
         margins = self._margins
-        known = self._features(asked)
+        known = self._features(observed)
         alike = self._similar.weights(known)
-        told = self._members(asked, alike, self._prior.predict(known))
-        paths = np.stack([told[name] for name in self.names])
+        predicted = self._members(observed, alike, self._prior.predict(known))
+        paths = np.stack([predicted[name] for name in self.names])
         by_member = paths[:, :, -1]
         mean = self.weights @ by_member
         path = np.tensordot(self.weights, paths, axes=1)
@@ -275,7 +279,7 @@ class _Learned:
             self._stretched(end, margins[_REFERENCE_LEVEL]) / _REFERENCE_DEVIATIONS for end in usual
         )
         chances = alike @ self._ruined.astype(np.float64)
-        last, unit = asked[:, -1], self._unit
+        last, unit = observed[:, -1], self._unit
         return [
             _Row(
                 final=float(last[i] + unit * mean[i]),
@@ -291,29 +295,29 @@ class _Learned:
                 path=last[i] + unit * path[i],
                 history=self._size,
             )
-            for i in range(len(asked))
+            for i in range(len(observed))
         ]
 
 
-def least_error_weights(told: Numbers, truth: Numbers, importance: Numbers) -> Numbers:
+def least_error_weights(predicted: Numbers, truth: Numbers, importance: Numbers) -> Numbers:
     """Non-negative weights [members] of sum 1 with the least mean absolute error of predictions [members, n].
 
     Half of an error's weight is the same for all, half goes by ``importance`` [n], so that noisy curves do not decide
     alone. Solved by exponentiated gradient (Kivinen and Warmuth, 1997) from equal weights; the result is the average
     of the steps.
     """
-    errors = np.abs(told - truth)
+    errors = np.abs(predicted - truth)
     share = np.zeros(len(truth))
     for each in (np.ones(len(truth)), importance):
         by_member = errors @ each
         # A nearly exact member cannot be the yardstick: the errors of others would count infinitely.
         share += each / max(float(by_member.min()), _LEAST_ERROR * float(by_member.max()), 1e-12) / 2
     # As logarithms, a weight that nearly vanished can recover; one of them is always 1 before they are normalised.
-    logarithms = np.zeros(len(told))
-    total = np.zeros(len(told))
+    logarithms = np.zeros(len(predicted))
+    total = np.zeros(len(predicted))
     for step in range(_STEPS):
         weights = _normalised(logarithms)
-        gradient = told @ (share * np.sign(weights @ told - truth))
+        gradient = predicted @ (share * np.sign(weights @ predicted - truth))
         logarithms = logarithms - _RATE * (gradient - gradient.min()) / np.sqrt(1 + step)
         if step >= _STEPS // 2:
             total += _normalised(logarithms)
@@ -346,16 +350,18 @@ def _shared_cuts(cuts: Numbers) -> Numbers:
 
 def _without_history(seen: Numbers, cut: float, horizon: float, level: float) -> list[_Row]:
     last = seen[:, -1]
-    places = fidelities_ahead(cut, horizon) / cut if cut > 0 else np.ones(1)
-    laws = {law: extrapolate(law, seen, places) for law in (POW4, MMF4)}
+    fidelities = fidelities_ahead(cut, horizon) / cut if cut > 0 else np.ones(1)
+    laws = {law: extrapolate(law, seen, fidelities) for law in (POW4, MMF4)}
     fallen = seen.max(axis=1) - seen.min(axis=1)
     # An extrapolation further than the curve has come so far is clipped.
-    laws = {law: np.clip(told, (last - fallen)[:, None], (last + fallen)[:, None]) for law, told in laws.items()}
+    laws = {
+        law: np.clip(predicted, (last - fallen)[:, None], (last + fallen)[:, None]) for law, predicted in laws.items()
+    }
     shares = {LAST_VALUE: 0.5, POW4: 0.25, MMF4: 0.25}
-    paths = {LAST_VALUE: np.repeat(last[:, None], len(places), axis=1), **laws}
-    path = np.sum([shares[name] * told for name, told in paths.items()], axis=0)
+    paths = {LAST_VALUE: np.repeat(last[:, None], len(fidelities), axis=1), **laws}
+    path = np.sum([shares[name] * predicted for name, predicted in paths.items()], axis=0)
     mean = path[:, -1]
-    apart = np.max([np.abs(told[:, -1] - last) for told in laws.values()], axis=0)
+    apart = np.max([np.abs(predicted[:, -1] - last) for predicted in laws.values()], axis=0)
     tail = np.ptp(seen[:, -seen.shape[1] // 4 :], axis=1)
     unsure = _CAUTION * (apart + tail + 0.05 * fallen) + 1e-3 * np.abs(last) + 1e-12
     half = unsure * float(ndtri(0.5 + level / 2))
@@ -367,7 +373,7 @@ def _without_history(seen: Numbers, cut: float, horizon: float, level: float) ->
             best=float(mean[i] - half[i]),
             worst=float(mean[i] + half[i]),
             diverges=None,
-            members={name: (float(told[i, -1]), shares[name]) for name, told in paths.items()},
+            members={name: (float(predicted[i, -1]), shares[name]) for name, predicted in paths.items()},
             path=path[i],
             history=0,
         )

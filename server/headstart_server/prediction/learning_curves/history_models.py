@@ -36,18 +36,18 @@ class GaussianPrior:
         self._range = (changes.min(axis=0), changes.max(axis=0))
         self._fit = _condition(*self._parts)
 
-    def predict(self, asked: Numbers) -> Numbers:
-        return np.clip(signed_exp(self._fit(asked)), *self._range)
+    def predict(self, features: Numbers) -> Numbers:
+        return np.clip(signed_exp(self._fit(features)), *self._range)
 
     def unseen(self) -> Numbers:
         """Predictions for each curve of the history, fitted without the tenth that the curve is in."""
         known, changes = self._parts
         folds = np.arange(len(known)) % _FOLDS
-        told = np.zeros_like(changes)
+        predicted = np.zeros_like(changes)
         for fold in range(min(_FOLDS, len(known))):
             out = folds == fold
-            told[out] = signed_exp(_condition(known[~out], changes[~out])(known[out]))
-        return np.clip(told, *self._range)
+            predicted[out] = signed_exp(_condition(known[~out], changes[~out])(known[out]))
+        return np.clip(predicted, *self._range)
 
 
 class _condition:
@@ -67,8 +67,8 @@ class _condition:
         self._count = count
         self._map = seen.T @ np.linalg.solve(seen @ seen.T + noise * np.eye(rank), ahead)
 
-    def __call__(self, asked: Numbers) -> Numbers:
-        scaled = (asked - self._mean[: self._count]) / self._size[: self._count]
+    def __call__(self, features: Numbers) -> Numbers:
+        scaled = (features - self._mean[: self._count]) / self._size[: self._count]
         return np.asarray(np.clip(scaled, -5, 5) @ self._map * self._size[self._count :] + self._mean[self._count :])
 
 
@@ -81,12 +81,12 @@ class SimilarCurves:
         ).fit(known, signed_log(change))
         self._leaves = self._forest.apply(known)
         self._inside = np.zeros(self._leaves.shape, np.bool_)
-        for tree, places in enumerate(self._forest.estimators_samples_):
-            self._inside[places, tree] = True
+        for tree, rows in enumerate(self._forest.estimators_samples_):
+            self._inside[rows, tree] = True
 
-    def weights(self, asked: Numbers) -> Numbers:
+    def weights(self, features: Numbers) -> Numbers:
         """Similarity to the curves of the history, float [m, n]; rows sum to 1."""
-        return self._shared(self._forest.apply(asked), np.ones((len(asked), _TREES), np.bool_))
+        return self._shared(self._forest.apply(features), np.ones((len(features), _TREES), np.bool_))
 
     def unseen(self) -> Numbers:
         """The same weights [n, n] for the history's own curves, by the trees that were grown without them."""
@@ -96,9 +96,9 @@ class SimilarCurves:
         total = np.zeros((len(leaves), len(self._leaves)))
         for tree in range(_TREES):
             rows = np.flatnonzero(counted[:, tree])
-            places = np.flatnonzero(self._inside[:, tree])
-            share = (leaves[rows, tree][:, None] == self._leaves[places, tree]).astype(np.float64)
-            total[np.ix_(rows, places)] += share / np.maximum(share.sum(axis=1, keepdims=True), 1.0)
+            indices = np.flatnonzero(self._inside[:, tree])
+            share = (leaves[rows, tree][:, None] == self._leaves[indices, tree]).astype(np.float64)
+            total[np.ix_(rows, indices)] += share / np.maximum(share.sum(axis=1, keepdims=True), 1.0)
         sums = total.sum(axis=1, keepdims=True)
         return np.where(sums > 0, total / np.maximum(sums, 1e-12), 1.0 / total.shape[1])
 

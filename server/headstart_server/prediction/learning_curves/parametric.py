@@ -27,8 +27,8 @@ _POWERS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 def extrapolate(law: str, seen: Numbers, ahead: Numbers) -> Numbers:
     """Values [n, len(ahead)] of curves [n, k], observed at even steps up to 1, at fidelities ``ahead`` > 1."""
-    places = np.arange(1, seen.shape[1] + 1) / seen.shape[1]
-    shapes = np.array([_shape(law, *pair, places) for pair in _grid(law)])
+    indices = np.arange(1, seen.shape[1] + 1) / seen.shape[1]
+    shapes = np.array([_shape(law, *pair, indices) for pair in _grid(law)])
     beyond = np.array([_shape(law, *pair, ahead) for pair in _grid(law)])
     centres = shapes.mean(axis=1, keepdims=True)
     shapes = shapes - centres
@@ -45,7 +45,7 @@ def _grid(law: str) -> list[tuple[float, float]]:
     return list(product(_OFFSETS, _EXPONENTS)) if law == POW4 else list(product(_HALVES, _POWERS))
 
 
-def _shape(law: str, first: float, second: float, places: Numbers) -> Numbers:
+def _shape(law: str, first: float, second: float, fidelities: Numbers) -> Numbers:
     if law == POW4:
-        return np.asarray((places + first) ** -second)
-    return np.asarray(first**second / (first**second + places**second))
+        return np.asarray((fidelities + first) ** -second)
+    return np.asarray(first**second / (first**second + fidelities**second))

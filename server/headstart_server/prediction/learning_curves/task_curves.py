@@ -30,7 +30,7 @@ _ENOUGH_OWN = 50
 _MOST_CURVES = 300
 _MOST_SOURCES = 32
 _GROWTH_BEFORE_REFIT = 1.1
-_KEPT_FORECASTERS = 16
+_CACHED_FORECASTERS = 16
 # The number of different fidelities that one call may ask for.
 _MOST_FIDELITIES = 8
 
@@ -55,20 +55,20 @@ class CurvePredictions:
         """One prediction for each of ``count`` queries, joined with ``priors``, or from the curves alone where that
         is None.
         """
-        found = []
-        for place in range(count):
-            told = self.estimates.get(place)
-            if told is None:
+        match = []
+        for index in range(count):
+            estimate = self.estimates.get(index)
+            if estimate is None:
                 assert priors is not None
-                found.append(priors[place])
-            elif place in self.others:
+                match.append(priors[index])
+            elif index in self.others:
                 # No model predicts a shortened training, and no full result compares with it.
-                found.append(from_curve_alone(told, None, self.maximize))
+                match.append(from_curve_alone(estimate, None, self.maximize))
             elif priors is None:
-                found.append(from_curve_alone(told, self.incumbent, self.maximize))
+                match.append(from_curve_alone(estimate, self.incumbent, self.maximize))
             else:
-                found.append(joined(priors[place], told, self.spread, self.incumbent, self.maximize))
-        return found
+                match.append(joined(priors[index], estimate, self.spread, self.incumbent, self.maximize))
+        return match
 
 
 NO_CURVES = CurvePredictions({}, frozenset(), None, True, "")
@@ -88,9 +88,9 @@ class TaskCurves:
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self._knowledge = knowledge
-        self._kept: Lru[tuple[str, str, str, float], _CachedTaskCurves] = Lru(_KEPT_FORECASTERS)
+        self._cache: Lru[tuple[str, str, str, float], _CachedTaskCurves] = Lru(_CACHED_FORECASTERS)
 
-    def told(
+    def predict(
         self,
         namespace: str,
         observations: Observations,
@@ -113,16 +113,16 @@ class TaskCurves:
         full = task.max_fidelity or max([curve.last for curve in history], default=0.0)
         estimates: dict[int, CurveEstimate] = {}
         others: set[int] = set()
-        for horizon, places in _by_horizon(queries, curves, full).items():
-            asked = [curves[place] for place in places]
+        for horizon, indices in _by_horizon(queries, curves, full).items():
+            chosen = [curves[index] for index in indices]
             newest = recorded[-1] if recorded else None
             key = (namespace, task.task_id, observations.search_space_id, horizon)
             forecaster = self._forecaster(key, task, newest, recorded, history, own, horizon, horizon >= full)
-            forecasts = forecaster.forecast(asked, level)
+            forecasts = forecaster.forecast(chosen, level)
             advice = advise(forecasts, incumbent, task.maximize) if horizon >= full else None
-            estimates.update(zip(places, _estimates(forecasts, advice), strict=True))
+            estimates.update(zip(indices, _estimates(forecasts, advice), strict=True))
             if horizon < full:
-                others.update(places)
+                others.update(indices)
         basis = _basis(len(curves), own, len(history))
         return CurvePredictions(estimates, frozenset(others), incumbent, task.maximize, basis, _spread(history))
 
@@ -140,13 +140,13 @@ class TaskCurves:
             if other.task.task_id != task.task_id and _comparable(other.task, task)
         ]
         observed = sorted(observed, key=lambda other: -other.count)[:_MOST_SOURCES]
-        found = [
-            [_curve(each, _stretch(other.task, task)) for each in told if each.final is not None]
-            for other, told in zip(observed, self._knowledge.curves(namespace, observed), strict=True)
+        full = [
+            [_curve(each, _stretch(other.task, task)) for each in predicted if each.final is not None]
+            for other, predicted in zip(observed, self._knowledge.curves(namespace, observed), strict=True)
         ]
-        found = [each for each in found if each]
-        share = (_MOST_CURVES - len(own)) // max(len(found), 1)
-        return own + [curve for each in found for curve in each[-share:]], len(own)
+        full = [each for each in full if each]
+        share = (_MOST_CURVES - len(own)) // max(len(full), 1)
+        return own + [curve for each in full for curve in each[-share:]], len(own)
 
     def _forecaster(
         self,
@@ -159,18 +159,18 @@ class TaskCurves:
         horizon: float,
         full: bool,
     ) -> CurveForecaster:
-        kept = self._kept.get(key)
+        cached = self._cache.get(key)
         if (
-            kept is not None
-            and kept.task == task
-            and kept.count <= len(history) <= _GROWTH_BEFORE_REFIT * kept.count
-            and kept.own <= own <= _GROWTH_BEFORE_REFIT * kept.own
-            and (kept.newest is None or any(each is kept.newest for each in recorded))
+            cached is not None
+            and cached.task == task
+            and cached.count <= len(history) <= _GROWTH_BEFORE_REFIT * cached.count
+            and cached.own <= own <= _GROWTH_BEFORE_REFIT * cached.own
+            and (cached.newest is None or any(each is cached.newest for each in recorded))
         ):
-            return kept.forecaster
+            return cached.forecaster
         learned = history if full else [_until(curve, horizon) for curve in history]
         forecaster = CurveForecaster(learned, task.maximize, horizon)
-        self._kept.put(key, _CachedTaskCurves(newest, task, len(history), own, forecaster))
+        self._cache.put(key, _CachedTaskCurves(newest, task, len(history), own, forecaster))
         return forecaster
 
 
@@ -179,30 +179,34 @@ def _curves_of(
 ) -> dict[int, Curve]:
     """Curves by index of the query: its own, or that of a truncated run of its candidate."""
     cut_short = {each.fingerprint: each for each in recorded if each.final is None}
-    asked = {query.canonical.fingerprint for query in queries if not query.learning_curve} & cut_short.keys()
-    if asked:
-        finished = observations.names.codes(sorted(asked))
+    wanted = {query.canonical.fingerprint for query in queries if not query.learning_curve} & cut_short.keys()
+    if wanted:
+        finished = observations.names.codes(sorted(wanted))
         finished = finished[np.isin(finished, observations.codes[observations.completed])]
-        asked -= set(observations.names.names(finished.tolist()))
+        wanted -= set(observations.names.names(finished.tolist()))
     curves = {}
-    for place, query in enumerate(queries):
+    for position, query in enumerate(queries):
         if query.learning_curve:
-            curves[place] = Curve.of(query.learning_curve)
-        elif query.canonical.fingerprint in asked:
-            curves[place] = _curve(cut_short[query.canonical.fingerprint])
+            curves[position] = Curve.of(query.learning_curve)
+        elif query.canonical.fingerprint in wanted:
+            curves[position] = _curve(cut_short[query.canonical.fingerprint])
     return curves
 
 
 def _by_horizon(queries: Sequence[Query], curves: Mapping[int, Curve], full: float) -> dict[float, list[int]]:
     """Indices of queries by the fidelity to predict at; a call may have a limited number of fidelities."""
-    places: dict[float, list[int]] = {}
-    for place, curve in curves.items():
+    indices: dict[float, list[int]] = {}
+    for index, curve in curves.items():
         horizon = full or curve.last
-        asked = queries[place].fidelity
-        if asked is not None and 0 < asked < horizon and (asked in places or len(places) < _MOST_FIDELITIES):
-            horizon = asked
-        places.setdefault(horizon, []).append(place)
-    return places
+        requested = queries[index].fidelity
+        if (
+            requested is not None
+            and 0 < requested < horizon
+            and (requested in indices or len(indices) < _MOST_FIDELITIES)
+        ):
+            horizon = requested
+        indices.setdefault(horizon, []).append(index)
+    return indices
 
 
 def _curve(recorded: RecordedCurve, stretch: float = 1.0) -> Curve:
@@ -233,19 +237,19 @@ def _estimates(forecasts: CurveForecasts, advice: Sequence[StoppingAdvice] | Non
     estimates = []
     for row, numbers in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         points = tuple(zip(forecasts.places[row].tolist(), forecasts.paths[row].tolist(), strict=True))
-        told = StoppingAdvice(False, "told for a shortened training: no advice") if advice is None else advice[row]
+        stopping = StoppingAdvice(False, "told for a shortened training: no advice") if advice is None else advice[row]
         mean, below, above, lower, upper = numbers
-        forecast = CurveForecast(points, told.stop, told.reason)
+        forecast = CurveForecast(points, stopping.stop, stopping.reason)
         estimates.append(CurveEstimate(mean, below, above, lower, upper, forecast))
     return estimates
 
 
 def _violations(queries: Sequence[Query], max_fidelity: float) -> Iterator[Violation]:
     """Violations for points of curves beyond the full training."""
-    for place, query in enumerate(queries):
+    for position, query in enumerate(queries):
         for index, (fidelity, _) in enumerate(query.learning_curve):
             if fidelity > max_fidelity:
-                field = f"queries[{place}].learning_curve[{index}].fidelity"
+                field = f"queries[{position}].learning_curve[{index}].fidelity"
                 yield Violation(field, f"must not exceed the full training of the task, {max_fidelity:g}")
                 break
 
@@ -260,8 +264,8 @@ def _spread(history: Sequence[Curve]) -> float | None:
 
 
 def _basis(count: int, own: int, history: int) -> str:
-    told = f"; {count} learning curve{'' if count == 1 else 's'} continued by "
+    basis = f"; {count} learning curve{'' if count == 1 else 's'} continued by "
     if history < LEAST_HISTORY:
-        return told + "power laws and the last value alone, on a wide interval (few full curves are recorded)"
+        return basis + "power laws and the last value alone, on a wide interval (few full curves are recorded)"
     others = f" and {history - own} of other tasks" if history > own else ""
-    return told + f"{own} full curves of this task{others}"
+    return basis + f"{own} full curves of this task{others}"

@@ -15,7 +15,7 @@ from headstart_server.runtime.observability import metrics
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_told: set[str] = set()
+_logged: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -33,8 +33,8 @@ def reading(name: str, read: Callable[[], T]) -> T:
         return read()
     except (ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, BadZipFile, zlib.error) as problem:
         with _lock:
-            first = name not in _told
-            _told.add(name)
+            first = name not in _logged
+            _logged.add(name)
         metrics.MODEL_LOAD_FAILURES.inc()
         if first:
             _log.error("model %s is not used, since it cannot be read: %s: %s", name, type(problem).__name__, problem)

@@ -255,7 +255,7 @@ def reduced_models(connection: Connection, limit: int) -> list[tuple[str, str, s
         .order_by(namespaces.c.name, search_spaces.c.name)
         .limit(limit)
     )
-    return [(namespace, space, told) for namespace, space, told in connection.execute(query)]
+    return [(namespace, space, reduction) for namespace, space, reduction in connection.execute(query)]
 
 
 def version_numbered(connection: Connection, namespace: str, search_space_id: str, number: int) -> ModelVersion | None:

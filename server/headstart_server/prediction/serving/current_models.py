@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 # Seconds between looks for a newer version.
 _LOOK_UP_SECONDS = 1.0
 # Bytes of cached model knowledge.
-_KEPT_BYTES = 256 * 2**20
+_CACHED_BYTES = 256 * 2**20
 # Numbers of cached scores: of candidates, and of candidates with a result (at most a thousand of a task are used).
-_KEPT_SCORES, _KEPT_SCORES_OF_RESULTS = 5_000, 20_000
+_CACHED_SCORES, _CACHED_SCORES_OF_RESULTS = 5_000, 20_000
 
 _Key = tuple[str, str]
 
@@ -51,9 +51,9 @@ class ServingModels:
         self._looked_up: dict[_Key, float] = {}
         self._loading: set[str] = set()
         self._unreadable: set[str] = set()
-        self._known: Lru[str, ModelKnowledge] = Lru(_KEPT_BYTES, lambda known: known.nbytes)
-        self._scores = ScoreCache(_KEPT_SCORES)
-        self._scores_of_results = ScoreCache(_KEPT_SCORES_OF_RESULTS)
+        self._known: Lru[str, ModelKnowledge] = Lru(_CACHED_BYTES, lambda known: known.nbytes)
+        self._scores = ScoreCache(_CACHED_SCORES)
+        self._scores_of_results = ScoreCache(_CACHED_SCORES_OF_RESULTS)
 
     def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         """The version that answers; the database is queried at most once in _LOOK_UP_SECONDS."""

@@ -18,13 +18,13 @@ _GROWTH = 2.0
 
 
 def choose_embedding(
-    connection: Connection, namespace: str, search_space_id: str, held: str | None, structural: str
+    connection: Connection, namespace: str, search_space_id: str, present: str | None, structural: str
 ) -> str:
-    """ "graph-NUMBER", or ``structural`` before any model; ``held`` is the embedding of the index, if any."""
+    """ "graph-NUMBER", or ``structural`` before any model; ``present`` is the embedding of the index, if any."""
     newest = newest_version(connection, namespace, search_space_id)
     if newest is None:
         return structural
-    number = _number(held)
+    number = _number(present)
     current = version_numbered(connection, namespace, search_space_id, number) if number is not None else None
     if current is None or newest.trained_through >= _GROWTH * current.trained_through:
         return f"{EMBEDDING_PREFIX}{newest.number}"

@@ -113,7 +113,7 @@ class MicroBatcher:
         """The waiting questions for the model of the first one, in order; questions for other models stay."""
         now = time.monotonic()
         batch: list[_Question] = []
-        kept: deque[_Question] = deque()
+        remaining: deque[_Question] = deque()
         size = 0
         while self._waiting:
             question = self._waiting.popleft()
@@ -124,8 +124,8 @@ class MicroBatcher:
                 batch.append(question)
                 size += len(question.candidates)
             else:
-                kept.append(question)
-        self._waiting = kept
+                remaining.append(question)
+        self._waiting = remaining
         return batch
 
     def _answer(self, batch: list[_Question]) -> None:

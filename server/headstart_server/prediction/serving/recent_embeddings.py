@@ -22,7 +22,7 @@ MOST_ARCHITECTURES = 20_000
 _MOST_BYTES = 48 * 2**20
 _LEAST_ARCHITECTURES = 500
 # Cached bytes of all spaces together.
-_KEPT_BYTES = 256 * 2**20
+_CACHED_BYTES = 256 * 2**20
 
 Vectors = Callable[[Sequence[CanonicalCandidate]], NDArray[np.float32]]
 
@@ -47,8 +47,8 @@ class RecentArchitectures:
     """Recent embeddings by namespace and space. Thread-safe: searches wait only for the reading of their own space."""
 
     def __init__(self) -> None:
-        self._held: Lru[tuple[str, str], RecentEmbeddings] = Lru(
-            _KEPT_BYTES, lambda recent: recent.embeddings.nbytes + 150 * len(recent.fingerprints)
+        self._cache: Lru[tuple[str, str], RecentEmbeddings] = Lru(
+            _CACHED_BYTES, lambda recent: recent.embeddings.nbytes + 150 * len(recent.fingerprints)
         )
         self._flights: SingleFlight[tuple[str, str]] = SingleFlight()
 
@@ -60,21 +60,21 @@ class RecentArchitectures:
         """
         key = (namespace, search_space_id)
         with self._flights.of(key):
-            held = self._held.get(key)
-            last = held.last if held else 0
+            cached = self._cache.get(key)
+            last = cached.last if cached else 0
             none = vectors([])
             most = _most(none.shape[1])
             new = knowledge.newest_architectures(namespace, search_space_id, last, most)
             if not new:
-                return held or RecentEmbeddings(0, [], none)
-            fingerprints = [found.fingerprint for _, found in new]
-            embeddings = vectors([found.canonical for _, found in new])
-            if held is not None:
-                fingerprints += held.fingerprints
-                embeddings = np.concatenate([embeddings, held.embeddings])
-            kept = RecentEmbeddings(new[0][0], fingerprints[:most], embeddings[:most])
-            self._held.put(key, kept)
-            return kept
+                return cached or RecentEmbeddings(0, [], none)
+            fingerprints = [architecture.fingerprint for _, architecture in new]
+            embeddings = vectors([architecture.canonical for _, architecture in new])
+            if cached is not None:
+                fingerprints += cached.fingerprints
+                embeddings = np.concatenate([embeddings, cached.embeddings])
+            updated = RecentEmbeddings(new[0][0], fingerprints[:most], embeddings[:most])
+            self._cache.put(key, updated)
+            return updated
 
 
 def _most(width: int) -> int:

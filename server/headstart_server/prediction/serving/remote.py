@@ -125,11 +125,11 @@ class RemoteScorer:
                 )
         except grpc.RpcError as error:
             raise self._problem(error, left is not None and left <= seconds) from error
-        self._heard()
+        self._answered()
         self.device = f"{response.device} at {self._target}"
         return Scores(matrix_from_proto(response.embeddings), folds_from_matrix(matrix_from_proto(response.scores)))
 
-    def _heard(self) -> None:
+    def _answered(self) -> None:
         with self._lock:
             self._silent_since = None
 
@@ -146,15 +146,15 @@ class RemoteScorer:
             return Unavailable("the predictor host is too slow with a question", BUSY)
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, None) and not _from_host(error):
             return Unavailable("the predictor host is out of reach", AWAY)
-        self._heard()
+        self._answered()
         if code is grpc.StatusCode.NOT_FOUND:
             return NotFound("the predictor host does not know the model version", "MODEL_VERSION_NOT_FOUND")
-        said = error.details() if isinstance(error, grpc.Call) else ""
+        message = error.details() if isinstance(error, grpc.Call) else ""
         if code in _REFUSALS:
-            return Unavailable(f"the predictor host refuses this server: {said}", REFUSED)
+            return Unavailable(f"the predictor host refuses this server: {message}", REFUSED)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Unavailable(f"the predictor host is full: {said}", BUSY)
-        return Unavailable(f"the predictor host failed at a question: {said}", FAILED)
+            return Unavailable(f"the predictor host is full: {message}", BUSY)
+        return Unavailable(f"the predictor host failed at a question: {message}", FAILED)
 
 
 class _Host(Enum):
@@ -191,7 +191,7 @@ class FallbackScorer:
             except (Unavailable, NotFound) as problem:
                 self._note(problem)
             else:
-                self._found()
+                self._reached()
                 return scores
         return self._local.score(model_version, candidates)
 
@@ -203,7 +203,7 @@ class FallbackScorer:
             except (Unavailable, NotFound) as problem:
                 self._note(problem)
             else:
-                self._found()
+                self._reached()
                 return
         self._local.load(model_version)
 
@@ -219,7 +219,7 @@ class FallbackScorer:
             self._lost(_Host.AWAY if problem.reason == AWAY else _Host.REFUSES, problem)
             return
         # It answered, if only with an error: the next question goes to it.
-        self._found()
+        self._reached()
         if time.monotonic() - self._warned >= _SECONDS_BETWEEN_WARNINGS:
             self._warned = time.monotonic()
             _log.warning("scoring a question in this process on %s: %s", self._local.device, problem.message)
@@ -233,7 +233,7 @@ class FallbackScorer:
         self._state = state
         metrics.PREDICTOR_HOST_UP.set(0)
 
-    def _found(self) -> None:
+    def _reached(self) -> None:
         if self._state is not _Host.ANSWERS:
             _log.warning("the predictor host answers again")
         self._state = _Host.ANSWERS

@@ -90,37 +90,39 @@ def expect_agreement(held_out: Sequence[HeldOut], between: Numbers, similarity: 
     """
     count = len(held_out)
     measured = np.full((count, count), np.nan)
-    for place, own in enumerate(held_out):
+    for index, own in enumerate(held_out):
         if len(own.measured) > 1:
-            measured[:, place] = kendall_taus(own.measured, own.scores)
-            measured[place, place] = np.nan
-    told = np.array([len(own.measured) / (len(own.measured) + _CHANCE) for own in held_out])
-    sources = np.array([_expected(measured, told, between, place, like) for place, like in enumerate(similarity)])
+            measured[:, index] = kendall_taus(own.measured, own.scores)
+            measured[index, index] = np.nan
+    informative = np.array([len(own.measured) / (len(own.measured) + _CHANCE) for own in held_out])
+    sources = np.array(
+        [_expected(measured, informative, between, index, like) for index, like in enumerate(similarity)]
+    )
     sources = np.clip(sources, _LEAST, _MOST)
     if count < 2:
         return ExpectedAgreement(sources, float(sources[0]) if count else _LEAST, 0.0)
-    of_mean = np.array([_tau_of_mean(own, place, sources) for place, own in enumerate(held_out)])
+    of_mean = np.array([_tau_of_mean(own, index, sources) for index, own in enumerate(held_out)])
     # As good as the best of them, until similar tasks show that it is better or worse.
     alike = float(_closeness(between, similarity) @ _weights(sources))
-    seen = alike * float(told.sum())
-    mean = (_STRENGTH_OF_ALL * sources.max() + alike * float(told @ of_mean)) / (_STRENGTH_OF_ALL + seen)
+    seen = alike * float(informative.sum())
+    mean = (_STRENGTH_OF_ALL * sources.max() + alike * float(informative @ of_mean)) / (_STRENGTH_OF_ALL + seen)
     return ExpectedAgreement(sources, float(np.clip(mean, _LEAST, _MOST)), seen)
 
 
-def _expected(measured: Numbers, told: Numbers, between: Numbers, place: int, similarity: float) -> float:
+def _expected(measured: Numbers, predicted: Numbers, between: Numbers, index: int, similarity: float) -> float:
     """The expectation for one source: its agreement with the others, shrunk to the agreement of all, shrunk to what
     similarity suggests.
 
-    ``told`` [k] is how informative each task's results are, 0 to 1.
+    ``predicted`` [k] is how informative each task's results are, 0 to 1.
     """
-    closeness = np.where(np.isfinite(measured), _kernel(between, similarity), 0.0) * told
+    closeness = np.where(np.isfinite(measured), _kernel(between, similarity), 0.0) * predicted
     taus = np.nan_to_num(measured)
     # Pairs that share tasks are not independent: they count as the number of tasks.
     share = 1.0 / max(len(measured) - 1, 1)
     promised = _promised(similarity)
     family = (_STRENGTH * promised + share * (closeness * taus).sum()) / (_STRENGTH + share * closeness.sum())
-    own = closeness[place]
-    return float((_STRENGTH_OF_ALL * family + own @ taus[place]) / (_STRENGTH_OF_ALL + own.sum()))
+    own = closeness[index]
+    return float((_STRENGTH_OF_ALL * family + own @ taus[index]) / (_STRENGTH_OF_ALL + own.sum()))
 
 
 def _promised(similarity: float) -> float:
@@ -142,8 +144,8 @@ def _closeness(between: Numbers, similarity: Numbers) -> Numbers:
     return np.array([_kernel(between, like)[others].mean() for like in similarity])
 
 
-def _tau_of_mean(own: HeldOut, place: int, taus: Numbers) -> float:
-    others = np.arange(len(taus)) != place
+def _tau_of_mean(own: HeldOut, index: int, taus: Numbers) -> float:
+    others = np.arange(len(taus)) != index
     scores = np.nan_to_num(own.scores[:, others])
     return kendall_tau(own.measured, scores @ _weights(taus[others])) or 0.0
 

@@ -17,8 +17,8 @@ from headstart_server.prediction.sources.expected_agreement import ExpectedAgree
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogate
 from headstart_server.runtime.lru import Lru
 
-_KEPT_PAIRS = 16_384
-_KEPT_LIKENESS = 256
+_CACHED_PAIRS = 16_384
+_CACHED_LIKENESS = 256
 
 
 class LeaveOneTaskOut:
@@ -26,8 +26,8 @@ class LeaveOneTaskOut:
 
     def __init__(self) -> None:
         # By serials of the scoring surrogate, and of the one whose results are held out.
-        self._scores: Lru[tuple[int, int], Numbers] = Lru(_KEPT_PAIRS)
-        self._between: Lru[tuple[SimilarityContext, str, tuple[str, ...]], Numbers] = Lru(_KEPT_LIKENESS)
+        self._scores: Lru[tuple[int, int], Numbers] = Lru(_CACHED_PAIRS)
+        self._between: Lru[tuple[SimilarityContext, str, tuple[str, ...]], Numbers] = Lru(_CACHED_LIKENESS)
 
     def expected(
         self,
@@ -62,8 +62,8 @@ class LeaveOneTaskOut:
     def _similarity_between(self, tasks: Sequence[Task], space_id: str, context: SimilarityContext) -> Numbers:
         """Similarity [k, k]; the same for all targets until a task's description changes."""
         key = (context, space_id, tuple(task.task_id for task in tasks))
-        kept = self._between.get(key)
-        if kept is None:
-            kept = np.stack([context.likeness(task, tasks, space_id) for task in tasks])
-            self._between.put(key, kept)
-        return kept
+        cached = self._between.get(key)
+        if cached is None:
+            cached = np.stack([context.likeness(task, tasks, space_id) for task in tasks])
+            self._between.put(key, cached)
+        return cached

@@ -131,15 +131,15 @@ class ModelAverage:
             spread = 1.0 + noise + _SLOPE_VARIANCE * np.square(columns)
             variances = np.vstack([np.full(len(columns), 1.0 + noise), (spread * prior.residuals).T])
             return ModelPredictions(means, np.sqrt(variances))
-        found = self._posterior
+        posterior = self._posterior
         known = self._covariance(np.sqrt(squared_distances(self._features, features)), self.hyperparameters.length)
-        white = solve_triangular(found.factor, known, lower=True, overwrite_b=True, check_finite=False)
-        alone = self._offset + white.T @ found.targets
+        white = solve_triangular(posterior.factor, known, lower=True, overwrite_b=True, check_finite=False)
+        alone = self._offset + white.T @ posterior.targets
         own = np.maximum(1.0 + noise - np.square(white).sum(axis=0), 1e-9)
-        rest = columns - self._centres - white.T @ found.columns
-        means = np.vstack([alone, (alone[:, None] + rest * found.slopes).T])
-        led = own[:, None] + found.slope_variances * np.square(rest)
-        return ModelPredictions(means, np.sqrt(np.vstack([found.scales[0] * own, (found.scales[1:] * led).T])))
+        rest = columns - self._centres - white.T @ posterior.columns
+        means = np.vstack([alone, (alone[:, None] + rest * posterior.slopes).T])
+        led = own[:, None] + posterior.slope_variances * np.square(rest)
+        return ModelPredictions(means, np.sqrt(np.vstack([posterior.scales[0] * own, (posterior.scales[1:] * led).T])))
 
     def _covariance(self, distances: Numbers, length: float) -> Numbers:
         return matern(distances / (length * self._distance))

@@ -32,7 +32,7 @@ _MOST_RESULTS = 300
 _HELD_OUT = 48
 _GROWTH_BEFORE_REFIT = 1.25
 # With 300 results each takes a megabyte or two, more in spaces of wide vectors.
-_KEPT_BYTES = 1024 * 2**20
+_CACHED_BYTES = 1024 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +53,10 @@ class SourceSurrogate:
     def scores(self, candidates: Sequence[CanonicalCandidate], features: Numbers) -> Numbers:
         """Expected normal scores [m] of candidates with features [m, d], higher is better."""
         scores = self.modelled(features)
-        for place, candidate in enumerate(candidates):
-            found = self.measured.get(candidate.fingerprint)
-            if found is not None:
-                scores[place] = found
+        for index, candidate in enumerate(candidates):
+            score = self.measured.get(candidate.fingerprint)
+            if score is not None:
+                scores[index] = score
         return scores
 
     def modelled(self, features: Numbers) -> Numbers:
@@ -78,22 +78,22 @@ class SourceSurrogates:
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
         self._predictors = predictors
-        self._kept: Lru[tuple[str, str, str], SourceSurrogate] = Lru(_KEPT_BYTES, _bytes_of)
+        self._cache: Lru[tuple[str, str, str], SourceSurrogate] = Lru(_CACHED_BYTES, _bytes_of)
         self._serials = count()
 
     def of(self, namespace: str, sources: Sequence[Observations]) -> list[SourceSurrogate]:
         """The surrogates of those sources that have completed results."""
-        found = [self._surrogate(namespace, source) for source in sources]
-        return [each for each in found if each is not None]
+        result = [self._surrogate(namespace, source) for source in sources]
+        return [each for each in result if each is not None]
 
     def _surrogate(self, namespace: str, source: Observations) -> SourceSurrogate | None:
         key = (namespace, source.search_space_id, source.task.task_id)
-        kept = self._kept.get(key)
-        if kept is not None and kept.is_current(source):
-            return kept
+        cached = self._cache.get(key)
+        if cached is not None and cached.is_current(source):
+            return cached
         made = self._fit(namespace, source)
         if made is not None:
-            self._kept.put(key, made)
+            self._cache.put(key, made)
         return made
 
     def _fit(self, namespace: str, source: Observations) -> SourceSurrogate | None:
@@ -105,9 +105,9 @@ class SourceSurrogates:
         chosen = most_telling(labels, maximize, _MOST_RESULTS)
         recorded = self._evidence.knowledge.architectures(namespace, space_id, chosen.fingerprints)
         # Tasks that were deleted meanwhile are left out.
-        places = [place for place, name in enumerate(chosen.fingerprints) if name in recorded]
-        names = [chosen.fingerprints[place] for place in places]
-        completed = np.flatnonzero(np.isfinite(chosen.values[places]))
+        indices = [index for index, name in enumerate(chosen.fingerprints) if name in recorded]
+        names = [chosen.fingerprints[index] for index in indices]
+        completed = np.flatnonzero(np.isfinite(chosen.values[indices]))
         if not len(completed):
             return None
         canonicals, targets = [recorded[name].canonical for name in names], np.array([scores[name] for name in names])
@@ -142,13 +142,13 @@ def _better_than_median(
     """Scores of results above the median, by fingerprint, shrunk by the noise: a score is its mean given the
     measurement.
     """
-    return {names[place]: float(targets[place] / (1.0 + noise)) for place in completed.tolist() if targets[place] > 0.0}
+    return {names[index]: float(targets[index] / (1.0 + noise)) for index in completed.tolist() if targets[index] > 0.0}
 
 
 def _spread_by_rank(
     canonicals: Sequence[CanonicalCandidate], targets: Numbers, completed: NDArray[np.int64]
 ) -> tuple[tuple[CanonicalCandidate, ...], Numbers]:
     order = completed[np.argsort(-targets[completed], kind="stable")]
-    places = np.unique(np.linspace(0, len(order) - 1, min(_HELD_OUT, len(order))).astype(np.int64))
-    chosen = order[places]
-    return tuple([canonicals[place] for place in chosen.tolist()]), targets[chosen]
+    indices = np.unique(np.linspace(0, len(order) - 1, min(_HELD_OUT, len(order))).astype(np.int64))
+    chosen = order[indices]
+    return tuple([canonicals[index] for index in chosen.tolist()]), targets[chosen]

@@ -32,7 +32,7 @@ from headstart_server.runtime.errors import NotFound, Unavailable
 _log = logging.getLogger(__name__)
 
 # Number of cached scores by source surrogates.
-_KEPT_SCORES = 20_000
+_CACHED_SCORES = 20_000
 # From this number of results on, a source counts by its measured agreement; before, by its expected one.
 ENOUGH_RESULTS = 8
 
@@ -67,7 +67,7 @@ class Sources:
         self._predictors = predictors
         self._searches = SurrogateCache()
         self._held_out = LeaveOneTaskOut()
-        self._kept_scores = ScoreCache(_KEPT_SCORES)
+        self._kept_scores = ScoreCache(_CACHED_SCORES)
 
     def scores(
         self,
@@ -80,9 +80,9 @@ class Sources:
         """Scores of recorded architectures, given by fingerprint: by every head of the model, or before one exists by
         surrogates of the sources.
         """
-        told = self._model_scores(namespace, search_space_id, fingerprints, recorded)
-        if told is not None or not fingerprints:
-            return told
+        scores_of_model = self._model_scores(namespace, search_space_id, fingerprints, recorded)
+        if scores_of_model is not None or not fingerprints:
+            return scores_of_model
         surrogates = self._surrogates.of(namespace, sources())
         if not surrogates:
             return None
@@ -131,7 +131,7 @@ class Sources:
             _expected_weights(columns, fitted) if few else _measured_weights(columns, fitted.columns, fitted.targets),
             columns.task_ids,
             columns.seen,
-            lambda candidates: fitted.scale.features.place(features.vectors(candidates)),
+            lambda candidates: fitted.scale.features.scaled(features.vectors(candidates)),
             columns.scores,
         )
 
@@ -225,8 +225,8 @@ class Sources:
 def _expected_weights(columns: SourceColumns, fitted: Fitted) -> dict[str, float]:
     """Expected agreement of each source by task id, reduced by contrary evidence of the few results."""
     prior, posterior = columns.prior().weights, fitted.average.weights[1:]
-    told = np.minimum(1.0, posterior / np.maximum(prior, 1e-300))
-    return _best_of_each(columns.task_ids, columns.expected_taus * told)
+    ratio = np.minimum(1.0, posterior / np.maximum(prior, 1e-300))
+    return _best_of_each(columns.task_ids, columns.expected_taus * ratio)
 
 
 def _measured_weights(columns: SourceColumns, scores: Numbers, targets: Numbers) -> dict[str, float]:
@@ -244,11 +244,11 @@ def _best_of_each(task_ids: Sequence[str], values: Numbers) -> dict[str, float]:
 
 def _of_recorded(fingerprints: Sequence[str], recorded: Recorded, score: Score) -> Numbers | None:
     """Scores [n, heads], NaN for an architecture that is not recorded any more; None if none is."""
-    found = recorded(fingerprints)
-    known = np.array([name in found for name in fingerprints], bool)
+    architectures = recorded(fingerprints)
+    known = np.array([name in architectures for name in fingerprints], bool)
     if not known.any():
         return None
-    scores = score([found[name].canonical for name in fingerprints if name in found])
+    scores = score([architectures[name].canonical for name in fingerprints if name in architectures])
     rows = np.full((len(fingerprints), scores.shape[1]), np.nan)
     rows[known] = scores
     return rows

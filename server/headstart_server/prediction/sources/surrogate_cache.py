@@ -27,7 +27,7 @@ from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
 # With a thousand results each takes some ten megabytes, more in spaces of wide vectors.
-_KEPT_BYTES = 1024 * 2**20
+_CACHED_BYTES = 1024 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,8 @@ class SurrogateCache:
     """Fitted surrogates by namespace, task, space and the name of the sources. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: Lru[tuple[str, str, str, str], Fitted] = Lru(
-            _KEPT_BYTES, lambda kept: array_bytes(kept.average, kept.columns, kept.targets)
+        self._cache: Lru[tuple[str, str, str, str], Fitted] = Lru(
+            _CACHED_BYTES, lambda cached: array_bytes(cached.average, cached.columns, cached.targets)
         )
         self._scales: WeakKeyDictionary[StructuralFeatures, SpaceScale] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -79,25 +79,31 @@ class SurrogateCache:
     ) -> Fitted:
         """The fit to the labels [n] of these observations, which may be none; ``columns`` [m, k] of candidates."""
         key = (namespace, observations.task.task_id, observations.search_space_id, sources)
-        kept = self._kept.get(key)
+        cached = self._cache.get(key)
         # Observations are immutable: a new result makes a new object.
-        if kept is not None and kept.observations.values is observations.values:
-            return kept
+        if cached is not None and cached.observations.values is observations.values:
+            return cached
         known = canonicals(labels)
         vectors = features.vectors(known)
         scale = self._scale(space, features, vectors)
-        told, targets = columns(known), normal_scores(labels.values, observations.task.maximize)
+        columns_of_results, targets = columns(known), normal_scores(labels.values, observations.task.maximize)
 
         def average_of(
-            some: NDArray[np.floating], told: Numbers, targets: Numbers, given: KernelParameters | None
+            some: NDArray[np.floating], columns_of_results: Numbers, targets: Numbers, given: KernelParameters | None
         ) -> ModelAverage:
-            return ModelAverage(scale.features.place(some), np.nan_to_num(told), targets, prior, scale.distance, given)
+            return ModelAverage(
+                scale.features.scaled(some), np.nan_to_num(columns_of_results), targets, prior, scale.distance, given
+            )
 
         searched_at = last_refit(observations.count)
         hyperparameters = None
         if searched_at < observations.count:
-            if kept is not None and kept.searched_at == searched_at and observations.begins_with(kept.observations):
-                hyperparameters = kept.average.hyperparameters
+            if (
+                cached is not None
+                and cached.searched_at == searched_at
+                and observations.begins_with(cached.observations)
+            ):
+                hyperparameters = cached.average.hyperparameters
             else:
                 first = observations.first(searched_at)
                 few = most_telling(labels_of(first), first.task.maximize)
@@ -109,21 +115,21 @@ class SurrogateCache:
                     then = canonicals(few)
                     values = normal_scores(few.values, first.task.maximize)
                     hyperparameters = average_of(features.vectors(then), columns(then), values, None).hyperparameters
-        average = average_of(vectors, told, targets, hyperparameters)
-        fitted = Fitted(observations, average, scale, told, targets, searched_at)
-        self._kept.put(key, fitted)
+        average = average_of(vectors, columns_of_results, targets, hyperparameters)
+        fitted = Fitted(observations, average, scale, columns_of_results, targets, searched_at)
+        self._cache.put(key, fitted)
         return fitted
 
     def _scale(self, space: SearchSpace, features: StructuralFeatures, vectors: NDArray[np.floating]) -> SpaceScale:
         """The scale of a space that candidates can be drawn from; for explicit graphs, that of the recorded ones."""
         if space.explicit_graphs:
             scale = FeatureScale.of(vectors)
-            return SpaceScale(scale, median_distance(scale.place(vectors)) if len(vectors) else 1.0)
+            return SpaceScale(scale, median_distance(scale.scaled(vectors)) if len(vectors) else 1.0)
         with self._lock:
             known = self._scales.get(features)
         if known is None:
             scale, drawn = scale_of_space(space, features)
-            known = SpaceScale(scale, median_distance(scale.place(drawn)))
+            known = SpaceScale(scale, median_distance(scale.scaled(drawn)))
             with self._lock:
                 self._scales[features] = known
         return known

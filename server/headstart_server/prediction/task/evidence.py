@@ -18,7 +18,7 @@ from headstart_server.runtime.lru import Lru
 # From this number of completed architectures on, a task's own results suffice for a prediction.
 ENOUGH_OWN = 5
 # Number of cached spaces; each caches the features of recent candidates.
-_KEPT_SPACES = 64
+_CACHED_SPACES = 64
 # The prediction of a task is pooled from at most this number of sources, those with most results.
 MOST_SOURCES = 32
 
@@ -37,7 +37,7 @@ class Evidence:
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self.knowledge = knowledge
-        self._features: Lru[tuple[str, str], StructuralFeatures] = Lru(_KEPT_SPACES)
+        self._features: Lru[tuple[str, str], StructuralFeatures] = Lru(_CACHED_SPACES)
 
     def features(self, namespace: str, search_space_id: str) -> StructuralFeatures:
         """The structural features of a space. Raises NotFound."""

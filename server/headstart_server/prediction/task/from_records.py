@@ -31,7 +31,7 @@ from headstart_server.runtime.lru import Lru
 LEAST_OWN = 2
 _LEAST_OF_SOURCE = 5
 # Cached bytes of all sources together.
-_KEPT_BYTES = 256 * 2**20
+_CACHED_BYTES = 256 * 2**20
 # At most this number of architectures of each source is used, and as many failed ones. The spread over sources is far
 # wider than their error.
 _MOST_OF_SOURCE = 256
@@ -43,8 +43,8 @@ class RecordAnswers:
     def __init__(self, evidence: Evidence, predictors: TaskPredictors) -> None:
         self._evidence = evidence
         self._predictors = predictors
-        self._kept: Lru[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = Lru(
-            _KEPT_BYTES, lambda kept: array_bytes(kept[1])
+        self._cache: Lru[tuple[str, str, str], tuple[Labels, SourceNeighbours]] = Lru(
+            _CACHED_BYTES, lambda cached: array_bytes(cached[1])
         )
 
     def predict(
@@ -63,10 +63,10 @@ class RecordAnswers:
         sources = [] if labels.completed_count >= ENOUGH_OWN else self._sources(namespace, observations)
         features = self._evidence.features(namespace, space_id)
         neighbours = [self._neighbours(namespace, space_id, features, source) for source in sources]
-        told = [made for made in neighbours if made is not None]
-        if told:
+        usable = [made for made in neighbours if made is not None]
+        if usable:
             estimates = from_neighbours(
-                told,
+                usable,
                 features.vectors(candidates),
                 level,
                 incumbent(observations),
@@ -74,7 +74,8 @@ class RecordAnswers:
             )
             return TaskPredictions(
                 estimates,
-                f"k nearest recorded architectures ({why}); {few(labels.completed_count)}, so {other_tasks(len(told))}",
+                f"k nearest recorded architectures ({why}); {few(labels.completed_count)}, "
+                f"so {other_tasks(len(usable))}",
             )
         if labels.completed_count < LEAST_OWN:
             raise FailedPrecondition(
@@ -98,15 +99,15 @@ class RecordAnswers:
 
     def _sources(self, namespace: str, target: Observations) -> list[tuple[Task, Labels]]:
         """Other tasks with the same metric and their labels, those with most results first."""
-        found = []
+        sources = []
         for observations in self._evidence.knowledge.tasks_observed(namespace, target.search_space_id):
             task = observations.task
             if task.task_id == target.task.task_id or not same_objective(task, target.task):
                 continue
             labels = self._predictors.telling_labels(namespace, observations)
             if labels.completed_count >= _LEAST_OF_SOURCE:
-                found.append((task, labels))
-        return sorted(found, key=lambda source: -len(source[1].fingerprints))[:MOST_SOURCES]
+                sources.append((task, labels))
+        return sorted(sources, key=lambda source: -len(source[1].fingerprints))[:MOST_SOURCES]
 
     def _neighbours(
         self, namespace: str, space_id: str, features: StructuralFeatures, source: tuple[Task, Labels]
@@ -114,23 +115,23 @@ class RecordAnswers:
         """The neighbours of one source, cached for each state of its labels; None if too little of it is left."""
         task, labels = source
         key = (namespace, space_id, task.task_id)
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] is labels:
-            return kept[1]
+        stored = self._cache.get(key)
+        if stored is not None and stored[0] is labels:
+            return stored[1]
         recorded = self._evidence.knowledge.architectures(namespace, space_id, labels.fingerprints)
         # Architectures that were deleted meanwhile are left out.
-        known = [place for place, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
+        known = [index for index, fingerprint in enumerate(labels.fingerprints) if fingerprint in recorded]
         # Separately, so that failed runs do not crowd out the values of others.
-        finite = _thinned([place for place in known if np.isfinite(labels.values[place])])
+        finite = _thinned([index for index in known if np.isfinite(labels.values[index])])
         if len(finite) < LEAST_OWN:
             return None
-        known = sorted(finite + _thinned([place for place in known if not np.isfinite(labels.values[place])]))
-        vectors = features.vectors([recorded[labels.fingerprints[place]].canonical for place in known])
+        known = sorted(finite + _thinned([index for index in known if not np.isfinite(labels.values[index])]))
+        vectors = features.vectors([recorded[labels.fingerprints[index]].canonical for index in known])
         made = SourceNeighbours.of(vectors, labels.values[known], task.maximize)
-        self._kept.put(key, (labels, made))
+        self._cache.put(key, (labels, made))
         return made
 
 
-def _thinned(places: list[int]) -> list[int]:
+def _thinned(positions: list[int]) -> list[int]:
     """Evenly spaced indices, at most _MOST_OF_SOURCE."""
-    return places[:: max(1, -(-len(places) // _MOST_OF_SOURCE))]
+    return positions[:: max(1, -(-len(positions) // _MOST_OF_SOURCE))]

@@ -34,11 +34,11 @@ def from_heads(
 
     ``strange`` [m] marks candidates far from everything that the model was trained on.
     """
-    told = [
+    predicted = [
         head.scale.moments(scores[:, column], np.full(len(scores), head.error)) for column, head in enumerate(heads)
     ]
     spreads = [float(head.scale.oriented.std()) for head in heads]
-    return _pooled(GRAPH_NETWORK, told, spreads, level, incumbent, maximize, strange)
+    return _pooled(GRAPH_NETWORK, predicted, spreads, level, incumbent, maximize, strange)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +59,19 @@ def from_neighbours(
     sources: Sequence[SourceNeighbours], features: AnyFloats, level: float, incumbent: float | None, maximize: bool
 ) -> Estimates:
     """Predictions from the nearest recorded architectures of each source."""
-    asked: Numbers = np.asarray(features, np.float64)
-    told, spreads, strange = [], [], np.ones(len(asked), bool)
+    inputs: Numbers = np.asarray(features, np.float64)
+    predicted, spreads, strange = [], [], np.ones(len(inputs), bool)
     for source in sources:
-        means, deviations, unlike = source.nearest.judge(asked)
-        told.append(source.scale.moments(means, deviations))
+        means, deviations, unlike = source.nearest.judge(inputs)
+        predicted.append(source.scale.moments(means, deviations))
         spreads.append(float(source.scale.oriented.std()))
         strange &= unlike
-    return _pooled(K_NEAREST, told, spreads, level, incumbent, maximize, strange)
+    return _pooled(K_NEAREST, predicted, spreads, level, incumbent, maximize, strange)
 
 
 def _pooled(
     member: str,
-    told: Sequence[tuple[Numbers, Numbers]],
+    predicted: Sequence[tuple[Numbers, Numbers]],
     spreads: Sequence[float],
     level: float,
     incumbent: float | None,
@@ -81,9 +81,9 @@ def _pooled(
     """Pooled predictions: the target is treated as one more draw from the distribution of its sources. With one
     source, its own spread is used.
     """
-    means = np.stack([mean for mean, _ in told])
-    within = np.square(np.stack([deviation for _, deviation in told])).mean(axis=0)
-    count = len(told)
+    means = np.stack([mean for mean, _ in predicted])
+    within = np.square(np.stack([deviation for _, deviation in predicted])).mean(axis=0)
+    count = len(predicted)
     between = means.var(axis=0, ddof=1) * (1.0 + 1.0 / count) if count > 1 else np.full(means.shape[1], spreads[0] ** 2)
     mean, deviation = means.mean(axis=0), np.sqrt(within + between + 1e-18)
     half = float(student_t.ppf(0.5 + level / 2, df=max(count - 1, 2))) * deviation

@@ -19,7 +19,7 @@ from headstart_server.prediction.task.replicates import NO_REPEATS, Repeats
 # Of longer histories, this number of the best and the newest of the rest are used: cost grows with the cube of the
 # count.
 MAX_LABELS = 1000
-_KEPT_BEST = 100
+_CACHED_BEST = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,24 +48,28 @@ class TaskLabels:
 
 
 def labels_of(observations: Observations) -> Labels:
-    told = np.flatnonzero(observations.completed | ~np.isfinite(observations.values))
-    codes, inverse = np.unique(observations.codes[told], return_inverse=True)
-    completed = observations.completed[told]
-    sums = np.bincount(inverse, weights=np.where(completed, observations.values[told], 0.0), minlength=len(codes))
+    informative = np.flatnonzero(observations.completed | ~np.isfinite(observations.values))
+    codes, inverse = np.unique(observations.codes[informative], return_inverse=True)
+    completed = observations.completed[informative]
+    sums = np.bincount(
+        inverse, weights=np.where(completed, observations.values[informative], 0.0), minlength=len(codes)
+    )
     counts = np.bincount(inverse, weights=completed, minlength=len(codes))
     last = np.zeros(len(codes), dtype=np.int64)
-    last[inverse] = told
+    last[inverse] = informative
     order = np.argsort(last)
     values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[order]
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
+    order_of = np.empty(len(order), dtype=np.int64)
+    order_of[order] = np.arange(len(order))
     again = completed & (counts[inverse] > 1)
     return Labels(
         observations.names.names(codes[order].tolist()),
         values,
-        Repeats(place[inverse[again]], observations.values[told[again]]),
+        Repeats(order_of[inverse[again]], observations.values[informative[again]]),
         observations.proxy_names,
-        _mean_proxies(observations.proxies[told], inverse, len(codes))[order] if observations.proxy_names else None,
+        _mean_proxies(observations.proxies[informative], inverse, len(codes))[order]
+        if observations.proxy_names
+        else None,
     )
 
 
@@ -76,22 +80,22 @@ def most_telling(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labe
     worst_first = np.argsort(
         np.where(np.isfinite(labels.values), labels.values if maximize else -labels.values, -np.inf)
     )
-    best = worst_first[-_KEPT_BEST:]
+    best = worst_first[-_CACHED_BEST:]
     others = np.setdiff1d(np.arange(len(labels.values)), best)
-    return subset(labels, np.sort(np.concatenate([best, others[-(most - _KEPT_BEST) :]])))
+    return subset(labels, np.sort(np.concatenate([best, others[-(most - _CACHED_BEST) :]])))
 
 
-def subset(labels: Labels, kept: NDArray[np.int64]) -> Labels:
-    """The labels at indices ``kept``, in order."""
-    place = np.full(len(labels.values), -1)
-    place[kept] = np.arange(len(kept))
-    inside = place[labels.repeats.places] >= 0
+def subset(labels: Labels, cached: NDArray[np.int64]) -> Labels:
+    """The labels at indices ``cached``, in order."""
+    new_index = np.full(len(labels.values), -1)
+    new_index[cached] = np.arange(len(cached))
+    inside = new_index[labels.repeats.places] >= 0
     return Labels(
-        tuple([labels.fingerprints[index] for index in kept.tolist()]),
-        labels.values[kept],
-        Repeats(place[labels.repeats.places[inside]], labels.repeats.values[inside]),
+        tuple([labels.fingerprints[index] for index in cached.tolist()]),
+        labels.values[cached],
+        Repeats(new_index[labels.repeats.places[inside]], labels.repeats.values[inside]),
         labels.proxy_names,
-        None if labels.proxies is None else labels.proxies[kept],
+        None if labels.proxies is None else labels.proxies[cached],
     )
 
 

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 AnyFloats = NDArray[np.floating]
 
 # Number of cached combinations of proxies; the members of each hold a matrix or two of the results.
-_KEPT_STACKS = 4
+_CACHED_STACKS = 4
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class Estimates:
         """Estimates of candidates that were predicted in parts; NaN for a member that is missing in a part."""
         if len(parts) == 1:
             return parts[0]
-        told = [{each.member: each for each in part.members} for part in parts]
-        names = list(dict.fromkeys(name for members in told for name in members))
+        by_member = [{each.member: each for each in part.members} for part in parts]
+        names = list(dict.fromkeys(name for members in by_member for name in members))
         nothing = [np.full(len(part.means), np.nan) for part in parts]
         members = []
         for name in names:
             own = [
-                held.get(name, MemberEstimates(name, none, none, np.zeros(len(none))))
-                for held, none in zip(told, nothing, strict=True)
+                own_members.get(name, MemberEstimates(name, none, none, np.zeros(len(none))))
+                for own_members, none in zip(by_member, nothing, strict=True)
             ]
             columns = ([each.means for each in own], [each.deviations for each in own], [each.weights for each in own])
             members.append(MemberEstimates(name, *map(np.concatenate, columns)))
@@ -147,7 +147,7 @@ class AdaptedPredictor:
         if known.scores is not None:
             self._weigh_heads(known.scores, known.tree_heads)
         self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
-        placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.place(known.proxies)
+        placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.scores_of(known.proxies)
         own = self._nearest.leave_one_out()
         self._known = Columns(
             features,
@@ -172,41 +172,41 @@ class AdaptedPredictor:
         """Weights of the members that need no proxies."""
         return dict(zip([each.name for each in self._base.members], self._base.weights.tolist(), strict=True))
 
-    def predict(self, asked: Queries, level: float) -> Estimates:
+    def predict(self, queries: Queries, level: float) -> Estimates:
         """Estimates with intervals that cover ``level`` of the values.
 
         For an architecture with a result, the members predict without it, and the result is then joined to their
         prediction.
         """
-        features: Numbers = np.asarray(asked.features, np.float64)
+        features: Numbers = np.asarray(queries.features, np.float64)
         count = len(features)
-        places = np.full(count, -1) if asked.places is None else asked.places
+        indices = np.full(count, -1) if queries.places is None else queries.places
         measured = np.zeros((count, self._proxies.count))
-        if asked.proxies is not None and self._proxies.count:
-            measured = self._proxies.place(asked.proxies)
+        if queries.proxies is not None and self._proxies.count:
+            measured = self._proxies.scores_of(queries.proxies)
         elif self._proxies.count:
             measured[:] = np.nan
         near, unsure, strange = self._nearest.judge(features)
         columns = Columns(
-            features, self._prior(asked.scores, count), np.nan_to_num(measured), np.column_stack([near, unsure])
+            features, self._prior(queries.scores, count), np.nan_to_num(measured), np.column_stack([near, unsure])
         )
         answer = _Answer(count)
         for stack, rows in self._stacks_of(measured):
-            again = rows & (places >= 0)
+            again = rows & (indices >= 0)
             for chosen in (rows & ~again, again):
                 if chosen.any():
-                    told = stack.predict(columns.rows(chosen), places[chosen])
-                    answer.keep_members(chosen, stack, told)
+                    predicted = stack.predict(columns.rows(chosen), indices[chosen])
+                    answer.keep_members(chosen, stack, predicted)
                     if chosen is again:
-                        answer.put(chosen, level, *self._joined(stack, told, places[chosen]))
+                        answer.put(chosen, level, *self._joined(stack, predicted, indices[chosen]))
                     else:
-                        answer.put(chosen, level, told.mean, told.deviation, stack.errors)
+                        answer.put(chosen, level, predicted.mean, predicted.deviation, stack.errors)
         return self._in_unit(answer, strange)
 
     def _joined(
-        self, stack: Ensemble, told: EnsemblePrediction, places: NDArray[np.int64]
+        self, stack: Ensemble, predicted: EnsemblePrediction, indices: NDArray[np.int64]
     ) -> tuple[Numbers, Numbers, ConformalErrors]:
-        return self._repeats.join(told.mean, told.deviation, self._targets[places], places, stack.errors)
+        return self._repeats.join(predicted.mean, predicted.deviation, self._targets[indices], indices, stack.errors)
 
     def _in_unit(self, answer: _Answer, strange: NDArray[np.bool_]) -> Estimates:
         lower = self._scale.to_unit(answer.mean - answer.half)
@@ -316,7 +316,7 @@ class AdaptedPredictor:
         # earlier queries nor on the others in its call.
         learned = [self._patterns.nearest(tuple(pattern.tolist())) for pattern in patterns]
         return [
-            (self._stack(pattern), np.isin(of_row, [place for place, each in enumerate(learned) if each == pattern]))
+            (self._stack(pattern), np.isin(of_row, [index for index, each in enumerate(learned) if each == pattern]))
             for pattern in dict.fromkeys(learned)
         ]
 
@@ -332,7 +332,7 @@ class AdaptedPredictor:
         stack = Ensemble(members, self._targets)
         with self._lock:
             self._stacks[pattern] = stack
-            if len(self._stacks) > _KEPT_STACKS:
+            if len(self._stacks) > _CACHED_STACKS:
                 self._stacks.popitem(last=False)
         return stack
 
@@ -354,11 +354,11 @@ class _Answer:
         self.deviation[rows] = deviation * errors.widening
         self.half[rows] = deviation * errors.half_width(level)
 
-    def keep_members(self, rows: NDArray[np.bool_], stack: Ensemble, told: EnsemblePrediction) -> None:
-        for place, member in enumerate(stack.members):
+    def keep_members(self, rows: NDArray[np.bool_], stack: Ensemble, predicted: EnsemblePrediction) -> None:
+        for index, member in enumerate(stack.members):
             if member.name not in self.members:
                 nothing = np.full(len(self.mean), np.nan)
                 self.members[member.name] = (nothing, nothing.copy(), np.zeros(len(self.mean)))
-            kept = self.members[member.name]
-            for array, values in zip(kept, (told.means, told.deviations, told.weights), strict=True):
-                array[rows] = values[place]
+            arrays = self.members[member.name]
+            for array, values in zip(arrays, (predicted.means, predicted.deviations, predicted.weights), strict=True):
+                array[rows] = values[index]

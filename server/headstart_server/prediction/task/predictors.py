@@ -29,8 +29,8 @@ from headstart_server.prediction.task.predictor import (
 from headstart_server.runtime.lru import Lru
 
 # With a thousand results each takes some tens of megabytes, more in spaces of wide vectors.
-_KEPT_BYTES = 2048 * 2**20
-_KEPT_LABELS = 4096
+_CACHED_BYTES = 2048 * 2**20
+_CACHED_LABELS = 4096
 # Fewest results for a fit.
 _LEAST_COMPLETED = 2
 # Matrices [n, n] and copies of the features [n, d] that the members of a predictor hold together.
@@ -69,12 +69,12 @@ class TaskPredictor:
         proxies: Sequence[Mapping[str, float]] = (),
     ) -> Estimates:
         """Estimates for candidates; ``proxies`` has one mapping for each candidate, or is empty."""
-        places = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
+        indices = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
         names = self.labels.proxy_names
         measured = None
         if names and any(proxies):
             measured = np.array([[one.get(name, np.nan) for name in names] for one in proxies], np.float64)
-        return self.predictor.predict(Queries(features, scores, measured, places), level)
+        return self.predictor.predict(Queries(features, scores, measured, indices), level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +110,8 @@ class TaskPredictors:
     """
 
     def __init__(self) -> None:
-        self._kept: Lru[tuple[str, str, str, str], _CachedPredictor] = Lru(_KEPT_BYTES, lambda kept: kept.nbytes)
-        self._labels: Lru[tuple[str, str, str], _CachedLabels] = Lru(_KEPT_LABELS)
+        self._cache: Lru[tuple[str, str, str, str], _CachedPredictor] = Lru(_CACHED_BYTES, lambda cached: cached.nbytes)
+        self._labels: Lru[tuple[str, str, str], _CachedLabels] = Lru(_CACHED_LABELS)
 
     def labels(self, namespace: str, observations: Observations) -> Labels:
         """The labels of these observations."""
@@ -123,13 +123,13 @@ class TaskPredictors:
 
     def _labels_of(self, namespace: str, observations: Observations) -> _CachedLabels:
         key = (namespace, observations.task.task_id, observations.search_space_id)
-        kept = self._labels.get(key)
+        cached = self._labels.get(key)
         # A task that was deleted and created again has other observations, whatever their number.
-        if kept is None or kept.values is not observations.values:
+        if cached is None or cached.values is not observations.values:
             labels = labels_of(observations)
-            kept = _CachedLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
-            self._labels.put(key, kept)
-        return kept
+            cached = _CachedLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
+            self._labels.put(key, cached)
+        return cached
 
     def fitted(
         self,
@@ -142,30 +142,30 @@ class TaskPredictors:
     ) -> TaskPredictor:
         """The predictor fitted to these observations, at least two of whose architectures completed."""
         key = (namespace, observations.task.task_id, observations.search_space_id, model_version)
-        kept = self._kept.get(key)
-        if kept is not None and kept.observations.values is observations.values:
-            return kept.fitted
+        cached = self._cache.get(key)
+        if cached is not None and cached.observations.values is observations.values:
+            return cached.fitted
 
         def fit(some: Observations, labels: Labels, at_refit: _CachedPredictor | None) -> _CachedPredictor:
-            known = {} if kept is None else kept.candidates
+            known = {} if cached is None else cached.candidates
             return _fit(known, labels, some, architectures, features, unseen_scores, at_refit)
 
         at_refit = None
         count = last_refit(observations.count)
         if count < observations.count:
-            at_refit = _still(kept, observations, count)
+            at_refit = _still(cached, observations, count)
             first = observations.first(count)
             labels = most_telling(labels_of(first), first.task.maximize)
             if at_refit is None and labels.completed_count >= _LEAST_COMPLETED:
                 at_refit = fit(first, labels, None)
         made = fit(observations, self.telling_labels(namespace, observations), at_refit)
-        self._kept.put(key, made)
+        self._cache.put(key, made)
         return made.fitted
 
 
-def _still(kept: _CachedPredictor | None, observations: Observations, count: int) -> _CachedPredictor | None:
+def _still(stored: _CachedPredictor | None, observations: Observations, count: int) -> _CachedPredictor | None:
     """The cached value if it belongs to the first ``count`` of these observations."""
-    for each in (kept, None if kept is None else kept.at_refit):
+    for each in (stored, None if stored is None else stored.at_refit):
         if each is not None and each.observations.count == count and observations.begins_with(each.observations):
             return each
     return None
@@ -199,7 +199,7 @@ def _fit(
         ),
         None if at_refit is None else at_refit.fitted.predictor,
     )
-    places = {fingerprint: place for place, fingerprint in enumerate(labels.fingerprints)}
+    indices = {fingerprint: index for index, fingerprint in enumerate(labels.fingerprints)}
     return _CachedPredictor(
-        observations, TaskPredictor(predictor, labels, places), canonicals, vectors.shape[1], at_refit
+        observations, TaskPredictor(predictor, labels, indices), canonicals, vectors.shape[1], at_refit
     )

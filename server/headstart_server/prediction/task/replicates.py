@@ -59,7 +59,7 @@ class RepeatedResults:
         return np.asarray(np.sqrt(total / (near @ self._repeated + _ASSUMED)))
 
     def join(
-        self, mean: Numbers, deviation: Numbers, seen: Numbers, places: NDArray[np.int64], otherwise: ConformalErrors
+        self, mean: Numbers, deviation: Numbers, seen: Numbers, indices: NDArray[np.int64], otherwise: ConformalErrors
     ) -> tuple[Numbers, Numbers, ConformalErrors]:
         """Normal predictions [m] joined with observed results [m]: mean and deviation of the next result,
         calibration.
@@ -67,7 +67,7 @@ class RepeatedResults:
         ``otherwise`` is the calibration if there are too few replicates for one of their own.
         """
         noise = np.square(self.noise_at(seen))
-        of_mean = noise / self._counts[places]
+        of_mean = noise / self._counts[indices]
         share = np.square(deviation) / (np.square(deviation) + of_mean)
         joined = mean + share * (seen - mean)
         return joined, np.sqrt(share * of_mean + noise), self._errors or otherwise

@@ -44,7 +44,7 @@ class Plan:
         """Whether some are left out."""
         return self.architectures < self.recorded
 
-    def told(self, usual_epochs: int) -> str | None:
+    def summary(self, usual_epochs: int) -> str | None:
         """A description of the reductions for the log; None without any."""
         if not self.reduced and self.epochs >= usual_epochs:
             return None

@@ -179,7 +179,7 @@ def _proxies(learned: Sequence[TaskLabels], fingerprints: Sequence[str]) -> Numb
     one.
     """
     names = sorted({name for each in learned for name in each.labels.proxy_names})
-    column = {name: place for place, name in enumerate(names)}
+    column = {name: index for index, name in enumerate(names)}
     row_of = {fingerprint: row for row, fingerprint in enumerate(fingerprints)}
     sums, counts = np.zeros((len(fingerprints), len(names))), np.zeros((len(fingerprints), len(names)))
     for each in learned:
@@ -285,24 +285,24 @@ def _train_network(
 
 def _within(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]], count: int) -> _Entries:
     """The entries of the chosen architectures, with rows renumbered."""
-    place = torch.full((count,), -1)
-    place[torch.from_numpy(chosen)] = torch.arange(len(chosen))
-    rows = place[entries.rows]
+    new_index = torch.full((count,), -1)
+    new_index[torch.from_numpy(chosen)] = torch.arange(len(chosen))
+    rows = new_index[entries.rows]
     inside = rows >= 0
     return _Entries(rows[inside], entries.heads[inside], entries.targets[inside])
 
 
 def _loss(scores: torch.Tensor, entries: _Entries, options: TrainingOptions) -> torch.Tensor:
     """Pairwise logistic loss over all pairs of the same task, weighed by their difference, plus squared error."""
-    told = scores[entries.rows, entries.heads]
-    squared = torch.square(told - entries.targets).mean()
+    predicted = scores[entries.rows, entries.heads]
+    squared = torch.square(predicted - entries.targets).mean()
     left, right = _pairs(entries.heads)
     wanted = entries.targets[left] - entries.targets[right]
     weight = wanted.abs()
     total = weight.sum()
     if not float(total):
         return options.squared_error_weight * squared
-    wrong = torch.nn.functional.softplus(-(told[left] - told[right]) * torch.sign(wanted))
+    wrong = torch.nn.functional.softplus(-(predicted[left] - predicted[right]) * torch.sign(wanted))
     return (wrong * weight).sum() / total + options.squared_error_weight * squared
 
 
@@ -319,8 +319,8 @@ def _pairs(heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _error(entries: _Entries, head: int, scores: Numbers) -> float:
     own = (entries.heads == head).numpy()
-    told = scores[entries.rows.numpy()[own], head]
-    return float(np.sqrt(np.square(told - entries.targets.numpy()[own]).mean()))
+    predicted = scores[entries.rows.numpy()[own], head]
+    return float(np.sqrt(np.square(predicted - entries.targets.numpy()[own]).mean()))
 
 
 @contextmanager

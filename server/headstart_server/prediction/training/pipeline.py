@@ -77,7 +77,7 @@ def train(
     options = TrainingOptions(threads=settings.torch_threads, seed=settings.training_seed)
     usual = options.epochs_for(len(architectures))
     tasks, options, plan = within_budget(tasks, architectures, options)
-    reduced = plan.told(usual)
+    reduced = plan.summary(usual)
     if reduced is not None:
         _log.warning("search space %s/%s: %s", namespace, search_space_id, reduced)
     artefact = train_model(space, tasks, architectures, kernels, options, _log.info)
@@ -97,14 +97,14 @@ def train(
             comparison = compare(old, GraphModel.from_bytes(artefact.content, kernels), tasks, architectures)
         except ModelUnreadable:
             _log.warning("%s serves in place of a version that cannot be read", version.name)
-    told = f"tau {comparison.tau_after:.3f}, before {comparison.tau_before:.3f}, on {comparison.recent_count} recent"
+    figures = f"tau {comparison.tau_after:.3f}, before {comparison.tau_before:.3f}, on {comparison.recent_count} recent"
     if comparison.passed:
         run_transaction(engine, lambda connection: promote(connection, version))
-        _log.info("model %s serves (%s results)", version.name, told)
+        _log.info("model %s serves (%s results)", version.name, figures)
         return replace(version, state=SERVING)
     run_transaction(engine, lambda connection: reject(connection, version, comparison))
     metrics.MODELS_REJECTED.inc()
-    _log.warning("model %s does not serve: worse on recent results (%s)", version.name, told)
+    _log.warning("model %s does not serve: worse on recent results (%s)", version.name, figures)
     return replace(version, state=REJECTED)
 
 

@@ -60,8 +60,8 @@ def pretrain(
     for _ in range(steps):
         chosen = generator.choice(len(candidates), min(BATCH, len(candidates)), replace=False)
         batch = assembler.assemble([candidates[row] for row in chosen])
-        told = decoder(network.read(batch, decoder.weight.device))
-        errors = torch.square(told - torch.from_numpy(targets[chosen])) * torch.from_numpy(known[chosen])
+        predicted = decoder(network.read(batch, decoder.weight.device))
+        errors = torch.square(predicted - torch.from_numpy(targets[chosen])) * torch.from_numpy(known[chosen])
         loss = errors.sum() / max(int(known[chosen].sum()), 1)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

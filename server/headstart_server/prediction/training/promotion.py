@@ -47,9 +47,9 @@ def compare(
     total = sum(len(judged) for *_, judged in chosen)
     taus = np.zeros(2)
     for maximize, labels, known, judged in chosen:
-        for place, model in enumerate((before, after)):
+        for index, model in enumerate((before, after)):
             tau = _tau(model, maximize, labels, known, judged, architectures)
-            taus[place] += tau * len(judged) / total
+            taus[index] += tau * len(judged) / total
     return Comparison(total, float(taus[0]), float(taus[1]))
 
 
@@ -75,6 +75,6 @@ def _tau(
             None if proxies is None else proxies[known],
         )
     )
-    asked = Queries(features[judged], scores[judged], None if proxies is None else proxies[judged])
-    tau = float(kendalltau(predictor.predict(asked, _LEVEL).means, labels.values[judged]).statistic)
+    queries = Queries(features[judged], scores[judged], None if proxies is None else proxies[judged])
+    tau = float(kendalltau(predictor.predict(queries, _LEVEL).means, labels.values[judged]).statistic)
     return tau if np.isfinite(tau) else 0.0

@@ -56,13 +56,13 @@ def _task_figures(task: Task, labels: Labels, features: Floats, scores: Numbers,
             )
         )
         proxies = None if labels.proxies is None else labels.proxies[held_out]
-        asked = Queries(features[held_out], scores[held_out], proxies)
+        queries = Queries(features[held_out], scores[held_out], proxies)
         values = labels.values[held_out]
-        at_levels = [predictor.predict(asked, level) for level in _COVERAGE_LEVELS]
+        at_levels = [predictor.predict(queries, level) for level in _COVERAGE_LEVELS]
         tau = float(kendalltau(at_levels[0].means, values).statistic)
         taus.append(tau if np.isfinite(tau) else 0.0)
         counts.append(len(values))
-        inside += [((values >= told.lower) & (values <= told.upper)).sum() for told in at_levels]
+        inside += [((values >= predicted.lower) & (values <= predicted.upper)).sum() for predicted in at_levels]
     total = max(sum(counts), 1)
     shares = (inside / total).tolist()
     return TaskFigures(

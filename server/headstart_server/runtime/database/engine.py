@@ -165,11 +165,11 @@ def run_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 def check_schema(engine: Engine) -> None:
     """Raises SchemaMismatch unless the tables are those of this version, Unavailable without the database."""
-    found = schema_revision(engine)
-    if found == SCHEMA_REVISION:
+    result = schema_revision(engine)
+    if result == SCHEMA_REVISION:
         return
-    state = "has no Headstart tables" if found is None else f"is at schema revision {found}"
-    if found is not None and found > SCHEMA_REVISION:
+    state = "has no Headstart tables" if result is None else f"is at schema revision {result}"
+    if result is not None and result > SCHEMA_REVISION:
         raise SchemaMismatch(
             f"The database {state}, newer than this version's {SCHEMA_REVISION}: install the newer headstart"
         )

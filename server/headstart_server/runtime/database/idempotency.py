@@ -53,8 +53,8 @@ def answer_once(
     used by another call or content.
     """
     key = f"request/{namespace}/{request_id}"
-    asked = {"key": key, "namespace": namespace, "request_id": request_id}
-    row = connection.execute(_FIND, asked).first()
+    parameters = {"key": key, "namespace": namespace, "request_id": request_id}
+    row = connection.execute(_FIND, parameters).first()
     if row is not None:
         if (row.method, bytes(row.content_hash)) != (method, content_hash):
             raise AlreadyExists(

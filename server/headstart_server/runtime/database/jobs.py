@@ -113,8 +113,8 @@ def _run_first(
 ) -> bool:
     turns = turns or Turns()
     # So that a namespace with very many jobs does not hide others.
-    place = func.row_number().over(partition_by=jobs.c.namespace, order_by=jobs.c.id).label("place")
-    ranked = select(jobs.c.id, place).where(wanted).subquery()
+    rank = func.row_number().over(partition_by=jobs.c.namespace, order_by=jobs.c.id).label("place")
+    ranked = select(jobs.c.id, rank).where(wanted).subquery()
     with engine.connect() as connection:
         # A worker of an earlier version locks the row itself: such a row is skipped. The lock ends with this block.
         query = (
@@ -123,9 +123,9 @@ def _run_first(
             .order_by(ranked.c.place, jobs.c.id)
             .limit(_LOOKED_AT)
         )
-        found = connection.execute(query.with_for_update(skip_locked=True, of=jobs)).all()
-    found = sorted(found, key=lambda row: (turns.last(row.kind, row.namespace), row.id))
-    for number, kind, namespace in found:
+        due = connection.execute(query.with_for_update(skip_locked=True, of=jobs)).all()
+    due = sorted(due, key=lambda row: (turns.last(row.kind, row.namespace), row.id))
+    for number, kind, namespace in due:
         with claimed(engine, f"job/{number}") as claim:
             if claim is None:
                 continue

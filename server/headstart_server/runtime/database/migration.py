@@ -92,7 +92,7 @@ def alembic_config() -> Config:
 def _migrations() -> Path:
     """Inside the package of an installed wheel; beside the sources in a checkout."""
     package = Path(headstart_server.__file__).parent
-    for place in (package / "migrations", package.parents[1] / "migrations"):
-        if (place / "env.py").exists():
-            return place
+    for folder in (package / "migrations", package.parents[1] / "migrations"):
+        if (folder / "env.py").exists():
+            return folder
     raise StartupError("This installation lacks its migrations: install headstart again")

@@ -65,9 +65,9 @@ def send(cursor: Any, statement: str, parameters: Any, context: Any, before: str
         return
     prepared = _prepared.setdefault(cursor.connection, _Prepared())
     name = f"headstart_{hashlib.sha256(f'{role}/{statement}'.encode()).hexdigest()[:16]}"
-    asked = list(dict.fromkeys(_PARAMETER.findall(statement)))
+    requested = list(dict.fromkeys(_PARAMETER.findall(statement)))
     if name not in prepared.names:
-        body = _PARAMETER.sub(lambda found: f"${asked.index(found[1]) + 1}", statement)
+        body = _PARAMETER.sub(lambda result: f"${requested.index(result[1]) + 1}", statement)
         # In a message of its own: it is prepared even if the execution fails.
         cursor.execute(f"{before}PREPARE {name} AS {body}", {})
         prepared.names.add(name)
@@ -75,7 +75,7 @@ def send(cursor: Any, statement: str, parameters: Any, context: Any, before: str
     if prepared.until < time.monotonic():
         prepared.until = time.monotonic() + _LIFETIME_SECONDS
         before += "DISCARD PLANS; "
-    values = ", ".join(f"%({each})s" for each in asked)
+    values = ", ".join(f"%({each})s" for each in requested)
     cursor.execute(f"{before}EXECUTE {name} ({values})" if values else f"{before}EXECUTE {name}", parameters)
 
 

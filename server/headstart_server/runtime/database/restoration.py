@@ -60,8 +60,8 @@ class Entry:
 
 def entries(listing: str) -> list[Entry]:
     """The table of contents as ``pg_restore --list`` prints it."""
-    found = (_ENTRY.match(line) for line in listing.splitlines())
-    return [Entry(each["kind"], each["name"]) for each in found if each is not None]
+    result = (_ENTRY.match(line) for line in listing.splitlines())
+    return [Entry(each["kind"], each["name"]) for each in result if each is not None]
 
 
 def left_out(contents: Iterable[Entry], tables: Iterable[str]) -> list[str]:
@@ -105,7 +105,7 @@ def load(connection: Connection, opened: AbstractContextManager[IO[bytes]]) -> N
 
 
 def _load_rows(connection: Connection, script: IO[bytes], settings: _Settings) -> None:
-    columns = {name: set(found) for name, found in connection.execute(text(_COLUMNS))}
+    columns = {name: set(result) for name, result in connection.execute(text(_COLUMNS))}
     columns.pop(VERSION_TABLE, None)
     seen = set()
     for table, named, rows in _copies(script, settings):

@@ -112,18 +112,18 @@ def problem(engine: Engine, role: str) -> str | None:
     if not role:
         return "HEADSTART_TENANT_ROLE is empty"
     with engine.connect() as connection:
-        found = connection.execute(text(_STATE.format(role=role))).one()
-    grant = f'GRANT {role} TO "{found.login}"'
-    if not found.is_there:
+        result = connection.execute(text(_STATE.format(role=role))).one()
+    grant = f'GRANT {role} TO "{result.login}"'
+    if not result.is_there:
         return (
             f"there is no role {role}, and the login may not make it: as one who may, CREATE ROLE {role} NOLOGIN; "
             f"{grant}; then run headstart-server migrate"
         )
-    if not found.may_be_taken:
+    if not result.may_be_taken:
         return f"the login may not take the role {role}: as one who may, {grant}"
-    if found.is_free:
+    if result.is_free:
         return f"policies do not bind the role {role}: it owns the tables, is a superuser or has BYPASSRLS"
-    return None if found.has_tables else f"the role {role} may not use the tables: run headstart-server migrate"
+    return None if result.has_tables else f"the role {role} may not use the tables: run headstart-server migrate"
 
 
 def require_free_login(engine: Engine) -> None:
@@ -142,14 +142,14 @@ def prepare_role(connection: Connection, role: str) -> None:
     if not role:
         return
     state = text(_STATE.format(role=role))
-    found = connection.execute(state).one()
-    if not found.is_there:
+    result = connection.execute(state).one()
+    if not result.is_there:
         # Roles belong to the cluster: another database's migration may create the same one.
         _try(connection, f"CREATE ROLE {role} NOLOGIN")
-        found = connection.execute(state).one()
-    if not found.is_there:
+        result = connection.execute(state).one()
+    if not result.is_there:
         return
-    if not found.may_be_taken:
+    if not result.may_be_taken:
         _try(connection, f"GRANT {role} TO CURRENT_USER")
     schema = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
     _try(connection, f"GRANT USAGE ON SCHEMA {schema} TO {role}")

