@@ -104,7 +104,7 @@ class RecordAnswers:
             task = observations.task
             if task.task_id == target.task.task_id or not same_objective(task, target.task):
                 continue
-            labels = self._predictors.telling_labels(namespace, observations)
+            labels = self._predictors.informative_labels(namespace, observations)
             if labels.completed_count >= _LEAST_OF_SOURCE:
                 sources.append((task, labels))
         return sorted(sources, key=lambda source: -len(source[1].fingerprints))[:MOST_SOURCES]

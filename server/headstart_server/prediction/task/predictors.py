@@ -18,7 +18,7 @@ from headstart_server.knowledge.sizes import bytes_of_canonical
 from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.refits import last_refit
-from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.task.labels import Labels, labels_of, most_informative
 from headstart_server.prediction.task.predictor import (
     AdaptedPredictor,
     AnyFloats,
@@ -54,7 +54,7 @@ class TaskPredictor:
 
     predictor: AdaptedPredictor
     labels: Labels
-    places: Mapping[str, int]
+    index_of: Mapping[str, int]
 
     @property
     def completed_count(self) -> int:
@@ -69,7 +69,7 @@ class TaskPredictor:
         proxies: Sequence[Mapping[str, float]] = (),
     ) -> Estimates:
         """Estimates for candidates; ``proxies`` has one mapping for each candidate, or is empty."""
-        indices = np.array([self.places.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
+        indices = np.array([self.index_of.get(candidate.fingerprint, -1) for candidate in candidates], np.int64)
         names = self.labels.proxy_names
         measured = None
         if names and any(proxies):
@@ -81,7 +81,7 @@ class TaskPredictor:
 class _CachedLabels:
     values: Numbers
     all: Labels
-    telling: Labels
+    informative: Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +117,9 @@ class TaskPredictors:
         """The labels of these observations."""
         return self._labels_of(namespace, observations).all
 
-    def telling_labels(self, namespace: str, observations: Observations) -> Labels:
+    def informative_labels(self, namespace: str, observations: Observations) -> Labels:
         """The most informative labels; the same object while the observations are the same."""
-        return self._labels_of(namespace, observations).telling
+        return self._labels_of(namespace, observations).informative
 
     def _labels_of(self, namespace: str, observations: Observations) -> _CachedLabels:
         key = (namespace, observations.task.task_id, observations.search_space_id)
@@ -127,7 +127,7 @@ class TaskPredictors:
         # A task that was deleted and created again has other observations, whatever their number.
         if cached is None or cached.values is not observations.values:
             labels = labels_of(observations)
-            cached = _CachedLabels(observations.values, labels, most_telling(labels, observations.task.maximize))
+            cached = _CachedLabels(observations.values, labels, most_informative(labels, observations.task.maximize))
             self._labels.put(key, cached)
         return cached
 
@@ -153,17 +153,17 @@ class TaskPredictors:
         at_refit = None
         count = last_refit(observations.count)
         if count < observations.count:
-            at_refit = _still(cached, observations, count)
+            at_refit = _still_valid(cached, observations, count)
             first = observations.first(count)
-            labels = most_telling(labels_of(first), first.task.maximize)
+            labels = most_informative(labels_of(first), first.task.maximize)
             if at_refit is None and labels.completed_count >= _LEAST_COMPLETED:
                 at_refit = fit(first, labels, None)
-        made = fit(observations, self.telling_labels(namespace, observations), at_refit)
+        made = fit(observations, self.informative_labels(namespace, observations), at_refit)
         self._cache.put(key, made)
         return made.fitted
 
 
-def _still(stored: _CachedPredictor | None, observations: Observations, count: int) -> _CachedPredictor | None:
+def _still_valid(stored: _CachedPredictor | None, observations: Observations, count: int) -> _CachedPredictor | None:
     """The cached value if it belongs to the first ``count`` of these observations."""
     for each in (stored, None if stored is None else stored.at_refit):
         if each is not None and each.observations.count == count and observations.begins_with(each.observations):
@@ -195,11 +195,11 @@ def _fit(
             scores=None if unseen_scores is None else unseen_scores.of(candidates),
             tree_heads=unseen_scores.tree_heads if unseen_scores is not None else 0,
             proxies=labels.proxies,
-            repeats=labels.repeats,
+            replicates=labels.replicates,
         ),
         None if at_refit is None else at_refit.fitted.predictor,
     )
-    indices = {fingerprint: index for index, fingerprint in enumerate(labels.fingerprints)}
+    index_of = {fingerprint: index for index, fingerprint in enumerate(labels.fingerprints)}
     return _CachedPredictor(
-        observations, TaskPredictor(predictor, labels, indices), canonicals, vectors.shape[1], at_refit
+        observations, TaskPredictor(predictor, labels, index_of), canonicals, vectors.shape[1], at_refit
     )
