@@ -91,8 +91,8 @@ class PredictionService:
         self._knowledge = knowledge
         self._scorer = scorer
         self._settings = settings
-        self._predictors = predictors = TaskPredictors()
         self._evidence = Evidence(knowledge)
+        predictors = TaskPredictors(self._evidence)
         self._models = ServingModels(engine, scorer)
         self._from_model = ModelAnswers(self._evidence, self._models, predictors)
         self._from_records = RecordAnswers(self._evidence, predictors)

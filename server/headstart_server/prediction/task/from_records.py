@@ -84,14 +84,7 @@ class RecordAnswers:
                 f"task with {_LEAST_OF_SOURCE} of them there measures {observations.task.metric!r} in its direction",
                 reason="NO_EVIDENCE",
             )
-        fitted = self._predictors.fitted(
-            namespace,
-            "",
-            observations,
-            lambda wanted: self._evidence.architectures(namespace, space_id, wanted),
-            features,
-            None,
-        )
+        fitted = self._predictors.fitted(namespace, "", observations, None)
         proxies = [query.proxies for query in queries]
         estimates = fitted.predict(candidates, features.vectors(candidates), None, level, proxies)
         made = f"Gaussian process and k nearest of {fitted.completed_count} recorded architectures"
