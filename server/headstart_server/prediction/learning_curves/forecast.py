@@ -330,7 +330,7 @@ def _normalised(logarithms: Numbers) -> Numbers:
 
 
 def _ruined(seen: Numbers, finals: Numbers, unit: float) -> NDArray[np.bool_]:
-    """Which curves ended clearly worse than they, and most others, began."""
+    """The curves that ended clearly worse than they, and most others, began."""
     starts = np.maximum(seen[:, 0], np.median(seen[:, 0]))
     return np.asarray(finals > starts + _RUIN * unit)
 
