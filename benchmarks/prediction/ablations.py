@@ -20,9 +20,9 @@ from headstart_server.prediction.learners.members import learners
 from headstart_server.prediction.learners.members.nearest import K_NEAREST
 from headstart_server.prediction.learners.members.processes import GAUSSIAN_PROCESS
 from headstart_server.prediction.learners.members.task_heads import GRAPH_NETWORK, TREE_ENSEMBLE
-from headstart_server.prediction.task.labels import TaskLabels, labels_of, most_telling
+from headstart_server.prediction.task.labels import TaskLabels, labels_of, most_informative
 from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
-from headstart_server.prediction.task.replicates import NO_REPEATS
+from headstart_server.prediction.task.replicates import NO_REPLICATES
 from headstart_server.prediction.training.fit import TrainingOptions, train_model
 
 WHOLE = "everything"
@@ -88,7 +88,7 @@ class _Trained:
         artefact = train_model(space, [TaskLabels(_TASK, labels)], architectures, kernels, options)
         assert artefact is not None
         self._model = GraphModel.from_bytes(artefact.content, kernels)
-        self._labels = most_telling(labels, True)
+        self._labels = most_informative(labels, True)
         distinct = {each.fingerprint: each for each in unknown}
         row_of = {fingerprint: row for row, fingerprint in enumerate(distinct)}
         self._rows = np.array([row_of[each.fingerprint] for each in unknown])
@@ -109,7 +109,7 @@ class _Trained:
                 True,
                 self._own_scores,
                 len(self._model.tree_tasks),
-                repeats=self._labels.repeats if repeats else NO_REPEATS,
+                replicates=self._labels.replicates if repeats else NO_REPLICATES,
             ),
             members=[learner.name for learner in learners() if learner.name != without],
         )

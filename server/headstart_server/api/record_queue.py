@@ -264,7 +264,7 @@ def count_recorded(
     fresh = [record for record, known in zip(records, already_known, strict=True) if not known]
     for status, number in Counter(record.outcome.status for record in fresh).items():
         metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
-    domains.prediction.live_figures.settle(namespace, fresh)
+    domains.prediction.online_evaluation.settle(namespace, fresh)
     domains.warm_start.exploration_baseline.settle(namespace, fresh)
 
 

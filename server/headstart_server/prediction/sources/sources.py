@@ -25,7 +25,7 @@ from headstart_server.prediction.sources.source_surrogates import SourceSurrogat
 from headstart_server.prediction.sources.surrogate import Surrogate
 from headstart_server.prediction.sources.surrogate_cache import Fitted, SurrogateCache
 from headstart_server.prediction.task.evidence import Evidence
-from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.task.labels import Labels, labels_of, most_informative
 from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.runtime.errors import NotFound, Unavailable
 
@@ -112,7 +112,7 @@ class Sources:
     ) -> Mapping[str, float]:
         """The weights of the surrogate's sources by task id, also for the first results of a task."""
         columns = self._columns(namespace, observations, sources, context)
-        labels = most_telling(labels_of(observations), observations.task.maximize)
+        labels = most_informative(labels_of(observations), observations.task.maximize)
         if len(labels.fingerprints) < ENOUGH_RESULTS:
             fitted = self._fitted(namespace, observations, labels, columns, SurrogateCache())
             return _expected_weights(columns, fitted)
@@ -120,7 +120,7 @@ class Sources:
         return _measured_weights(columns, scores, normal_scores(labels.values, observations.task.maximize))
 
     def _surrogate(self, namespace: str, observations: Observations, columns: SourceColumns) -> Surrogate:
-        labels = self._predictors.telling_labels(namespace, observations)
+        labels = self._predictors.informative_labels(namespace, observations)
         fitted = self._fitted(namespace, observations, labels, columns, self._searches)
         features = self._evidence.features(namespace, observations.search_space_id)
         few = len(labels.fingerprints) < ENOUGH_RESULTS

@@ -22,7 +22,7 @@ from headstart_server.prediction.learners.gaussian_process import Numbers, media
 from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.refits import last_refit
 from headstart_server.prediction.sources.model_averaging import KernelParameters, ModelAverage, SourcePrior
-from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.task.labels import Labels, labels_of, most_informative
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
@@ -106,7 +106,7 @@ class SurrogateCache:
                 hyperparameters = cached.average.hyperparameters
             else:
                 first = observations.first(searched_at)
-                few = most_telling(labels_of(first), first.task.maximize)
+                few = most_informative(labels_of(first), first.task.maximize)
                 if not len(few.fingerprints):
                     # Without results there is nothing to choose by: hyperparameters are searched again with the
                     # first.

@@ -1,12 +1,11 @@
 """Gaussian processes as members: over structural features, over proxies, and over both.
 
-The prior mean of each is led by the task heads, where there is a model.
+The combined task heads of the model, if there is one, are the prior columns of each.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +25,23 @@ PROXIES = "proxies"
 WITH_PROXIES = "gaussian_process_with_proxies"
 
 
+class _ProcessLearner(Learner):
+    def fit(self, training: Training) -> _FittedProcess:
+        inputs = self.inputs(training.columns, training.proxies)
+        process = GaussianProcess(inputs, training.columns.prior, training.targets, training.hyperparameters)
+        return _FittedProcess(process, self, training.proxies)
+
+    @staticmethod
+    @abstractmethod
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+        """Inputs [m, d] from the columns; ``proxies`` marks the proxy columns in use."""
+
+
 @dataclass(frozen=True, eq=False)
 class _FittedProcess:
     process: GaussianProcess
-    inputs: Callable[[Columns], Numbers]
+    learner: _ProcessLearner
+    proxies: NDArray[np.bool_]
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -43,21 +55,7 @@ class _FittedProcess:
         return self.process.leave_one_out()
 
     def predict(self, columns: Columns) -> tuple[Numbers, Numbers]:
-        return self.process.predict(self.inputs(columns), np.nan_to_num(columns.prior))
-
-
-class _ProcessLearner(Learner):
-    def fit(self, training: Training) -> _FittedProcess:
-        def inputs(columns: Columns) -> Numbers:
-            return self._inputs(columns, training.proxies)
-
-        columns, given = training.columns, training.hyperparameters
-        return _FittedProcess(GaussianProcess(inputs(columns), columns.prior, training.targets, given), inputs)
-
-    @staticmethod
-    @abstractmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
-        """Inputs [m, d] from the columns; ``proxies`` marks the proxy columns in use."""
+        return self.process.predict(self.learner.inputs(columns, self.proxies), np.nan_to_num(columns.prior))
 
 
 class FeatureProcess(_ProcessLearner):
@@ -65,7 +63,7 @@ class FeatureProcess(_ProcessLearner):
     rank = 30
 
     @staticmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
         return columns.features
 
 
@@ -75,7 +73,7 @@ class ProxyProcess(_ProcessLearner):
     needs_proxies = True
 
     @staticmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
         return np.asarray(columns.proxies[:, proxies])
 
 
@@ -85,5 +83,5 @@ class FeatureAndProxyProcess(_ProcessLearner):
     needs_proxies = True
 
     @staticmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
         return np.concatenate([columns.features, columns.proxies[:, proxies]], axis=1)
