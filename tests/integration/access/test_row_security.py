@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
-from tests.integration.access.row_security import MINE, ROWS, THEIRS, fill, rows
 
 from headstart_server.knowledge.namespaces import namespace_id
 from headstart_server.runtime.database import row_security
@@ -16,6 +15,7 @@ from headstart_server.runtime.database.engine import create_engine, metadata
 from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import DEFAULT_TENANT_ROLE, load_settings
 from tests.conftest import fresh_database
+from tests.integration.access.row_security import MINE, ROWS, THEIRS, fill, rows
 from tests.integration.test_migrations import declared_everywhere
 
 ROLE = DEFAULT_TENANT_ROLE
