@@ -1,9 +1,8 @@
-"""The prediction room: how good candidates will be, from a trained model, recorded neighbours, or other tasks.
+"""Predictions of candidates' results from a trained model, the task's own results, or other tasks.
 
-It decides what an answer may rest on. With a model and a few results of the task: the model, adapted to them. With
-results but no model: those results. With next to no results: tasks that measure the same in the same unit, on an
-interval as wide as they disagree. A learning curve joins any of these, or stands alone. With nothing at all it
-refuses; a number is never made up.
+A prediction rests on the first of these that exists: the space's model, adapted to a few results of the task; those
+results alone; tasks with the same metric, on an interval as wide as they disagree. A learning curve joins any of these,
+or stands alone. Without any of them the service raises FailedPrecondition: it never makes up a number.
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ class PredictionService:
         )
         points = [value for query in queries for _, value in query.learning_curve]
         possible = range_of(observations.task.metric, [*observations.value_range, *points])
-        predictions = [possible.of_prediction(each) for each in predictions]
+        predictions = [possible.clip_prediction(each) for each in predictions]
         answer = Answer(predictions, version, basis + curves.basis + unused_inputs(queries, curves.others), degraded)
         self.online_evaluation.remember(namespace, observations, queries, answer, interval_level)
         return answer

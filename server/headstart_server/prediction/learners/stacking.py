@@ -2,7 +2,7 @@
 
 The weights lie on the simplex and minimise the pairwise logistic ranking loss (Burges et al., ICML 2005) of the
 weighted mean of the members' held-out predictions (stacking: Wolpert, Neural Networks 1992). Every pair is weighed by
-its difference. A pull towards equal weights fades as results come, so that a few lucky guesses do not decide.
+its difference. Regularisation towards equal weights fades as results come, so a few lucky guesses do not decide.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
     importance = np.abs(wanted) / total
     predicted = means[:, chosen]
     margins = (predicted[:, left] - predicted[:, right]) * np.sign(wanted) * _SHARPNESS
-    pull = 1.0 / (len(targets) * count)
+    regularisation = 1.0 / (len(targets) * count)
     weights = equal
     for _ in range(_STEPS):
-        slope = -margins @ (importance / (1.0 + np.exp(weights @ margins))) - pull / np.maximum(weights, 1e-6)
+        slope = -margins @ (importance / (1.0 + np.exp(weights @ margins))) - regularisation / np.maximum(weights, 1e-6)
         # Exponentiated gradient keeps the weights on the simplex.
         weights = weights * np.exp(np.clip(-_RATE * (slope - slope @ weights), -5.0, 5.0))
         weights = weights / weights.sum()

@@ -1,4 +1,4 @@
-"""The evidence behind answers: the results of a task, the features of its space, and a description for people."""
+"""The evidence behind predictions: results of a task, features of its space, and a description for users."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ class Evidence:
 
 
 def same_objective(one: Task, other: Task) -> bool:
+    """Whether two tasks have the same metric and direction."""
     return one.metric == other.metric and one.maximize == other.maximize
 
 

@@ -1,6 +1,7 @@
-"""Predictions for a task that has no results of its own yet, from other tasks that measure the same in the same unit.
+"""Predictions for a task with few or no results, pooled from other tasks with the same metric.
 
-Nothing says yet which source is like the task, so all count the same, and the interval is as wide as they disagree.
+There is no evidence yet of which sources resemble the task, so all have the same weight, and the interval is as wide as
+their disagreement.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def from_neighbours(
     inputs: Numbers = np.asarray(features, np.float64)
     predicted, spreads, out_of_distribution = [], [], np.ones(len(inputs), bool)
     for source in sources:
-        means, deviations, distant = source.nearest.judge(inputs)
+        means, deviations, distant = source.nearest.predict(inputs)
         predicted.append(source.scale.moments(means, deviations))
         spreads.append(float(source.scale.oriented.std()))
         out_of_distribution &= distant

@@ -19,7 +19,8 @@ class Training:
     """The results of a task that learners are fitted to.
 
     ``columns`` are the inputs of the n results and ``targets`` [n] their normal scores. ``kinds`` names the prior
-    columns. ``proxies`` marks the proxy columns [p] in use. ``hyperparameters`` are to be kept; None: search them.
+    columns. ``proxies`` marks the proxy columns [p] in use. ``hyperparameters`` are
+    those to reuse; None to search them.
     """
 
     columns: Columns
