@@ -18,8 +18,8 @@ LEARNING_CURVE = "learning_curve"
 class Query:
     """A candidate to predict, with the client's measurements of it.
 
-    ``learning_curve`` has points (fidelity, value) in the task's units; ``fidelity`` is the one to predict for, None for
-    a full training.
+    ``learning_curve`` has points (fidelity, value) in the task's units. ``fidelity`` is the one to predict for; None
+    means a full training.
     """
 
     candidate: Candidate
