@@ -320,7 +320,7 @@ def predictor(version: ModelVersion, device: str) -> knowledge_base_service_pb2.
                     figures.interval_coverage,
                     dict(figures.coverages),
                 )
-                for figures in version.figures
+                for figures in version.validation
             ),
             device=device,
         )

@@ -220,8 +220,8 @@ def models(space: Space, namespace: Namespace = "default") -> None:
     if not stored:
         typer.echo(f"{namespace}/{space} has no model yet")
     for version in stored:
-        count = sum(figures.held_out_count for figures in version.figures)
-        tau = sum(figures.kendall_tau * figures.held_out_count for figures in version.figures) / max(count, 1)
+        count = sum(figures.held_out_count for figures in version.validation)
+        tau = sum(figures.kendall_tau * figures.held_out_count for figures in version.validation) / max(count, 1)
         figures = f"tau {tau:.3f} on {count} held out" if count else "no figures"
         typer.echo(
             f"{version.number:>6}  {version.state:<9}  {version.created_at:%Y-%m-%d %H:%M}  "

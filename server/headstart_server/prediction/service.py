@@ -27,7 +27,7 @@ from headstart_server.prediction.features.structural import StructuralFeatures, 
 from headstart_server.prediction.learning_curves.task_curves import TaskCurves
 from headstart_server.prediction.online_evaluation import OnlineEvaluation
 from headstart_server.prediction.registry.artefact import ModelUnreadable
-from headstart_server.prediction.registry.versions import ModelVersion, newest_version, trained_since
+from headstart_server.prediction.registry.versions import ModelVersion, serving_version, trained_since
 from headstart_server.prediction.serving.current_models import ServingModels
 from headstart_server.prediction.serving.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.serving.from_model import ModelAnswers
@@ -263,7 +263,7 @@ class PredictionService:
     def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
         """The serving version. Raises NotFound where there is none yet."""
         with self._engine.connect() as connection:
-            version = newest_version(connection, namespace, search_space_id)
+            version = serving_version(connection, namespace, search_space_id)
         if version is None:
             raise NotFound(
                 f"search space {search_space_id[:63]!r} has no model yet: the worker trains one from "

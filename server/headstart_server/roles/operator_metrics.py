@@ -72,8 +72,8 @@ def _show(version: ServingVersion, experiment_count: int) -> None:
     metrics.MODEL_NUMBER.labels(*labels).set(version.number)
     metrics.MODEL_AGE_SECONDS.labels(*labels).set(version.age_seconds)
     metrics.MODEL_GROWTH.labels(*labels).set(experiment_count / max(version.trained_through, 1))
-    taus = [each.kendall_tau for each in version.figures if math.isfinite(each.kendall_tau)]
-    coverages = [each.interval_coverage for each in version.figures if math.isfinite(each.interval_coverage)]
+    taus = [each.kendall_tau for each in version.validation if math.isfinite(each.kendall_tau)]
+    coverages = [each.interval_coverage for each in version.validation if math.isfinite(each.interval_coverage)]
     # Without a task with enough results there is no figure.
     metrics.MODEL_KENDALL_TAU.labels(*labels).set(fmean(taus) if taus else math.nan)
     metrics.MODEL_COVERAGE.labels(*labels).set(fmean(coverages) if coverages else math.nan)

@@ -32,7 +32,7 @@ from headstart_server.knowledge.vector_index import versions as vector_versions
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex, CollectionMissing, IndexUnavailable
 from headstart_server.knowledge.vector_index.indexer import VectorKeeper
 from headstart_server.prediction.registry.records import ModelArtefact
-from headstart_server.prediction.registry.versions import KEPT_VERSIONS, load_artefact, promote, write_version
+from headstart_server.prediction.registry.versions import STORED_VERSIONS, load_artefact, promote, write_version
 from headstart_server.prediction.serving import recent_embeddings
 from headstart_server.prediction.tables import model_versions
 from headstart_server.roles.worker import Worker
@@ -487,7 +487,7 @@ def test_index_follows_models_when_the_space_has_doubled_and_keeps_theirs(domain
         drain(keeper)
     assert versions(domains)["graph-1.2"] == "SERVING"
     # More versions than the registry keeps, before the index could follow.
-    for _ in range(KEPT_VERSIONS):
+    for _ in range(STORED_VERSIONS):
         last = model(domains, 200)
     with domains.engine.connect() as connection:
         load_artefact(connection, first.name)

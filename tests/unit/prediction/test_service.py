@@ -24,10 +24,10 @@ from headstart_server.knowledge.tables import task_summaries
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
 from headstart_server.prediction.registry.records import ModelArtefact
 from headstart_server.prediction.registry.versions import (
-    KEPT_VERSIONS,
+    STORED_VERSIONS,
     load_artefact,
-    newest_version,
     promote,
+    serving_version,
     write_version,
 )
 from headstart_server.prediction.service import PredictionService
@@ -229,8 +229,8 @@ def test_model_is_trained_promoted_and_adapted_to_the_task(room: Room) -> None:
     assert version is not None
     assert version.name == f"default/{SPACE_ID}/1"
     assert room.prediction.predictor("default", SPACE_ID) == version
-    assert version.figures[0].task_id == "target"
-    assert version.figures[0].held_out_count == 120
+    assert version.validation[0].task_id == "target"
+    assert version.validation[0].held_out_count == 120
     assert not room.prediction.needs_training("default", SPACE_ID, 149)
     assert room.prediction.needs_training("default", SPACE_ID, 150)
     answer = room.predict("target", pairs[125:])
@@ -381,17 +381,17 @@ def test_versions_count_up_and_old_ones_are_removed(room: Room) -> None:
     room.task("target")
     room.record("target", pairs, values_of(pairs))
     artefact = ModelArtefact(b"bytes", "graph_network", 101, 5, 0.1, ())
-    for number in range(1, KEPT_VERSIONS + 3):
+    for number in range(1, STORED_VERSIONS + 3):
         with room.engine.begin() as connection:
             version = write_version(connection, "default", SPACE_ID, replace(artefact, content=b"%d" % number), 101)
             assert version.number == number
             promote(connection, version)
     with room.engine.connect() as connection:
-        newest = newest_version(connection, "default", SPACE_ID)
+        newest = serving_version(connection, "default", SPACE_ID)
         assert newest is not None
         assert load_artefact(connection, newest.name) == b"%d" % newest.number
         count = connection.execute(select(func.count()).select_from(model_versions)).scalar_one()
-        assert count == KEPT_VERSIONS
+        assert count == STORED_VERSIONS
         for name in (f"default/{SPACE_ID}/1", "default/unknown/1", f"other/{SPACE_ID}/7", "nonsense", ""):
             with pytest.raises(NotFound):
                 load_artefact(connection, name)

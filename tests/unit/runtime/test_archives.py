@@ -50,12 +50,12 @@ def test_archive_that_unpacks_to_very_much_is_refused_unread(read: Callable[[byt
     assert len(content) < 4 * MEGABYTE
     tracemalloc.start()
     try:
-        with pytest.raises(ModelUnreadable) as told:
-            reading(f"bomb-{read}", lambda: read(content))
+        with pytest.raises(ModelUnreadable) as raised, reading(f"bomb-{read}"):
+            read(content)
         assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
     finally:
         tracemalloc.stop()
-    assert "unpacks to" in str(told.value.__cause__)
+    assert "unpacks to" in str(raised.value.__cause__)
 
 
 def test_header_that_lies_about_an_array_is_refused() -> None:

@@ -1,18 +1,16 @@
-"""Reading of model artefacts. A corrupt one, or one of a newer format, is logged once and not used."""
+"""Errors of reading a model artefact: a corrupt one, or one of a newer format, is logged once and not used."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import zlib
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 from zipfile import BadZipFile
 
 from headstart_server.runtime.errors import Unavailable
 from headstart_server.runtime.observability import metrics
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _logged: set[str] = set()
@@ -20,17 +18,18 @@ _lock = threading.Lock()
 
 
 class ModelUnreadable(Unavailable):
-    """The artefact of a model version has another format than this version of the service reads."""
+    """The artefact of a model version is corrupt, or has a format that this version of the service cannot read."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"model {name} cannot be read", "MODEL_UNREADABLE")
         self.name = name
 
 
-def reading(name: str, read: Callable[[], T]) -> T:
-    """The result of reading the version of a name. Raises ModelUnreadable; the log has the reason."""
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Raise ModelUnreadable for errors of reading the version ``name``, and log the reason once."""
     try:
-        return read()
+        yield
     except (ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, BadZipFile, zlib.error) as problem:
         with _lock:
             first = name not in _logged

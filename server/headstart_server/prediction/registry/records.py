@@ -1,4 +1,4 @@
-"""Plain data that the registry stores with a model version: the artefact, its validation metrics, its comparison."""
+"""Plain data that the registry stores with a model version: artefact, validation metrics, promotion comparison."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class TaskFigures:
-    """Validation metrics of one task: Kendall tau, and the share of values inside the 90 % intervals.
+class TaskValidation:
+    """Validation metrics of one task: Kendall tau, and the share of held-out values inside the 90 % intervals.
 
-    ``coverages`` are these shares by level, (level, share).
+    ``coverages`` gives the share for several interval levels, as (level, share).
     """
 
     task_id: str
@@ -23,19 +23,19 @@ class TaskFigures:
 
 @dataclass(frozen=True)
 class ModelArtefact:
-    """A trained model; ``training_size`` counts pairs of task and architecture."""
+    """A trained model as bytes; ``training_size`` counts pairs of task and architecture."""
 
     content: bytes
     kind: str
     training_size: int
     parameter_count: int
     seconds: float
-    figures: tuple[TaskFigures, ...]
+    validation: tuple[TaskValidation, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Kendall tau of both versions on ``recent_count`` recent results, the mean over tasks weighed by their number."""
+    """Kendall tau of two versions on ``recent_count`` recent results: the mean over tasks, weighted by result count."""
 
     recent_count: int
     tau_before: float
@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether the new version is no worse; one standard error of tau is allowed."""
+        """Whether the new version is at most one standard error of tau worse."""
         if not self.recent_count:
             return True
         count = self.recent_count

@@ -1,8 +1,8 @@
-"""Model versions in the database: written, promoted, found and loaded. A version is never changed, only retired.
+"""Model versions in the database: store, promote, reject, look up and load. A stored version changes only its state.
 
-A version's name is "NAMESPACE/SEARCH_SPACE/NUMBER". The artefacts of the newest versions of a space are kept, so that
-a server that still answers from an earlier one can load it, and so are those that vectors of the index are made by;
-other old rows are removed.
+A version's name is "NAMESPACE/SEARCH_SPACE/NUMBER". The newest versions of a space stay stored, so that a server that
+still answers from an earlier one can load it. So do versions whose embeddings are in the vector index. Promotion
+deletes all other rows.
 """
 
 from __future__ import annotations
@@ -15,23 +15,28 @@ from sqlalchemy import Connection, Row, Select, cast, delete, func, select, upda
 from sqlalchemy.dialects.postgresql import JSONB
 
 from headstart_server.knowledge.tables import namespaces, search_spaces, vector_indexes
-from headstart_server.prediction.registry.records import Comparison, ModelArtefact, TaskFigures
+from headstart_server.prediction.registry.records import Comparison, ModelArtefact, TaskValidation
 from headstart_server.prediction.tables import model_versions
 from headstart_server.runtime.errors import NotFound
 
-KEPT_VERSIONS = 5
+# The number of newest versions of a space that stay stored.
+STORED_VERSIONS = 5
 
-# The name of a vector index version made by a model version: "graph-NUMBER".
+# A vector index made by model version NUMBER has the version "graph-NUMBER".
 EMBEDDING_PREFIX = "graph-"
+
+# Artefacts are large: only ``load_artefact`` reads them.
+_WITHOUT_ARTEFACT = [column for column in model_versions.c if column.name != "artefact"]
 
 _CANDIDATE, SERVING, _RETIRED, REJECTED = "CANDIDATE", "SERVING", "RETIRED", "REJECTED"
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """``trained_through`` is the number of experiments of the space when it was trained.
+    """A stored model of a search space, without its artefact.
 
-    ``state`` is CANDIDATE until promoted, then SERVING, then RETIRED, or REJECTED where it was worse on recent results.
+    ``trained_through`` is the number of experiments of the space at its training. ``state`` is CANDIDATE until
+    promotion, then SERVING, then RETIRED; or REJECTED if it ranked recent results worse than the version before.
     """
 
     namespace: str
@@ -43,7 +48,7 @@ class ModelVersion:
     parameter_count: int
     training_seconds: float
     created_at: datetime
-    figures: tuple[TaskFigures, ...]
+    validation: tuple[TaskValidation, ...]
     state: str = _CANDIDATE
 
     @property
@@ -59,8 +64,9 @@ def write_version(
     trained_through: int,
     reduced: str | None = None,
 ) -> ModelVersion:
-    """Store a new version as a candidate; ``reduced`` says what the budget left out. Raises NotFound for an unknown
-    space.
+    """Store a new version as a candidate; ``reduced`` describes what the training budget left out.
+
+    Raises NotFound for an unknown space.
     """
     # The lock numbers versions in sequence without blocking the recording of experiments.
     space = connection.execute(
@@ -83,7 +89,7 @@ def write_version(
             state=_CANDIDATE,
             kind=artefact.kind,
             metrics={
-                "tasks": [asdict(figures) for figures in artefact.figures],
+                "tasks": [asdict(each) for each in artefact.validation],
                 **({} if reduced is None else {"reduced": reduced}),
             },
             artefact=artefact.content,
@@ -104,30 +110,29 @@ def write_version(
         artefact.parameter_count,
         artefact.seconds,
         created_at,
-        artefact.figures,
+        artefact.validation,
     )
 
 
 def promote(connection: Connection, version: ModelVersion) -> None:
-    """Let a version serve in place of the one before, and remove versions that are too old to be needed."""
-    space = _space_number(version.namespace, version.search_space_id)
-    # Under the lock no version of the vector index is begun (knowledge.vector_index.versions.begin takes the same
-    # lock).
+    """Let a version serve in place of the one before, and delete versions that nothing needs any more."""
+    space = _space_key(version.namespace, version.search_space_id)
+    # knowledge.vector_index.versions.begin takes the same lock, so no new index can start to use a deleted version.
     connection.execute(
         select(search_spaces.c.id).where(search_spaces.c.id == space).with_for_update(key_share=True)
     ).first()
-    of_space = model_versions.c.search_space_id == space
-    retire = update(model_versions).where(of_space, model_versions.c.state == SERVING).values(state=_RETIRED)
+    in_space = model_versions.c.search_space_id == space
+    retire = update(model_versions).where(in_space, model_versions.c.state == SERVING).values(state=_RETIRED)
     connection.execute(retire)
-    serve = update(model_versions).where(of_space, model_versions.c.number == version.number).values(state=SERVING)
+    serve = update(model_versions).where(in_space, model_versions.c.number == version.number).values(state=SERVING)
     connection.execute(serve)
     embeddings = select(func.split_part(vector_indexes.c.version, ".", 1)).where(
         vector_indexes.c.search_space_id == space
     )
     connection.execute(
         delete(model_versions).where(
-            of_space,
-            model_versions.c.number <= version.number - KEPT_VERSIONS,
+            in_space,
+            model_versions.c.number <= version.number - STORED_VERSIONS,
             model_versions.c.state != SERVING,
             func.concat(EMBEDDING_PREFIX, model_versions.c.number).not_in(embeddings),
         )
@@ -140,7 +145,7 @@ def reject(connection: Connection, version: ModelVersion, comparison: Comparison
     connection.execute(
         update(model_versions)
         .where(
-            model_versions.c.search_space_id == _space_number(version.namespace, version.search_space_id),
+            model_versions.c.search_space_id == _space_key(version.namespace, version.search_space_id),
             model_versions.c.number == version.number,
         )
         .values(state=REJECTED, metrics=model_versions.c.metrics.op("||")(compared))
@@ -148,14 +153,17 @@ def reject(connection: Connection, version: ModelVersion, comparison: Comparison
 
 
 def trained_through(connection: Connection, namespace: str, search_space_id: str) -> int | None:
-    """The number of experiments at the last training of a space, whether or not that version serves; None before."""
-    query = _named(select(model_versions.c.trained_through), namespace, search_space_id)
+    """The number of experiments at the last training of a space, whether or not that version serves.
+
+    None before the first training.
+    """
+    query = _of_space(select(model_versions.c.trained_through), namespace, search_space_id)
     count: int | None = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).scalar()
     return count
 
 
 def all_trained_through(connection: Connection) -> dict[tuple[str, str], int]:
-    """The same number for every space that was ever trained, by namespace and id."""
+    """``trained_through`` of every trained space, by namespace and search space id."""
     space = model_versions.c.search_space_id
     latest = select(space, func.max(model_versions.c.number).label("number")).group_by(space).subquery()
     rows = connection.execute(
@@ -168,33 +176,31 @@ def all_trained_through(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def trained_since(connection: Connection, namespace: str, search_space_id: str, moment: datetime) -> bool:
-    """Whether a version was made after ``moment`` and its promotion was decided."""
-    query = _named(select(model_versions.c.number), namespace, search_space_id)
+    """Whether a version was stored after ``moment`` and has been promoted or rejected."""
+    query = _of_space(select(model_versions.c.number), namespace, search_space_id)
     query = query.where(model_versions.c.created_at > moment, model_versions.c.state != _CANDIDATE)
     return connection.execute(query.limit(1)).first() is not None
 
 
 def versions(connection: Connection, namespace: str, search_space_id: str) -> list[ModelVersion]:
     """All stored versions, newest first."""
-    columns = [column for column in model_versions.c if column.name != "artefact"]
-    query = _named(select(*columns), namespace, search_space_id).order_by(model_versions.c.number.desc())
+    query = _of_space(select(*_WITHOUT_ARTEFACT), namespace, search_space_id).order_by(model_versions.c.number.desc())
     return [_version(namespace, search_space_id, row) for row in connection.execute(query)]
 
 
-def newest_version(connection: Connection, namespace: str, search_space_id: str) -> ModelVersion | None:
+def serving_version(connection: Connection, namespace: str, search_space_id: str) -> ModelVersion | None:
     """The version of a space that serves, or None."""
-    columns = [column for column in model_versions.c if column.name != "artefact"]
-    query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.state == SERVING)
+    query = _of_space(select(*_WITHOUT_ARTEFACT), namespace, search_space_id).where(model_versions.c.state == SERVING)
     row = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).first()
     return None if row is None else _version(namespace, search_space_id, row)
 
 
 @dataclass(frozen=True)
 class ServingVersion:
-    """A serving version as operators see it.
+    """A serving version with its age, for operator metrics.
 
-    ``age_seconds`` is by the clock of the database; ``trained_through`` is that of the newest version of the space,
-    serving or not.
+    ``age_seconds`` is by the clock of the database. ``trained_through`` is that of the newest version of the space,
+    whether or not it serves.
     """
 
     namespace: str
@@ -202,11 +208,11 @@ class ServingVersion:
     number: int
     age_seconds: float
     trained_through: int
-    figures: tuple[TaskFigures, ...]
+    validation: tuple[TaskValidation, ...]
 
 
 def serving_versions(connection: Connection, limit: int) -> list[ServingVersion]:
-    """The versions that serve, of all namespaces, newest first."""
+    """The serving versions of all namespaces, newest first."""
     newer = model_versions.alias()
     through = (
         select(newer.c.trained_through)
@@ -237,14 +243,14 @@ def serving_versions(connection: Connection, limit: int) -> list[ServingVersion]
             row.number,
             float(row.age),
             row.through,
-            tuple(_figures(figures) for figures in row.metrics["tasks"]),
+            _validation(row.metrics),
         )
         for row in rows
     ]
 
 
 def reduced_models(connection: Connection, limit: int) -> list[tuple[str, str, str]]:
-    """Namespace, space, and what the budget left out of its training, for serving models."""
+    """Namespace, space and reduction of each serving model whose training was reduced to fit the budget."""
     reduced = model_versions.c.metrics["reduced"].astext
     query = (
         select(namespaces.c.name, search_spaces.c.name, reduced)
@@ -260,16 +266,14 @@ def reduced_models(connection: Connection, limit: int) -> list[tuple[str, str, s
 
 def version_numbered(connection: Connection, namespace: str, search_space_id: str, number: int) -> ModelVersion | None:
     """The version with a number, or None if it is not stored."""
-    columns = [column for column in model_versions.c if column.name != "artefact"]
-    query = _named(select(*columns), namespace, search_space_id).where(model_versions.c.number == number)
+    query = _of_space(select(*_WITHOUT_ARTEFACT), namespace, search_space_id).where(model_versions.c.number == number)
     row = connection.execute(query).first()
     return None if row is None else _version(namespace, search_space_id, row)
 
 
 def version_before(connection: Connection, version: ModelVersion) -> ModelVersion | None:
     """The newest version before ``version`` that has served."""
-    columns = [column for column in model_versions.c if column.name != "artefact"]
-    query = _named(select(*columns), version.namespace, version.search_space_id).where(
+    query = _of_space(select(*_WITHOUT_ARTEFACT), version.namespace, version.search_space_id).where(
         model_versions.c.number < version.number, model_versions.c.state == _RETIRED
     )
     row = connection.execute(query.order_by(model_versions.c.number.desc()).limit(1)).first()
@@ -282,14 +286,14 @@ def load_artefact(connection: Connection, name: str) -> bytes:
     search_space_id, _, number = rest.partition("/")
     content = None
     if number.isdigit() and len(number) < 10:
-        query = _named(select(model_versions.c.artefact), namespace, search_space_id)
+        query = _of_space(select(model_versions.c.artefact), namespace, search_space_id)
         content = connection.execute(query.where(model_versions.c.number == int(number))).scalar()
     if content is None:
         raise NotFound(f"model version {name[:200]!r} is not known", reason="MODEL_VERSION_NOT_FOUND")
     return bytes(content)
 
 
-def _space_number(namespace: str, search_space_id: str) -> Any:
+def _space_key(namespace: str, search_space_id: str) -> Any:
     return (
         select(search_spaces.c.id)
         .join(namespaces)
@@ -298,7 +302,7 @@ def _space_number(namespace: str, search_space_id: str) -> Any:
     )
 
 
-def _named(query: Select[Any], namespace: str, search_space_id: str) -> Select[Any]:
+def _of_space(query: Select[Any], namespace: str, search_space_id: str) -> Select[Any]:
     return (
         query.join(search_spaces, model_versions.c.search_space_id == search_spaces.c.id)
         .join(namespaces, search_spaces.c.namespace_id == namespaces.c.id)
@@ -317,12 +321,16 @@ def _version(namespace: str, search_space_id: str, row: Row[Any]) -> ModelVersio
         parameter_count=row.parameter_count,
         training_seconds=row.training_seconds,
         created_at=row.created_at,
-        figures=tuple(_figures(figures) for figures in row.metrics["tasks"]),
+        validation=_validation(row.metrics),
         state=row.state,
     )
 
 
-def _figures(content: dict[str, Any]) -> TaskFigures:
-    """Validation metrics; coverages at several levels are missing in older versions."""
-    coverages = tuple((float(level), float(share)) for level, share in content.get("coverages", ()))
-    return TaskFigures(**{**content, "coverages": coverages})
+def _validation(stored: dict[str, Any]) -> tuple[TaskValidation, ...]:
+    """Validation metrics from stored JSON. Older versions lack the coverages at several levels."""
+    return tuple(
+        TaskValidation(
+            **{**task, "coverages": tuple((float(level), float(share)) for level, share in task.get("coverages", ()))}
+        )
+        for task in stored["tasks"]
+    )

@@ -19,7 +19,7 @@ from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.features.batch import chunks_of
 from headstart_server.prediction.graph.model import ModelKnowledge, read_knowledge
 from headstart_server.prediction.registry.artefact import ModelUnreadable, reading
-from headstart_server.prediction.registry.versions import ModelVersion, load_artefact, newest_version, version_before
+from headstart_server.prediction.registry.versions import ModelVersion, load_artefact, serving_version, version_before
 from headstart_server.prediction.serving.score_cache import ScoreCache
 from headstart_server.prediction.serving.scorer import Scorer
 from headstart_server.runtime.database.row_security import acting_for
@@ -97,7 +97,8 @@ class ServingModels:
         if known is None:
             with self._engine.connect() as connection:
                 content = load_artefact(connection, version.name)
-            known = reading(version.name, lambda: read_knowledge(content))
+            with reading(version.name):
+                known = read_knowledge(content)
             self._known.put(version.name, known)
         return known
 
@@ -149,7 +150,7 @@ class ServingModels:
 
     def _newest_readable(self, namespace: str, search_space_id: str) -> ModelVersion | None:
         with self._engine.connect() as connection:
-            version = newest_version(connection, namespace, search_space_id)
+            version = serving_version(connection, namespace, search_space_id)
             while version is not None and version.name in self._unreadable:
                 version = version_before(connection, version)
         return version

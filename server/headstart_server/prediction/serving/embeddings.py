@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from headstart_server.prediction.registry.versions import EMBEDDING_PREFIX, newest_version, version_numbered
+from headstart_server.prediction.registry.versions import EMBEDDING_PREFIX, serving_version, version_numbered
 
 # The factor by which a newer model's experiments must exceed those of the index's model.
 _GROWTH = 2.0
@@ -21,7 +21,7 @@ def choose_embedding(
     connection: Connection, namespace: str, search_space_id: str, present: str | None, structural: str
 ) -> str:
     """ "graph-NUMBER", or ``structural`` before any model; ``present`` is the embedding of the index, if any."""
-    newest = newest_version(connection, namespace, search_space_id)
+    newest = serving_version(connection, namespace, search_space_id)
     if newest is None:
         return structural
     number = _number(present)

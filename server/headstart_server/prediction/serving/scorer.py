@@ -109,7 +109,8 @@ class LocalScorer:
                 return model
             with self._engine.connect() as connection:
                 content = load_artefact(connection, model_version)
-            model = reading(model_version, lambda: GraphModel.from_bytes(content, kernels, self.device))
+            with reading(model_version):
+                model = GraphModel.from_bytes(content, kernels, self.device)
             with self._lock:
                 self._models[model_version] = model
                 if len(self._models) > _LOADED_MODELS:

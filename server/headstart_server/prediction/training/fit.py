@@ -1,9 +1,9 @@
-"""Training of a search space's model from everything recorded in it, offline.
+"""Offline training of a search space's model from all results recorded in the space.
 
-Every task is learned on its own normal scores, as a ranking first (pairwise logistic loss: Burges et al., ICML 2005)
-and as numbers second. Every network is trained without one fold of the architectures, all tasks' results of an
-architecture on the same side; the figures come from predicting each fold as the service would, adapted to the others.
-The learning rate follows one cycle over a fixed number of epochs, after which held-out ranking had stopped to improve.
+The targets of each task are the normal scores of its results. The loss is pairwise logistic (Burges et al., ICML 2005)
+plus a squared error of lower weight. Each network is trained without one fold of the architectures; all results of an
+architecture are in the same fold. Validation predicts each fold as the service would, adapted to the other folds. The
+learning rate follows one cycle over a fixed number of epochs; more epochs did not improve the held-out ranking.
 """
 
 from __future__ import annotations
@@ -47,19 +47,21 @@ Progress = Callable[[str], None]
 
 # A task with fewer completed architectures gets no head.
 MIN_COMPLETED = 10
+# Up to this number of architectures a training has its full number of epochs.
 _FEW = 512
-# Architectures stored as a reference for out-of-distribution checks.
+# Architectures stored with the model as the reference of its out-of-distribution checks.
 _MOST_REFERENCE = 256
-# Tasks with most results; trees do not improve with hundreds of outputs.
+# Trees learn the tasks with the most results; they do not improve with hundreds of outputs.
 _MOST_TREE_TASKS = 64
 LEAST_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """``epochs`` are for few architectures; larger sets get fewer, since every epoch has more steps.
+    """Hyperparameters of a training.
 
-    ``fixed_epochs``, set by a budget, are for any number of architectures.
+    ``epochs`` apply to few architectures; larger sets get fewer, because each of their epochs has more steps.
+    ``fixed_epochs``, set by a budget, apply to any number of architectures.
     """
 
     epochs: int = 60
@@ -83,7 +85,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class _Entries:
-    """One entry for each result of a task: row of the architecture, head, and normal score [entries]."""
+    """One entry per result of a task: row of its architecture, head of its task, normal score; each [entries]."""
 
     rows: torch.Tensor
     heads: torch.Tensor
@@ -119,11 +121,13 @@ def train_model(
         if options.trees:
             _grow_trees(model, learned, entries, candidates, structural, folds, options.seed)
         scores = model.score(candidates).unseen(candidates, model.seen)
-    model.tasks = tuple(replace(task, error=_error(entries, head, scores)) for head, task in enumerate(model.tasks))
-    figures = tuple(validation_metrics(model, learned, candidates, scores))
+    model.tasks = tuple(
+        replace(task, error=_typical_error(entries, head, scores)) for head, task in enumerate(model.tasks)
+    )
+    validation = tuple(validation_metrics(model, learned, candidates, scores))
     seconds = time.monotonic() - started
     _log.info("trained %s on %d results in %.1f s", space.search_space_id, len(entries.rows), seconds)
-    return ModelArtefact(model.to_bytes(), KIND, len(entries.rows), model.parameter_count, seconds, figures)
+    return ModelArtefact(model.to_bytes(), KIND, len(entries.rows), model.parameter_count, seconds, validation)
 
 
 def _untrained(
@@ -159,8 +163,8 @@ def _untrained(
         torch.manual_seed(options.seed + fold)
         networks.append(GraphNetwork(shape, kernels))
     seen = hashes_of(candidate.fingerprint for candidate in candidates)
-    some = features[:: max(1, -(-len(features) // _MOST_REFERENCE))]
-    return GraphModel(layout, heads, Standardisation.of(features), seen, networks, reference=some)
+    reference = features[:: max(1, -(-len(features) // _MOST_REFERENCE))]
+    return GraphModel(layout, heads, Standardisation.of(features), seen, networks, reference=reference)
 
 
 def _entries(learned: Sequence[TaskLabels], row_of: Mapping[str, int]) -> _Entries:
@@ -175,9 +179,7 @@ def _entries(learned: Sequence[TaskLabels], row_of: Mapping[str, int]) -> _Entri
 
 
 def _proxies(learned: Sequence[TaskLabels], fingerprints: Sequence[str]) -> Numbers:
-    """Proxies of every architecture, standardised by rank, [architectures, proxies]: the mean over tasks that have
-    one.
-    """
+    """Proxies [architectures, proxies] as normal scores: the mean over the tasks that recorded the proxy."""
     names = sorted({name for each in learned for name in each.labels.proxy_names})
     column = {name: index for index, name in enumerate(names)}
     row_of = {fingerprint: row for row, fingerprint in enumerate(fingerprints)}
@@ -187,19 +189,19 @@ def _proxies(learned: Sequence[TaskLabels], fingerprints: Sequence[str]) -> Numb
             continue
         rows = np.array([row_of[fingerprint] for fingerprint in each.labels.fingerprints])
         columns = np.array([column[name] for name in each.labels.proxy_names])
-        scores = np.stack([_ranked(values) for values in each.labels.proxies.T], axis=1)
+        scores = np.stack([_proxy_scores(values) for values in each.labels.proxies.T], axis=1)
         present = np.isfinite(scores)
         np.add.at(sums, (rows[:, None], columns), np.where(present, scores, 0.0))
         np.add.at(counts, (rows[:, None], columns), present)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _ranked(values: Numbers) -> Numbers:
+def _proxy_scores(values: Numbers) -> Numbers:
     """Normal scores of the finite values, NaN for the others."""
-    ranked = np.full(len(values), np.nan)
+    scores = np.full(len(values), np.nan)
     finite = np.isfinite(values)
-    ranked[finite] = normal_scores(values[finite], True)
-    return ranked
+    scores[finite] = normal_scores(values[finite], True)
+    return scores
 
 
 def _pretrain(
@@ -209,16 +211,16 @@ def _pretrain(
     proxies: Numbers,
     options: TrainingOptions,
 ) -> None:
-    """Pre-train all networks alike; no result takes part."""
+    """Give all networks the same pre-trained graph layers, which no result has influenced."""
     if not options.pretraining_steps or not len(model.networks[0].layers):
         return
     drawn = drawn_candidates(space, options.seed)
     pool = [*candidates, *drawn]
     structural = model.standardisation.apply(model.features.vectors(pool))
     unknown = np.full((len(drawn), proxies.shape[1]), np.nan)
-    wanted = np.concatenate([structural, np.concatenate([proxies, unknown])], axis=1)
+    properties = np.concatenate([structural, np.concatenate([proxies, unknown])], axis=1)
     first = model.networks[0]
-    pretrain(first, model.assembler, pool, wanted, options.seed, options.pretraining_steps)
+    pretrain(first, model.assembler, pool, properties, options.seed, options.pretraining_steps)
     for network in model.networks[1:]:
         network.load_state_dict(
             {
@@ -237,7 +239,7 @@ def _grow_trees(
     folds: np.ndarray[tuple[int], np.dtype[np.int64]],
     seed: int,
 ) -> None:
-    """One ensemble of trees for each fold, grown without it; the networks fill in what a task has not measured."""
+    """Grow an ensemble of trees without each fold. The networks' scores fill in what a task has not measured."""
     counts = [each.labels.completed_count for each in learned]
     chosen = sorted(sorted(range(len(learned)), key=lambda head: -counts[head])[:_MOST_TREE_TASKS])
     targets = model.score(candidates).unseen(candidates, model.seen)
@@ -275,7 +277,7 @@ def _train_network(
         for chosen in np.array_split(generator.permutation(rows), steps):
             batch = model.assembler.assemble([candidates[row] for row in chosen])
             _, scores = network(batch, structural[chosen])
-            loss = _loss(scores, _within(entries, chosen, len(candidates)), options)
+            loss = _loss(scores, _entries_of(entries, chosen, len(candidates)), options)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -283,8 +285,8 @@ def _train_network(
     network.eval()
 
 
-def _within(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]], count: int) -> _Entries:
-    """The entries of the chosen architectures, with rows renumbered."""
+def _entries_of(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]], count: int) -> _Entries:
+    """The entries of the chosen architectures; their rows are indices into ``chosen``."""
     new_index = torch.full((count,), -1)
     new_index[torch.from_numpy(chosen)] = torch.arange(len(chosen))
     rows = new_index[entries.rows]
@@ -293,31 +295,31 @@ def _within(entries: _Entries, chosen: np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 def _loss(scores: torch.Tensor, entries: _Entries, options: TrainingOptions) -> torch.Tensor:
-    """Pairwise logistic loss over all pairs of the same task, weighed by their difference, plus squared error."""
+    """Pairwise logistic loss over all pairs of a task, weighted by their difference, plus squared error."""
     predicted = scores[entries.rows, entries.heads]
     squared = torch.square(predicted - entries.targets).mean()
     left, right = _pairs(entries.heads)
-    wanted = entries.targets[left] - entries.targets[right]
-    weight = wanted.abs()
+    differences = entries.targets[left] - entries.targets[right]
+    weight = differences.abs()
     total = weight.sum()
     if not float(total):
         return options.squared_error_weight * squared
-    wrong = torch.nn.functional.softplus(-(predicted[left] - predicted[right]) * torch.sign(wanted))
-    return (wrong * weight).sum() / total + options.squared_error_weight * squared
+    losses = torch.nn.functional.softplus(-(predicted[left] - predicted[right]) * torch.sign(differences))
+    return (losses * weight).sum() / total + options.squared_error_weight * squared
 
 
 def _pairs(heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """All pairs of entries with the same head."""
     left, right = [], []
     for head in torch.unique(heads):
-        members = torch.nonzero(heads == head)[:, 0]
-        pairs = torch.combinations(members, 2)
+        pairs = torch.combinations(torch.nonzero(heads == head)[:, 0], 2)
         left.append(pairs[:, 0])
         right.append(pairs[:, 1])
     return torch.cat(left), torch.cat(right)
 
 
-def _error(entries: _Entries, head: int, scores: Numbers) -> float:
+def _typical_error(entries: _Entries, head: int, scores: Numbers) -> float:
+    """Root mean squared error of a head's scores on its own results."""
     own = (entries.heads == head).numpy()
     predicted = scores[entries.rows.numpy()[own], head]
     return float(np.sqrt(np.square(predicted - entries.targets.numpy()[own]).mean()))
@@ -325,7 +327,7 @@ def _error(entries: _Entries, head: int, scores: Numbers) -> float:
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Lets training use more threads than serving, which shares its processor with many calls."""
+    """Give training its own number of threads; serving uses fewer, because many calls share its processor."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

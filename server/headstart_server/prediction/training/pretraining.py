@@ -1,9 +1,9 @@
-"""Pre-training of the graph network on structural features and proxies, without any result.
+"""Pre-training of the graph network on structural features and proxies.
 
-The network reads graphs and predicts their structural features and, where they were recorded, their proxies, over
-everything recorded in the space and as many candidates drawn from its declaration. No result of a task takes part, so
-every fold may start from the same weights (compare Hu et al., "Strategies for pre-training graph neural networks",
-ICLR 2020). It helps where labels are few.
+The network learns to predict the structural features and the recorded proxies of graphs: those recorded in the space,
+and candidates drawn from its declaration (compare Hu et al., "Strategies for pre-training graph neural networks", ICLR
+2020). Results of tasks are not used, so the networks of all folds may start from the same weights. Pre-training helps
+where labels are few.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headstart_server.prediction.features.batch import BatchAssembler, Floats
 from headstart_server.prediction.graph.network import GraphNetwork
 from headstart_server.prediction.learners.gaussian_process import Numbers
 
-# The parts of a network that read graphs.
+# The layers of a network that read graphs.
 READING = ("ops", "attributes", "layers", "normalise")
 
 STEPS = 300
@@ -30,7 +30,7 @@ _LEARNING_RATE = 3e-3
 
 
 def drawn_candidates(space: SearchSpace, seed: int) -> list[CanonicalCandidate]:
-    """Distinct candidates drawn from the declaration of a space; none for explicit graphs."""
+    """Distinct random candidates of a space; none for a space of explicit graphs."""
     if space.explicit_graphs or space.graph_template is None:
         return []
     generator = random.Random(seed)
@@ -42,16 +42,16 @@ def pretrain(
     network: GraphNetwork,
     assembler: BatchAssembler,
     candidates: Sequence[CanonicalCandidate],
-    wanted: Numbers,
+    properties: Numbers,
     seed: int,
     steps: int = STEPS,
 ) -> None:
-    """Train the graph layers on ``wanted`` [candidates, properties], standardised, NaN where one is unknown."""
+    """Train the graph layers to predict ``properties`` [candidates, p], standardised, NaN where unknown."""
     if not len(network.layers) or not len(candidates):
         return
     generator = np.random.default_rng(seed)
-    known = np.isfinite(wanted)
-    targets: Floats = np.where(known, wanted, 0.0).astype(np.float32)
+    known = np.isfinite(properties)
+    targets: Floats = np.where(known, properties, 0.0).astype(np.float32)
     decoder = nn.Linear(2 * network.shape.width, targets.shape[1])
     reading = [parameter for name, parameter in network.named_parameters() if name.split(".")[0] in READING]
     optimizer = torch.optim.AdamW([*reading, *decoder.parameters()], _LEARNING_RATE, weight_decay=0.01)

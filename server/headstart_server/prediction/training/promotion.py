@@ -1,8 +1,8 @@
 """Promotion: a new model version serves only if it ranks recent results no worse than the version before.
 
-Both versions are used as the service uses them, adapted to the architectures that the old version knew. They rank the
-architectures of each task that it did not know: those are new to the old version, and the new version scores each by
-learners that were trained without it.
+Recent results are those of architectures that the old version was not trained on. Both versions rank them as the
+service would, adapted to the task's other architectures. The comparison is fair to the old version, because the new
+one scores each architecture by learners that were trained without it.
 """
 
 from __future__ import annotations
@@ -32,24 +32,25 @@ def compare(
     tasks: Sequence[TaskLabels],
     architectures: Mapping[str, CanonicalCandidate],
 ) -> Comparison:
-    """Compare on the tasks with most results that ``before`` was trained without; the count is 0 if there are too
-    few.
+    """Compare two versions on the tasks with the most recent results.
+
+    Recent results are those that ``before`` was trained without. Their count is 0 if there are too few to compare.
     """
     chosen = []
     for each in tasks:
         labels = most_informative(each.labels, each.task.maximize)
         recent = ~np.isin(hashes_of(labels.fingerprints), before.seen)
-        judged = np.flatnonzero(recent & np.isfinite(labels.values))[-_MOST_RECENT:]
+        compared = np.flatnonzero(recent & np.isfinite(labels.values))[-_MOST_RECENT:]
         known = np.flatnonzero(~recent)
-        if len(judged) >= _LEAST_RECENT and np.isfinite(labels.values[known]).sum() >= _LEAST_KNOWN:
-            chosen.append((each.task.maximize, labels, known, judged))
-    chosen = sorted(chosen, key=lambda one: -len(one[3]))[:_MOST_TASKS]
-    total = sum(len(judged) for *_, judged in chosen)
+        if len(compared) >= _LEAST_RECENT and np.isfinite(labels.values[known]).sum() >= _LEAST_KNOWN:
+            chosen.append((each.task.maximize, labels, known, compared))
+    chosen = sorted(chosen, key=lambda task: -len(task[3]))[:_MOST_TASKS]
+    total = sum(len(compared) for *_, compared in chosen)
     taus = np.zeros(2)
-    for maximize, labels, known, judged in chosen:
+    for maximize, labels, known, compared in chosen:
         for index, model in enumerate((before, after)):
-            tau = _tau(model, maximize, labels, known, judged, architectures)
-            taus[index] += tau * len(judged) / total
+            tau = _tau(model, maximize, labels, known, compared, architectures)
+            taus[index] += tau * len(compared) / total
     return Comparison(total, float(taus[0]), float(taus[1]))
 
 
@@ -58,7 +59,7 @@ def _tau(
     maximize: bool,
     labels: Labels,
     known: NDArray[np.int64],
-    judged: NDArray[np.int64],
+    compared: NDArray[np.int64],
     architectures: Mapping[str, CanonicalCandidate],
 ) -> float:
     candidates = [architectures[fingerprint] for fingerprint in labels.fingerprints]
@@ -75,6 +76,6 @@ def _tau(
             None if proxies is None else proxies[known],
         )
     )
-    queries = Queries(features[judged], scores[judged], None if proxies is None else proxies[judged])
-    tau = float(kendalltau(predictor.predict(queries, _LEVEL).means, labels.values[judged]).statistic)
+    queries = Queries(features[compared], scores[compared], None if proxies is None else proxies[compared])
+    tau = float(kendalltau(predictor.predict(queries, _LEVEL).means, labels.values[compared]).statistic)
     return tau if np.isfinite(tau) else 0.0

@@ -67,7 +67,7 @@ def test_training_runs_with_either_kernel_and_ranks_unseen_architectures(kernels
 
 
 def test_held_out_figures_tell_signal_from_noise() -> None:
-    good, noise = trained("torch").figures[0], trained("torch", shuffled=True).figures[0]
+    good, noise = trained("torch").validation[0], trained("torch", shuffled=True).validation[0]
     assert good.held_out_count == noise.held_out_count == 120
     assert good.kendall_tau > 0.6
     assert abs(noise.kendall_tau) < 0.25
