@@ -1,7 +1,7 @@
 """Online evaluation of predictions, as metrics: each prediction is compared with the first result that follows it.
 
-A process knows its own predictions and the results recorded through it, so several replicas count a sample each. No
-prediction depends on it.
+A process knows its own predictions and the results recorded through it, so each of several replicas evaluates a
+sample. No prediction depends on it.
 """
 
 from __future__ import annotations

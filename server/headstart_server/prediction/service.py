@@ -2,8 +2,8 @@
 
 With a few results of the task, predictions rest on the space's model, adapted to them, or without a model on those
 results alone. With fewer, they rest on other tasks with the same metric, on an interval as wide as these disagree. A
-learning curve joins any of these, or stands alone. Without any of them the service raises FailedPrecondition: it never
-makes up a number.
+learning curve joins any of these, or stands alone. Without any of them the service raises FailedPrecondition, because
+it never makes up a number.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ class PredictionService:
             return trained_since(connection, namespace, search_space_id, moment)
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
-        """Train a space on everything recorded; None where there is too little. Raises NotFound."""
+        """Train a space on everything recorded; None if that is too little. Raises NotFound."""
         return pipeline.train(self._engine, self._knowledge, self._settings, namespace, search_space_id)
 
     @property
@@ -261,7 +261,7 @@ class PredictionService:
         return "" if version is None else version.name
 
     def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
-        """The serving version. Raises NotFound where there is none yet."""
+        """The serving version. Raises NotFound if there is none yet."""
         with self._engine.connect() as connection:
             version = serving_version(connection, namespace, search_space_id)
         if version is None:

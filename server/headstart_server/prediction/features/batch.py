@@ -34,8 +34,7 @@ _CACHED_BYTES = 128 * 2**20
 def chunks_of(
     candidates: Sequence[CanonicalCandidate], width: int = 0, most: int = 512
 ) -> Iterator[Sequence[CanonicalCandidate]]:
-    """Yield the candidates in order, ``most`` at a time; fewer where their graphs, or vectors of ``width``, are
-    large.
+    """Yield the candidates in order, ``most`` at a time, or fewer if their graphs or vectors of ``width`` are large.
 
     Any chunk takes some tens of milliseconds and megabytes.
     """

@@ -40,8 +40,9 @@ class FeatureScale:
 
 
 def scale_of_space(space: SearchSpace, features: StructuralFeatures) -> tuple[FeatureScale, NDArray[np.floating]]:
-    """The scale of a space without explicit graphs, and the features [n, d] behind it. The same space always has the
-    same scale.
+    """The scale of a space without explicit graphs, and the features [n, d] of the candidates that it was taken from.
+
+    The same space always has the same scale.
     """
     generator = random.Random(0)
     drawn = [canonicalize(space, sample(space, generator)) for _ in range(_DRAWN)]

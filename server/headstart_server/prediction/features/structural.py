@@ -52,7 +52,7 @@ class StructuralFeatures:
         self._cache: LruShare[str, Floats] = LruShare(shared)
 
     def vectors(self, candidates: Sequence[CanonicalCandidate]) -> Floats:
-        """float32 [candidates, width]; the width depends on the layout alone."""
+        """Feature vectors of candidates, float32 [n, width]; the width depends on the layout alone."""
         known = {candidate.fingerprint: self._cache.get(candidate.fingerprint) for candidate in candidates}
         missing = list({each.fingerprint: each for each in candidates if known[each.fingerprint] is None}.values())
         # Chunks bound the memory of large graphs times subsets.

@@ -82,8 +82,9 @@ class Scores:
     folds: Floats
 
     def unseen(self, candidates: Sequence[CanonicalCandidate], seen: Hashes) -> NDArray[np.float64]:
-        """Scores [n, scores] by learners that were trained without the architecture: those of its fold, or the mean
-        of all.
+        """Scores [n, scores] by learners that were trained without the architecture.
+
+        They are those of the learners of its fold, or the mean over all folds if no learner was trained on it.
         """
         scores: NDArray[np.float64] = self.folds.mean(axis=1, dtype=np.float64)
         hashes = hashes_of(candidate.fingerprint for candidate in candidates)
@@ -94,8 +95,10 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class ModelKnowledge:
-    """The tasks of a model's heads in the order of its scores, the tasks of its trees, hashes of the architectures it
-    was trained on, and structural features [r, s] of some of them.
+    """Facts about a model that need no networks.
+
+    ``tasks`` are those of its heads, in the order of its scores, and ``tree_tasks`` those of its trees. ``seen`` are
+    hashes of the architectures that it was trained on, and ``reference`` structural features [r, s] of some of them.
     """
 
     tasks: tuple[ModelTask, ...]
@@ -201,7 +204,7 @@ class GraphModel:
 
     @classmethod
     def from_bytes(cls, content: bytes, kernels: GraphKernels, device: str = "cpu") -> GraphModel:
-        """Raises ValueError for bytes that are not a model of this version's format."""
+        """Read a stored model. Raises ValueError for bytes that are not a model of a known format."""
         with archives.opened(content) as archive:
             header = _header(archive)
             shape = NetworkShape(**header["shape"])

@@ -25,8 +25,10 @@ _GRID_OBSERVATIONS = 256
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """``length`` in units of the median distance; ``prior`` and ``noise`` are variances relative to the Matern
-    kernel's.
+    """Hyperparameters of the covariance.
+
+    ``length`` is in units of the median distance. ``prior`` and ``noise`` are variances relative to that of the Matern
+    kernel.
     """
 
     length: float
@@ -134,8 +136,9 @@ def median_distance(features: Numbers) -> float:
 
 
 def squared_distances(left: Numbers, right: Numbers) -> Numbers:
-    """Squared distances, float [m, n]; computed in place, since allocating memory of this size costs more than the
-    arithmetic.
+    """Squared Euclidean distances [m, n] between rows.
+
+    They are computed in place, because allocating memory of this size costs more than the arithmetic.
     """
     distances: Numbers = left @ (-2.0 * right.T)
     distances += np.square(left).sum(axis=1)[:, None]

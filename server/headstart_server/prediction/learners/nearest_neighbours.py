@@ -62,8 +62,9 @@ class NearestNeighbours:
         return nearest > 1.5 * self._usual + 1e-6
 
     def _standardised(self, features: Numbers) -> Numbers:
-        """Standardised features. Columns that are constant in the data keep their plain size, because a difference
-        there matters.
+        """Standardised features [m, d].
+
+        Columns that are constant in the data are not scaled: a candidate that differs there is far from all data.
         """
         scaled = (features[:, self._used] - self._centre) / self._spread
         return np.concatenate([scaled, features[:, ~self._used]], axis=1)

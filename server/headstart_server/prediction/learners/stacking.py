@@ -43,10 +43,10 @@ def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
 
 
 def for_each_row(weights: Numbers, means: Numbers) -> Numbers:
-    """Weights [members, m]: a member without a prediction (NaN) drops out of that row, and the others share its
-    weight.
+    """Weights [members, m] of the members for each row.
 
-    If the others have no weight at all, they count the same.
+    A member without a prediction (NaN) has weight 0 in that row, and the others share its weight, equally if they have
+    none themselves.
     """
     present = np.isfinite(means)
     shares = np.where(present, np.maximum(weights, 1e-9)[:, None], 0.0)

@@ -49,8 +49,9 @@ def agreement(scores: Numbers, targets: Numbers) -> Numbers:
 
 
 def agreements(scores: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
-    """The same agreement [heads], and the agreement [m, heads] without each of the newest targets; older targets take
-    no part.
+    """Agreement [heads] with the newest m targets, and agreement [m, heads] without each of them.
+
+    Older targets take no part.
     """
     scores, targets = scores[-_AGREEMENT_RESULTS:], targets[-_AGREEMENT_RESULTS:]
     count, heads = scores.shape

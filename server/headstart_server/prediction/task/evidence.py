@@ -49,7 +49,7 @@ class Evidence:
         return features
 
     def architectures(self, namespace: str, space_id: str, wanted: Collection[str]) -> Mapping[str, Architecture]:
-        """All architectures of observations. Raises Unavailable if a deletion of a task removed one."""
+        """All wanted architectures, by fingerprint. Raises Unavailable if a deletion of a task removed one."""
         recorded = self.knowledge.architectures(namespace, space_id, wanted)
         if any(fingerprint not in recorded for fingerprint in wanted):
             raise Unavailable("a task was deleted while it was read: ask again", "TASK_DELETED_MEANWHILE")

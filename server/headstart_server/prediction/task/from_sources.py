@@ -51,7 +51,7 @@ class SourceNeighbours:
 
     @classmethod
     def of(cls, features: AnyFloats, values: Numbers, maximize: bool) -> SourceNeighbours:
-        """From features [n, d] and values [n], NaN for a failed run; the source has the target's objective."""
+        """Fit to features [n, d] and values [n], NaN for a failed run, of a task with the target's objective."""
         nearest = NearestNeighbours(np.asarray(features, np.float64), normal_scores(values, maximize))
         return cls(Scale.of(values, maximize), nearest)
 
@@ -79,8 +79,9 @@ def _pooled(
     maximize: bool,
     out_of_distribution: NDArray[np.bool_],
 ) -> Estimates:
-    """Pooled predictions: the target is treated as one more draw from the distribution of its sources. With one
-    source, its own spread is used.
+    """Pool predictions: the target is treated as one more draw from the distribution of its sources.
+
+    With a single source, the spread of that source's values stands for the spread between sources.
     """
     means = np.stack([mean for mean, _ in predicted])
     within = np.square(np.stack([deviation for _, deviation in predicted])).mean(axis=0)
