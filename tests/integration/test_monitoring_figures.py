@@ -17,7 +17,7 @@ from sqlalchemy import Engine, update
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.access.quotas import Quota, count_near_quota, set_quota
-from headstart_server.api.meta_learning import MetaLearningServicer
+from headstart_server.api.handlers.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.observations.observations import no_observations
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
