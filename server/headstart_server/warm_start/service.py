@@ -18,7 +18,9 @@ from headstart.spaces import SearchSpace, default_candidate, sample
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity.tasks import SimilarTask
-from headstart_server.prediction.service import PredictionService, Query, Surrogate
+from headstart_server.prediction.service import PredictionService
+from headstart_server.prediction.sources.surrogate import Surrogate
+from headstart_server.prediction.types import Query
 from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition
