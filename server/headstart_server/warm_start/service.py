@@ -43,8 +43,7 @@ _FRUITLESS_DRAWS = 300
 _MOST_SOURCES = 16
 # Results of sources among the candidates while a task has few of its own, and later; how many of them are mutated.
 _FIRST_TRANSFERRED, _TRANSFERRED, _MUTATED = 192, 16, 48
-# Past tasks that showed the agreement expected of them. From this number on the past is proven: neither the default
-# configuration nor a random control takes a suggestion of its own.
+# Past tasks that showed the agreement expected of them; below this a random control joins the suggestions.
 _ENOUGH_SEEN = 0.25
 # Candidates scored for each requested suggestion at least, and in all at most.
 _SCORED_EACH, _MOST_SCORED = 4, 1024
@@ -224,15 +223,11 @@ class WarmStartService:
             ]
         elif transfer.informed:
             generated = self._generated(namespace, space, transfer, recorded, count, generator)
-        proven = surrogate.seen >= _ENOUGH_SEEN
-        default = None if pool else self._default(namespace, space, known)
-        if default is not None and proven:
-            generated.append(GeneratedCandidate(default.candidate, default.reason))
-            default = None
         canonicals = [self._knowledge.canonical(namespace, space, each.candidate) for each in generated]
         candidates = new_candidates(generated, canonicals, known)
         judged = surrogate.judge([each.canonical for each in candidates], transfer.gate.open)
-        control = None if proven else self._control(namespace, space, pool, generator)
+        default = None if pool else self._default(namespace, space, known)
+        control = self._control(namespace, space, pool, generator) if surrogate.seen < _ENOUGH_SEEN else None
         return Proposals(candidates, judged, surrogate.sources, recorded.ranking, default, control, surrogate.count)
 
     def _generated(
