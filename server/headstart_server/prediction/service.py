@@ -36,8 +36,8 @@ from headstart_server.prediction.serving.recent_embeddings import RecentArchitec
 from headstart_server.prediction.serving.remote import FallbackScorer, open_scorer
 from headstart_server.prediction.serving.scorer import LocalScorer, Scorer
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
-from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
-from headstart_server.prediction.sources.surrogate import Judged, Surrogate
+from headstart_server.prediction.sources.sources import Sources, SourceScores
+from headstart_server.prediction.sources.surrogate import ScoredCandidates, Surrogate
 from headstart_server.prediction.task.evidence import Evidence, TaskPredictions, incumbent
 from headstart_server.prediction.task.from_records import RecordAnswers
 from headstart_server.prediction.task.metric_range import range_of
@@ -60,12 +60,12 @@ from headstart_server.runtime.settings import Settings
 __all__ = [
     "Answer",
     "CurveForecast",
-    "Judged",
     "MemberPrediction",
     "ModelVersion",
     "Prediction",
     "PredictionService",
     "Query",
+    "ScoredCandidates",
     "SourceScores",
     "Surrogate",
     "open_scorer",
@@ -170,7 +170,7 @@ class PredictionService:
                 degraded = True
                 break
             if predicted is not None:
-                return predicted, degraded or self._scorer.away
+                return predicted, degraded or self._scorer.unavailable
             break
         try:
             predicted = self._in_chunks(
@@ -200,20 +200,15 @@ class PredictionService:
 
     # Transfer from other tasks
 
-    def source_scores(
-        self,
-        namespace: str,
-        search_space_id: str,
-        fingerprints: Sequence[str],
-        recorded: Recorded,
-        sources: LazySources,
-    ) -> SourceScores | None:
-        """Scores of recorded architectures, given by fingerprint, by each source task.
+    def model_scores(self, namespace: str, search_space_id: str, fingerprints: Sequence[str]) -> SourceScores | None:
+        """Scores of recorded architectures by every task head of the space's model; None without a usable model."""
+        return self._sources.model_scores(namespace, search_space_id, fingerprints)
 
-        ``recorded`` looks the architectures up. The heads of the space's model score them, or before a model exists
-        the surrogates of ``sources``; None if neither can.
-        """
-        return self._sources.scores(namespace, search_space_id, fingerprints, recorded, sources)
+    def surrogate_scores(
+        self, namespace: str, search_space_id: str, fingerprints: Sequence[str], sources: Sequence[Observations]
+    ) -> SourceScores | None:
+        """Scores of recorded architectures by surrogates of the sources; None if no source has results."""
+        return self._sources.surrogate_scores(namespace, search_space_id, fingerprints, sources)
 
     def surrogate(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext

@@ -17,7 +17,7 @@ from headstart_server.prediction.sources.model_averaging import (
     KernelParameters,
     ModelAverage,
     SourcePrior,
-    _positive,
+    _truncated_at_zero,
 )
 
 GENERATOR = np.random.default_rng(3)
@@ -33,7 +33,7 @@ STRENGTH, SLOPE_VARIANCE = 4.0, 0.3
 
 def prior_of(columns: int, alone: float = 0.5, slope: float = 0.6) -> SourcePrior:
     if not columns:
-        return SourcePrior.of_none()
+        return SourcePrior.without_sources()
     weights = np.full(columns, (1.0 - alone) / columns)
     return SourcePrior(alone, weights, np.full(columns, slope), np.full(columns, 1.0 - slope**2))
 
@@ -96,7 +96,7 @@ def test_a_led_process_has_a_normal_prior_of_its_slope_and_its_evidence() -> Non
 
 def test_a_slope_is_cut_off_at_zero() -> None:
     means, deviations = np.array([1.0, 0.0, -1.0]), np.array([0.5, 1.0, 0.7])
-    found, share = _positive(means, deviations, means / deviations)
+    found, share = _truncated_at_zero(means, deviations, means / deviations)
     for place in range(3):
         density = norm(means[place], deviations[place])
         mass = density.sf(0.0)
