@@ -143,7 +143,7 @@ class PredictionService:
         points = [value for query in queries for _, value in query.learning_curve]
         possible = range_of(observations.task.metric, [*observations.value_range, *points])
         predictions = [possible.of_prediction(each) for each in predictions]
-        answer = Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.others), degraded)
+        answer = Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.shortened), degraded)
         self.live_figures.remember(namespace, observations, queries, answer, interval_level)
         return answer
 

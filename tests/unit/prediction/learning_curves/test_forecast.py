@@ -35,7 +35,7 @@ def test_rising_metric_is_the_mirror_of_a_falling_one() -> None:
     np.testing.assert_allclose(rising.finals, -falling.finals)
     np.testing.assert_allclose(rising.lower, -falling.upper)
     np.testing.assert_allclose(rising.above, falling.below)
-    np.testing.assert_allclose(rising.paths, -falling.paths)
+    np.testing.assert_allclose(rising.values, -falling.values)
     np.testing.assert_allclose(rising.beats(-1.5, maximize=True), falling.beats(1.5, maximize=False))
 
 
@@ -196,7 +196,7 @@ def test_curves_that_a_member_all_but_knows_are_told_in_numbers(kind: str) -> No
     history = [full(values, STEPS) for values in curves]
     points = list(zip(STEPS[:3], asked, strict=True))
     told = CurveForecaster(history, maximize, 10.0).forecast([Curve.of(points)])
-    numbers = (told.finals, told.lower, told.upper, told.below, told.above, told.weights, told.paths)
+    numbers = (told.finals, told.lower, told.upper, told.below, told.above, told.weights, told.values)
     assert all(np.isfinite(each).all() for each in numbers)
     assert np.isfinite(told.beats(asked[-1], maximize)).all()
     assert told.weights.sum() == pytest.approx(1.0)

@@ -14,7 +14,7 @@ from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
-from headstart_server.prediction.learning_curves.combination import LEARNING_CURVE, CurveEstimate, joined
+from headstart_server.prediction.learning_curves.combination import LEARNING_CURVE, CurveEstimate, combined
 from headstart_server.prediction.service import PredictionService, Query
 from headstart_server.prediction.serving.scorer import LocalScorer
 from headstart_server.prediction.types import Answer, MemberPrediction, Prediction
@@ -99,12 +99,12 @@ def test_answer_with_the_curve_is_nearer_than_without(room: Room) -> None:
 def test_joined_estimates_count_by_their_precision() -> None:
     prior = Prediction(2.0, 0.3, 1.5, 2.5, 0.1, (MemberPrediction("k_nearest", 2.0, 0.3, 1.0),), False)
     told = CurveEstimate(1.0, 0.1, 0.1, 0.8, 1.2, None)
-    both = joined(prior, told, None, 1.5, False)
+    both = combined(prior, told, None, 1.5, False)
     assert [member.weight for member in both.members] == pytest.approx([0.0357, 0.9643], abs=1e-3)
     assert both.mean == pytest.approx(1.0357, abs=1e-3)
     assert both.probability_of_improvement is not None
     assert both.probability_of_improvement > 0.5
-    mirrored = joined(
+    mirrored = combined(
         Prediction(-2.0, 0.3, -2.5, -1.5, 0.1, prior.members, False),
         CurveEstimate(-1.0, 0.1, 0.1, -1.2, -0.8, None),
         None,
@@ -112,7 +112,7 @@ def test_joined_estimates_count_by_their_precision() -> None:
         True,
     )
     assert mirrored.probability_of_improvement == pytest.approx(both.probability_of_improvement)
-    agreeing = joined(prior, CurveEstimate(2.0, 0.1, 0.1, 1.8, 2.2, None), None, None, False)
+    agreeing = combined(prior, CurveEstimate(2.0, 0.1, 0.1, 1.8, 2.2, None), None, None, False)
     assert agreeing.standard_deviation < 0.1
     assert [member.weight for member in agreeing.members] == pytest.approx([0.1, 0.9])
     assert agreeing.probability_of_improvement is None
@@ -121,8 +121,8 @@ def test_joined_estimates_count_by_their_precision() -> None:
 def test_a_prediction_that_knows_no_more_than_the_spread_of_results_has_no_say() -> None:
     prior = Prediction(2.0, 0.3, 1.5, 2.5, 0.1, (MemberPrediction("k_nearest", 2.0, 0.3, 1.0),), False)
     told = CurveEstimate(1.0, 0.1, 0.1, 0.8, 1.2, None)
-    assert joined(prior, told, 0.3, None, False).mean == pytest.approx(1.0)
-    assert 1.0 < joined(prior, told, 0.6, None, False).mean < 1.1
+    assert combined(prior, told, 0.3, None, False).mean == pytest.approx(1.0)
+    assert 1.0 < combined(prior, told, 0.6, None, False).mean < 1.1
 
 
 def test_curves_of_another_task_with_the_same_metric_are_learned_from(room: Room) -> None:
