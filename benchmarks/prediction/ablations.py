@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.prediction.asking import LEVEL, Labelled
-from benchmarks.prediction.parts import Measured, Say, everything, split
+from benchmarks.prediction.parts import Measured, Say, split
 from benchmarks.prediction.ranking import Vector, coverage
-from benchmarks.tables import Table
 from headstart.spaces import OpRole, SearchSpace, canonicalize
 from headstart_server.knowledge.observations.interning import Fingerprints
 from headstart_server.knowledge.observations.observations import observations_of
@@ -21,9 +20,9 @@ from headstart_server.prediction.learners.members import learners
 from headstart_server.prediction.learners.members.nearest import K_NEAREST
 from headstart_server.prediction.learners.members.processes import GAUSSIAN_PROCESS
 from headstart_server.prediction.learners.members.task_heads import GRAPH_NETWORK, TREE_ENSEMBLE
-from headstart_server.prediction.task.labels import TaskLabels, labels_of, most_telling
+from headstart_server.prediction.task.labels import TaskLabels, labels_of, most_informative
 from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
-from headstart_server.prediction.task.replicates import NO_REPEATS
+from headstart_server.prediction.task.replicates import NO_REPLICATES
 from headstart_server.prediction.training.fit import TrainingOptions, train_model
 
 WHOLE = "everything"
@@ -31,32 +30,40 @@ _TASK = Task("target", "", "accuracy", True, {}, {}, "epoch", 0.0)
 _OPTIONS = TrainingOptions(threads=1)
 
 
-def ablations(table: Table, counts: Sequence[int], seeds: int, held_out: int | None, say: Say) -> Iterator[Measured]:
-    """By number of labels, a ranking for every part that is left out."""
-    rows = everything(table)
+def ablations(
+    setting: str,
+    space: SearchSpace,
+    rows: Labelled,
+    counts: Sequence[int],
+    seeds: int,
+    held_out: int | None,
+    say: Say,
+) -> Iterator[Measured]:
+    """By number of labels of a space, a ranking for every part that is left out. Higher values are better."""
     for labels in counts:
-        measured = Measured("CIFAR-10, one part left out", labels)
+        measured = Measured(setting, labels)
         for seed in range(seeds):
-            say(f"{labels} labels, one part left out, seed {seed}")
+            say(f"{setting}: {labels} labels, one part left out, seed {seed}")
             known, unknown = split(len(rows.candidates), labels, held_out, f"ablation/{seed}")
-            recorded, asked = rows.rows(known), rows.rows(unknown)
-            whole = _Trained(table.space, recorded, asked, _OPTIONS)
-            told = {
+            recorded, others = rows.rows(known), rows.rows(unknown)
+            whole = _Trained(space, recorded, others, _OPTIONS)
+            predicted = {
                 WHOLE: whole.predict(),
                 "without graph network": whole.predict(without=GRAPH_NETWORK),
                 "without tree ensemble": whole.predict(without=TREE_ENSEMBLE),
                 "without Gaussian process": whole.predict(without=GAUSSIAN_PROCESS),
                 "without k nearest": whole.predict(without=K_NEAREST),
-                "without noise of repeats": whole.predict(repeats=False),
+                "without the variance of replicates": whole.predict(repeats=False),
                 "without pre-training": _Trained(
-                    table.space, recorded, asked, replace(_OPTIONS, pretraining_steps=0)
+                    space, recorded, others, replace(_OPTIONS, pretraining_steps=0)
                 ).predict(),
-                "without pruning": _Trained(_unpruned(table.space), recorded, asked, _OPTIONS).predict(),
             }
-            for name, (means, lower, upper) in told.items():
-                measured.add(name, asked.values, means)
+            if space.op_roles:
+                predicted["without pruning"] = _Trained(_unpruned(space), recorded, others, _OPTIONS).predict()
+            for name, (means, lower, upper) in predicted.items():
+                measured.add(name, others.values, means)
                 if name == WHOLE:
-                    measured.note(coverage=coverage(asked.values, lower, upper))
+                    measured.note(coverage=coverage(others.values, lower, upper))
         yield measured
 
 
@@ -81,7 +88,7 @@ class _Trained:
         artefact = train_model(space, [TaskLabels(_TASK, labels)], architectures, kernels, options)
         assert artefact is not None
         self._model = GraphModel.from_bytes(artefact.content, kernels)
-        self._labels = most_telling(labels, True)
+        self._labels = most_informative(labels, True)
         distinct = {each.fingerprint: each for each in unknown}
         row_of = {fingerprint: row for row, fingerprint in enumerate(distinct)}
         self._rows = np.array([row_of[each.fingerprint] for each in unknown])
@@ -102,7 +109,7 @@ class _Trained:
                 True,
                 self._own_scores,
                 len(self._model.tree_tasks),
-                repeats=self._labels.repeats if repeats else NO_REPEATS,
+                replicates=self._labels.replicates if repeats else NO_REPLICATES,
             ),
             members=[learner.name for learner in learners() if learner.name != without],
         )

@@ -65,9 +65,10 @@ class Measured:
 
 
 def everything(table: Table) -> Labelled:
-    """Every assignment of a table's space with its mean value."""
-    candidates = list(enumerate_space(table.space))
-    return Labelled(candidates, np.array([table.value(candidate) for candidate in candidates], dtype=float))
+    """Every assignment of a table's space that it holds, with its mean value."""
+    pairs = [(candidate, table.value(candidate)) for candidate in enumerate_space(table.space)]
+    present = [(candidate, value) for candidate, value in pairs if value is not None]
+    return Labelled([candidate for candidate, _ in present], np.array([value for _, value in present], dtype=float))
 
 
 def split(count: int, labels: int, held_out: int | None, seed: object) -> tuple[list[int], list[int]]:

@@ -355,14 +355,14 @@ class Client:
 
         Raises FailedPrecondition while there is nothing to predict from.
         """
-        asked = [
+        encoded = [
             query if isinstance(query, Query) else Query(candidate_of(query, f"queries[{index}]"))
             for index, query in enumerate(queries)
         ]
         request = meta_pb2.PredictPerformanceRequest(
             task_id=task_id,
             search_space_id=search_space_id,
-            queries=[codec_answers.query_to_proto(query, f"queries[{index}]") for index, query in enumerate(asked)],
+            queries=[codec_answers.query_to_proto(query, f"queries[{index}]") for index, query in enumerate(encoded)],
             interval_level=interval_level,
         )
         return codec_answers.predictions_from_proto(self._call(self._meta.PredictPerformance, request, timeout))
@@ -452,7 +452,7 @@ class Client:
             yield from map(codec_knowledge.cluster_from_proto, page.clusters)
 
     def explain_task(self, task_id: str, search_space_id: str, *, timeout: float | None = None) -> Explanation:
-        """What the service would transfer to a task and from where, for people. It reserves no candidates."""
+        """Explain for people what the service would transfer to a task and from where. It reserves no candidates."""
         request = knowledge_pb2.ExplainTaskRequest(task_id=task_id, search_space_id=search_space_id)
         return codec_knowledge.explanation_from_proto(self._call(self._knowledge.ExplainTask, request, timeout))
 

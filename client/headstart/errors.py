@@ -47,8 +47,8 @@ class HeadstartError(Exception):
     def __str__(self) -> str:
         named = (f"{violation.field}: {violation.description}" for violation in self.violations)
         fields = "; ".join(each for each in named if each not in self.message)
-        told = f"{self.message} ({fields})" if fields else self.message
-        return f"{self.code.name}: {told}"
+        text = f"{self.message} ({fields})" if fields else self.message
+        return f"{self.code.name}: {text}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Exceptions of worker processes are pickled; the default would call the constructor with the message alone."""

@@ -48,30 +48,30 @@ def recordable(outcome: Outcome) -> tuple[Outcome, tuple[str, ...]]:
 
 
 def _numbers(numbers: Mapping[str, float], kind: str, notes: list[str]) -> dict[str, float]:
-    kept = {}
+    finite = {}
     for name, number in numbers.items():
         if not math.isfinite(number):
             notes.append(f"{kind} {name!r} is {number}: left out")
         elif not 0 < len(name) <= MAX_NAME or "\0" in name or not is_unicode(name):
             notes.append(f"{kind} {name[:40]!r} has no name of 1 to {MAX_NAME} characters of Unicode: left out")
         else:
-            kept[name] = float(number)
-    if len(kept) > MAX_NUMBERS:
-        notes.append(f"{len(kept)} numbers of kind {kind}: only the first {MAX_NUMBERS} by name are kept")
-        kept = dict(sorted(kept.items())[:MAX_NUMBERS])
-    return kept
+            finite[name] = float(number)
+    if len(finite) > MAX_NUMBERS:
+        notes.append(f"{len(finite)} numbers of kind {kind}: only the first {MAX_NUMBERS} by name are kept")
+        finite = dict(sorted(finite.items())[:MAX_NUMBERS])
+    return finite
 
 
 def _curve(points: Iterable[CurvePoint], completed: bool, notes: list[str]) -> tuple[CurvePoint, ...]:
     given = [CurvePoint(*point) for point in pairs_of(points, "learning_curve")]
-    kept = {
+    finite = {
         float(point.fidelity): CurvePoint(float(point.fidelity), float(point.value))
         for point in given
         if math.isfinite(point.fidelity) and point.fidelity >= 0 and (not completed or abs(point.value) <= MAX_VALUE)
     }
-    if len(kept) < len(given):
-        notes.append(f"{len(given) - len(kept)} points of the learning curve are no numbers or repeated: left out")
-    curve = tuple(kept[fidelity] for fidelity in sorted(kept))
+    if len(finite) < len(given):
+        notes.append(f"{len(given) - len(finite)} points of the learning curve are no numbers or repeated: left out")
+    curve = tuple(finite[fidelity] for fidelity in sorted(finite))
     if len(curve) <= MAX_CURVE_POINTS:
         return curve
     notes.append(f"the learning curve has {len(curve)} points: {MAX_CURVE_POINTS} of them are kept, evenly spread")

@@ -10,7 +10,7 @@ def is_installed(name: str) -> bool:
     file.
     """
     try:
-        found = find_spec(name)
+        specification = find_spec(name)
     except (ImportError, ValueError):
         return False
-    return found is not None and found.origin is not None
+    return specification is not None and specification.origin is not None

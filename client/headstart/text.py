@@ -37,8 +37,8 @@ def broken_text(value: Any, path: str) -> str | None:
         return None if is_unicode(value) else path
     if isinstance(value, Mapping):
         parts = [(key, f"{path}[{unicode_text(str(key))[:63]}]") for key in value]
-        found = next((where for key, where in parts if isinstance(key, str) and not is_unicode(key)), None)
-        return found or _first((value[key], where) for key, where in parts)
+        result = next((where for key, where in parts if isinstance(key, str) and not is_unicode(key)), None)
+        return result or _first((value[key], where) for key, where in parts)
     if is_dataclass(value) and not isinstance(value, type):
         return _first(
             (getattr(value, each.name), f"{path}.{each.name}" if path else each.name) for each in fields(value)
@@ -111,4 +111,4 @@ def _refuse_other_than_text(signature: inspect.Signature, arguments: tuple[Any, 
 
 
 def _first(parts: Any) -> str | None:
-    return next((found for value, path in parts if (found := broken_text(value, path)) is not None), None)
+    return next((result for value, path in parts if (result := broken_text(value, path)) is not None), None)

@@ -47,7 +47,7 @@ def apply_plan(
     stages = plan.stages
     if not 0 <= stage < len(stages):
         raise IndexError(f"the plan has {len(stages)} stages, there is no stage {stage}")
-    named = layers_of(model) if layers is None else [(str(place), [layer]) for place, layer in enumerate(layers)]
+    named = layers_of(model) if layers is None else [(str(index), [layer]) for index, layer in enumerate(layers)]
     named = [(name, modules) for name, modules in named if _parameters(modules)]
     if not named:
         raise ValueError("the model has no parameters to tune")
@@ -55,15 +55,15 @@ def apply_plan(
         _start_afresh(named[-1][1])
     frozen = round(stages[stage].frozen_share * (len(named) - 1))
     groups: list[dict[str, Any]] = []
-    for place, (name, modules) in enumerate(named):
-        learns = place >= frozen
+    for index, (name, modules) in enumerate(named):
+        learns = index >= frozen
         for parameter in _parameters(modules):
             parameter.requires_grad_(learns)
         if not learns:
             for module in modules:
                 module.eval()
             continue
-        decay = stages[stage].layer_decay ** (len(named) - 1 - place)
+        decay = stages[stage].layer_decay ** (len(named) - 1 - index)
         groups.append({"params": _parameters(modules), "lr": learning_rate * decay, "name": name})
     return groups
 
@@ -84,17 +84,17 @@ def layers_of(model: nn.Module) -> list[Layer]:
     A normalisation belongs to the layer before it; a module whose parameters all belong to earlier ones is none.
     """
     met: set[int] = set()
-    found: list[Layer] = []
+    results: list[Layer] = []
     for name, module in model.named_modules():
         own = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in met]
         if not own:
             continue
         met.update(id(parameter) for parameter in own)
-        if found and isinstance(module, _NORMALISATIONS):
-            found[-1][1].append(module)
+        if results and isinstance(module, _NORMALISATIONS):
+            results[-1][1].append(module)
         else:
-            found.append((name, [module]))
-    return found
+            results.append((name, [module]))
+    return results
 
 
 def _parameters(modules: Sequence[nn.Module]) -> list[nn.Parameter]:

@@ -75,7 +75,7 @@ def open_domains(settings: Settings) -> Domains:
 
 
 def open_predictor(settings: Settings) -> tuple[Engine, LocalScorer]:
-    """What a predictor host needs. Connects to nothing yet."""
+    """The parts of a predictor host. Connects to nothing yet."""
     engine = create_engine(settings, connections=max(settings.database_pool_size, connections_of_predictor()))
     watch_pool(engine)
     return engine, LocalScorer(engine, settings)

@@ -17,13 +17,13 @@ from sqlalchemy import Engine, update
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart_server.access.quotas import Quota, count_near_quota, set_quota
-from headstart_server.api.meta_learning import MetaLearningServicer
+from headstart_server.api.handlers.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.observations.observations import no_observations
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import outbox
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.online_evaluation import LatestValues, LiveFigures
+from headstart_server.prediction.online_evaluation import LatestValues, OnlineEvaluation
 from headstart_server.prediction.registry.records import ModelArtefact
 from headstart_server.prediction.registry.versions import promote, write_version
 from headstart_server.prediction.types import Answer, MemberPrediction, Prediction, Query
@@ -68,7 +68,9 @@ def counted() -> Counted:
     return Counted()
 
 
-def predicted(figures: LiveFigures, pair: Pair, mean: float, level: float = 0.9, fidelity: float | None = None) -> None:
+def predicted(
+    figures: OnlineEvaluation, pair: Pair, mean: float, level: float = 0.9, fidelity: float | None = None
+) -> None:
     """By a model, within 2 of the mean, with a standard deviation of 1."""
     prediction = Prediction(mean, 1.0, mean - 2, mean + 2, None, (), False)
     query = Query(*pair, fidelity=fidelity)
@@ -85,7 +87,7 @@ def result(
 
 
 def test_results_are_held_against_what_was_predicted_of_them(counted: Counted) -> None:
-    figures = LiveFigures()
+    figures = OnlineEvaluation()
     for pair, mean, level in zip(CANDIDATES, (10.0, 20.0, 30.0, 40.0), (0.9, 0.9, 0.9, 0.5), strict=False):
         predicted(figures, pair, mean, level)
     figures.settle("default", [result(CANDIDATES[0], 11.0), result(CANDIDATES[1], 25.0), result(CANDIDATES[2], 29.0)])
@@ -100,7 +102,7 @@ def test_results_are_held_against_what_was_predicted_of_them(counted: Counted) -
 
 
 def test_only_the_first_full_result_of_what_nobody_had_seen_counts(counted: Counted) -> None:
-    figures = LiveFigures()
+    figures = OnlineEvaluation()
     seen, repeated, failed, partial, never, elsewhere, for_less = CANDIDATES[:7]
     figures.settle("default", [result(seen, 1.0)])
     for pair in (seen, repeated, failed, partial, elsewhere):

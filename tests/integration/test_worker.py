@@ -18,8 +18,8 @@ from sqlalchemy import event
 from headstart.codec.spaces import candidate_to_proto
 from headstart.spaces import CanonicalCandidate, nas_bench_201, sample
 from headstart.v1.knowledge_base_service_pb2 import SearchArchitecturesRequest, SearchArchitecturesResponse
-from headstart_server.api import pagination
-from headstart_server.api.architecture_search import search_architectures
+from headstart_server.api.handlers import pagination
+from headstart_server.api.handlers.architecture_search import search_architectures
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tasks import Task

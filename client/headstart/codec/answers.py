@@ -249,9 +249,9 @@ def warm_start_from_proto(message: meta_pb2.WarmStartResponse) -> WarmStart:
 def prediction_from_proto(message: meta_pb2.Prediction, field: str = "prediction") -> Prediction:
     forecast = None
     if message.HasField("curve_forecast"):
-        told = message.curve_forecast
-        advice = enum_from_proto(StopAdvice, told.advice, f"{field}.curve_forecast.advice")
-        forecast = CurveForecast(curve_from_proto(told.curve), advice, told.reason)
+        predicted = message.curve_forecast
+        advice = enum_from_proto(StopAdvice, predicted.advice, f"{field}.curve_forecast.advice")
+        forecast = CurveForecast(curve_from_proto(predicted.curve), advice, predicted.reason)
     improves = message.HasField("probability_of_improvement")
     return Prediction(
         estimate=estimate_from_proto(message.estimate),

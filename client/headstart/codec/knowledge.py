@@ -44,25 +44,25 @@ from headstart.values import (
 _MAX_NODE_COUNT = 2**32 - 1
 
 
-def filter_to_proto(asked: ExperimentFilter, field: str = "filter") -> knowledge_pb2.ExperimentFilter:
+def filter_to_proto(filter_: ExperimentFilter, field: str = "filter") -> knowledge_pb2.ExperimentFilter:
     return knowledge_pb2.ExperimentFilter(
-        statuses=[cast("experiment_pb2.ExperimentStatus", status.value) for status in asked.statuses],
-        min_objective_value=asked.objective_value.lower,
-        max_objective_value=asked.objective_value.upper,
-        min_node_count=_node_count(asked.node_count.lower, f"{field}.min_node_count"),
-        max_node_count=_node_count(asked.node_count.upper, f"{field}.max_node_count"),
-        proxies={name: range_to_proto(numbers) for name, numbers in asked.proxies.items()},
-        recorded_from=time_to_proto(asked.recorded_from),
-        recorded_before=time_to_proto(asked.recorded_before),
+        statuses=[cast("experiment_pb2.ExperimentStatus", status.value) for status in filter_.statuses],
+        min_objective_value=filter_.objective_value.lower,
+        max_objective_value=filter_.objective_value.upper,
+        min_node_count=_node_count(filter_.node_count.lower, f"{field}.min_node_count"),
+        max_node_count=_node_count(filter_.node_count.upper, f"{field}.max_node_count"),
+        proxies={name: range_to_proto(numbers) for name, numbers in filter_.proxies.items()},
+        recorded_from=time_to_proto(filter_.recorded_from),
+        recorded_before=time_to_proto(filter_.recorded_before),
     )
 
 
 def _statuses_from_proto(numbers: Iterable[int], field: str) -> tuple[ExperimentStatus, ...]:
     """Distinct statuses, in the order of their first occurrence."""
-    places: dict[int, int] = {}
-    for place, number in enumerate(numbers):
-        places.setdefault(number, place)
-    return tuple(enum_from_proto(ExperimentStatus, number, f"{field}[{place}]") for number, place in places.items())
+    indices: dict[int, int] = {}
+    for index, number in enumerate(numbers):
+        indices.setdefault(number, index)
+    return tuple(enum_from_proto(ExperimentStatus, number, f"{field}[{index}]") for number, index in indices.items())
 
 
 def filter_from_proto(message: knowledge_pb2.ExperimentFilter, field: str = "filter") -> ExperimentFilter:

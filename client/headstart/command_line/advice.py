@@ -23,7 +23,7 @@ _COLUMNS = (Column("ORIGIN"), Column("PREDICTION"), Column("CANDIDATE", wide=Tru
 def suggest(
     context: typer.Context, task_id: TaskId, search_space_id: SpaceId, count: Count = 5, json: AsJson = False
 ) -> None:
-    """What to try next on a task."""
+    """Suggest what to try next on a task."""
     with service(context) as client:
         answer = client.warm_start(task_id, search_space_id, count)
         if json:
@@ -45,7 +45,7 @@ def explain(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """What the service would transfer to a task from where, and why. Sets nothing aside."""
+    """Explain what the service would transfer to a task from where, and why. Reserves no candidates."""
     with service(context) as client:
         answer = client.explain_task(task_id, search_space_id)
         if picture is not None:

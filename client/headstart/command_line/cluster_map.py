@@ -30,7 +30,7 @@ _SHAPE_POINTS, _RING_POINTS, _LABEL_POINTS = 7.0, 13.0, 7.5
 _DOTS_PER_INCH = 150
 _SMALLEST_INCHES, _LARGEST_INCHES = 7.0, 24.0
 
-# Where a label may go, seen from its task: to the right first, then around; these many points off.
+# Positions of a label relative to its task: to the right first, then around, at these distances in points.
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 _DISTANCES = (3.0, 9.0, 18.0, 30.0, 45.0)
 _DISTANCE_WITH_LINE = 9.0
@@ -38,7 +38,7 @@ _DISTANCE_WITH_LINE = 9.0
 
 @dataclass(frozen=True)
 class Box:
-    """In pixels, from the lower left corner of the picture."""
+    """A rectangle in pixels, from the lower left corner of the picture."""
 
     left: float
     bottom: float
@@ -60,7 +60,7 @@ class Box:
 
 
 class _Occupied:
-    """The boxes that are taken, found by the cells of a grid they lie in."""
+    """Occupied boxes, found by the cells of a grid they lie in."""
 
     _CELL_PIXELS = 60.0
 
@@ -91,9 +91,9 @@ class _Mark:
 
 
 def draw(clusters: Sequence[TaskCluster], path: Path) -> int:
-    """Draws into a file of the kind its name says; returns for how many tasks no label had room.
+    """Draw into a file of the type that its name says; returns the number of tasks without room for a label.
 
-    Raises OSError where the file cannot be written.
+    Raises OSError if the file cannot be written.
     """
     figure, _, left_out = draw_figure(clusters)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "headstart"}):
@@ -102,14 +102,14 @@ def draw(clusters: Sequence[TaskCluster], path: Path) -> int:
 
 
 def draw_figure(clusters: Sequence[TaskCluster]) -> tuple[Figure, list[Text], int]:
-    """The picture, its labels, and for how many tasks there was no room for one."""
+    """The picture, its labels, and the number of tasks without room for one."""
     marks = [
         _Mark(task_id, position.x, position.y, number, task_id == cluster.medoid_task_id)
         for number, cluster in enumerate(clusters)
         for task_id, position in zip(cluster.task_ids, cluster.positions, strict=False)
     ]
     marks = apart(marks)
-    # Room for labels: the area grows with the tasks.
+    # The area grows with the tasks, to leave room for labels.
     side = min(max(_SMALLEST_INCHES, 0.85 * math.sqrt(len(marks)) + 3), _LARGEST_INCHES)
     figure = Figure(figsize=(1.25 * side, side), dpi=_DOTS_PER_INCH)
     canvas = FigureCanvasAgg(figure)
@@ -133,16 +133,16 @@ def draw_figure(clusters: Sequence[TaskCluster]) -> tuple[Figure, list[Text], in
 
 
 def apart(marks: Sequence[_Mark]) -> list[_Mark]:
-    """Tasks of one place, of which nothing is known that tells them apart, laid around it in a spiral."""
-    places: dict[tuple[float, float], int] = {}
+    """Tasks at the same position, spread around it in a spiral."""
+    counts: dict[tuple[float, float], int] = {}
     span = max((abs(mark.x - other.x) + abs(mark.y - other.y) for mark in marks for other in marks[:1]), default=0.0)
     step = 0.02 * (span or 1.0)
     laid: list[_Mark] = []
     for mark in marks:
-        place = (mark.x, mark.y)
-        number = places.get(place, 0)
-        places[place] = number + 1
-        # Vogel's spiral: each at the golden angle from the last, with the same room around it.
+        position = (mark.x, mark.y)
+        number = counts.get(position, 0)
+        counts[position] = number + 1
+        # Vogel's spiral: each point at the golden angle from the last, with equal room around it.
         angle, distance = 2.399963 * number, step * math.sqrt(number)
         x, y = mark.x + distance * math.cos(angle), mark.y + distance * math.sin(angle)
         laid.append(replace(mark, x=x, y=y))
@@ -187,27 +187,27 @@ def _draw_legend(axes: Axes, clusters: Sequence[TaskCluster]) -> None:
         ncols=1 + len(clusters) // 40,
     )
     for text in legend.get_texts():
-        # A name is a name, also where it has dollar signs.
+        # A name may have dollar signs, which are not formulas.
         text.set_parse_math(False)
 
 
 def _draw_labels(figure: Figure, canvas: FigureCanvasAgg, axes: Axes, marks: Sequence[_Mark]) -> list[Text]:
-    """Labels where they cover nothing, medoids first."""
+    """Draw labels where they cover nothing, medoids first."""
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     pixels = figure.dpi / 72
-    # In shares of the figure, which follow when it is cut to size.
+    # In shares of the figure, which remain valid when it is cut to size.
     wide, high = figure.bbox.width, figure.bbox.height
     frame = axes.get_window_extent(renderer)
     inner = Box(frame.x0, frame.y0, frame.x1, frame.y1)
-    places = {mark.task_id: axes.transData.transform((mark.x, mark.y)) for mark in marks}
+    positions = {mark.task_id: axes.transData.transform((mark.x, mark.y)) for mark in marks}
     occupied = _Occupied()
     for mark in marks:
-        x, y = places[mark.task_id]
+        x, y = positions[mark.task_id]
         reach = (_RING_POINTS if mark.is_medoid else _SHAPE_POINTS) / 2 * pixels
         occupied.add(Box(x - reach, y - reach, x + reach, y + reach))
     labels = []
     for mark in sorted(marks, key=lambda mark: not mark.is_medoid):
-        x, y = places[mark.task_id]
+        x, y = positions[mark.task_id]
         text = figure.text(
             0,
             0,
@@ -222,11 +222,11 @@ def _draw_labels(figure: Figure, canvas: FigureCanvasAgg, axes: Axes, marks: Seq
         )
         extent = text.get_window_extent(renderer)
         reach = (_RING_POINTS if mark.is_medoid else _SHAPE_POINTS) / 2
-        found = _free_place(x, y, extent.width, extent.height, reach, pixels, inner, occupied)
-        if found is None:
+        free = _free_place(x, y, extent.width, extent.height, reach, pixels, inner, occupied)
+        if free is None:
             text.remove()
             continue
-        box, distance = found
+        box, distance = free
         occupied.add(box)
         text.set_position(((box.left - extent.x0) / wide, (box.bottom - extent.y0) / high))
         labels.append(text)
@@ -247,7 +247,7 @@ def _free_place(
     inner: Box,
     occupied: _Occupied,
 ) -> tuple[Box, float] | None:
-    """The free box of a label that is nearest to its task, and how many points off that is."""
+    """The free box for a label that is nearest to its task, and its distance in points."""
     for distance, (across, up) in product(_DISTANCES, _DIRECTIONS):
         off = (reach + distance) * pixels / math.hypot(across, up)
         left = x + across * off + (across - 1) / 2 * width

@@ -35,7 +35,7 @@ def _write(text: str) -> None:
 
 
 def document(value: Any) -> Any:
-    """What ``json.dumps`` takes, for any value of the contract."""
+    """A value of the contract in a form that ``json.dumps`` takes."""
     if isinstance(value, Enum):
         return value.name
     if value is None or isinstance(value, str | bool | int):

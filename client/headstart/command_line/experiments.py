@@ -86,7 +86,7 @@ def experiments(
     """Results: all of them, of a task, or of a task in a space; in the order of recording, unless sorted."""
     if not task_id and sort not in {None, Order.TIME}:
         raise typer.BadParameter(f"{sort} needs a TASK", param_hint="--sort")
-    asked = ExperimentFilter(
+    filter_ = ExperimentFilter(
         statuses=tuple(ExperimentStatus[each.name] for each in status or ()),
         objective_value=NumberRange(minimum, maximum),
         node_count=nodes or NumberRange(),
@@ -95,21 +95,21 @@ def experiments(
         recorded_before=until,
     )
     with service(context) as client:
-        found = client.list_experiments(
+        listed = client.list_experiments(
             task_id,
             search_space_id,
-            filter=asked,
+            filter=filter_,
             order_by=None if sort is None else _ORDERS[sort],
             descending=descending,
             page_size=page_size(limit, _PAGE_SIZE),
         )
         if json:
-            for each in limited(found, limit):
+            for each in limited(listed, limit):
                 print_json_line(each)
             return
         whole = bool(task_id and search_space_id)
         columns = _COLUMNS if whole else (Column("EXPERIMENT"), *_COLUMNS[1:])
-        print_table(columns, [_row(each, whole) for each in limited(found, limit)])
+        print_table(columns, [_row(each, whole) for each in limited(listed, limit)])
 
 
 def experiment(
@@ -127,12 +127,12 @@ def experiment(
             f"{experiment_id!r} names no experiment: write TASK/SPACE/SEQUENCE, or TASK SPACE SEQUENCE", param_hint="ID"
         )
     with service(context) as client:
-        found = client.get_experiment(experiment_id)
+        shown = client.get_experiment(experiment_id)
         if json:
-            print_json(found)
+            print_json(shown)
             return
-        print_facts(_facts(found))
-        graph = found.candidate.graph
+        print_facts(_facts(shown))
+        graph = shown.candidate.graph
         if graph is not None:
             print_text("")
             rows = [

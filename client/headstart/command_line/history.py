@@ -37,7 +37,7 @@ Source = StrEnum("Source", [(name.upper(), name) for name in IMPORT_SOURCES])  #
 Format = StrEnum("Format", [(name.upper(), name) for name in EXPORT_FORMATS])  # type: ignore[misc]
 
 
-class Direction(StrEnum):
+class DirectionOption(StrEnum):
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
 
@@ -63,7 +63,7 @@ def import_history(
     objective: Annotated[
         str | None, typer.Option("--objective", metavar="METRIC", help="Which metric is the objective.")
     ] = None,
-    direction: Annotated[Direction | None, typer.Option("--direction", help="Of the objective.")] = None,
+    direction: Annotated[DirectionOption | None, typer.Option("--direction", help="Of the objective.")] = None,
     ranges: Annotated[
         list[Any] | None,
         typer.Option(
@@ -84,8 +84,8 @@ def import_history(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many skipped entries to list.")] = 50,
     json: AsJson = False,
 ) -> None:
-    """Bring results from elsewhere in. A second time nothing is recorded twice; a broken import goes on."""
-    # Who only looks does not wait long; an import rather waits than breaks off.
+    """Import results of other tools. Repeating an import records nothing twice; a broken import continues."""
+    # Listings do not wait long; an import rather waits than breaks off.
     patience = PATIENCE_SECONDS if dry_run else math.inf
     with service(context, patience) as client, _usage_told(), _bar("importing") as (report, say):
         came_of_it = run_import(
@@ -123,7 +123,7 @@ def export_history(
     format: Annotated[Format | None, typer.Option("--format", help="Of the file.", show_default="by its name")] = None,
     json: AsJson = False,
 ) -> None:
-    """Write tasks with their search spaces and experiments into a file that `headstart import export` takes."""
+    """Write tasks with their search spaces and experiments into a file for `headstart import export`."""
     chosen = format.value if format else output.suffix.removeprefix(".").lower()
     if chosen not in EXPORT_FORMATS:
         raise typer.BadParameter(f"{output} names no format: end it in .jsonl or .parquet, or give --format")
@@ -152,7 +152,7 @@ def _usage_told() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # A file or store that cannot be read any more; what was recorded until then stays.
+        # A file or store that cannot be read any more; what was recorded before stays.
         note(
             " ".join(f"{error.filename}: {error.strerror}".split()) if error.filename else " ".join(str(error).split())
         )
@@ -161,10 +161,10 @@ def _usage_told() -> Iterator[None]:
 
 @contextmanager
 def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
-    """A bar for who waits at a terminal, and how to say something beside it."""
+    """A progress bar for a terminal, and a function that prints a line beside it."""
     console = Console(stderr=True, highlight=False, markup=False)
     if not console.is_terminal:
-        yield (lambda done, total: None), lambda told: note(words.one_line(told))
+        yield (lambda done, total: None), lambda line: note(words.one_line(line))
         return
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, transient=True)
@@ -175,8 +175,8 @@ def _bar(doing: str) -> Iterator[tuple[Report, Say]]:
         progress.start()
         progress.update(bar, completed=done, total=total)
 
-    def say(told: str) -> None:
-        console.print(f"headstart: {words.one_line(told)}", soft_wrap=True)
+    def say(line: str) -> None:
+        console.print(f"headstart: {words.one_line(line)}", soft_wrap=True)
 
     try:
         yield report, say

@@ -36,7 +36,9 @@ def limited(items: Iterator[Item], limit: int | None) -> Iterator[Item]:
 
 
 def page_size(limit: int | None, largest: int) -> int:
-    """Of the calls that bring so many: one where it can be, with one to spare where ``limited`` looks for more."""
+    """The page size for calls that list ``limit`` entries: one page if possible, with one more where ``limited``
+    looks for more.
+    """
     return min(limit or DEFAULT_LIMIT + 1, largest)
 
 

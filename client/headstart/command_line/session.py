@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 3.0
 
 
 class CommandError(Exception):
-    """What keeps a command from its work, in words for a person."""
+    """The reason why a command cannot do its work, for people."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Connection:
     key_file: Path | None = None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """Of TLS, which each of its files asks for too. Raises CommandError for a file that cannot be read."""
+        """Credentials of TLS, which each of its files switches on. Raises CommandError for a file that cannot be
+        read.
+        """
         if not (self.tls or self.ca_file or self.certificate_file or self.key_file):
             return None
         if (self.certificate_file is None) != (self.key_file is None):
@@ -103,10 +105,10 @@ def errors_told(address: str = "") -> Iterator[None]:
         sys.stdout.flush()
     except Unavailable as error:
         # With a reason it is the service that speaks; without, nobody does.
-        told = str(error) if error.reason else "no service there; `headstart-server up` starts one"
+        message = str(error) if error.reason else "no service there; `headstart-server up` starts one"
         if not error.reason and (proxy := proxy_of(address)):
-            told = f"no service there through the proxy {proxy}; NO_PROXY names what is reached without"
-        raise _ended(address, told) from None
+            message = f"no service there through the proxy {proxy}; NO_PROXY names what is reached without"
+        raise _ended(address, message) from None
     except HeadstartError as error:
         raise _ended(address, str(error)) from None
     except (CommandError, InvalidInput) as error:
@@ -119,21 +121,21 @@ def errors_told(address: str = "") -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def note(told: str) -> None:
-    """What a person should know beside the answer; never among the answer."""
-    print(f"headstart: {told}", file=sys.stderr)
+def note(message: str) -> None:
+    """Print a note beside the answer, never within it."""
+    print(f"headstart: {message}", file=sys.stderr)
 
 
 def confirmed(question: str) -> bool:
     """Asks beside the answer; silence is a no."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    told = sys.stdin.readline()
-    if not (told.endswith("\n") and sys.stdin.isatty()):
+    predicted = sys.stdin.readline()
+    if not (predicted.endswith("\n") and sys.stdin.isatty()):
         print(file=sys.stderr)
-    return told.strip().lower() in {"y", "yes"}
+    return predicted.strip().lower() in {"y", "yes"}
 
 
-def _ended(address: str, told: str) -> typer.Exit:
+def _ended(address: str, message: str) -> typer.Exit:
     where = f"{address}: " if address else ""
-    note(where + " ".join(told.split()))
+    note(where + " ".join(message.split()))
     return typer.Exit(1)

@@ -69,13 +69,13 @@ def similar_tasks(
     count: Count = 10,
     json: AsJson = False,
 ) -> None:
-    """The tasks most like a task, and what that rests on."""
+    """The tasks most similar to a task, and the basis of that."""
     with service(context) as client:
-        found = client.search_tasks(task_id, search_space_id=space, count=count)
+        result = client.search_tasks(task_id, search_space_id=space, count=count)
         if json:
-            print_json({"tasks": found})
+            print_json({"tasks": result})
         else:
-            print_similar_tasks(found)
+            print_similar_tasks(result)
 
 
 @similar.command("architectures")
@@ -101,21 +101,21 @@ def similar_architectures(
     count: Count = 10,
     json: AsJson = False,
 ) -> None:
-    """The recorded architectures nearest to one: that of --candidate or of --experiment."""
+    """The recorded architectures nearest to that of --candidate or of --experiment."""
     if (asked is None) == (not experiment):
         raise typer.BadParameter("give one of the two", param_hint="--candidate / --experiment")
     with service(context) as client:
         tried = asked if asked is not None else _candidate_of(client, experiment, search_space_id)
-        found = client.search_architectures(
+        result = client.search_architectures(
             search_space_id, tried, count=count, measure=_MEASURES[measure], time_limit_seconds=time_limit
         )
         if json:
-            print_json(found)
+            print_json(result)
             return
-        print_table(_MATCH_COLUMNS, map(_match_row, found.matches))
-        if any(match.upper_bound for match in found.matches):
+        print_table(_MATCH_COLUMNS, map(_match_row, result.matches))
+        if any(match.upper_bound for match in result.matches):
             note("the time limit ended the search for the distances with <=; --time-limit for more")
-        if found.degraded:
+        if result.degraded:
             note("the vector index is out of reach or behind: the answer was made without it")
 
 
@@ -133,15 +133,15 @@ def clusters(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Groups of like tasks, as the worker found them last."""
+    """Clusters of similar tasks, as the worker last computed them."""
     with service(context) as client:
-        found = tuple(client.list_task_clusters())
+        listed = tuple(client.list_task_clusters())
         if map_file is not None:
-            _draw(found, map_file)
+            _draw(listed, map_file)
         if json:
-            print_json({"clusters": found})
+            print_json({"clusters": listed})
             return
-        if not found:
+        if not listed:
             note("no clusters yet: the worker makes them once there are tasks to compare")
         rows = [
             (
@@ -151,21 +151,21 @@ def clusters(
                 words.short(cluster.silhouette, 2),
                 ", ".join(cluster.task_ids),
             )
-            for cluster in found
+            for cluster in listed
         ]
         print_table(_CLUSTER_COLUMNS, rows)
 
 
-def print_similar_tasks(found: Sequence[SimilarTask]) -> None:
-    rows = [(each.task_id, words.short(each.weight), words.basis(each), words.details(each)) for each in found]
+def print_similar_tasks(similar: Sequence[SimilarTask]) -> None:
+    rows = [(each.task_id, words.short(each.weight), words.basis(each), words.details(each)) for each in similar]
     print_table(_SIMILAR_COLUMNS, rows)
 
 
 def _candidate_of(client: Client, experiment_id: str, search_space_id: str) -> Candidate:
-    found = client.get_experiment(experiment_id)
-    if found.search_space_id != search_space_id:
-        raise CommandError(f"{experiment_id} is of the space {found.search_space_id}, not of {search_space_id}")
-    return found.candidate
+    recorded = client.get_experiment(experiment_id)
+    if recorded.search_space_id != search_space_id:
+        raise CommandError(f"{experiment_id} is of the space {recorded.search_space_id}, not of {search_space_id}")
+    return recorded.candidate
 
 
 def _match_row(match: ArchitectureMatch) -> tuple[str, str, str]:
@@ -174,8 +174,8 @@ def _match_row(match: ArchitectureMatch) -> tuple[str, str, str]:
     return distance, results, words.candidate(match.candidate)
 
 
-def _draw(found: Sequence[TaskCluster], path: Path) -> None:
-    if not any(cluster.positions for cluster in found):
+def _draw(clusters_: Sequence[TaskCluster], path: Path) -> None:
+    if not any(cluster.positions for cluster in clusters_):
         raise CommandError("no clusters yet, so there is nothing to draw")
     try:
         from headstart.command_line.cluster_map import draw
@@ -184,7 +184,7 @@ def _draw(found: Sequence[TaskCluster], path: Path) -> None:
             raise
         raise CommandError("the map needs matplotlib: pip install 'headstart[cli,plot]'") from None
     try:
-        left_out = draw(found, path)
+        left_out = draw(clusters_, path)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from None
     note(f"the map is in {path}" + (f", {left_out} tasks without a label for want of room" if left_out else ""))

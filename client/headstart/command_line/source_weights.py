@@ -19,7 +19,7 @@ _OWN = "its own results"
 
 
 def print_weights(history: Sequence[SourceWeights]) -> None:
-    """Nothing where there is nothing over time to see."""
+    """Prints nothing if there is no history."""
     if len(history) < 2:
         return
     columns = (Column("WEIGHT OF"), Column("NOW", number=True), Column(f"AFTER {_counts(history)} RESULTS", wide=True))
@@ -27,7 +27,7 @@ def print_weights(history: Sequence[SourceWeights]) -> None:
 
 
 def draw_weights(history: Sequence[SourceWeights], path: Path) -> None:
-    """Raises CommandError where it cannot."""
+    """Raises CommandError if it cannot draw."""
     if len(history) < 2:
         raise CommandError("no results yet, so there is nothing to draw over time")
     try:
@@ -55,10 +55,10 @@ def draw_weights(history: Sequence[SourceWeights], path: Path) -> None:
 
 
 def _lines(history: Sequence[SourceWeights]) -> list[tuple[str, list[float]]]:
-    """The task itself, then the others by what they count now, those that never did left out."""
-    found = [(name, [point.weights.get(name, 0.0) for point in history]) for name in history[-1].weights]
-    found = sorted((each for each in found if any(each[1])), key=lambda each: (-each[1][-1], -max(each[1]), each[0]))
-    return [(_OWN, [point.own_share for point in history]), *found[:_MOST_DRAWN]]
+    """The task itself, then the others by their present weight; those that never had any are left out."""
+    lines = [(name, [point.weights.get(name, 0.0) for point in history]) for name in history[-1].weights]
+    lines = sorted((each for each in lines if any(each[1])), key=lambda each: (-each[1][-1], -max(each[1]), each[0]))
+    return [(_OWN, [point.own_share for point in history]), *lines[:_MOST_DRAWN]]
 
 
 def _blocks(line: Sequence[float]) -> str:

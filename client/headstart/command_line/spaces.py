@@ -36,10 +36,10 @@ _FIGURE_COLUMNS = (
 def spaces(context: typer.Context, limit: Limit = None, json: AsJson = False) -> None:
     """All search spaces."""
     with service(context) as client:
-        # Declarations may be large: not too many to a message.
-        found = list(limited(client.list_search_spaces(page_size=page_size(limit, 100)), limit))
+        # Declarations may be large, so a page has few of them.
+        listed = list(limited(client.list_search_spaces(page_size=page_size(limit, 100)), limit))
         if json:
-            print_json({"search_spaces": found})
+            print_json({"search_spaces": listed})
             return
         rows = [
             (
@@ -49,7 +49,7 @@ def spaces(context: typer.Context, limit: Limit = None, json: AsJson = False) ->
                 space.description,
                 ", ".join(map(words.parameter, space.parameters)),
             )
-            for space in found
+            for space in listed
         ]
         print_table(_COLUMNS, rows)
 
@@ -57,12 +57,12 @@ def spaces(context: typer.Context, limit: Limit = None, json: AsJson = False) ->
 def space(context: typer.Context, search_space_id: SpaceId, json: AsJson = False) -> None:
     """One search space: its parameters and its graph."""
     with service(context) as client:
-        found = client.get_search_space(search_space_id)
+        shown = client.get_search_space(search_space_id)
         if json:
-            print_json(found)
+            print_json(shown)
             return
-        print_facts(_facts(found))
-        if found.parameters:
+        print_facts(_facts(shown))
+        if shown.parameters:
             print_text("")
             rows = [
                 (
@@ -72,21 +72,21 @@ def space(context: typer.Context, search_space_id: SpaceId, json: AsJson = False
                     "" if parameter.default is None else str(parameter.default),
                     words.condition(parameter) or "always",
                 )
-                for parameter in found.parameters
+                for parameter in shown.parameters
             ]
             print_table(_PARAMETER_COLUMNS, rows)
 
 
 def predictor(context: typer.Context, search_space_id: SpaceId, json: AsJson = False) -> None:
-    """The newest model of a search space and its held-out figures."""
+    """The newest model of a search space and its validation figures."""
     with service(context) as client:
-        found = client.get_predictor(search_space_id)
+        shown = client.get_predictor(search_space_id)
         if json:
-            print_json(found)
+            print_json(shown)
             return
         print_text(
-            f"{found.model_version}: {found.kind}, {found.parameter_count} parameters, trained on "
-            f"{found.training_size} experiments in {found.training_seconds:.1f} s"
+            f"{shown.model_version}: {shown.kind}, {shown.parameter_count} parameters, trained on "
+            f"{shown.training_size} experiments in {shown.training_seconds:.1f} s"
         )
         print_text("")
         rows = [
@@ -96,7 +96,7 @@ def predictor(context: typer.Context, search_space_id: SpaceId, json: AsJson = F
                 words.short(figures.kendall_tau),
                 words.short(figures.interval_coverage),
             )
-            for figures in found.validation
+            for figures in shown.validation
         ]
         print_table(_FIGURE_COLUMNS, rows)
 

@@ -49,7 +49,7 @@ def strategies(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Which search strategies were chosen on a task, what they earned, and why."""
+    """List the strategies chosen on a task, their rewards, and the reason of each decision."""
     with service(context) as client:
         explanation = client.explain_strategies(task_id)
         decisions = list(client.list_decisions(task_id, page_size=1000))
@@ -116,7 +116,7 @@ def _decision(recorded: RecordedDecision) -> tuple[str, ...]:
 
 
 def draw_strategies(decisions: Sequence[RecordedDecision], path: Path) -> None:
-    """Raises CommandError where it cannot."""
+    """Raises CommandError if it cannot draw."""
     if len(decisions) < 2:
         raise CommandError("fewer than two decisions so far, so there is nothing to draw over time")
     try:
@@ -149,18 +149,18 @@ def draw_strategies(decisions: Sequence[RecordedDecision], path: Path) -> None:
 
 
 def colours_of(count: int) -> list[tuple[float, float, float]]:
-    """As many colours, each another one: matplotlib repeats its ten."""
+    """``count`` different colours; matplotlib repeats its ten."""
     from matplotlib import colormaps
     from matplotlib.colors import hsv_to_rgb
 
     named = colormaps["tab10" if count <= 10 else "tab20"]
     if count <= named.N:
-        return [named(place)[:3] for place in range(count)]
-    return [tuple(hsv_to_rgb((place / count, 0.9, 0.55 + 0.4 * (place % 2)))) for place in range(count)]
+        return [named(index)[:3] for index in range(count)]
+    return [tuple(hsv_to_rgb((index / count, 0.9, 0.55 + 0.4 * (index % 2)))) for index in range(count)]
 
 
 def _windows(decisions: Sequence[RecordedDecision]) -> list[tuple[int, Sequence[RecordedDecision]]]:
-    """The decisions in their order in parts of equal length, each with the number of decisions to its end."""
+    """The decisions in order, in windows of equal length, each with the number of decisions up to its end."""
     length = max(1, -(-len(decisions) // _WINDOWS))
     return [
         (min(start + length, len(decisions)), decisions[start : start + length])
@@ -169,12 +169,12 @@ def _windows(decisions: Sequence[RecordedDecision]) -> list[tuple[int, Sequence[
 
 
 def share_of(name: str, decisions: Sequence[RecordedDecision]) -> float:
-    """Which part of the decisions was for a strategy, by its name as printed."""
+    """The share of the decisions for a strategy, by its name as printed."""
     return sum(_name_of(each) == name for each in decisions) / len(decisions)
 
 
 def mean_reward_of(name: str, decisions: Sequence[RecordedDecision]) -> float | None:
-    """Over the experiments of a strategy; None while it has none."""
+    """The mean reward over the experiments of a strategy; None while it has none."""
     own = [each for each in decisions if _name_of(each) == name]
     count = sum(each.experiment_count for each in own)
     return sum(each.reward_sum for each in own) / count if count else None

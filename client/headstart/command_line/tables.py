@@ -17,7 +17,7 @@ from rich.text import Text
 
 from headstart.command_line import words
 
-# Without a terminal there is no width to fit; rich wants one.
+# Without a terminal there is no width to fit, but rich needs one.
 _UNLIMITED = 1_000_000
 
 _STYLES = {"completed": "green", "failed": "red", "stopped": "yellow"}
@@ -25,10 +25,10 @@ _STYLES = {"completed": "green", "failed": "red", "stopped": "yellow"}
 
 @dataclass(frozen=True)
 class Column:
-    """How its cells are set.
+    """The layout of a column.
 
-    ``number``: to the right. ``wide``: the first to be cut in a terminal. ``prose``: never cut, but laid over several
-    lines.
+    ``number``: aligned to the right. ``wide``: the first to be cut in a terminal. ``prose``: never cut, but wrapped
+    over several lines.
     """
 
     heading: str
@@ -38,7 +38,7 @@ class Column:
 
 
 class _Console(Console):
-    """Lets a reader that went away be the caller's business; rich would end the process with exit code 1."""
+    """Leaves a closed output to the caller; rich would end the process with exit code 1."""
 
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError
@@ -64,12 +64,12 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
         return
     with to.capture() as capture:
         to.print(table)
-    # The padding of the last column is of use to nobody.
+    # The padding of the last column is useless.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Names and what is known under them, one a line; what is not known is left out."""
+    """Print names and values, one a line; unknown values are left out."""
     to = console()
     for name, fact in facts:
         if fact:
@@ -82,9 +82,9 @@ def print_text(text: str) -> None:
 
 
 def _cell(cell: str, column: Column, is_terminal: bool) -> Text:
-    """On one line whatever its words are, unless it is prose."""
+    """The cell on one line, unless it is prose."""
     text = words.one_line(cell)
     if column.prose:
         return Text(text, no_wrap=False, overflow="fold")
-    told = words.cut(text) if column.wide and is_terminal else text
-    return Text(told, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")
+    shown = words.cut(text) if column.wide and is_terminal else text
+    return Text(shown, style=_STYLES.get(text, ""), no_wrap=True, overflow="ellipsis")

@@ -32,11 +32,11 @@ _SUMMARY_COLUMNS = (
 
 
 def tasks(context: typer.Context, limit: Limit = None, json: AsJson = False) -> None:
-    """All tasks and how far they are."""
+    """All tasks and their progress."""
     with service(context) as client:
-        found = list(limited(client.list_tasks(page_size=page_size(limit, 1000)), limit))
+        listed = list(limited(client.list_tasks(page_size=page_size(limit, 1000)), limit))
         if json:
-            print_json({"tasks": found})
+            print_json({"tasks": listed})
             return
         rows = [
             (
@@ -46,21 +46,21 @@ def tasks(context: typer.Context, limit: Limit = None, json: AsJson = False) -> 
                 words.best(task),
                 task.description,
             )
-            for task in found
+            for task in listed
         ]
         print_table(_COLUMNS, rows)
 
 
 def task(context: typer.Context, task_id: TaskId, json: AsJson = False) -> None:
-    """One task: description, results, and the tasks most like it."""
+    """One task: description, results, and the most similar tasks."""
     with service(context) as client:
-        found = client.get_task(task_id)
+        shown = client.get_task(task_id)
         if json:
-            print_json(found)
+            print_json(shown)
             return
         similar = client.search_tasks(task_id)
-        print_facts(_facts(found))
-        if found.summaries:
+        print_facts(_facts(shown))
+        if shown.summaries:
             print_text("")
             rows = [
                 (
@@ -70,7 +70,7 @@ def task(context: typer.Context, task_id: TaskId, json: AsJson = False) -> None:
                     words.incumbent(summary.incumbent),
                     summary.incumbent.experiment_id if summary.incumbent else "",
                 )
-                for summary in found.summaries
+                for summary in shown.summaries
             ]
             print_table(_SUMMARY_COLUMNS, rows)
         if similar:
@@ -95,21 +95,25 @@ def update_task(
         float | None, typer.Option("--max-fidelity", min=0, help="Of a full training; not once there are results.")
     ] = None,
 ) -> None:
-    """Describe a task, one that was imported, say. What is not named stays; an empty word or number is taken out."""
+    """Describe a task, for example an imported one. Parts that are not given stay; an empty word or number is
+    removed.
+    """
     words_of = dict(map(_named, descriptor or ()))
     numbers_of = {name: _number(name, text) for name, text in map(_named, meta_feature or ())}
     with service(context) as client:
-        found = client.get_task(task_id)
+        former = client.get_task(task_id)
         client.update_task(
             replace(
-                found,
-                description=found.description if description is None else description,
-                descriptor={name: word for name, word in {**found.descriptor, **words_of}.items() if word},
+                former,
+                description=former.description if description is None else description,
+                descriptor={name: word for name, word in {**former.descriptor, **words_of}.items() if word},
                 meta_features={
-                    name: number for name, number in {**found.meta_features, **numbers_of}.items() if number is not None
+                    name: number
+                    for name, number in {**former.meta_features, **numbers_of}.items()
+                    if number is not None
                 },
-                fidelity_unit=found.fidelity_unit if fidelity_unit is None else fidelity_unit,
-                max_fidelity=found.max_fidelity if max_fidelity is None else max_fidelity,
+                fidelity_unit=former.fidelity_unit if fidelity_unit is None else fidelity_unit,
+                max_fidelity=former.max_fidelity if max_fidelity is None else max_fidelity,
             )
         )
         print_facts(_facts(client.get_task(task_id)))
@@ -136,9 +140,9 @@ def delete_task(
 ) -> None:
     """Remove a task with everything that was recorded on it. There is no way back."""
     with service(context) as client:
-        found = client.get_task(task_id)
+        former = client.get_task(task_id)
         if not yes:
-            question = f"Delete the task {task_id} and its {words.counted(_experiment_count(found), 'experiment')}?"
+            question = f"Delete the task {task_id} and its {words.counted(_experiment_count(former), 'experiment')}?"
             if not confirmed(question):
                 raise CommandError("not confirmed, nothing was done")
         deleted = client.delete_task(task_id)

@@ -29,7 +29,7 @@ def transfer(
     targets: Annotated[
         list[str], typer.Option("--to", metavar="TASK", help="A task to fit; may be given several times.")
     ],
-    asked: Annotated[
+    requested: Annotated[
         Any,
         typer.Option(
             "--candidate",
@@ -44,15 +44,15 @@ def transfer(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """An architecture of TASK made to fit others, how far that can be trusted, and how to tune its weights there."""
+    """Adapt an architecture of TASK to others, with its expected transferability and a fine-tuning plan."""
     objective = MultiTaskObjective.WORST_CASE if worst_case else MultiTaskObjective.WEIGHTED
     with service(context) as client:
-        answer = client.transfer_architecture(search_space_id, asked, task_id, targets, objective=objective)
+        answer = client.transfer_architecture(search_space_id, requested, task_id, targets, objective=objective)
         if json:
             print_json(answer)
             return
-        for place, own in enumerate(answer.architectures):
-            if place:
+        for index, own in enumerate(answer.architectures):
+            if index:
                 print_text("")
             _print_architecture(own)
         if answer.proposal is not None:
@@ -92,6 +92,6 @@ def _value(value: object) -> str:
 
 def _stage_rows(plan: FineTuningPlan) -> list[tuple[str, str, str, str]]:
     return [
-        (str(place), str(stage.epochs), f"{stage.frozen_share:.0%}", words.short(stage.layer_decay, 2))
-        for place, stage in enumerate(plan.stages, start=1)
+        (str(index), str(stage.epochs), f"{stage.frozen_share:.0%}", words.short(stage.layer_decay, 2))
+        for index, stage in enumerate(plan.stages, start=1)
     ]

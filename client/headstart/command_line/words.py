@@ -10,7 +10,7 @@ from headstart.values import Direction, Estimate, Incumbent, Objective, SimilarT
 
 
 def one_line(text: str) -> str:
-    """Without line ends, and without what a terminal would take for an order to it."""
+    """The text without line ends, and without control sequences of a terminal."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
 
 
@@ -38,18 +38,18 @@ def numbers(named: Mapping[str, float]) -> str:
     return ", ".join(f"{name}={value:g}" for name, value in sorted(named.items()))
 
 
-def objective(asked: Objective) -> str:
-    return f"{asked.direction.name.lower()} {asked.metric}"
+def objective(wanted: Objective) -> str:
+    return f"{wanted.direction.name.lower()} {wanted.metric}"
 
 
 def candidate(tried: Candidate) -> str:
-    told = [
+    settings = [
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in sorted(tried.values.items())
     ]
     if tried.graph is not None:
-        told.append(f"graph of {len(tried.graph.nodes)} nodes, {len(tried.graph.edges)} edges")
-    return " ".join(told)
+        settings.append(f"graph of {len(tried.graph.nodes)} nodes, {len(tried.graph.edges)} edges")
+    return " ".join(settings)
 
 
 def graph_kind(space: SearchSpace) -> str:
@@ -72,8 +72,8 @@ def domain(declared: Parameter) -> str:
 
 
 def condition(declared: Parameter) -> str:
-    asked = declared.condition
-    return "" if asked is None else f"where {asked.parameter} is {' or '.join(map(str, asked.values))}"
+    condition_ = declared.condition
+    return "" if condition_ is None else f"where {condition_.parameter} is {' or '.join(map(str, condition_.values))}"
 
 
 def incumbent(best: Incumbent | None) -> str:
@@ -95,12 +95,12 @@ def estimate(expected: Estimate | None) -> str:
 
 
 def basis(similar: SimilarTask) -> str:
-    """What a similarity rests on; in brackets how many words, numbers or architectures."""
+    """The basis of a similarity; in brackets the number of words, meta-features or architectures."""
     return "; ".join(
         f"{each.kind.name.lower().replace('_', ' ')} {each.value:.2f} ({each.count})" for each in similar.basis
     )
 
 
 def details(similar: SimilarTask) -> str:
-    """What tells most in each of the things that a similarity rests on."""
+    """The most important details of each basis of a similarity."""
     return "; ".join(", ".join(each.details) for each in similar.basis if each.details)

@@ -17,22 +17,22 @@ KINDS = ("text", "integer", "float", "boolean", "json")
 _LEADING_ZERO = re.compile(r"\s*[+-]?0\d")
 
 
-# A curve of 10,000 points takes some 300,000 characters, more than Python's reader of CSV takes by itself.
+# A curve of 10,000 points takes some 300,000 characters, more than Python's CSV reader accepts by default.
 _CELL_CHARACTERS = 2**24
 
 
 def allow_long_cells() -> None:
-    """Of CSV files, in the whole process. To be called before one is read."""
+    """Allow long cells in CSV files, in the whole process. Call it before one is read."""
     csv.field_size_limit(max(_CELL_CHARACTERS, csv.field_size_limit()))
 
 
 class Unreadable(ValueError):
-    """A line that makes no run; the message says why."""
+    """A line that makes no run; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """Of a column, in this order: words to be replaced, the kind that a text stands for, then scale and offset."""
+    """Conversion of a column: words are replaced, then texts are parsed, then scale and offset are applied."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     kind: str = ""
@@ -73,9 +73,9 @@ def convert(cell: Any, conversion: Conversion, column: str) -> Any:
 
 
 def plain_value(text: str) -> Value:
-    """What a text stands for: an integer, a finite number, a truth value, or a word.
+    """The value of a text: an integer, a finite number, a truth value, or a word.
 
-    With a leading zero (0011: bits, a hash) it is a word: as a number it would be the same as another.
+    A text with a leading zero (0011: bits, a hash) is a word, because as a number it would equal another one.
     """
     if _LEADING_ZERO.match(text):
         return text
@@ -100,7 +100,7 @@ def cell_number(cell: Any, column: str) -> float:
 
 def _whole(cell: Any, column: str) -> int:
     if isinstance(cell, int | str) and not isinstance(cell, bool):
-        # Without a detour by a float, which would cost a large number its last digits.
+        # Without a detour by a float, which would lose the last digits of a large number.
         try:
             return int(cell)
         except ValueError:

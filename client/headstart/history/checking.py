@@ -22,16 +22,16 @@ _NAMESPACE = uuid.UUID("7f4c2a56-5a0b-5d6e-9a55-2f0c1f5c7d11")
 
 
 class Unfit(ValueError):
-    """The run cannot be recorded; the message says why."""
+    """A run that cannot be recorded; the message is the reason."""
 
 
 def request_id(task_id: str, *identity: str) -> str:
-    """The same for the same entry of the same source, in every import into a task."""
+    """The request id of an entry, the same in every import of its source into a task."""
     return str(uuid.uuid5(_NAMESPACE, "\0".join((task_id, *identity))))
 
 
 def value_problems(values: Mapping[str, Value]) -> str:
-    """What keeps values out of every search space; empty where nothing does."""
+    """Reasons why values fit no search space at all; empty without any."""
     problems = []
     for name, value in values.items():
         if isinstance(value, str) and (len(value) > MAX_TEXT_LENGTH or "\0" in value):
@@ -44,7 +44,7 @@ def value_problems(values: Mapping[str, Value]) -> str:
 
 
 def run_problem(run: Run) -> str:
-    """What keeps a run out whatever the search space is; empty where nothing does."""
+    """The reason why a run cannot be recorded in any search space; empty without any."""
     if not run.values:
         return "it has no parameters"
     broken = broken_text({"values": run.values, "id": run.identity, "task": run.task_name}, "")
@@ -71,7 +71,7 @@ def fits(run: Run, space: SearchSpace) -> bool:
 
 
 def to_record(run: Run, space: SearchSpace, task_id: str) -> tuple[Record, tuple[str, ...]]:
-    """The record of a run, and what was left out of it. Raises Unfit."""
+    """The record of a run, and a description of what was left out. Raises Unfit."""
     notes = list(run.notes)
     if problem := run_problem(run):
         raise Unfit(problem)

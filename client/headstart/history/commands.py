@@ -39,22 +39,22 @@ def run_import(
     agree: Callable[[str], bool] = lambda question: True,
     dry_run: bool = False,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
-    say: Say = lambda told: None,
+    say: Say = lambda line: None,
     progress: Progress = lambda done, total: None,
 ) -> ImportReport:
-    """Record the history at ``location``; a second time records nothing twice, and a broken import goes on.
+    """Record the history at ``location``; a repetition records nothing twice, and a broken import continues.
 
-    ``source`` is one of IMPORT_SOURCES; ``location`` is a file (csv, jsonl, export), a storage URL (optuna, mlflow) or
-    a folder (ray). ``studies`` names Optuna studies or MLflow experiments; empty takes the only one. ``direction`` is
-    "maximize" or "minimize". ``space_id`` names the search space to use, or to make where it is not there yet.
-    ``ranges`` widens the ranges of a derived space to (lowest, highest) by the name of the parameter. ``replace``
-    removes the tasks that the runs go into and records them anew, to correct a wrong import; ``agree`` is asked before,
-    and nothing is removed where a task has results of others. ``say`` gets lines for a person, ``progress`` the entries
-    done and their number where it is known.
+    ``source`` is one of IMPORT_SOURCES; ``location`` is a file (csv, jsonl, export), a storage URL (optuna, mlflow)
+    or a folder (ray). ``studies`` names Optuna studies or MLflow experiments; empty takes the only one. ``direction``
+    is "maximize" or "minimize". ``space_id`` names the search space to use, or to create. ``ranges`` widens the
+    ranges of a derived space to (lowest, highest) by parameter name. ``replace`` removes the tasks of the runs and
+    records them again, to correct a wrong import; ``agree`` is asked before, and nothing is removed if a task has
+    results of others. ``say`` gets lines for people, ``progress`` the number of entries done and their total if
+    known.
 
-    Raises UsageProblem before anything is recorded, and HeadstartError when the service cannot be reached or refuses:
-    what was acknowledged until then stays, and the same call goes on behind it. OSError where the source cannot be
-    read is the same.
+    Raises UsageProblem before anything is recorded, and HeadstartError if the service is out of reach or refuses:
+    acknowledged records stay, and the same call continues behind them. OSError for an unreadable source behaves the
+    same.
     """
     check_id(task_id, "the task")
     check_id(space_id, "the search space")
@@ -91,7 +91,7 @@ def run_export(
     task_ids: Sequence[str] = (),
     format: str,
     output: Path,
-    say: Say = lambda told: None,
+    say: Say = lambda line: None,
     progress: Progress = lambda done, total: None,
 ) -> ExportReport:
     """Write tasks (none named: all), their search spaces and experiments into a file; ``format``: EXPORT_FORMATS.

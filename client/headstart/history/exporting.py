@@ -22,7 +22,7 @@ _PROGRESS_EVERY = 32
 def export_history(
     client: Client, task_ids: Sequence[str], format: Format, format_name: str, output: Path, progress: Progress
 ) -> ExportReport:
-    """Raises UsageProblem for a task that is not there or a file that cannot be written, and HeadstartError."""
+    """Raises UsageProblem for a task that does not exist or a file that cannot be written, and HeadstartError."""
     tasks = _tasks(client, task_ids)
     spaces = _spaces(client, tasks) if task_ids else sorted(client.list_search_spaces(), key=_space_id)
     total = sum(summary.experiment_count for task in tasks for summary in task.summaries)
@@ -49,7 +49,7 @@ def _tasks(client: Client, task_ids: Sequence[str]) -> list[Task]:
 
 
 def _spaces(client: Client, tasks: Sequence[Task]) -> list[SearchSpace]:
-    """Those the tasks were tried in."""
+    """The spaces in which the tasks were tried."""
     space_ids = sorted({summary.search_space_id for task in tasks for summary in task.summaries})
     return [client.get_search_space(space_id) for space_id in space_ids]
 
@@ -65,7 +65,7 @@ def _experiments(client: Client, tasks: Sequence[Task]) -> Iterator[Experiment]:
 
 
 class _Counter:
-    """Counts experiments on their way, and tells the progress."""
+    """Counts experiments as they pass, and reports the progress."""
 
     def __init__(self, experiments: Iterable[Experiment], total: int, progress: Progress) -> None:
         self._experiments = experiments

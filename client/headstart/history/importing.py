@@ -15,7 +15,7 @@ from headstart.history.model import ImportReport, Note, Progress, Run, Say, Usag
 from headstart.history.replacing import remove_former
 from headstart.history.sending import Sender, Tally
 from headstart.history.service import Service
-from headstart.history.sources import History
+from headstart.history.sources import SourceHistory
 from headstart.history.space_derivation import SpaceDerivation
 from headstart.history.tasks import ImportTasks, check_id, slug
 from headstart.spaces.declaration import Categorical, Integer, Parameter, SearchSpace, Value
@@ -26,10 +26,10 @@ from headstart.values import ExperimentStatus
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person chose for an import.
+    """A user's choices for an import.
 
-    ``ranges`` are numbers that a parameter may have beside those that were tried, as (lowest, highest). ``replace``:
-    the tasks that the runs go into are removed first, with all that was recorded on them; ``agree`` is asked before.
+    ``ranges`` are numbers that a parameter may have beside the tried ones, as (lowest, highest). ``replace``: the
+    tasks of the runs are removed first, with everything recorded on them; ``agree`` is asked before.
     """
 
     task_id: str | None = None
@@ -42,7 +42,7 @@ class Choices:
 
 
 def import_history(
-    client: Client, history: History, source: str, choices: Choices, say: Say, progress: Progress
+    client: Client, history: SourceHistory, source: str, choices: Choices, say: Say, progress: Progress
 ) -> ImportReport:
     """Raises UsageProblem before anything is recorded, and HeadstartError."""
     history = replace(
@@ -75,9 +75,9 @@ def import_history(
 
 
 def _space(
-    service: Service, history: History, choices: Choices, tasks: ImportTasks, say: Say
+    service: Service, history: SourceHistory, choices: Choices, tasks: ImportTasks, say: Say
 ) -> tuple[SearchSpace, int | None]:
-    """The search space that is there, or one that is derived and made; and how many entries there are, if known."""
+    """The existing search space, or a new one that is derived; and the number of entries, if known."""
     name = choices.space_id or history.search_space_id
     existing = service.find_space(name) if name else None
     count = history.count
@@ -105,7 +105,7 @@ def _space(
     return space, count
 
 
-def _fitting(history: History, space: SearchSpace, tasks: ImportTasks) -> Iterator[tuple[str, str]]:
+def _fitting(history: SourceHistory, space: SearchSpace, tasks: ImportTasks) -> Iterator[tuple[str, str]]:
     """Task and worker of each run that can be recorded."""
     for entry in history.runs():
         if isinstance(entry, Run) and tasks.takes(entry.task_name) and fits(entry, space):
@@ -127,15 +127,15 @@ def _take(entry: Run | Note, space: SearchSpace, tasks: ImportTasks, sender: Sen
 
 
 def _derived(
-    history: History,
+    history: SourceHistory,
     search_space_id: str,
     takes: Callable[[str], bool] = lambda task_name: True,
     ranges: Mapping[str, tuple[Value, Value]] | None = None,
 ) -> tuple[SearchSpace, int]:
-    """The space that the recorded runs moved in, and how many entries there are.
+    """The space that contains the recordable runs, and the number of entries.
 
-    Only what goes in shapes it. Whether a run fits shows when there is a space; where some do not, it is derived once
-    more without them. ``takes`` says whether the task of a name can be recorded on.
+    Runs that cannot be recorded do not shape it. Whether a run fits is known only when there is a space; if some do
+    not, it is derived once more without them. ``takes`` says whether the task of a name can be recorded on.
     """
     derivation = _derivation(history, ranges)
     count = 0
@@ -157,17 +157,17 @@ def _derived(
     return space, count
 
 
-def _derivation(history: History, ranges: Mapping[str, tuple[Value, Value]] | None) -> SpaceDerivation:
+def _derivation(history: SourceHistory, ranges: Mapping[str, tuple[Value, Value]] | None) -> SpaceDerivation:
     return SpaceDerivation(history.domains, history.conditions, history.always, history.texts, ranges)
 
 
 def _without_unfit(
-    history: History,
+    history: SourceHistory,
     space: SearchSpace,
     takes: Callable[[str], bool],
     ranges: Mapping[str, tuple[Value, Value]] | None,
 ) -> SearchSpace:
-    """The space again, of those runs alone that fit it."""
+    """The space derived from those runs only that fit it."""
     derivation = _derivation(history, ranges)
     fitting = 0
     for entry in history.runs():
@@ -178,20 +178,22 @@ def _without_unfit(
 
 
 def _told(parameter: Parameter) -> str:
-    """A parameter in a line: what a person checks before an import."""
+    """A parameter in one line, for people to check before an import."""
     domain = parameter.domain
     if isinstance(domain, Categorical):
         ordered = domain.ordered_choices
         choices = ", ".join(map(repr, (ordered or domain.choices)[:12]))
-        told = f"one of {choices}" + (f" and {len(domain.choices) - 12} more" if len(domain.choices) > 12 else "")
-        told += "" if ordered is None else ", ordered"
+        predicted = f"one of {choices}" + (f" and {len(domain.choices) - 12} more" if len(domain.choices) > 12 else "")
+        predicted += "" if ordered is None else ", ordered"
     else:
         kind = "integer" if isinstance(domain, Integer) else "float"
-        told = f"{kind} {domain.lower:g} to {domain.upper:g}" + (", logarithmic" if domain.logarithmic else "")
+        predicted = f"{kind} {domain.lower:g} to {domain.upper:g}" + (", logarithmic" if domain.logarithmic else "")
     condition = parameter.condition
     if condition is None:
-        return f"{parameter.name}: {told}"
-    return f"{parameter.name}: {told}, where {condition.parameter} is {', '.join(map(repr, condition.values[:12]))}"
+        return f"{parameter.name}: {predicted}"
+    return (
+        f"{parameter.name}: {predicted}, where {condition.parameter} is {', '.join(map(repr, condition.values[:12]))}"
+    )
 
 
 def _other_space(search_space_id: str) -> str:

@@ -19,7 +19,7 @@ _SQLITE = re.compile(r"^sqlite(\+\w+)?:///")
 
 
 def local_path(location: str) -> Path | None:
-    """The file or folder that a location names, there or not; None where it is the URL of something else."""
+    """The file or folder of a location, existing or not; None for a URL of something else."""
     sqlite = _SQLITE.match(location)
     if sqlite:
         written = location[sqlite.end() :].removeprefix("file:")
@@ -30,21 +30,21 @@ def local_path(location: str) -> Path | None:
     else:
         return Path(location)
     shorter = written.partition("?")[0]
-    # SQLAlchemy takes a path as it is written, a file URL writes its special characters as %20.
+    # SQLAlchemy takes a path as it is written; a file URL writes its special characters as %20.
     meant = shorter if sqlite else unquote(written)
     readings = dict.fromkeys((written, written.rpartition("?")[0], meant, unquote(shorter)))
     return next((Path(each) for each in readings if each and Path(each).exists()), Path(meant or "."))
 
 
 def sqlite_url(path: Path) -> str:
-    """Of an SQLite file whatever its name, for SQLAlchemy, which decodes the name from 2.1 on."""
+    """The URL of an SQLite file of any name, for SQLAlchemy, which decodes the name from 2.1 on."""
     major, minor = version("sqlalchemy").split(".")[:2]
     name = str(path.resolve())
     return f"sqlite:///{quote(name) if (int(major), int(minor)) >= (2, 1) else name}"
 
 
 def removed_with(owner: object, folder: Path) -> None:
-    """Makes a folder that a library wants while it reads, and removes it with its owner if it is empty and new."""
+    """Create a folder that a library needs while it reads, and remove it with its owner if it is empty and new."""
     if not folder.exists():
         folder.mkdir()
         weakref.finalize(owner, _remove_empty, folder)
@@ -52,7 +52,7 @@ def removed_with(owner: object, folder: Path) -> None:
 
 @contextmanager
 def removed_after(folder: Path) -> Iterator[None]:
-    """Removes a folder that a library makes in a with block, if it is empty and new."""
+    """Remove a folder that a library creates in a with block, if it is empty and new."""
     is_new = not folder.exists()
     yield
     if is_new:
@@ -65,7 +65,14 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _without_authority(written: str) -> str:
-    """From "///a", "//localhost/a", "/a" or "a" the path; "//a" is taken for a relative one."""
+    """The path of "
+
+    /a", "
+
+    localhost/a", "/a" or "a"; "
+
+    a" counts as a relative one.
+    """
     if written.startswith("//localhost/"):
         return written.removeprefix("//localhost")
     return written.removeprefix("//")

@@ -26,7 +26,7 @@ _SINGLE_COLUMNS = {"objective", "status", "seed", "curve", "cost_seconds", "fide
 
 @dataclass(frozen=True)
 class Mapped:
-    """A mapping file. ``parameters``: by name the column, or one column that holds them all as an object."""
+    """A mapping file. ``parameters``: the column of each name, or one column that holds them all as an object."""
 
     task: Mapping[str, Any] = field(default_factory=dict)
     search_space_id: str = ""
@@ -43,13 +43,13 @@ class Mapped:
 
 @dataclass
 class Met:
-    """Which of the columns that a mapping file names were met in what was read: the others may be slips of the pen."""
+    """The columns of a mapping file that occurred in the source: the others may be typing errors."""
 
     mapping: Mapped
     columns: set[str] = field(default_factory=set)
-    # Those of them that a conversion counts for.
+    # Those of them to which a conversion applies.
     convertible: set[str] = field(default_factory=set)
-    # Whether an entry was read as a whole; before, nothing can be said.
+    # Whether an entry was read completely; before, nothing is known.
     any_run: bool = False
 
     def add(self, columns: Iterable[str]) -> None:
@@ -57,20 +57,20 @@ class Met:
         self.convertible.update(columns)
 
     def missing_parameters(self) -> list[str]:
-        """Columns of parameters that have no domain but that of their values."""
+        """Columns of parameters whose domain follows only from their values."""
         return [column for name, column in self._missing() if name not in self.mapping.domains]
 
     def missing(self) -> list[str]:
-        """Every place of the mapping file that names a column which no entry has; the objective is told anyway."""
+        """Every entry of the mapping file with a column that no row has; the objective is reported elsewhere."""
         if not self.any_run:
             return []
         mapping = self.mapping
         named = [(f"columns.{key}", column) for key, column in mapping.columns.items() if key != "objective"]
         named += [("columns.metrics", column) for column in (mapping.metrics or {}).values()]
         named += [("columns.proxies", column) for column in mapping.proxies.values()]
-        told = [f"columns.parameters {column!r}" for _, column in self._missing()]
-        told += [f"{place} {column!r}" for place, column in named if column not in self.columns]
-        return told + [f"convert.{column}" for column in mapping.conversions if column not in self.convertible]
+        predicted = [f"columns.parameters {column!r}" for _, column in self._missing()]
+        predicted += [f"{index} {column!r}" for index, column in named if column not in self.columns]
+        return predicted + [f"convert.{column}" for column in mapping.conversions if column not in self.convertible]
 
     def _missing(self) -> list[tuple[str, str]]:
         parameters = self.mapping.parameters
@@ -178,7 +178,7 @@ def _table(content: Any, where: str, known: set[str] | None = None) -> dict[str,
 
 
 def _names(content: Any, where: str) -> dict[str, str]:
-    """Columns by name: a list where the names are those of the columns, or a table NAME = COLUMN."""
+    """Columns by name: from a list of columns that are names, or a table NAME = COLUMN."""
     if isinstance(content, list) and all(isinstance(name, str) for name in content):
         return {name: name for name in content}
     if isinstance(content, dict) and all(isinstance(column, str) for column in content.values()):
@@ -193,20 +193,20 @@ def _text(content: Any, where: str) -> str:
 
 
 def task_template(mapping: Mapped, direction: Direction | None, metric: str) -> Task:
-    """What a mapping file says about the task. Raises UsageProblem."""
-    told = mapping.task
-    word = str(told.get("direction", "")).upper()
+    """The task as the mapping file describes it. Raises UsageProblem."""
+    entries = mapping.task
+    word = str(entries.get("direction", "")).upper()
     if word and word not in Direction.__members__:
-        raise UsageProblem(f"task.direction is maximize or minimize, got {told['direction']!r}")
+        raise UsageProblem(f"task.direction is maximize or minimize, got {entries['direction']!r}")
     try:
         return Task(
-            str(told.get("id", "")),
+            str(entries.get("id", "")),
             Objective(metric, _needed(direction or (Direction[word] if word else None), metric)),
-            str(told.get("description", "")),
-            {name: str(text) for name, text in told.get("descriptor", {}).items()},
-            {name: float(number) for name, number in told.get("meta_features", {}).items()},
-            str(told.get("fidelity_unit", "")),
-            float(told.get("max_fidelity", 0.0)),
+            str(entries.get("description", "")),
+            {name: str(text) for name, text in entries.get("descriptor", {}).items()},
+            {name: float(number) for name, number in entries.get("meta_features", {}).items()},
+            str(entries.get("fidelity_unit", "")),
+            float(entries.get("max_fidelity", 0.0)),
         )
     except (TypeError, ValueError, AttributeError) as error:
         if isinstance(error, UsageProblem):
@@ -215,7 +215,7 @@ def task_template(mapping: Mapped, direction: Direction | None, metric: str) -> 
 
 
 def _needed(value: Direction | None, metric: str) -> Direction:
-    """Raises UsageProblem where nobody has said it."""
+    """Raises UsageProblem for a value that is missing everywhere."""
     if value is None:
         raise UsageProblem(f"say whether {metric!r} is better when it is higher: --direction maximize or minimize")
     return value

@@ -12,22 +12,22 @@ from pathlib import Path
 from headstart.spaces.declaration import SearchSpace, Value
 from headstart.values import CurvePoint, ExperimentStatus, Task
 
-# Of skipped and amended entries this many are listed; the counts are of all.
+# This number of skipped and amended entries is listed; the counts are of all.
 MAX_LISTED = 10_000
 
-# What a person reads while it goes on, and (done, of how many or None) for a progress bar.
+# Lines for people, and (done, total or None) for a progress bar.
 Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
 
 
 def line_count(path: Path) -> int:
-    """How many lines a file has, for a progress bar."""
+    """The number of lines in a file, for a progress bar."""
     with path.open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
 
 
 class UsageProblem(ValueError):
-    """The command cannot be carried out as asked: an option, the mapping file or the source is wrong as a whole.
+    """The command cannot be carried out: an option, the mapping file or the source is wrong.
 
     Nothing was recorded. The command line ends with exit code 2.
     """
@@ -43,7 +43,7 @@ class MissingExtra(UsageProblem):
 
 @dataclass(frozen=True)
 class Note:
-    """Something about one entry of a source: where it is ("runs.csv:17", "trial 12"), and what is to say about it."""
+    """A note about one entry of a source: its location ("runs.csv:17", "trial 12"), and the text."""
 
     locator: str
     reason: str
@@ -51,10 +51,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Run:
-    """One entry of a source, as read: an experiment that is not yet checked against a space.
+    """One entry of a source as read: an experiment that is not yet checked against a space.
 
-    ``identity`` tells it from all other entries of its source, also in a later import. ``task_name`` is empty where
-    all entries belong to one task. ``notes`` say what of the entry could not be read.
+    ``identity`` distinguishes it from all other entries of its source, also in a later import. ``task_name`` is empty
+    if all entries belong to one task. ``notes`` name the parts of the entry that could not be read.
     """
 
     locator: str
@@ -75,10 +75,11 @@ class Run:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What came of an import.
+    """The result of an import.
 
-    ``read_count`` = recorded + already known + skipped. ``amended`` went in, but not whole: a metric that was not a
-    number was left out, for example. In a dry run nothing is recorded and ``recorded_count`` is what would be sent.
+    ``read_count`` = recorded + already known + skipped. ``amended`` entries were recorded in part: for example
+    without a metric that was not a number. In a dry run nothing is recorded, and ``recorded_count`` is the number
+    that would be sent.
     """
 
     source: str
@@ -95,13 +96,13 @@ class ImportReport:
 
     @property
     def exit_code(self) -> int:
-        """1 when anything was skipped, else 0."""
+        """1 if anything was skipped, else 0."""
         return 1 if self.skipped_count else 0
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export wrote."""
+    """The result of an export."""
 
     path: str
     format: str

@@ -17,7 +17,7 @@ from headstart.values import Task
 def remove_former(service: Service, entries: Iterable[tuple[str, str]], agree: Callable[[str], bool], say: Say) -> None:
     """``entries``: task and worker of each entry that will be recorded.
 
-    Raises UsageProblem, with nothing removed, where a task has results of others or the person does not agree.
+    Raises UsageProblem, with nothing removed, if a task has results of others or the user does not agree.
     """
     workers: dict[str, set[str]] = defaultdict(set)
     for task_id, worker in entries:

@@ -27,7 +27,7 @@ from headstart.values import Experiment, Record, Task
 def restore(
     client: Client, path: Path, *, dry_run: bool, chunk_size: int, say: Say, progress: Progress
 ) -> ImportReport:
-    """Raises UsageProblem where the file is no export, or a space or task of it is there with other content."""
+    """Raises UsageProblem for a file that is not an export, and for a space or task that exists with other content."""
     contents = format_of(path).read(path)
     service = Service(client, dry_run, say)
     present = {task.task_id: _present(service, task, say) for task in contents.tasks}
@@ -61,7 +61,7 @@ def restore(
 
 
 def _present(service: Service, task: Task, say: Say) -> Task | None:
-    """The task as the service has it; what it says beside the objective stays as it is there."""
+    """The task as the service has it; everything beside the objective stays as it is there."""
     existing = service.find_task(task.task_id)
     if existing is None:
         return None
@@ -81,7 +81,9 @@ def _problem(experiment: Experiment, spaces: dict[str, SearchSpace], tasks: dict
     space = spaces.get(experiment.search_space_id)
     if space is None:
         return f"its search space {experiment.search_space_id!r} is not in the file"
-    wrong = [f"{found.field}: {found.description}" for found in candidate_violations(space, experiment.candidate)]
+    wrong = [
+        f"{violation.field}: {violation.description}" for violation in candidate_violations(space, experiment.candidate)
+    ]
     return "; ".join(wrong) or None
 
 
@@ -98,5 +100,7 @@ def _record(experiment: Experiment) -> Record:
 
 
 def _digest(experiment: Experiment) -> bytes:
-    """Equal for an experiment and its own export: with its id and time, so that no copy elsewhere is taken for it."""
+    """Equal for an experiment and its own export. It includes id and time, so that a copy elsewhere is not taken for
+    it.
+    """
     return hashlib.blake2b(experiment_text(experiment).encode(), digest_size=16).digest()

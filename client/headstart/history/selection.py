@@ -13,7 +13,7 @@ from dataclasses import replace
 from headstart.history.cells import Unreadable, convert, plain_value
 from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem
-from headstart.history.sources import History, Request, listed
+from headstart.history.sources import Request, SourceHistory, listed
 from headstart.spaces.declaration import Value
 from headstart.values import Direction, Task
 
@@ -21,7 +21,7 @@ _COLUMNS = {"objective", "seed"}
 
 
 def mapping_for(request: Request) -> Mapped:
-    """The mapping file of a request, empty where there is none. Raises UsageProblem for what does not count here."""
+    """The mapping file of a request, empty without one. Raises UsageProblem for entries that do not apply here."""
     if request.mapping is None:
         return Mapped()
     mapping = read_mapping(request.mapping)
@@ -35,7 +35,7 @@ def mapping_for(request: Request) -> Mapped:
 
 
 def objective_named(request: Request, mapping: Mapped, metrics: Callable[[], Iterable[str]] = tuple[str, ...]) -> str:
-    """The metric that is the objective. Raises UsageProblem with the ``metrics`` there are where nobody has said it."""
+    """The metric that is the objective. Raises UsageProblem with the known ``metrics`` if it was not given."""
     name = request.objective or mapping.columns.get("objective") or mapping.task.get("metric")
     if not name:
         shown = listed(sorted(set(metrics())))
@@ -45,7 +45,7 @@ def objective_named(request: Request, mapping: Mapped, metrics: Callable[[], Ite
 
 
 def task_for(request: Request, mapping: Mapped, metric: str, description: str, fidelity_unit: str) -> Task:
-    """Raises UsageProblem where the direction is not said."""
+    """Raises UsageProblem if the direction was not given."""
     direction: Direction | None = request.direction
     task = task_template(mapping, direction, metric)
     return replace(
@@ -55,8 +55,8 @@ def task_for(request: Request, mapping: Mapped, metric: str, description: str, f
     )
 
 
-def selected(history: History, mapping: Mapped) -> History:
-    """The history as the mapping file wants it. Raises UsageProblem for a conversion that a metric cannot have."""
+def selected(history: SourceHistory, mapping: Mapped) -> SourceHistory:
+    """The history as the mapping file selects it. Raises UsageProblem for a conversion that a metric cannot have."""
     runs: Callable[[], Iterator[Run | Note]] = history.runs
     objective = history.task.objective.metric
     _check_conversions(objective, mapping)
@@ -92,13 +92,13 @@ def selected(history: History, mapping: Mapped) -> History:
 
 
 def text_value(text: str, column: str, mapping: Mapped) -> Value:
-    """What the text of a parameter stands for; where the mapping file gives a type, the text as it is."""
+    """The value of a parameter's text; the text itself if the mapping file gives a type."""
     conversion = mapping.conversions.get(column)
     return plain_value(text) if conversion is None or not conversion.kind else text
 
 
 def _check_conversions(objective: str, mapping: Mapped) -> None:
-    """Metrics are numbers at their source: all that can be converted is their scale."""
+    """Metrics are numbers at their source, so only their scale can be converted."""
     parameters = mapping.parameters.values() if isinstance(mapping.parameters, Mapping) else ()
     for column in (objective, *(mapping.metrics or {}).values(), *mapping.proxies.values()):
         conversion = mapping.conversions.get(column)
@@ -111,11 +111,11 @@ def _selected(run: Run, mapping: Mapped, objective: str) -> Run:
     notes = run.notes
     seed = run.seed
     if "seed" in mapping.columns:
-        held = values.pop(mapping.columns["seed"], None)
-        if isinstance(held, int) and not isinstance(held, bool):
-            seed = held
-        elif held is not None:
-            notes = (*notes, f"the seed {held!r} is no whole number: left out")
+        cached = values.pop(mapping.columns["seed"], None)
+        if isinstance(cached, int) and not isinstance(cached, bool):
+            seed = cached
+        elif cached is not None:
+            notes = (*notes, f"the seed {cached!r} is no whole number: left out")
     if isinstance(mapping.parameters, Mapping):
         values = {name: values[column] for name, column in mapping.parameters.items() if column in values}
     metrics = {name: _scaled(number, name, mapping) for name, number in run.metrics.items()}
@@ -144,7 +144,7 @@ def _meet(met: Met, run: Run, objective: str) -> None:
     if run.objective_value is not None:
         met.convertible.add(objective)
     for column in run.metrics.keys() & met.mapping.conversions.keys():
-        # Of words there are none to convert here.
+        # There are no words to convert here.
         if not (met.mapping.conversions[column].kind or met.mapping.conversions[column].values):
             met.convertible.add(column)
 

@@ -13,10 +13,10 @@ from headstart.spaces.declaration import SearchSpace
 from headstart.spaces.validation import InvalidInput
 from headstart.values import Record, Task
 
-# With one of these the service refuses what is in a chunk, not the call: its records are then sent one by one.
+# With one of these the service refuses the content of a chunk: its records are then sent one by one.
 _REFUSALS = (InvalidArgument, AlreadyExists, ResourceExhausted)
 
-# What a record that fits no message dies of before it is sent.
+# Errors for a record that fits no message, before it is sent.
 _UNSENDABLE = (InvalidInput, TypeError, ValueError)
 
 
@@ -38,12 +38,12 @@ class Tally:
             self.skipped.append(Note(locator, reason))
 
     def amend(self, locator: str, notes: Iterable[str]) -> None:
-        told = "; ".join(notes)
-        if not told:
+        note = "; ".join(notes)
+        if not note:
             return
         self.amended_count += 1
         if len(self.amended) < MAX_LISTED:
-            self.amended.append(Note(locator, told))
+            self.amended.append(Note(locator, note))
 
     def report(self, source: str, dry_run: bool, spaces: Iterable[SearchSpace], tasks: Iterable[Task]) -> ImportReport:
         return ImportReport(
@@ -62,7 +62,7 @@ class Tally:
 
 
 class Sender:
-    """Records what it is given, in chunks; in a dry run it only counts."""
+    """Records runs in chunks; in a dry run it only counts."""
 
     def __init__(self, client: Client, tally: Tally, chunk_size: int, dry_run: bool) -> None:
         self._client = client
@@ -73,7 +73,7 @@ class Sender:
         self._sent: set[bytes] = set()
 
     def add(self, locator: str, record: Record) -> None:
-        """An entry that was there before under the same identity is told as skipped."""
+        """An entry that occurred before under the same identity is reported as skipped."""
         key = hashlib.blake2b(f"{record.task_id}/{record.request_id}".encode(), digest_size=12).digest()
         if key in self._sent:
             self._tally.skip(locator, "a duplicate of an earlier entry")
@@ -84,7 +84,7 @@ class Sender:
             self.flush()
 
     def flush(self) -> None:
-        """Raises HeadstartError where the service does not answer, or refuses for another reason than the content."""
+        """Raises HeadstartError if the service does not answer, or refuses for another reason than the content."""
         waiting, self._waiting = self._waiting, []
         if self._dry_run:
             self._tally.recorded += len(waiting)

@@ -25,14 +25,14 @@ Held = TypeVar("Held")
 
 
 class Service:
-    """What the import asks of the service beside recording; a dry run changes nothing and does without it."""
+    """Calls of an import beside recording; a dry run changes nothing and does without them."""
 
     def __init__(self, client: Client, dry_run: bool, say: Say) -> None:
         self._client = client
         self._dry_run = dry_run
         self._say = say
         self._is_out_of_reach = False
-        # As they were: what they say is kept where the import says nothing else.
+        # The tasks as they were: their description stays where the import has none.
         self.removed: dict[str, Task] = {}
 
     def find_space(self, search_space_id: str) -> SearchSpace | None:
@@ -42,7 +42,7 @@ class Service:
         return self._found(self._client.get_task, task_id)
 
     def create_space(self, space: SearchSpace, otherwise: str) -> SearchSpace:
-        """Raises UsageProblem, with ``otherwise`` where the id is taken by another declaration."""
+        """Raises UsageProblem, with ``otherwise`` if the id is used by another declaration."""
         _refuse_broken_text(space, "search space")
         existing = self.find_space(space.search_space_id) if self._dry_run else None
         if existing is not None and existing != space:
@@ -51,7 +51,7 @@ class Service:
             return space
         try:
             with warnings.catch_warnings():
-                # The orders that it takes are told with the space.
+                # The detected orders are printed with the space.
                 warnings.simplefilter("ignore", DeclarationWarning)
                 return self._client.create_search_space(space)
         except AlreadyExists:
@@ -74,12 +74,12 @@ class Service:
         self.removed[task.task_id] = task
 
     def experiments_of(self, task: Task) -> Iterator[Experiment]:
-        """What the service has of a task that it knows already."""
+        """The recorded experiments of a known task."""
         for summary in task.summaries:
             yield from self._client.list_experiments(task.task_id, summary.search_space_id)
 
     def _found(self, get: Callable[[str], Held], name: str) -> Held | None:
-        """A dry run goes on without a service, which it waits for once."""
+        """A dry run goes on without a service, for which it waits once."""
         if self._is_out_of_reach:
             return None
         try:

@@ -15,14 +15,14 @@ from headstart.history.model import UsageProblem
 from headstart.spaces.declaration import Categorical, Condition, Domain, Float, Integer, Parameter, SearchSpace, Value
 from headstart.spaces.validation import MAX_CHOICES
 
-# A positive range whose ends differ by this factor is taken as logarithmic.
+# A positive range whose ends differ by this factor counts as logarithmic.
 _LOGARITHMIC_RATIO = 100
 
-# Values of a parameter after which it is no longer considered as the one that decides about others.
+# Above this number of values a parameter is not considered as an explanation for others.
 _MAX_DECIDING_VALUES = 256
 
-# In a source of texts a broken number reads as a word. Among at least this share of numbers, of which more than so many
-# are different, words are taken for that: choices that mix them are rarely more than a few.
+# In a source of texts a broken number reads as a word. Among at least this share of numbers, with more than this
+# number of different ones, words count as broken numbers: mixed choices are rarely more than a few.
 _NUMBERS_SHARE = 0.95
 _DIFFERENT_NUMBERS = 20
 
@@ -32,7 +32,7 @@ Decided = dict[str, set[Key] | None]
 
 @dataclass
 class _Seen:
-    """What a parameter's values were, in bounded space."""
+    """The values of a parameter so far, in bounded memory."""
 
     lower: float | int | None = None
     upper: float | int | None = None
@@ -64,7 +64,7 @@ class _Seen:
             return Categorical(tuple(value for _, value in sorted(self.choices, key=_order)))
         assert self.lower is not None and self.upper is not None
         logarithmic = self.lower > 0 and self.upper / self.lower >= _LOGARITHMIC_RATIO
-        # 16.0 among whole numbers is one of them; where all are written so, nobody knows.
+        # 16.0 among whole numbers is a whole number; if all are written so, it is not known.
         if not (self.whole and self.integers):
             return Float(float(self.lower), float(self.upper), logarithmic)
         return Integer(int(self.lower), int(self.upper), logarithmic)
@@ -76,10 +76,11 @@ class _Seen:
 
 
 class SpaceDerivation:
-    """Fed with the values of every run; ``domains`` are those that are known, ``always`` parameters of every run.
+    """Derives a space from the values of every run; ``domains`` are known in advance, ``always`` are parameters of
+    every run.
 
-    ``ranges`` are numbers that parameters may have beside those of the runs, as (lowest, highest).
-    ``texts``: values were texts at their source, so that a word among numbers may be a broken one.
+    ``ranges`` are numbers that parameters may have beside those of the runs, as (lowest, highest). ``texts``: values
+    were texts at their source, so a word among numbers may be a broken one.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class SpaceDerivation:
         self._conditions = dict(conditions or {})
         self._seen: dict[str, _Seen] = {}
         self._order: dict[str, None] = dict.fromkeys(self._domains)
-        # By which parameters are there: the values that each of them had. Of completed runs, and of all.
+        # By the set of present parameters: the values that each of them had, in completed runs and in all.
         self._completed: dict[frozenset[str], Decided] = {}
         self._all: dict[frozenset[str], Decided] = {}
 
@@ -119,14 +120,14 @@ class SpaceDerivation:
 
     @property
     def is_certain(self) -> bool:
-        """Whether every run that was observed fits the space, as far as that shows without looking at each again."""
+        """Whether every observed run certainly fits the space, without looking at each again."""
         if self._declares or (self._texts and any(seen.others and seen.numbers for seen in self._seen.values())):
             return False
         always = {name for name in self._order if self._is_always_there(name)}
         return all(always <= present for present in self._all)
 
     def space(self, search_space_id: str, description: str = "") -> SearchSpace:
-        """Raises UsageProblem where the values make no space."""
+        """Raises UsageProblem if the values make no space."""
         if not self._order:
             raise UsageProblem("there is no run with parameters to derive a search space from")
         unseen = [name for name in self._domains if not any(name in present for present in self._all)]
@@ -146,7 +147,7 @@ class SpaceDerivation:
         return SearchSpace(search_space_id, tuple(placed.values()), description=description)
 
     def _widen(self) -> None:
-        """Raises UsageProblem for the range of what is no number."""
+        """Raises UsageProblem for the range of a parameter that is not a number."""
         for name, ends in self._ranges.items():
             seen = self._seen.get(name)
             if seen is None or not seen.numbers:
@@ -155,7 +156,9 @@ class SpaceDerivation:
                 seen.add(end)
 
     def _is_always_there(self, name: str) -> bool:
-        """In completed runs where there are any: a run that failed may have ended before it had all its parameters."""
+        """Judged by completed runs if there are any, because a failed run may have ended before it had all its
+        parameters.
+        """
         return name in self._always or all(name in present for present in self._completed or self._all)
 
     def _presence_count(self, name: str) -> int:
@@ -163,20 +166,20 @@ class SpaceDerivation:
 
     def _condition(self, name: str, placed: Mapping[str, Parameter]) -> Condition | None:
         for signatures in (self._all, self._completed):
-            found = [
+            conditions = [
                 (rank, Condition(other, values))
                 for other, parameter in placed.items()
                 if (values := self._deciding_values(name, other, parameter.domain, signatures))
                 and (rank := _rank(parameter.domain)) is not None
             ]
-            if found:
-                return min(found, key=lambda pair: pair[0])[1]
+            if conditions:
+                return min(conditions, key=lambda pair: pair[0])[1]
         return None
 
     def _deciding_values(
         self, name: str, other: str, domain: Domain, signatures: Mapping[frozenset[str], Decided]
     ) -> tuple[Value, ...]:
-        """The values of ``other`` with which ``name`` is there, where they tell; else none."""
+        """The values of ``other`` with which ``name`` is present, if they decide it; else none."""
         there: set[Key] = set()
         not_there: set[Key] = set()
         for present, decided in signatures.items():
@@ -192,7 +195,7 @@ class SpaceDerivation:
 
 
 def _beyond(domain: Integer, there: Collection[int], not_there: Collection[int]) -> tuple[Value, ...]:
-    """The whole end of a range (the third layer is there from three layers on), where the values lie so."""
+    """The whole end of a range, if the values lie so (the third layer exists from three layers on)."""
     if not there or not not_there or domain.upper - domain.lower >= MAX_CHOICES:
         return ()
     if min(there) > max(not_there):
@@ -217,7 +220,7 @@ def is_indicator(parameter: str, of: str) -> bool:
 
 
 def fitted(value: Value, domain: Domain) -> Value:
-    """The value as the domain writes it, where only the form differs: 3.0 for 3, a step's rounding error."""
+    """The value in the form of the domain, if only the form differs: 3.0 for 3, a step's rounding error."""
     if isinstance(domain, Integer) and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(domain, Categorical) and isinstance(value, int | float) and not isinstance(value, bool):
@@ -230,14 +233,14 @@ def fitted(value: Value, domain: Domain) -> Value:
 
 
 def merged(domains: Iterable[Domain]) -> Domain:
-    """One domain that holds all of them."""
-    found = list(dict.fromkeys(domains))
-    if len(found) == 1:
-        return found[0]
-    if not all(isinstance(domain, Categorical) for domain in found) and all(map(_is_numeric, found)):
-        return _range(found)
+    """One domain that contains all of them."""
+    distinct = list(dict.fromkeys(domains))
+    if len(distinct) == 1:
+        return distinct[0]
+    if not all(isinstance(domain, Categorical) for domain in distinct) and all(map(_is_numeric, distinct)):
+        return _range(distinct)
     choices: dict[Key, Value] = {}
-    for domain in found:
+    for domain in distinct:
         if not isinstance(domain, Categorical):
             raise UsageProblem("a parameter has a range in some runs and choices in others: it fits no search space")
         choices.update((_key(choice), choice) for choice in domain.choices)
@@ -251,7 +254,7 @@ def _is_numeric(domain: Domain) -> bool:
 
 
 def _range(domains: Sequence[Domain]) -> Integer | Float:
-    """From the lowest to the highest number, of whole numbers where all are whole; logarithmic where all ranges are."""
+    """From the lowest to the highest number; whole if all are whole, logarithmic if all ranges are."""
     bounds = [bound for domain in domains for bound in _bounds(domain)]
     lower, upper = min(bounds), max(bounds)
     ranges = [domain for domain in domains if not isinstance(domain, Categorical)]
@@ -266,14 +269,14 @@ def _is_whole(number: float) -> bool:
 
 
 def _bounds(domain: Domain) -> list[float]:
-    """The ends of a range; of choices all, since one between two whole numbers may be none."""
+    """The ends of a range; all choices, because a value between two whole numbers may not be one."""
     if isinstance(domain, Categorical):
         return [choice for choice in domain.choices if isinstance(choice, int | float)]
     return [domain.lower, domain.upper]
 
 
 def _rank(domain: Domain) -> tuple[int, int] | None:
-    """Which parameter explains best that another is missing: few choices first, then counts; a float never."""
+    """Rank of parameters as explanations for a missing one: few choices first, then counts; a float never."""
     if isinstance(domain, Categorical):
         return (0, len(domain.choices))
     if isinstance(domain, Integer):
@@ -286,7 +289,7 @@ def _numbers(keys: Iterable[Key]) -> list[int]:
 
 
 def _key(value: Value) -> Key:
-    """Keeps True and 1 apart in a set."""
+    """A key that distinguishes True and 1."""
     return isinstance(value, bool), value
 
 

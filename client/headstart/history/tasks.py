@@ -17,12 +17,12 @@ Held = TypeVar("Held")
 
 
 class ImportTasks:
-    """The tasks of an import: found or made, each once."""
+    """The tasks of an import, looked up or created once each."""
 
     def __init__(
         self, service: Service, template: Task, task_id: str | None, default: str, replaces: bool = False
     ) -> None:
-        """``replaces``: what is there of a task is removed first, so that it need not have the same objective."""
+        """``replaces``: the existing task is removed first, so it may have another objective."""
         self._service = service
         self._replaces = replaces
         self._template = template
@@ -38,7 +38,7 @@ class ImportTasks:
         return list(self._made.values())
 
     def id_of(self, name: str) -> str:
-        """Raises Unfit where two names would be one task, or a name makes no id."""
+        """Raises Unfit if two names would be one task, or a name makes no id."""
         if name not in self._ids:
             task_id = self._task_id or self._of_many(name, lambda: slug(name or self._default))
             if not self._task_id and task_id in self._ids.values():
@@ -47,7 +47,7 @@ class ImportTasks:
         return self._ids[name]
 
     def takes(self, name: str) -> bool:
-        """Whether runs of that task name can go in, as far as that shows before a task is made."""
+        """Whether runs of that task name can be recorded, as far as it is known before the task is created."""
         if name not in self._takes:
             try:
                 task_id = self.id_of(name)
@@ -59,13 +59,13 @@ class ImportTasks:
         return self._takes[name]
 
     def check(self) -> None:
-        """Raises UsageProblem where the task that was named exists with another objective."""
+        """Raises UsageProblem if the named task exists with another objective."""
         existing = self._service.find_task(self._task_id) if self._task_id and not self._replaces else None
         if existing is not None and existing.objective != self._template.objective:
             raise UsageProblem(other_objective(existing, self._template))
 
     def make(self, name: str) -> None:
-        """Raises Unfit where the task exists with another objective, or the service refuses it."""
+        """Raises Unfit if the task exists with another objective, or the service refuses it."""
         task_id = self.id_of(name)
         if task_id in self._made:
             return
@@ -81,7 +81,7 @@ class ImportTasks:
         self._made[task_id] = existing or self._of_many(name, lambda: self._service.create_task(wanted))
 
     def _of_many(self, name: str, make: Callable[[], Held]) -> Held:
-        """Raises Unfit for a task that is one of many; the only one there is raises UsageProblem, at the first run."""
+        """Raises Unfit for a task that is one of many; the only one raises UsageProblem, at the first run."""
         if name in self._refusals:
             raise Unfit(self._refusals[name])
         try:
@@ -94,7 +94,7 @@ class ImportTasks:
 
 
 def _with_words_of(former: Task, wanted: Task) -> Task:
-    """What was known of a task that is removed and made anew, where the import does not say it."""
+    """The new task with the description of the removed one, where the import has none."""
     return replace(
         wanted,
         description=former.description or wanted.description,
@@ -112,7 +112,7 @@ def other_objective(existing: Task, wanted: Task) -> str:
 
 
 def slug(name: str) -> str:
-    """An id from a name. Raises UsageProblem where nothing of it is left."""
+    """An id from a name. Raises UsageProblem if nothing of it is left."""
     made = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
     if not is_slug(made):
         raise UsageProblem(f"{name!r} makes no id: name the task and the search space")

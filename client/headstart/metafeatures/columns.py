@@ -48,10 +48,10 @@ def read_columns(data: Any, rows_of: Any, categorical: Collection[Any], generato
         unknown = [name for name in categorical if name not in names]
         if unknown:
             raise ValueError(f"there is no column {', '.join(map(repr, unknown))}")
-        columns = [data.iloc[:, place].to_numpy() for place in range(len(names))]
+        columns = [data.iloc[:, index].to_numpy() for index in range(len(names))]
         chosen = {
-            place
-            for place, (name, kind) in enumerate(zip(names, data.dtypes, strict=True))
+            index
+            for index, (name, kind) in enumerate(zip(names, data.dtypes, strict=True))
             if name in categorical or is_category(kind)
         }
         return _dense(columns, len(data), chosen, rows_of, generator)
@@ -62,32 +62,32 @@ def read_columns(data: Any, rows_of: Any, categorical: Collection[Any], generato
     if table.ndim != 2:
         raise ValueError(f"a table has two dimensions, got {table.ndim}: for images say kind='image'")
     width = table.shape[1]
-    outside = [place for place in categorical if not (isinstance(place, int) and -width <= place < width)]
+    outside = [index for index in categorical if not (isinstance(index, int) and -width <= index < width)]
     if outside:
         raise ValueError(f"there is no column {', '.join(map(repr, outside))}: there are {width}")
-    chosen = {place % width for place in categorical}
-    return _dense([table[:, place] for place in range(width)], len(table), chosen, rows_of, generator)
+    chosen = {index % width for index in categorical}
+    return _dense([table[:, index] for index in range(width)], len(table), chosen, rows_of, generator)
 
 
 def _dense(
     columns: list[NDArray[Any]], instances: int, categorical: Collection[int], rows_of: Any, generator: Any
 ) -> Columns:
     rows: Indices = rows_of(instances)
-    read = {int(place) for place in some(len(columns), STATISTICS_COLUMNS, generator)}
+    read = {int(index) for index in some(len(columns), STATISTICS_COLUMNS, generator)}
     numbers: list[Numbers] = []
     codes: list[Codes] = []
     missing = 0
     incomplete = np.zeros(instances, dtype=bool)
     numeric_features = 0
-    for place, column in enumerate(columns):
+    for index, column in enumerate(columns):
         gone = is_missing(column)
         missing += int(gone.sum())
         incomplete |= gone
-        is_numeric = place not in categorical and _is_numeric(column, gone)
+        is_numeric = index not in categorical and _is_numeric(column, gone)
         numeric_features += is_numeric
-        if place in read and is_numeric:
+        if index in read and is_numeric:
             numbers.append(_as_numbers(column[rows], gone[rows]))
-        elif place in read:
+        elif index in read:
             codes.append(_as_codes(column[rows], gone[rows]))
     table = _stacked(numbers, len(rows), np.float64)
     cells = instances * len(columns)
@@ -150,5 +150,5 @@ def _as_codes(column: NDArray[Any], gone: NDArray[np.bool_]) -> Codes:
 
 
 def _stacked(columns: Iterable[NDArray[Any]], rows: int, kind: Any) -> Any:
-    held = list(columns)
-    return np.column_stack(held) if held else np.zeros((rows, 0), dtype=kind)
+    parts = list(columns)
+    return np.column_stack(parts) if parts else np.zeros((rows, 0), dtype=kind)

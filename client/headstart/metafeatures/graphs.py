@@ -19,7 +19,7 @@ from headstart.metafeatures.sampling import MODEL_COLUMNS, MODEL_ROWS, Numbers, 
 from headstart.metafeatures.tables import complete, describe_numbers, sample_rows
 from headstart.metafeatures.targets import Target, read_target
 
-# Nodes whose clustering is looked at, and neighbours of each.
+# Nodes whose clustering is computed, and neighbours of each.
 _CLUSTERING_NODES, _CLUSTERING_NEIGHBOURS = 500, 100
 
 
@@ -88,7 +88,7 @@ def _edges(data: Any, node_count: int | None, known: list[int]) -> tuple[Any, An
 
 
 def _adjacency(sources: Any, targets: Any, nodes: int, directed: bool) -> Any:
-    """Of ones, symmetric in an undirected graph."""
+    """Adjacency matrix of ones, symmetric in an undirected graph."""
     if not directed:
         sources, targets = np.concatenate([sources, targets]), np.concatenate([targets, sources])
     matrix = scipy.sparse.csr_matrix((np.ones(len(sources)), (sources, targets)), shape=(nodes, nodes))
@@ -129,21 +129,21 @@ def _assortativity(findings: Findings, adjacency: Any, degrees: Numbers) -> None
     ends = adjacency.nonzero()
     left, right = degrees[ends[0]], degrees[ends[1]]
     varies = len(left) > 1 and left.std() > 0 and right.std() > 0
-    found = np.corrcoef(left, right)[0, 1] if varies else None
-    findings.add("degree_assortativity", found, "all edges join nodes of the same degree")
+    correlation = np.corrcoef(left, right)[0, 1] if varies else None
+    findings.add("degree_assortativity", correlation, "all edges join nodes of the same degree")
 
 
 def _clustering(adjacency: Any, generator: np.random.Generator) -> float | None:
-    """Mean over nodes with two neighbours or more of the share of their neighbours' pairs that are joined."""
+    """Mean clustering coefficient of nodes with two or more neighbours."""
     degrees = np.diff(adjacency.indptr)
     eligible = np.flatnonzero(degrees > 1)
-    found = []
+    shares = []
     for node in eligible[some(len(eligible), _CLUSTERING_NODES, generator)]:
         neighbours = adjacency.indices[adjacency.indptr[node] : adjacency.indptr[node + 1]]
         neighbours = neighbours[some(len(neighbours), _CLUSTERING_NEIGHBOURS, generator)]
         joined = adjacency[neighbours][:, neighbours].nnz
-        found.append(joined / (len(neighbours) * (len(neighbours) - 1)))
-    return float(np.mean(found)) if found else None
+        shares.append(joined / (len(neighbours) * (len(neighbours) - 1)))
+    return float(np.mean(shares)) if shares else None
 
 
 def _unlabelled_as_missing(target: Any) -> Any:
@@ -164,13 +164,13 @@ def _homophily(findings: Findings, adjacency: Any, target: Target) -> None:
     labels[target.rows] = target.values
     left, right = (labels[ends] for ends in adjacency.nonzero())
     both = (left >= 0) & (right >= 0)
-    found = (left[both] == right[both]).mean() if both.any() else None
-    findings.add("homophily", found, "no edge joins two labelled nodes")
+    share = (left[both] == right[both]).mean() if both.any() else None
+    findings.add("homophily", share, "no edge joins two labelled nodes")
 
 
 def _features(features: Any) -> Any:
-    held = features if scipy.sparse.issparse(features) else np.asarray(features, np.float64)
-    matrix = scipy.sparse.csr_matrix(held, copy=True)
+    cached = features if scipy.sparse.issparse(features) else np.asarray(features, np.float64)
+    matrix = scipy.sparse.csr_matrix(cached, copy=True)
     matrix.data[~np.isfinite(matrix.data)] = 0.0
     return matrix
 

@@ -27,7 +27,7 @@ _ENTROPY_STEPS = 256
 
 @dataclass(frozen=True)
 class _Summary:
-    """Of one image, intensities from 0 to 1."""
+    """Statistics of one image, intensities from 0 to 1."""
 
     mean: float
     square: float
@@ -39,7 +39,7 @@ class _Summary:
 
 
 class _Sizes:
-    """Of all images."""
+    """Sizes of all images."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -70,47 +70,47 @@ def describe(
     generator = np.random.default_rng(seed)
     sizes = _Sizes()
     labels: list[Any] = []
-    kept: list[tuple[int, _Summary]] = []
+    cached: list[tuple[int, _Summary]] = []
     for index, (image, label) in enumerate(_samples(data, layout)):
         sizes.add(image)
         labels.append(label)
         # A reservoir (Vitter 1985, algorithm R): every image is as likely to be kept, however many there are.
-        place = index if index < MODEL_ROWS else int(generator.integers(0, index + 1))
-        if place < MODEL_ROWS:
+        position = index if index < MODEL_ROWS else int(generator.integers(0, index + 1))
+        if position < MODEL_ROWS:
             summary = (index, _summary(image, value_range))
-            kept[place : place + 1] = [summary]
+            cached[position : position + 1] = [summary]
     findings.words["modality"] = "image"
     _shape(findings, sizes)
-    _pixels(findings, [summary for _, summary in kept], sizes)
+    _pixels(findings, [summary for _, summary in cached], sizes)
     if target is None and any(label is not None for label in labels):
         target = np.array(labels, dtype=object)
     wanted = read_target(findings, target, sizes.count, problem)
     if wanted is not None and landmarkers:
         from headstart.metafeatures.landmarkers import land
 
-        place_of = {int(row): place for place, row in enumerate(wanted.rows)}
+        place_of = {int(row): position for position, row in enumerate(wanted.rows)}
         seen = [
             (place_of[index], summary.thumbnail)
-            for index, summary in sorted(kept, key=lambda pair: pair[0])
+            for index, summary in sorted(cached, key=lambda pair: pair[0])
             if index in place_of
         ]
-        values = wanted.values[[place for place, _ in seen]]
+        values = wanted.values[[position for position, _ in seen]]
         chosen = sample_rows(values, wanted.is_classification, generator)
         thumbnails = np.stack([thumbnail for _, thumbnail in seen]) if seen else np.zeros((0, 0))
         land(findings, complete(thumbnails[chosen]), values[chosen], wanted.is_classification, seed)
 
 
 def _samples(data: Any, layout: str) -> Iterator[tuple[NDArray[Any], Any]]:
-    """Images [height, width, channels] with their labels, None where they bring none."""
+    """Images [height, width, channels] with their labels, None without any."""
     inner = layout.removeprefix("N")
     if hasattr(data, "ndim") and hasattr(data, "shape") and data.ndim != len(inner) + 1:
         raise ValueError(f"an array of layout N{inner} has {len(inner) + 1} dimensions, got {data.ndim}")
     items: Iterable[Any] = data
     for item in items:
-        held, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+        cached, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
         if isinstance(label, np.generic | np.ndarray) and label.size == 1:
             label = label.item()
-        image = np.asarray(held)
+        image = np.asarray(cached)
         if inner == "HWC" and image.ndim == 2:
             image = image[:, :, None]
         elif image.ndim != len(inner):
@@ -142,7 +142,7 @@ def _summary(image: NDArray[Any], value_range: tuple[float, float] | None) -> _S
 
 
 def _scaled(image: NDArray[Any], value_range: tuple[float, float] | None) -> Numbers:
-    """Intensities from 0 to 1. Raises ValueError for floats outside the range that they are said to have."""
+    """Intensities from 0 to 1. Raises ValueError for floats outside the given range."""
     if value_range is None and image.dtype.kind == "b":
         lower, upper = 0.0, 1.0
     elif value_range is None and image.dtype.kind in "iu":

@@ -34,8 +34,8 @@ def land(
     if is_classification:
         # Classes with fewer members than folds cannot be in each.
         classes, counts = np.unique(target, return_counts=True)
-        kept = np.isin(target, classes[counts >= FOLDS])
-        inputs, target = inputs[kept], target[kept]
+        enough = np.isin(target, classes[counts >= FOLDS])
+        inputs, target = inputs[enough], target[enough]
         if len(np.unique(target)) < 2:
             reason = f"fewer than two classes have {FOLDS} instances or more"
     elif len(target) < 2 * FOLDS or np.ptp(target) == 0:

@@ -35,7 +35,7 @@ def excess_kurtosis(columns: Numbers) -> Numbers:
 
 
 def outlier_share(columns: Numbers) -> float:
-    """Of the values of varying columns beyond 1.5 interquartile ranges of the quartiles (Tukey's fences)."""
+    """Share of the values of varying columns beyond 1.5 interquartile ranges of the quartiles (Tukey's fences)."""
     varying = columns[:, ~np.isnan(standardized(columns)).all(axis=0)]
     if varying.size == 0:
         return float("nan")

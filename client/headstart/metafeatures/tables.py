@@ -71,9 +71,9 @@ def describe_numbers(findings: Findings, numbers: Numbers, generator: np.random.
         return
     constant = "all numeric columns are constant"
     for name, moments in (("skewness", skewness(numbers)), ("kurtosis", excess_kurtosis(numbers))):
-        found = moments[np.isfinite(moments)]
-        findings.add(f"{name}_mean", found.mean() if len(found) else None, constant)
-        findings.add(f"{name}_std", found.std() if len(found) else None, constant)
+        finite = moments[np.isfinite(moments)]
+        findings.add(f"{name}_mean", finite.mean() if len(finite) else None, constant)
+        findings.add(f"{name}_std", finite.std() if len(finite) else None, constant)
     findings.add("outlier_share", outlier_share(numbers), constant)
     rows, chosen = (some(*each, generator) for each in zip(numbers.shape, (MODEL_ROWS, MODEL_COLUMNS), strict=True))
     _between_columns(findings, numbers[rows][:, chosen])
@@ -108,11 +108,11 @@ def complete(numbers: Numbers) -> Numbers:
 def _with_target(
     findings: Findings, columns: Columns, target: Target, landmarkers: bool, seed: int, generator: np.random.Generator
 ) -> None:
-    """What columns tell about the target, on the rows that were read and have one."""
-    place_of = {int(row): place for place, row in enumerate(columns.rows)}
-    known = np.array([place for place, row in enumerate(target.rows) if int(row) in place_of], dtype=np.int64)
+    """Statistics of columns and target together, on the rows that were read and have a target."""
+    place_of = {int(row): index for index, row in enumerate(columns.rows)}
+    known = np.array([index for index, row in enumerate(target.rows) if int(row) in place_of], dtype=np.int64)
     values = target.values[known]
-    read = np.array([place_of[int(target.rows[place])] for place in known], dtype=np.int64)
+    read = np.array([place_of[int(target.rows[index])] for index in known], dtype=np.int64)
     chosen = sample_rows(values, target.is_classification, generator)
     values, read = values[chosen], read[chosen]
     inputs = model_inputs(columns.numbers[read], columns.codes[read], generator)
@@ -190,6 +190,6 @@ def _information(
     estimate = mutual_info_classif if is_classification else mutual_info_regression
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = estimate(inputs, values, discrete_features=discrete, random_state=seed)
-    findings.add(names[0], found.mean())
-    findings.add(names[1], found.max())
+        estimates = estimate(inputs, values, discrete_features=discrete, random_state=seed)
+    findings.add(names[0], estimates.mean())
+    findings.add(names[1], estimates.max())

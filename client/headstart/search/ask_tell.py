@@ -44,9 +44,9 @@ class AskTell:
     def propose(self, history: History, generator: random.Random) -> Candidate:
         if history not in self._running:
             self._running[history] = (self._start(history.space, generator.getrandbits(32)), 0)
-        optimizer, told = self._running[history]
+        optimizer, count = self._running[history]
         recorded = history.recorded
-        for trial in recorded[told:]:
+        for trial in recorded[count:]:
             optimizer.tell(trial)
         self._running[history] = (optimizer, len(recorded))
         candidate = optimizer.ask()

@@ -93,12 +93,12 @@ class History:
 
     def best(self, count: int) -> list[Trial]:
         """The best trials that did not fail, one of each fingerprint, best first."""
-        found: list[Trial] = []
+        result: list[Trial] = []
         seen: set[str] = set()
         for trial in sorted(self.trials, key=lambda trial: trial.score, reverse=True):
-            if len(found) == count or trial.score == -math.inf:
+            if len(result) == count or trial.score == -math.inf:
                 break
             if trial.fingerprint not in seen:
                 seen.add(trial.fingerprint)
-                found.append(trial)
-        return found
+                result.append(trial)
+        return result

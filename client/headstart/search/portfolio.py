@@ -99,11 +99,11 @@ def default_strategies(predict: Predict | None = None, suggest: Suggest | None =
     if suggest is not None:
         warmed = [_LOCAL_SEARCH, *(each for each in optimizers if each is _GAUSSIAN_PROCESS)]
         optimizers += [_warm_started(each, suggest) for each in warmed]
-    found = {optimizer.name: optimizer for optimizer in optimizers}
+    result = {optimizer.name: optimizer for optimizer in optimizers}
     for optimizer in installed_optimizers():
-        if found.setdefault(optimizer.name, optimizer) is not optimizer:
+        if result.setdefault(optimizer.name, optimizer) is not optimizer:
             _logger.warning("a strategy called %s is there already: the installed one is left out", optimizer.name)
-    return found
+    return result
 
 
 def installed_optimizers() -> list[Optimizer]:

@@ -124,5 +124,5 @@ class _Axis:
     def coordinate(self, value: Value) -> Value:
         if not isinstance(self._domain, Categorical):
             return value
-        places = self._domain.ranks if self._ordered else self._domain.places
-        return places[value_key(value)]
+        indices = self._domain.ranks if self._ordered else self._domain.places
+        return indices[value_key(value)]

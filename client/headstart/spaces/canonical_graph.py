@@ -77,7 +77,7 @@ def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
     if template is None:
         return None
     values = candidate.values
-    kept: dict[str, int] = {}
+    indices: dict[str, int] = {}
     nodes: list[Node] = []
     for node in template.nodes:
         if isinstance(node.op, ValueOf):
@@ -87,7 +87,7 @@ def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
         else:
             op = node.op
         if not node.attributes:
-            kept[node.name] = len(nodes)
+            indices[node.name] = len(nodes)
             nodes.append(_plain_node(op))
             continue
         attributes: dict[str, Value] = {}
@@ -96,14 +96,16 @@ def instantiate(space: SearchSpace, candidate: Candidate) -> Graph | None:
                 attributes[name] = source
             elif source.parameter in values:
                 attributes[name] = values[source.parameter]
-        kept[node.name] = len(nodes)
+        indices[node.name] = len(nodes)
         nodes.append(Node(op, attributes))
     edges = space.fixed_edges
     if edges is None:
         edges = tuple(
-            (kept[edge.source], kept[edge.target])
+            (indices[edge.source], indices[edge.target])
             for edge in template.edges
-            if edge.source in kept and edge.target in kept and (edge.condition is None or holds(edge.condition, values))
+            if edge.source in indices
+            and edge.target in indices
+            and (edge.condition is None or holds(edge.condition, values))
         )
     return Graph(tuple(nodes), edges)
 
@@ -121,21 +123,21 @@ def canonical_graph(
     zeros, identities = _places(roles, OpRole.ZERO), _places(roles, OpRole.IDENTITY)
     successors, predecessors = _adjacency(graph)
     edge_count = len(graph.edges)
-    for place in zeros:
-        _detach(place, successors, predecessors)
-    for place in identities:
+    for row in zeros:
+        _detach(row, successors, predecessors)
+    for row in identities:
         # Checked before contraction: one identity can have a thousand neighbours on either side.
-        edge_count += _more_edges(place, successors, predecessors)
+        edge_count += _more_edges(row, successors, predecessors)
         if edge_count > _MAX_CONTRACTED_EDGES:
-            others = {op: kept for op, kept in op_roles.items() if kept is not OpRole.IDENTITY}
+            others = {op: cached for op, cached in op_roles.items() if cached is not OpRole.IDENTITY}
             return canonical_graph(graph, others, checkpoint)
-        _contract(place, successors, predecessors)
+        _contract(row, successors, predecessors)
     rest = set(range(len(roles))).difference(zeros, identities)
     inputs, outputs = _places(roles, OpRole.INPUT), _places(roles, OpRole.OUTPUT)
     alive = _alive(rest, inputs, outputs, successors, predecessors)
     number = {node: index for index, node in enumerate(alive)}
-    kept = [graph.nodes[node] for node in alive]
-    labels = [(node.op, _sorted_attributes(node.attributes)) for node in kept]
+    cached = [graph.nodes[node] for node in alive]
+    labels = [(node.op, _sorted_attributes(node.attributes)) for node in cached]
     edges = [
         (number[source], number[target], count)
         for source in alive
@@ -152,7 +154,7 @@ def canonical_graph(
 
 
 def _places(roles: list[OpRole | None], wanted: OpRole) -> list[int]:
-    return [place for place, role in enumerate(roles) if role is wanted] if wanted in roles else []
+    return [index for index, role in enumerate(roles) if role is wanted] if wanted in roles else []
 
 
 def _sorted_attributes(attributes: Mapping[str, Value]) -> Attributes:

@@ -29,22 +29,22 @@ def order_by_parts(first: Sequence[int], edges: Edges, checkpoint: Checkpoint) -
     for edge in edges:
         if edge[0] in part_of and edge[1] in part_of:
             inner[part_of[edge[0]]].append(edge)
-    found = []
+    ordered = []
     for part, own in zip(parts, inner, strict=True):
-        place = {node: index for index, node in enumerate(part)}
-        local = [(place[source], place[target], count) for source, target, count in own]
+        row = {node: index for index, node in enumerate(part)}
+        local = [(row[source], row[target], count) for source, target, count in own]
         colours = [whole.colours[node] for node in part]
         order, form = _ordered(colours, local, _WORK // len(parts), checkpoint)
-        found.append((sorted(colours), form, [part[index] for index in order]))
-    ranked = sorted(found, key=lambda each: each[:2])
+        ordered.append((sorted(colours), form, [part[index] for index in order]))
+    ranked = sorted(ordered, key=lambda each: each[:2])
     key = {node: (colour, 0, 0) for node, colour in enumerate(whole.colours)}
     for rank, (_, _, order) in enumerate(ranked):
         for index, node in enumerate(order):
             key[node] = (whole.colours[node], rank, index)
-    places = [0] * len(key)
+    positions = [0] * len(key)
     for index, node in enumerate(sorted(key, key=key.__getitem__)):
-        places[node] = index
-    return places
+        positions[node] = index
+    return positions
 
 
 def _parts(whole: _Partition) -> list[list[int]]:
@@ -75,10 +75,10 @@ def _ordered(colours: list[int], edges: Edges, most_work: int, checkpoint: Check
             cell = partition.first_shared_cell()
         work += partition.work
         if cell is None:
-            place = partition.colours
-            form = sorted((place[source], place[target], count) for source, target, count in edges)
+            colour_of = partition.colours
+            form = sorted((colour_of[source], colour_of[target], count) for source, target, count in edges)
             if best is None or form < best[0]:
-                best = (form, place)
+                best = (form, colour_of)
         elif work < most_work:
             stack += [(partition, each) for each in cell]
         if work >= most_work and best is not None:

@@ -50,7 +50,7 @@ class Categorical:
     @cached_property
     def places(self) -> Mapping[ValueKey, int]:
         """The index of each choice in their list, by its key: membership is one lookup."""
-        return {value_key(choice): place for place, choice in enumerate(self.choices)}
+        return {value_key(choice): position for position, choice in enumerate(self.choices)}
 
     @cached_property
     def ranks(self) -> Mapping[ValueKey, int]:
@@ -197,12 +197,14 @@ class SearchSpace:
         if template is None:
             return None
         always = {parameter.name for parameter in self.parameters if parameter.condition is None}
-        places = {node.name: place for place, node in enumerate(template.nodes)}
-        asked = {node.op.parameter for node in template.nodes if isinstance(node.op, ValueOf)}
+        positions = {node.name: index for index, node in enumerate(template.nodes)}
+        requested = {node.op.parameter for node in template.nodes if isinstance(node.op, ValueOf)}
         ends = {end for edge in template.edges for end in (edge.source, edge.target)}
-        if not (asked <= always and ends <= places.keys() and all(edge.condition is None for edge in template.edges)):
+        if not (
+            requested <= always and ends <= positions.keys() and all(edge.condition is None for edge in template.edges)
+        ):
             return None
-        return tuple((places[edge.source], places[edge.target]) for edge in template.edges)
+        return tuple((positions[edge.source], positions[edge.target]) for edge in template.edges)
 
 
 @dataclass(frozen=True)

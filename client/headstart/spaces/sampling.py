@@ -116,8 +116,8 @@ def _neighbour(domain: Domain, value: Value, generator: random.Random) -> Value:
         ordered = domain.ordered_choices
         if ordered is None:
             # Any but its own, without a list of the others.
-            place = generator.randrange(len(domain.choices) - 1)
-            return domain.choices[place + (place >= domain.places[value_key(value)])]
+            index = generator.randrange(len(domain.choices) - 1)
+            return domain.choices[index + (index >= domain.places[value_key(value)])]
         rank = _neighbour(Integer(0, len(ordered) - 1), domain.ranks[value_key(value)], generator)
         return ordered[int(rank)]
     for _ in range(16):

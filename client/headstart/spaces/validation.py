@@ -57,9 +57,9 @@ class InvalidInput(ValueError):
 
 def require(violations: Iterator[Violation]) -> None:
     """Raise InvalidInput if there is any violation. At most MAX_VIOLATIONS are collected."""
-    found = list(islice(violations, MAX_VIOLATIONS))
-    if found:
-        raise InvalidInput(found)
+    listed = list(islice(violations, MAX_VIOLATIONS))
+    if listed:
+        raise InvalidInput(listed)
 
 
 def text_violations(text: str, field: str, maximum: int, minimum: int = 0) -> Iterator[Violation]:

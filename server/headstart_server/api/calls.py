@@ -16,12 +16,12 @@ import grpc
 from google.protobuf.message import Message
 
 from headstart.spaces import InvalidInput, Violation
-from headstart_server.api.authentication import Admission
+from headstart_server.api.admission.authentication import Admission
+from headstart_server.api.admission.identity import ANYBODY, Caller, caller
+from headstart_server.api.admission.intake import Intake
+from headstart_server.api.admission.outside import Outside
+from headstart_server.api.admission.shares import Shares
 from headstart_server.api.errors import abort, code_of
-from headstart_server.api.identity import ANYBODY, Caller, caller
-from headstart_server.api.intake import Intake
-from headstart_server.api.outside import Outside
-from headstart_server.api.shares import Shares
 from headstart_server.api.streams import RecordingStream
 from headstart_server.runtime.database.row_security import tenant
 from headstart_server.runtime.deadline import DeadlinePassed

@@ -22,16 +22,16 @@ from headstart.v1 import (
     predictor_service_pb2,
     predictor_service_pb2_grpc,
 )
-from headstart_server.api.authentication import Admission
+from headstart_server.api.admission.authentication import Admission
+from headstart_server.api.admission.transport import server_credentials
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import CallInterceptor
+from headstart_server.api.handlers.knowledge_base import KnowledgeBaseServicer
+from headstart_server.api.handlers.meta_learning import MetaLearningServicer
+from headstart_server.api.handlers.predictor import PredictorServicer
+from headstart_server.api.handlers.record_queue import RecordQueue
 from headstart_server.api.health import HealthWatch, IndexWatch
-from headstart_server.api.knowledge_base import KnowledgeBaseServicer
-from headstart_server.api.meta_learning import MetaLearningServicer
-from headstart_server.api.predictor import PredictorServicer
-from headstart_server.api.record_queue import RecordQueue
 from headstart_server.api.reflection import add_reflection
-from headstart_server.api.transport import server_credentials
 from headstart_server.assembly import open_domains, open_predictor
 from headstart_server.runtime.errors import StartupError
 from headstart_server.runtime.settings import Settings, split_address

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import Message
 
-from headstart_server.api.identity import Caller
+from headstart_server.api.admission.identity import Caller
 from headstart_server.runtime.errors import PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:

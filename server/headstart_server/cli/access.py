@@ -99,7 +99,7 @@ def quota(
 
 
 def audit(limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)] = 50) -> None:
-    """What was administered lately, by whom; the newest first."""
+    """The newest entries of the audit log: each administrative change and its author."""
     from headstart_server.access.audit import latest_entries
 
     with _database() as connection:

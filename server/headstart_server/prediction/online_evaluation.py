@@ -59,20 +59,20 @@ def full_result(task: Task, record: NewExperiment) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Made:
+class _AwaitedResult:
     task: Task
     prediction: Prediction
     level: float
     basis: str
 
 
-class LiveFigures:
+class OnlineEvaluation:
     """Compares predictions with the results that follow. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # By namespace, task, space and fingerprint. None: the result is known, so later predictions do not count.
-        self._made: LatestValues[tuple[str, str, str, str], _Made | None] = LatestValues(_MOST_PREDICTIONS)
+        self._awaited: LatestValues[tuple[str, str, str, str], _AwaitedResult | None] = LatestValues(_MOST_PREDICTIONS)
         # The last predicted result and its prediction, by namespace, task, space and basis.
         self._last: LatestValues[tuple[str, str, str, str], tuple[float, float]] = LatestValues(_MOST_TASKS)
 
@@ -84,16 +84,16 @@ class LiveFigures:
         with self._lock:
             for query, prediction in zip(queries, answer.predictions, strict=True):
                 key = (namespace, task.task_id, space, query.canonical.fingerprint)
-                known = key in self._made and self._made.get(key) is None
+                known = key in self._awaited and self._awaited.get(key) is None
                 if not (known or query.learning_curve or query.fidelity is not None):
-                    self._made.put(key, _Made(task, prediction, level, answer.basis_of(prediction)))
+                    self._awaited.put(key, _AwaitedResult(task, prediction, level, answer.basis_of(prediction)))
 
     def settle(self, namespace: str, records: Iterable[NewExperiment]) -> None:
         """Compare results that are recorded now with their predictions."""
         for record in records:
             candidate = (namespace, record.task_id, record.search_space_id)
             with self._lock:
-                made = self._made.put((*candidate, record.canonical.fingerprint), None)
+                made = self._awaited.put((*candidate, record.canonical.fingerprint), None)
                 value = None if made is None else full_result(made.task, record)
                 if made is None or value is None:
                     continue
@@ -104,7 +104,7 @@ class LiveFigures:
                 _count_pair(made.basis, before, pair)
 
 
-def _count(made: _Made, value: float) -> None:
+def _count(made: _AwaitedResult, value: float) -> None:
     prediction = made.prediction
     metrics.PREDICTED_RESULTS.labels(made.basis).inc()
     metrics.RESULTS_PROMISED.labels(made.basis).inc(made.level)

@@ -26,7 +26,7 @@ from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.prediction.features.layout import feature_layout
 from headstart_server.prediction.features.structural import StructuralFeatures, structural_embedding
 from headstart_server.prediction.learning_curves.task_curves import TaskCurves
-from headstart_server.prediction.online_evaluation import LiveFigures
+from headstart_server.prediction.online_evaluation import OnlineEvaluation
 from headstart_server.prediction.registry.artefact import ModelUnreadable
 from headstart_server.prediction.registry.versions import ModelVersion, serving_version, trained_since
 from headstart_server.prediction.serving.current_models import ServingModels
@@ -51,7 +51,7 @@ from headstart_server.prediction.types import (
     MemberPrediction,
     Prediction,
     Query,
-    left_aside,
+    unused_inputs,
 )
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
@@ -91,15 +91,15 @@ class PredictionService:
         self._knowledge = knowledge
         self._scorer = scorer
         self._settings = settings
-        self._predictors = predictors = TaskPredictors()
         self._evidence = Evidence(knowledge)
+        predictors = TaskPredictors(self._evidence)
         self._models = ServingModels(engine, scorer)
         self._from_model = ModelAnswers(self._evidence, self._models, predictors)
         self._from_records = RecordAnswers(self._evidence, predictors)
         self._sources = Sources(self._evidence, self._models, SourceSurrogates(self._evidence, predictors), predictors)
         self._curves = TaskCurves(knowledge)
         self._recent = RecentArchitectures()
-        self.live_figures = LiveFigures()
+        self.online_evaluation = OnlineEvaluation()
 
     def prepare(self) -> None:
         """Load the graph kernels, if this process scores, so that the first question does not wait for them."""
@@ -143,8 +143,8 @@ class PredictionService:
         points = [value for query in queries for _, value in query.learning_curve]
         possible = range_of(observations.task.metric, [*observations.value_range, *points])
         predictions = [possible.of_prediction(each) for each in predictions]
-        answer = Answer(predictions, version, basis + curves.basis + left_aside(queries, curves.shortened), degraded)
-        self.live_figures.remember(namespace, observations, queries, answer, interval_level)
+        answer = Answer(predictions, version, basis + curves.basis + unused_inputs(queries, curves.shortened), degraded)
+        self.online_evaluation.remember(namespace, observations, queries, answer, interval_level)
         return answer
 
     def _predict(
@@ -228,11 +228,11 @@ class PredictionService:
 
     # The vector index and its substitute
 
-    def choose_embedding(self, namespace: str, search_space_id: str, cached: str | None) -> str:
-        """The embedding that the vector index of a space should have; ``cached`` is its present one."""
+    def choose_embedding(self, namespace: str, search_space_id: str, present: str | None) -> str:
+        """The embedding that the vector index of a space should have; ``present`` is its present one."""
         structural = structural_embedding(feature_layout(self._knowledge.search_space(namespace, search_space_id)))
         with self._engine.connect() as connection:
-            return choose_embedding(connection, namespace, search_space_id, cached, structural)
+            return choose_embedding(connection, namespace, search_space_id, present, structural)
 
     def embed(
         self, namespace: str, search_space_id: str, embedding: str, canonicals: Sequence[CanonicalCandidate]

@@ -78,11 +78,11 @@ class Answer:
 BASES = ("model", GAUSSIAN_PROCESS, K_NEAREST, LEARNING_CURVE)
 
 
-def left_aside(queries: Sequence[Query], described: Collection[int]) -> str:
+def unused_inputs(queries: Sequence[Query], at_fidelity: Collection[int]) -> str:
     """The inputs of the queries that the predictions do not use, as a sentence after the basis.
 
-    ``described`` are the indices of queries answered at the fidelity they asked for.
+    ``at_fidelity`` are the indices of queries answered at the fidelity they asked for.
     """
-    if any(query.fidelity is not None and index not in described for index, query in enumerate(queries)):
+    if any(query.fidelity is not None and index not in at_fidelity for index, query in enumerate(queries)):
         return "; predicted for a full training: other fidelities are told only of candidates with a learning curve"
     return ""

@@ -18,7 +18,7 @@ _COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collec
 
 
 def problem(url: str, seconds: float | None = None) -> str | None:
-    """What prevents the Chroma at ``url`` from writing and reading a vector; None if it does both."""
+    """The reason why the Chroma at ``url`` cannot write and read a vector; None if it does both."""
     vector = [random.random(), 1.0]
     try:
         with httpx.Client(base_url=url, timeout=seconds or SECONDS, trust_env=False) as client:

@@ -55,40 +55,40 @@ class Settings(BaseSettings):
     )
 
     database_url: Annotated[str, AfterValidator(_with_driver)] = "postgresql+psycopg2://127.0.0.1:5432/headstart"
-    """Where PostgreSQL is, 14 or newer. `up` without it starts its own."""
+    """URL of PostgreSQL 14 or newer. Without it `up` starts its own."""
     chroma_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] = "http://127.0.0.1:8000"
-    """Where Chroma is. `up` without it starts its own."""
+    """URL of Chroma. Without it `up` starts its own."""
     data_directory: Path = Path(".headstart")
-    """Where `up` keeps its databases and logs."""
+    """Directory of the databases and logs of `up`."""
 
     grpc_address: Address = "127.0.0.1:50051"
-    """Where to listen for calls. Port 0 takes a free one, not with `up`."""
+    """Address for calls. Port 0 takes a free one, except with `up`."""
     metrics_address: Address = "127.0.0.1:9464"
-    """Where to show metrics, at `/metrics`. The worker of `up` takes the port after it."""
+    """Address for metrics, at `/metrics`. The worker of `up` takes the next port."""
     predictor_target: Annotated[Address | None, BeforeValidator(_none_if_empty)] = None
-    """A predictor role to ask. Without it servers score in their own process."""
+    """Address of a predictor host. Without it servers score in their own process."""
     max_message_bytes: PositiveInt = 8 * MEBIBYTE
     """The largest request or answer. Above it: RESOURCE_EXHAUSTED."""
     max_message_fields: PositiveInt = 1_000_000
-    """Fields of a request, in all messages inside it, where it is larger than 32 KiB. Above it: INVALID_ARGUMENT."""
+    """Fields of a request larger than 32 KiB, in all messages inside it. Above it: INVALID_ARGUMENT."""
     max_concurrent_calls: PositiveInt = 256
-    """Calls that one server process works on at once, and streams that it holds open. Above it: RESOURCE_EXHAUSTED.
-    Where callers are known, a namespace gets more while it holds at most four times what is free."""
+    """Concurrent calls of one server process, and open streams. Above it: RESOURCE_EXHAUSTED. With authentication, a
+    namespace gets another place only while it holds at most four times the free ones."""
     stream_idle_seconds: PositiveFloat = 60.0
-    """A stream without a request for so long is ended with UNAVAILABLE; the client opens another when it needs one."""
+    """A stream without a request for this time ends with UNAVAILABLE; the client opens another when it needs one."""
     processes: PositiveInt = 1
-    """Server processes of `serve` that share the port. Each has its own connections, caches and models, and metrics one
-    port higher than the one before."""
+    """Server processes of `serve` that share the port. Each has its own connections, caches and models, and serves
+    metrics one port above the one before."""
     share_port: bool = False
     """Set by `serve` for its processes: other processes may listen on the same port."""
     record_queue_size: PositiveInt = 192
-    """Results that wait to be written; fewer than calls, so that questions find a place while the database is slow.
-    Above it: RESOURCE_EXHAUSTED."""
+    """Results that may wait to be written. It is below the number of calls, so that questions find a place while the
+    database is slow. Above it: RESOURCE_EXHAUSTED."""
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
-    """How long calls under way may go on after SIGTERM."""
+    """Seconds that running calls may take after SIGTERM."""
 
     authentication: Literal["none", "token", "certificate"] = "none"
-    """Who may call: anybody, who has a token, or who has a certificate of the authority below."""
+    """Callers that are admitted: all, those with a token, or those with a certificate of the authority below."""
     tls_certificate_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
     """PEM, read again when it changes, as are the next two."""
     tls_key_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
@@ -96,26 +96,26 @@ class Settings(BaseSettings):
     tls_client_ca_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
     """PEM of the authority of clients' certificates."""
     insecure: bool = False
-    """Serve beyond this machine though anybody may call."""
+    """Allow an address beyond this machine without authentication."""
     predictor_token: SecretStr | None = None
-    """What servers show to a predictor role that asks for a token. Its role is SERVICE."""
+    """The token of servers for a predictor host with authentication. Its role is SERVICE."""
     predictor_ca_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
-    """PEM of the authority of the predictor role's certificate. Set: servers ask it by TLS."""
+    """PEM of the authority of the predictor host's certificate. With it servers use TLS."""
 
     database_pool_size: PositiveInt = 16
-    """Connections of a process to PostgreSQL; never fewer than its threads need, 34 by default and one for health."""
+    """Connections of a process to PostgreSQL, at least those that its threads need: 34 by default, one for health."""
     database_threads: PositiveInt = 16
     """Threads of a server process that wait for PostgreSQL."""
     tenant_role: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,62})?$")] = DEFAULT_TENANT_ROLE
-    """The role of PostgreSQL that calls run as, behind the wall of row-level security; `migrate` makes it where it may.
-    Empty: no second wall."""
+    """The PostgreSQL role of calls under row-level security; `migrate` creates it if the login may. Empty: no row-level
+    security."""
 
     graph_kernels: Literal["auto", "dgl", "torch"] = "auto"
-    """How graph networks pass messages: DGL where it imports, or always one of the two. Equal results."""
+    """Kernels of message passing: DGL if it can be imported, or always one of the two. Results are equal."""
     torch_threads: PositiveInt = 1
     """Threads of torch in a process."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
-    """Where models run: `auto` (the first GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
+    """Device of the models: `auto` (the first GPU, if there is one), `cpu`, `cuda` or `cuda:N`."""
     training_min_experiments: PositiveInt = 32
     """Experiments that a search space needs for its first model."""
     training_growth: Annotated[float, Field(gt=1)] = 1.2
@@ -123,23 +123,23 @@ class Settings(BaseSettings):
     training_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Equal records and an equal seed give an equal model."""
     worker_poll_seconds: PositiveFloat = 1.0
-    """How often an idle worker looks for work."""
+    """Seconds after which an idle worker looks for work."""
 
     request_days: PositiveFloat = 7.0
-    """How long a worker keeps answered requests: a request id that is repeated within gets the first answer."""
+    """Days that answered requests are kept: within them a repeated request id gets the first answer."""
     audit_days: PositiveFloat = 365.0
-    """How long a worker keeps entries of the audit log."""
+    """Days that entries of the audit log are kept."""
 
     decision_ttl_seconds: PositiveFloat = 3600.0
-    """After which a strategy decision without a result no longer counts as pending."""
+    """Seconds after which a strategy decision without a result is not pending any more."""
     exploration_share: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Of WarmStart's suggestions, drawn at random where the caller asks for no other share; none of the first eight of
-    a task with a history."""
+    """Share of WarmStart's suggestions that are random, unless the call gives one. None of the first eight of a task
+    with a history is."""
     suggestion_ttl_seconds: PositiveFloat = 600.0
-    """How long a suggestion is not made again on its task, so that workers asking at the same time do not collide."""
+    """Seconds in which a suggestion is not repeated on its task, so that concurrent workers do not collide."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least that is logged."""
+    """The lowest level that is logged."""
     tracing: bool = False
     """Send traces to an OpenTelemetry collector (extra `otel`); OTEL_* variables say where, and how many."""
 

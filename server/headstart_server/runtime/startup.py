@@ -124,7 +124,7 @@ def _with_engine(settings: Settings, work: Callable[[Engine], T]) -> T:
 
 
 def unreachable(settings: Settings, error: Unavailable) -> str:
-    """Where the database was expected, and its or the driver's error. Without the password."""
+    """The expected address of the database, and its or the driver's error. Without the password."""
     url = make_url(settings.database_url)
     where = f"{url.host or url.query.get('host', 'localhost')}, database {url.database}"
     return f"PostgreSQL cannot be reached at {where} ({_reason(error)}): start it, or set HEADSTART_DATABASE_URL"

@@ -19,12 +19,12 @@ from headstart import Record
 from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import knowledge_base_service_pb2_grpc, meta_learning_service_pb2_grpc
 from headstart_server.access.roles import Role
-from headstart_server.api import meta_learning, record_queue
-from headstart_server.api.authentication import Admission
+from headstart_server.api.admission.authentication import Admission
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import CallInterceptor
-from headstart_server.api.knowledge_base import KnowledgeBaseServicer
-from headstart_server.api.meta_learning import MetaLearningServicer
+from headstart_server.api.handlers import meta_learning, record_queue
+from headstart_server.api.handlers.knowledge_base import KnowledgeBaseServicer
+from headstart_server.api.handlers.meta_learning import MetaLearningServicer
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge import tasks
 from headstart_server.runtime.settings import DEFAULT_TENANT_ROLE, Settings, load_settings

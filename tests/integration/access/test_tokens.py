@@ -19,7 +19,7 @@ from headstart_server.access.quotas import Quota, set_quota
 from headstart_server.access.roles import Role
 from headstart_server.access.tables import tokens
 from headstart_server.access.tokens import revoke_token
-from headstart_server.api.authentication import REMEMBERED_SECONDS
+from headstart_server.api.admission.authentication import REMEMBERED_SECONDS
 
 SPACE = nas_bench_201()
 TASK = headstart.Task("cifar", headstart.Objective("accuracy"))

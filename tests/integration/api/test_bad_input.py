@@ -16,7 +16,7 @@ from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace, nas
 from headstart.v1 import experiment_pb2, search_space_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as knowledge_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
-from headstart_server.api.pagination import page_token
+from headstart_server.api.handlers.pagination import page_token
 
 SPACE = nas_bench_201()
 GOOD = Candidate({f"op{i}": "nor_conv_3x3" for i in range(6)})

@@ -19,8 +19,8 @@ from headstart.errors import translate
 from headstart.spaces import nas_bench_201, sample
 from headstart.v1 import meta_learning_service_pb2_grpc
 from headstart.values import Record
-from headstart_server.api import record_queue
-from headstart_server.api.record_queue import RecordQueue
+from headstart_server.api.handlers import record_queue
+from headstart_server.api.handlers.record_queue import RecordQueue
 from headstart_server.assembly import open_domains
 from headstart_server.knowledge.tasks import Task
 from headstart_server.runtime.database.engine import create_engine, run_transaction

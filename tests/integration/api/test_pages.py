@@ -8,7 +8,7 @@ import pytest
 
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import task_pb2
-from headstart_server.api.pagination import in_batches, page_of
+from headstart_server.api.handlers.pagination import in_batches, page_of
 
 # With these, a page of 100 tasks would take more than the limit of a message.
 DESCRIPTOR = {f"word {number}": "x" * 4000 for number in range(60)}

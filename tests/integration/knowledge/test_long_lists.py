@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from headstart.spaces import Candidate, Categorical, Parameter, SearchSpace
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.values import ExperimentOrder
-from headstart_server.api.experiment_lists import list_experiments
+from headstart_server.api.handlers.experiment_lists import list_experiments
 from headstart_server.knowledge.experiments import listing
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.knowledge.service import KnowledgeService

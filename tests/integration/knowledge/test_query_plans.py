@@ -25,11 +25,11 @@ from headstart.spaces import Candidate, nas_bench_201, sample
 from headstart.v1 import experiment_pb2, task_pb2
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
+from headstart_server.api.admission.identity import namespace_of_caller
 from headstart_server.api.blocking import BlockingWork
-from headstart_server.api.identity import namespace_of_caller
-from headstart_server.api.knowledge_base import KnowledgeBaseServicer
-from headstart_server.api.meta_learning import MetaLearningServicer
-from headstart_server.api.record_queue import RecordQueue
+from headstart_server.api.handlers.knowledge_base import KnowledgeBaseServicer
+from headstart_server.api.handlers.meta_learning import MetaLearningServicer
+from headstart_server.api.handlers.record_queue import RecordQueue
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.tables import experiments
 from headstart_server.runtime.database.engine import create_engine, run_transaction

@@ -22,7 +22,7 @@ from headstart.codec.spaces import candidate_to_proto
 from headstart.spaces import Candidate, Categorical, Float, Parameter, SearchSpace, nas_bench_201, sample
 from headstart.spaces.validation import InvalidInput
 from headstart.v1 import knowledge_base_service_pb2 as pb2
-from headstart_server.api.architecture_search import search_architectures
+from headstart_server.api.handlers.architecture_search import search_architectures
 from headstart_server.assembly import Domains, open_domains
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.tables import architectures, outbox, vector_indexes

@@ -12,8 +12,8 @@ import pytest
 
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import meta_learning_service_pb2 as pb2_meta
-from headstart_server.api import knowledge_base, meta_learning
 from headstart_server.api.blocking import BlockingWork
+from headstart_server.api.handlers import knowledge_base, meta_learning
 
 
 def test_edit_distances_keep_no_other_call_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

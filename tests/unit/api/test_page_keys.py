@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from headstart.spaces import InvalidInput
-from headstart_server.api.pagination import key_token, page_key, page_token
+from headstart_server.api.handlers.pagination import key_token, page_key, page_token
 
 
 @pytest.mark.parametrize(

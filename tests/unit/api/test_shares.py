@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart_server.api.shares import Shares
+from headstart_server.api.admission.shares import Shares
 
 
 def taken(shares: Shares, namespace: str) -> int:

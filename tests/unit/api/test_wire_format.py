@@ -7,7 +7,7 @@ import time
 
 from headstart.v1 import experiment_pb2, predictor_service_pb2, search_space_pb2
 from headstart.v1 import meta_learning_service_pb2 as meta_pb2
-from headstart_server.api.wire_format import count_fields, tags_of
+from headstart_server.api.admission.wire_format import count_fields, tags_of
 
 TAGS = tags_of(meta_pb2.WarmStartRequest.DESCRIPTOR)
 

@@ -1,7 +1,8 @@
-"""Answers follow from what is recorded: neither when a process was first asked nor what it was asked before shows."""
+"""Answers follow from the recorded results, not from a process's earlier answers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
+from headstart_server.knowledge.architectures import Architecture
 from headstart_server.prediction.refits import last_refit
 from headstart_server.prediction.sources.model_averaging import KernelParameters, ModelAverage
 from headstart_server.runtime.settings import Settings
@@ -53,6 +55,25 @@ def test_predictions_do_not_depend_on_when_a_process_was_first_asked(room: Room)
         for other in answers[1:]:
             assert other.predictions == answers[0].predictions
     assert late.predict("t", asked).predictions == room.predict("t", asked).predictions
+
+
+def test_a_fit_reads_every_architecture_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[set[str]] = []
+
+    def architectures(namespace: str, space_id: str, fingerprints: Iterable[str]) -> Mapping[str, Architecture]:
+        reads.append(set(fingerprints))
+        return read(namespace, space_id, fingerprints)
+
+    read = room.knowledge.architectures
+    monkeypatch.setattr(room.knowledge, "architectures", architectures)
+    pairs = toy_candidates(40)
+    fingerprints = [canonical.fingerprint for _, canonical in pairs]
+    room.task("t")
+    for start, end in ((0, 38), (38, 39), (39, 40)):
+        room.record("t", pairs[start:end], values_of(pairs[start:end]))
+        room.predict("t", pairs[:1])
+        assert reads.pop() == set(fingerprints[start:end]) and not reads
+    assert last_refit(38) < 38, "the first fit includes one to fewer results"
 
 
 def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(

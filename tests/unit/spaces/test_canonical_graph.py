@@ -216,8 +216,9 @@ def test_fingerprints_of_many_copies_stay_what_databases_hold() -> None:
 
 
 def test_the_work_on_one_graph_can_be_ended_every_few_milliseconds() -> None:
-    times = [time.perf_counter()]
-    canonical_graph(copies_of_a_cycle(1, 2048), ROLES, lambda: times.append(time.perf_counter()))
+    # Of this thread alone: other work on the machine does not count.
+    times = [time.thread_time()]
+    canonical_graph(copies_of_a_cycle(1, 2048), ROLES, lambda: times.append(time.thread_time()))
     assert len(times) > 20
     assert max(after - before for before, after in pairwise(times)) < 0.2
 

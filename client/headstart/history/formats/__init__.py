@@ -21,7 +21,7 @@ FORMATS = {"jsonl": "json_lines", "parquet": "parquet"}
 
 @dataclass(frozen=True)
 class Contents:
-    """A file, opened. ``experiments`` gives each with its locator, or what is wrong with it; ``count`` where known."""
+    """An opened file. ``experiments`` gives each with its locator, or its error; ``count`` if known."""
 
     spaces: tuple[SearchSpace, ...]
     tasks: tuple[Task, ...]
@@ -35,18 +35,18 @@ class Format(Protocol):
     ) -> None: ...
 
     def read(self, path: Path) -> Contents:
-        """Raises UsageProblem where the file is no export."""
+        """Raises UsageProblem for a file that is not an export."""
 
 
 def format_named(name: str) -> Format:
-    """Raises UsageProblem, among others MissingExtra."""
+    """The format of a name. Raises UsageProblem, among others MissingExtra."""
     if name not in FORMATS:
         raise UsageProblem(f"{name!r} is no format: choose one of {', '.join(FORMATS)}")
     return cast(Format, import_module(f"headstart.history.formats.{FORMATS[name]}"))
 
 
 def format_of(path: Path) -> Format:
-    """Of a file that is there, by its first bytes."""
+    """The format of an existing file, by its first bytes."""
     if not path.is_file():
         raise UsageProblem(f"there is no file {path}")
     with path.open("rb") as file:

@@ -45,7 +45,7 @@ def write(path: Path, spaces: Iterable[SearchSpace], tasks: Iterable[Task], expe
 
 
 def read(path: Path) -> Contents:
-    """Raises UsageProblem where the file is no export of a version this one knows."""
+    """Raises UsageProblem for a file that is not an export of a known version."""
     file = path.open("rb")
     try:
         return _contents(path, file)

@@ -32,11 +32,11 @@ import pyarrow.parquet
 
 VERSION = 1
 
-# Of a batch in memory: rows, and points of their curves, which weigh more.
+# Size of a batch in memory: rows, and points of their curves, which are larger.
 _ROWS, _POINTS = 5_000, 100_000
 _READ_ROWS = 500
 
-# What comes of content that no export has.
+# Errors for content that no export has.
 _WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False).encode
@@ -78,7 +78,7 @@ def write(path: Path, spaces: Iterable[SearchSpace], tasks: Iterable[Task], expe
 
 
 def read(path: Path) -> Contents:
-    """Raises UsageProblem where the file is no export of a version this one knows."""
+    """Raises UsageProblem for a file that is not an export of a known version."""
     try:
         file = pyarrow.parquet.ParquetFile(path)
     except (pyarrow.ArrowException, OSError) as error:

@@ -248,7 +248,7 @@ def experiment_to_json(experiment: Experiment) -> Json:
 
 
 def experiment_from_json(stored: Json) -> Experiment:
-    """Raises KeyError, TypeError or ValueError for what is no experiment."""
+    """Raises KeyError, TypeError or ValueError for content that is not an experiment."""
     value, time = stored.get("objective_value"), stored.get("record_time")
     return Experiment(
         stored["experiment_id"],

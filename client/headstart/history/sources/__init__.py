@@ -26,7 +26,7 @@ _MODULES = {
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. ``objective`` and ``direction`` are None where the source is to say."""
+    """The request of an import. ``objective`` and ``direction`` are None if the source determines them."""
 
     source: str
     location: str
@@ -37,15 +37,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class History:
-    """A source, opened.
+class SourceHistory:
+    """An opened source.
 
-    ``name`` is what ids are made of where none are given. ``task`` says what all its tasks have in common; the id is
-    empty where the source does not give one. ``domains`` and ``conditions`` are those that are known before any run is
-    read, ``always`` the parameters that every run is to have; ``count`` is the number of entries, None where that is
-    known only after reading them. ``texts``: parameters are texts at the source, so that a broken number is a word.
-    ``met`` knows, after the runs were read, which columns of the mapping file there were, and ``remarks`` what a person
-    should know of them as a whole.
+    Ids are made of ``name`` unless given. ``task`` has what all tasks share; its id is empty if the source has none.
+    ``domains`` and ``conditions`` are those known before any run is read, ``always`` are the parameters of every run;
+    ``count`` is the number of entries, None if it is known only after reading them. ``texts``: parameters are texts
+    at the source, so a broken number is a word. After the runs were read, ``met`` knows which columns of the mapping
+    file occurred, and ``remarks`` are notes for people on all of them.
     """
 
     name: str
@@ -62,12 +61,12 @@ class History:
     remarks: Callable[[], Sequence[str]] = list[str]
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem, among others MissingExtra."""
     module = _MODULES.get(request.source)
     if module is None:
         raise UsageProblem(f"{request.source!r} is no source: choose one of {', '.join([*_MODULES, 'export'])}")
-    history: History = import_module(f"headstart.history.sources.{module}").open_history(request)
+    history: SourceHistory = import_module(f"headstart.history.sources.{module}").open_history(request)
     return history
 
 
@@ -76,7 +75,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def chosen(names: Sequence[str], wanted: Sequence[str], what: str) -> list[str]:
-    """The wanted ones of those that are there, or the only one. Raises UsageProblem."""
+    """The wanted names, or the only one. Raises UsageProblem."""
     shown = listed(names)
     for name in wanted:
         if name not in names:

@@ -19,7 +19,7 @@ from headstart.history.locations import local_path, removed_after, removed_with,
 from headstart.history.mapping import Mapped
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for, text_value
-from headstart.history.sources import History, Request, chosen, listed
+from headstart.history.sources import Request, SourceHistory, chosen, listed
 from headstart.packages import is_installed
 from headstart.values import CurvePoint, ExperimentStatus
 
@@ -35,13 +35,13 @@ _STATUS = {
 _PAGE = 1000
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
     client = _client(request.location)
     experiments = {experiment.name: experiment.experiment_id for experiment in _pages(client.search_experiments)}
     if not request.studies:
-        # Every store has it, also where nobody uses it.
+        # Every store has it, even if it is not used.
         default = experiments.get("Default")
         if default is not None and not _asked(client.search_runs, [default], max_results=1):
             del experiments["Default"]
@@ -62,7 +62,7 @@ def open_history(request: Request) -> History:
 
     description = f"MLflow experiment {listed(names)}"
     return selected(
-        History(
+        SourceHistory(
             name=names[0],
             task=replace(task, description=task.description or description),
             runs=runs,
@@ -74,8 +74,8 @@ def open_history(request: Request) -> History:
 
 
 def _client(location: str) -> MlflowClient:
-    """Of a tracking URI, a folder of the file store or an SQLite file. Never makes one that is not there."""
-    # Since 3.8 the file store must be asked for by name; and the import of a history is nobody else's concern.
+    """A client for a tracking URI, a folder of the file store or an SQLite file. Never creates a missing store."""
+    # Since 3.8 the file store must be enabled by name.
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     if not is_installed("mlflow"):
@@ -90,20 +90,20 @@ def _client(location: str) -> MlflowClient:
             raise UsageProblem(f"{location} is no MLflow store")
         uri = sqlite_url(path) if path.is_file() else path.resolve().as_uri()
     try:
-        # A store makes folders as it is opened: for artifacts here, and one for deleted runs that it wants to keep.
+        # A store creates folders when it is opened: for artifacts here, and one for deleted runs.
         with removed_after(Path("mlruns")):
             client = MlflowClient(tracking_uri=uri)
             if path is not None and path.is_dir():
                 removed_with(client, path / ".trash")
             client.search_experiments(max_results=1)
     except Exception as error:
-        told = " ".join(str(error).split())[:500]
-        raise UsageProblem(f"{location} cannot be read as an MLflow store: {told}") from error
+        reason = " ".join(str(error).split())[:500]
+        raise UsageProblem(f"{location} cannot be read as an MLflow store: {reason}") from error
     return client
 
 
 def _is_store(path: Path) -> bool:
-    """Whether MLflow has written it: of what is none it would make one, its tables in another's database."""
+    """Whether MLflow has written it: in any other database it would create its tables."""
     if path.is_dir():
         return any(path.glob("*/meta.yaml"))
     try:
@@ -115,12 +115,12 @@ def _is_store(path: Path) -> bool:
 
 
 def _asked(ask: Any, *arguments: Any, **options: Any) -> Any:
-    """Raises OSError where the store does not answer, whatever lies below it."""
+    """Raises OSError if the store does not answer, whatever the cause."""
     try:
         return ask(*arguments, **options)
     except Exception as error:
-        told = " ".join(str(error).split())[:500]
-        raise OSError(f"the MLflow store cannot be read: {told}") from error
+        reason = " ".join(str(error).split())[:500]
+        raise OSError(f"the MLflow store cannot be read: {reason}") from error
 
 
 def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
@@ -134,7 +134,7 @@ def _pages(search: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
 
 
 def _parents(runs: Iterable[Any]) -> dict[str, set[str]]:
-    """The parameters that the runs below a run have, by the id of that run."""
+    """Parameters of the runs below a run, by the id of that run."""
     of_children: dict[str, set[str]] = {}
     for run in runs:
         parent = run.data.tags.get("mlflow.parentRunId")
@@ -144,7 +144,7 @@ def _parents(runs: Iterable[Any]) -> dict[str, set[str]]:
 
 
 def _metrics(client: MlflowClient, experiment_ids: list[str]) -> Iterator[str]:
-    """What the first runs logged."""
+    """The metrics of the first runs."""
     for run in _asked(client.search_runs, experiment_ids, max_results=20):
         yield from run.data.metrics
 
@@ -172,7 +172,7 @@ def _run(client: MlflowClient, run: Any, metric: str, mapping: Mapped, task_name
 
 
 def _curve(history: list[Any]) -> tuple[CurvePoint, ...]:
-    """By step, of each step the last value; a value that was logged once is no curve."""
+    """Values by step, the last of each step; a single value is no curve."""
     latest = {point.step: point.value for point in sorted(history, key=lambda point: (point.step, point.timestamp))}
     if len(latest) < 2:
         return ()
@@ -180,5 +180,5 @@ def _curve(history: list[Any]) -> tuple[CurvePoint, ...]:
 
 
 def _number(value: float) -> float:
-    """SQL stores keep infinity as the largest number there is."""
+    """SQL stores keep infinity as the largest number."""
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else float(value)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.history.locations import local_path, sqlite_url
 from headstart.history.model import MissingExtra, Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, selected, task_for
-from headstart.history.sources import History, Request, chosen, listed
+from headstart.history.sources import Request, SourceHistory, chosen, listed
 from headstart.history.space_derivation import merged
 from headstart.packages import is_installed
 from headstart.spaces.declaration import Categorical, Domain, Float, Integer, Value, value_key
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-# A grid of at most this many points is a list of choices.
+# A grid of at most this number of points becomes a list of choices.
 MAX_GRID_POINTS = 64
 
 _STATUS = {
@@ -35,7 +35,7 @@ _STATUS = {
 }
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     if not is_installed("optuna"):
         raise MissingExtra("reading Optuna studies", "optuna")
@@ -63,22 +63,22 @@ def open_history(request: Request) -> History:
             for trial in trials[study.study_name]:
                 yield _run(trial, study.study_name, objective, several=len(studies) > 1)
 
-    told = Request(request.source, request.location, direction=direction)
+    used = Request(request.source, request.location, direction=direction)
     return selected(
-        History(
+        SourceHistory(
             name=studies[0].study_name,
-            task=task_for(told, mapping, objectives[0].metric, f"Optuna study {names_read}", "step"),
+            task=task_for(used, mapping, objectives[0].metric, f"Optuna study {names_read}", "step"),
             runs=runs,
             count=sum(map(len, trials.values())),
             space_description=f"From Optuna study {names_read}",
-            domains=_domains([trial for found in trials.values() for trial in found if trial.state.name in _STATUS]),
+            domains=_domains([trial for some in trials.values() for trial in some if trial.state.name in _STATUS]),
         ),
         mapping,
     )
 
 
 def _storage(location: str) -> BaseStorage:
-    """A storage URL, an SQLite file or a journal file. Never makes one that is not there."""
+    """A storage URL, an SQLite file or a journal file. Never creates a missing one."""
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -94,12 +94,12 @@ def _storage(location: str) -> BaseStorage:
             return RDBStorage(sqlite_url(path), skip_table_creation=True)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:
-        told = " ".join(str(error).split())[:500]
-        raise UsageProblem(f"{location} cannot be read as an Optuna storage: {told}") from error
+        reason = " ".join(str(error).split())[:500]
+        raise UsageProblem(f"{location} cannot be read as an Optuna storage: {reason}") from error
 
 
 class _Objective:
-    """Which of a study's values is the objective, and what the others are called."""
+    """The objective among a study's values, and the names of the others."""
 
     def __init__(self, study: Study, wanted: str | None) -> None:
         directions = study.directions
@@ -158,15 +158,15 @@ def _run(trial: FrozenTrial, study_name: str, objective: _Objective, several: bo
 
 
 def _domains(trials: Sequence[FrozenTrial]) -> dict[str, Domain]:
-    """Of each parameter what holds all the distributions that it had in ended trials, in the order of first use."""
-    found: dict[str, dict[Any, Domain]] = {}
+    """For each parameter a domain that contains all its distributions in ended trials, in the order of first use."""
+    domains: dict[str, dict[Any, Domain]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
-            of_name = found.setdefault(name, {})
+            of_name = domains.setdefault(name, {})
             key = repr(distribution)
             if key not in of_name:
                 of_name[key] = _domain(distribution)
-    return {name: merged(of_name.values()) for name, of_name in found.items()}
+    return {name: merged(of_name.values()) for name, of_name in domains.items()}
 
 
 def _domain(distribution: Any) -> Domain:
@@ -185,7 +185,7 @@ def _domain(distribution: Any) -> Domain:
 
 
 def _grid(distribution: Any) -> list[Any]:
-    """The points from low to high as Optuna computes them, or nothing where there are too many."""
+    """The points from low to high as Optuna computes them; empty if there are too many."""
     low, high, step = distribution.low, distribution.high, distribution.step
     count = round((high - low) / step) + 1
     return [min(index * step + low, high) for index in range(count)] if count <= MAX_GRID_POINTS else []
@@ -200,7 +200,7 @@ def _value(value: Any, distribution: Any) -> Value:
 
 
 def _choices(choices: Sequence[Any]) -> Mapping[int, Value]:
-    """By their index: as they are where they are values, else as text; all as text where two would be equal."""
+    """Choices by index: values as they are, others as text; all as text if two would be equal."""
     plain = [
         choice
         if isinstance(choice, str | bool | int) or (isinstance(choice, float) and math.isfinite(choice))

@@ -17,18 +17,18 @@ from headstart.history.cells import allow_long_cells, plain_value
 from headstart.history.locations import local_path
 from headstart.history.model import Note, Run, UsageProblem
 from headstart.history.selection import mapping_for, objective_named, selected, task_for
-from headstart.history.sources import History, Request
+from headstart.history.sources import Request, SourceHistory
 from headstart.spaces.declaration import Value
 from headstart.values import CurvePoint, ExperimentStatus
 
 _STATUS = {
     "TERMINATED": ExperimentStatus.COMPLETED,
     "ERROR": ExperimentStatus.FAILED,
-    # A scheduler that pauses a trial for good has stopped it.
+    # A trial that a scheduler paused for good is stopped.
     "PAUSED": ExperimentStatus.STOPPED,
 }
 
-# What Ray adds to every report.
+# Entries that Ray adds to every report.
 _OWN = {
     "checkpoint_dir_name",
     "config",
@@ -53,13 +53,13 @@ _OWN = {
     "warmup_time",
 }
 
-# One of these makes a folder a trial's.
+# One of these files makes a folder a trial's.
 _FILES = ("params.json", "result.json", "progress.csv", "error.txt")
 
 Report = dict[str, Any]
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     mapping = mapping_for(request)
     folder = local_path(request.location)
@@ -71,7 +71,7 @@ def open_history(request: Request) -> History:
         raise UsageProblem(f"{folder} holds no Ray Tune trials: no folder in it has a {' or '.join(_FILES)}")
     metric = objective_named(request, mapping, lambda: _metrics(trials))
     name = folder.resolve().name
-    lengths = _Lengths(told=not mapping.task.get("max_fidelity"))
+    lengths = _Lengths(stated=not mapping.task.get("max_fidelity"))
 
     def runs() -> Iterator[Run | Note]:
         lengths.of_completed.clear()
@@ -82,7 +82,7 @@ def open_history(request: Request) -> History:
 
     description = f"Ray Tune experiment {name}"
     return selected(
-        History(
+        SourceHistory(
             name=name,
             task=task_for(request, mapping, metric, description, "training iteration"),
             runs=runs,
@@ -95,10 +95,10 @@ def open_history(request: Request) -> History:
 
 
 class _Lengths:
-    """After how many iterations completed trials ended, which may say that a scheduler stopped some."""
+    """The numbers of iterations after which completed trials ended, which may show that a scheduler stopped some."""
 
-    def __init__(self, told: bool) -> None:
-        self._told = told
+    def __init__(self, stated: bool) -> None:
+        self._told = stated
         self.of_completed: list[float] = []
 
     def add(self, run: Run | Note) -> None:
@@ -118,26 +118,26 @@ class _Lengths:
 
 
 def _trials(folder: Path, states: Mapping[str, str]) -> list[Path]:
-    """The folders that hold a trial, and those that should: a trial that the state file names may be gone."""
-    found = {path.parent for name in _FILES for path in folder.glob(f"*/{name}")}
-    return sorted(found | {folder / name for name in states if name and "/" not in name})
+    """Folders with a trial, and those without one that the state file names."""
+    result = {path.parent for name in _FILES for path in folder.glob(f"*/{name}")}
+    return sorted(result | {folder / name for name in states if name and "/" not in name})
 
 
 def _states(folder: Path) -> dict[str, str]:
-    """How trials ended, by folder name, as the newest state file says it; empty where there is none."""
+    """The final state of trials by folder name, from the newest state file; empty without one."""
     states: dict[str, str] = {}
     for path in sorted(folder.glob("experiment_state-*.json"))[-1:]:
         content = _parsed(path.read_text(encoding="utf-8", errors="replace"))
         entries = content.get("trial_data", []) if isinstance(content, dict) else []
         for entry in entries:
-            told = _parsed(entry[0]) if isinstance(entry, list) and entry and isinstance(entry[0], str) else None
-            if isinstance(told, dict) and "status" in told:
-                states[str(told.get("relative_logdir", ""))] = str(told["status"])
+            predicted = _parsed(entry[0]) if isinstance(entry, list) and entry and isinstance(entry[0], str) else None
+            if isinstance(predicted, dict) and "status" in predicted:
+                states[str(predicted.get("relative_logdir", ""))] = str(predicted["status"])
     return states
 
 
 def _metrics(trials: Sequence[Path]) -> Iterator[str]:
-    """What the first trials reported as numbers."""
+    """The numeric metrics of the first trials."""
     for trial in trials[:20]:
         for report in _reports(trial, []):
             yield from (
@@ -155,7 +155,7 @@ def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str]) -
         return params
     state = states.get(trial.name)
     if state is not None:
-        # A trial that failed and was tried again keeps the file of its error.
+        # A trial that failed and was repeated keeps the file of its error.
         status = _STATUS.get(state)
     elif any((trial / name).exists() for name in ("error.txt", "error.pkl")):
         status = ExperimentStatus.FAILED
@@ -177,7 +177,8 @@ def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str]) -
             if name != metric and name.split("/")[0] not in _OWN and (number := _number(value)) is not None
         },
         learning_curve=_curve(reports, metric),
-        # A trial that ended before a full training, stopped by a scheduler, say, has its value at that fidelity.
+        # A trial that ended before a full training, for example stopped by a scheduler, has its value at that
+        # fidelity.
         fidelity=_number(last.get("training_iteration")),
         cost_seconds=_number(last.get("time_total_s")),
         worker_id=f"ray:{identity}",
@@ -186,7 +187,7 @@ def _run(trial: Path, experiment: str, metric: str, states: Mapping[str, str]) -
 
 
 def _params(trial: Path, reports: list[Report]) -> dict[str, Any] | Note:
-    """The configuration of a trial: its file, or what its reports repeat of it."""
+    """The configuration of a trial: from its file, or from its reports."""
     path = trial / "params.json"
     if path.is_file():
         params = _parsed(path.read_text(encoding="utf-8", errors="replace"))
@@ -200,7 +201,7 @@ def _params(trial: Path, reports: list[Report]) -> dict[str, Any] | Note:
 
 
 def _last_value(reports: list[Report], metric: str, notes: list[str]) -> float | None:
-    """The last value that was reported of the objective, which need not be in the last report."""
+    """The last reported value of the objective, which need not be in the last report."""
     for back, report in enumerate(reversed(reports)):
         value = _number(report.get(metric))
         if value is None:
@@ -213,7 +214,7 @@ def _last_value(reports: list[Report], metric: str, notes: list[str]) -> float |
 
 
 def _reports(trial: Path, notes: list[str]) -> Iterator[Report]:
-    """What the trial reported, in order, inner names joined by "/"."""
+    """The reports of a trial in order, inner names joined by "/"."""
     log = trial / "result.json"
     if log.is_file() and log.stat().st_size > 0:
         with log.open(encoding="utf-8", errors="replace") as file:
@@ -236,7 +237,9 @@ def _reports(trial: Path, notes: list[str]) -> Iterator[Report]:
 
 
 def _curve(reports: list[Report], metric: str) -> tuple[CurvePoint, ...]:
-    """By training iteration; a restored trial repeats some, of which the last counts. One report is no curve."""
+    """Values by training iteration; of repeated iterations of a restored trial the last counts. One report is no
+    curve.
+    """
     points: dict[float, float] = {}
     for report in reports:
         iteration, value = _number(report.get("training_iteration")), _number(report.get(metric))
@@ -256,13 +259,13 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Report:
 
 
 def _value(value: Any) -> Value:
-    """A list of a configuration (layer sizes, say) is a word."""
+    """A list of a configuration (for example layer sizes) is a word."""
     plain = isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
     return value if plain else json.dumps(value)
 
 
 def _number(value: Any) -> float | None:
-    """Texts are numbers only where they are not finite: what Ray's CSV writes as nan and inf."""
+    """Texts are numbers only if they are not finite: Ray's CSV writes nan and inf."""
     if isinstance(value, str) and value.lower().lstrip("-") in ("nan", "inf"):
         return float(value)
     if not isinstance(value, int | float) or isinstance(value, bool):

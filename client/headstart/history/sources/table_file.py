@@ -25,13 +25,13 @@ from headstart.history.cells import (
 from headstart.history.locations import local_path
 from headstart.history.mapping import Mapped, Met, read_mapping, task_template
 from headstart.history.model import Note, Run, UsageProblem, line_count
-from headstart.history.sources import History, Request
+from headstart.history.sources import Request, SourceHistory
 from headstart.spaces.declaration import Value
 from headstart.values import CurvePoint, ExperimentStatus
 
 Row = Mapping[str, Any]
 
-# What histories call their outcomes, in lower case.
+# Names of outcomes in histories, in lower case.
 STATUS_WORDS = {
     ExperimentStatus.COMPLETED: "completed complete finished done success succeeded successful ok terminated true 1",
     ExperimentStatus.FAILED: "failed fail failure error errored crashed diverged false 0",
@@ -40,7 +40,7 @@ STATUS_WORDS = {
 _STATUS = {word: status for status, words in STATUS_WORDS.items() for word in words.split()}
 
 
-def open_history(request: Request) -> History:
+def open_history(request: Request) -> SourceHistory:
     """Raises UsageProblem."""
     if request.mapping is None:
         raise UsageProblem("a table needs a mapping file that says which columns are what")
@@ -56,11 +56,11 @@ def open_history(request: Request) -> History:
     allow_long_cells()
     reader = _Reader(path, request.source, mapping, objective_column)
     reader.check_columns()
-    return History(
+    return SourceHistory(
         name=path.stem,
         task=task_template(mapping, request.direction, mapping.task.get("metric", objective_column)),
         runs=reader.runs,
-        # Of a CSV file less its heading; a cell with a line break is counted as what it looks like.
+        # Lines of a CSV file without its heading; a cell with a line break counts as several.
         count=line_count(path) - (request.source == "csv"),
         search_space_id=mapping.search_space_id,
         space_description=mapping.space_description or f"From {path.name}",
@@ -73,7 +73,7 @@ def open_history(request: Request) -> History:
 
 
 class _Reader:
-    """Reads the file as often as asked."""
+    """Reads the file, as often as needed."""
 
     def __init__(self, path: Path, source: str, mapping: Mapped, objective: str) -> None:
         self._path = path
@@ -83,7 +83,7 @@ class _Reader:
         self.met = Met(mapping)
 
     def check_columns(self) -> None:
-        """Whether a CSV file has the columns that the mapping names. Raises UsageProblem."""
+        """Whether a CSV file has the columns of the mapping. Raises UsageProblem."""
         if self._source != "csv":
             return
         with self._path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -117,7 +117,7 @@ class _Reader:
             yield run
 
     def _csv_rows(self) -> Iterator[tuple[int, Row | str]]:
-        """Rows with the number of their last line, empty cells left out; a text says what is wrong with a line."""
+        """Rows with the number of their last line, without empty cells; a text instead of a row is the line's error."""
         with self._path.open("rb") as file:
             reader = csv.reader(_decoded(file))
             header: list[str] = []
@@ -189,11 +189,11 @@ class _Reader:
     def _values(self, row: Row) -> dict[str, Value]:
         parameters = self._mapping.parameters
         if isinstance(parameters, str):
-            held = self._cell(row, parameters)
-            held = parsed_json(held) if isinstance(held, str) else held
-            if not isinstance(held, dict):
+            content = self._cell(row, parameters)
+            content = parsed_json(content) if isinstance(content, str) else content
+            if not isinstance(content, dict):
                 raise Unreadable(f"column {parameters!r} is to hold the parameters as an object")
-            cells = {name: self._converted(cell, name) for name, cell in held.items()}
+            cells = {name: self._converted(cell, name) for name, cell in content.items()}
             self.met.convertible.update(cells)
         else:
             assert parameters is not None
@@ -209,7 +209,7 @@ class _Reader:
         return values
 
     def _is_guessed(self, name: str) -> bool:
-        """Texts of a CSV file may stand for numbers; where a type is given, or in JSON, they are what they are."""
+        """Whether a text of a CSV file may stand for a number; with a given type, or in JSON, it does not."""
         parameters = self._mapping.parameters
         column = parameters.get(name, name) if isinstance(parameters, dict) else name
         conversion = self._mapping.conversions.get(column)
@@ -245,7 +245,7 @@ class _Reader:
         return numbers
 
     def _curve(self, row: Row, column: str) -> tuple[CurvePoint, ...]:
-        """Scale and offset are those of the curve's own column, and count for each of its values."""
+        """Scale and offset of the curve's own column apply to each of its values."""
         conversion = self._mapping.conversions.get(column, Conversion())
         cell = self._held(row, column)
         if cell is None:
@@ -258,14 +258,14 @@ class _Reader:
         return self._converted(self._held(row, column), column)
 
     def _held(self, row: Row, column: str) -> Any:
-        """What a column holds, also an inner one ("config.lr"); None where there is nothing."""
-        held: Any = row
+        """The content of a column, also of an inner one ("config.lr"); None without any."""
+        content: Any = row
         for part in [column] if column in row else column.split("."):
-            if not isinstance(held, dict) or part not in held:
+            if not isinstance(content, dict) or part not in content:
                 return None
-            held = held[part]
+            content = content[part]
         self.met.add([column])
-        return held
+        return content
 
     def _converted(self, cell: Any, column: str) -> Any:
         conversion = self._mapping.conversions.get(column)
@@ -280,16 +280,16 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
 
 
 def _points(cell: Any) -> tuple[CurvePoint, ...]:
-    """From a list of values (after 1, 2, ... units), a list of pairs, or an object {fidelity: value}."""
-    held = parsed_json(cell)
-    if held is None:
+    """Points from a list of values (after 1, 2, ... units), a list of pairs, or an object {fidelity: value}."""
+    content = parsed_json(cell)
+    if content is None:
         return ()
-    if isinstance(held, dict):
-        held = list(held.items())
-    if not isinstance(held, list):
-        raise Unreadable(f"the curve is {str(held)[:40]!r}: neither a list nor an object")
+    if isinstance(content, dict):
+        content = list(content.items())
+    if not isinstance(content, list):
+        raise Unreadable(f"the curve is {str(content)[:40]!r}: neither a list nor an object")
     points = []
-    for index, point in enumerate(held, start=1):
+    for index, point in enumerate(content, start=1):
         fidelity, value = point if isinstance(point, list | tuple) and len(point) == 2 else (index, point)
         points.append(
             CurvePoint(cell_number(fidelity, "curve"), math.nan if value is None else cell_number(value, "curve"))

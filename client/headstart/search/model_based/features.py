@@ -123,11 +123,11 @@ class _ParameterColumns:
 
 def encoder_of(space: SearchSpace) -> Encoder:
     """The encoder of a space, shared by all strategies while the space exists. Not for spaces of explicit graphs."""
-    found = _encoders.get(id(space))
-    if found is None:
-        found = _encoders[id(space)] = Encoder(space)
+    cached = _encoders.get(id(space))
+    if cached is None:
+        cached = _encoders[id(space)] = Encoder(space)
         weakref.finalize(space, _encoders.pop, id(space), None)
-    return found
+    return cached
 
 
 _encoders: dict[int, Encoder] = {}

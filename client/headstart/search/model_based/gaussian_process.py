@@ -57,7 +57,7 @@ class GaussianProcess:
         return most_promising(
             history,
             encoder,
-            lambda asked: expected_improvement(*model.predict(asked), best),
+            lambda columns_: expected_improvement(*model.predict(columns_), best),
             self.pool,
             generator,
         )
@@ -156,5 +156,5 @@ def _fit(distances: Numbers, scores: Numbers) -> Numbers:
         apart = (theta - prior) / 2.0
         return value + 0.5 * float(apart @ apart), gradient + apart / 2.0
 
-    found = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 20})
-    return np.asarray(found.x)
+    optimum = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 20})
+    return np.asarray(optimum.x)

@@ -51,8 +51,8 @@ class TreeEnsemble:
                 tree = ExtraTreeRegressor(max_features=0.7, random_state=draw)
                 trees.append(tree.fit(columns, scores, weights, check_input=False).tree_)
 
-        def promise(asked: Columns) -> Numbers:
-            predicted = np.stack([tree.predict(asked)[:, 0] for tree in trees])
+        def promise(columns_: Columns) -> Numbers:
+            predicted = np.stack([tree.predict(columns_)[:, 0] for tree in trees])
             return expected_improvement(predicted.mean(axis=0), predicted.std(axis=0) + 1e-3, float(scores.max()))
 
         return most_promising(history, encoder, promise, self.pool, generator)

@@ -41,18 +41,18 @@ class ParameterColumns:
         return (1 if self.ordered else len(self.choices) or 1) + self.conditional
 
     def encode(self, value: Value | None) -> list[float]:
-        """The numbers in this parameter's places; an inactive parameter has no choice, or the middle of its range."""
-        indices: list[float]
+        """The numbers of this parameter's columns; an inactive parameter has no choice, or the middle of its range."""
+        numbers: list[float]
         if self.ordered:
-            indices = [0.5 if value is None else self._share_of_ranks[isinstance(value, bool), value]]
+            numbers = [0.5 if value is None else self._share_of_ranks[isinstance(value, bool), value]]
         elif self.choices:
-            indices = [
+            numbers = [
                 float(value is not None and isinstance(value, bool) == isinstance(choice, bool) and value == choice)
                 for choice in self.choices
             ]
         else:
-            indices = [0.5 if value is None else self._share_of_range(float(value))]
-        return [*indices, float(value is not None)] if self.conditional else indices
+            numbers = [0.5 if value is None else self._share_of_range(float(value))]
+        return [*numbers, float(value is not None)] if self.conditional else numbers
 
     @cached_property
     def _share_of_ranks(self) -> dict[tuple[bool, Value], float]:
@@ -109,13 +109,13 @@ class FeatureLayout:
         """Numbers go, as logarithms, into the column of their name. Other values put a 1 into the column of name and
         value.
         """
-        indices = [0.0] * self.attribute_width
+        numbers = [0.0] * self.attribute_width
         for name, value in attributes:
             if isinstance(value, bool) or not isinstance(value, int | float):
-                indices[stable_hash(f"{name}={value!r}") % self.attribute_width] += 1.0
+                numbers[stable_hash(f"{name}={value!r}") % self.attribute_width] += 1.0
             else:
-                indices[stable_hash(name) % self.attribute_width] += math.copysign(math.log1p(abs(value)), value)
-        return indices
+                numbers[stable_hash(name) % self.attribute_width] += math.copysign(math.log1p(abs(value)), value)
+        return numbers
 
     def encode_values(self, values: tuple[tuple[str, Value], ...]) -> list[float]:
         known = dict(values)

@@ -31,7 +31,7 @@ _EMBEDDING, _EMBEDDING_WITH_ORDER = "structural-1", "structural-2"
 _OPS_FOR_ALL_SUBSETS = 4
 _OPS_FOR_PAIRS = 12
 # Beyond this number, op pairs are hashed together.
-_MAX_PAIR_PLACES = 256
+_MAX_PAIR_COLUMNS = 256
 # Cached bytes of all layouts together.
 _CACHED_BYTES = 128 * 2**20
 _SHARED: Lru[tuple[int, str], Floats] = Lru(_CACHED_BYTES, lambda row: row.nbytes + 130)
@@ -158,11 +158,11 @@ def _stages(order: Integers, target: Integers, levels: Integers) -> Iterator[tup
 
 
 def _pair_counts(layout: FeatureLayout, batch: GraphBatch, graph_of_node: Integers) -> NDArray[np.float64]:
-    indices = min(layout.op_count**2, _MAX_PAIR_PLACES)
+    width = min(layout.op_count**2, _MAX_PAIR_COLUMNS)
     pair = batch.ops[batch.source] * layout.op_count + batch.ops[batch.target]
-    if layout.op_count**2 > _MAX_PAIR_PLACES:
-        pair = (pair * 2654435761 >> 7) % indices
-    counts = np.zeros((batch.graphs, indices))
+    if layout.op_count**2 > _MAX_PAIR_COLUMNS:
+        pair = (pair * 2654435761 >> 7) % width
+    counts = np.zeros((batch.graphs, width))
     np.add.at(counts, (graph_of_node[batch.source], pair), batch.weight)
     return counts
 

@@ -1,4 +1,4 @@
-"""Members of an ensemble, weighed together and calibrated by what each says of results that it has not seen."""
+"""The ensemble of a task: its members, weighted and calibrated by their leave-one-out predictions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from headstart_server.prediction.learners.stacking import for_each_row, mixture,
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A fitted learner, with its predictions ``unseen`` [n] of each result without itself."""
+    """A fitted learner and its leave-one-out predictions [n] of the results."""
 
     name: str
     learner: FittedLearner
-    unseen: LeaveOneOut
+    leave_one_out: LeaveOneOut
 
 
 @dataclass(frozen=True)
@@ -35,27 +35,28 @@ class EnsemblePrediction:
 
 
 class Ensemble:
-    """Members of an ensemble, weighed and calibrated by their predictions of held-out results."""
+    """Members fitted to targets [n], weighted and calibrated by their leave-one-out predictions."""
 
     def __init__(self, members: list[Member], targets: Numbers) -> None:
         self.members = members
-        self._means = np.stack([member.unseen.means for member in members])
-        self._deviations = np.maximum(np.stack([member.unseen.deviations for member in members]), 1e-6)
+        self._means = np.stack([member.leave_one_out.means for member in members])
+        self._deviations = np.maximum(np.stack([member.leave_one_out.deviations for member in members]), 1e-6)
         self.weights = ranking_weights(self._means, targets)
         mean, deviation = mixture(self._means, self._deviations, for_each_row(self.weights, self._means))
         self.errors = ConformalErrors((targets - mean) / deviation)
 
-    def predict(self, columns: Columns, indices: NDArray[np.int64]) -> EnsemblePrediction:
-        """Predict candidates. ``indices`` is as in ``Queries``: of known architectures the members predict without
-        their own result.
+    def predict(self, columns: Columns, label_indices: NDArray[np.int64]) -> EnsemblePrediction:
+        """Predict m candidates. ``label_indices`` [m] are their indices among the targets, -1 for candidates without.
+
+        A candidate with a target gets the leave-one-out predictions of the members.
         """
-        means, deviations = np.empty((2, len(self.members), len(indices)))
-        again = indices >= 0
-        means[:, again] = self._means[:, indices[again]]
-        deviations[:, again] = self._deviations[:, indices[again]]
-        if not again.all():
-            predicted = [member.learner.predict(columns.rows(~again)) for member in self.members]
-            means[:, ~again] = [mean for mean, _ in predicted]
-            deviations[:, ~again] = np.maximum([deviation for _, deviation in predicted], 1e-6)
+        means, deviations = np.empty((2, len(self.members), len(label_indices)))
+        labelled = label_indices >= 0
+        means[:, labelled] = self._means[:, label_indices[labelled]]
+        deviations[:, labelled] = self._deviations[:, label_indices[labelled]]
+        if not labelled.all():
+            predictions = [member.learner.predict(columns.rows(~labelled)) for member in self.members]
+            means[:, ~labelled] = [mean for mean, _ in predictions]
+            deviations[:, ~labelled] = np.maximum([deviation for _, deviation in predictions], 1e-6)
         weights = for_each_row(self.weights, means)
         return EnsemblePrediction(*mixture(means, deviations, weights), means, deviations, weights)

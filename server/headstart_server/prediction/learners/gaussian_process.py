@@ -55,7 +55,7 @@ class GaussianProcess:
         self._offset = float(targets.mean())
         residuals = targets - self._offset
         if hyperparameters is None:
-            chosen = evenly(len(targets), _GRID_OBSERVATIONS)
+            chosen = linspace_indices(len(targets), _GRID_OBSERVATIONS)
             hyperparameters = self._most_likely(self._features[chosen], prior[chosen], residuals[chosen])
         self.hyperparameters = hyperparameters
         covariance = self._covariance(self._features, prior, self._features, prior)
@@ -124,7 +124,7 @@ def standardisation(features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.boo
 
 
 def median_distance(features: Numbers) -> float:
-    some = features[evenly(len(features), _GRID_OBSERVATIONS)]
+    some = features[linspace_indices(len(features), _GRID_OBSERVATIONS)]
     distances = np.sqrt(squared_distances(some, some))[np.triu_indices(len(some), 1)]
     positive = distances[distances > 1e-6]
     return float(np.median(positive)) if len(positive) else 1.0
@@ -151,5 +151,5 @@ def matern(scaled: Numbers) -> Numbers:
     return values
 
 
-def evenly(count: int, most: int) -> NDArray[np.int64]:
+def linspace_indices(count: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -49,15 +49,15 @@ class NearestNeighbours:
 
     def out_of_distribution(self, features: Numbers) -> NDArray[np.bool_]:
         """Whether each of [m] is much farther from the data than the data are from one another."""
-        return self._strange(self._distances_of(self._standardised(features)))
+        return self._distant(self._distances_of(self._standardised(features)))
 
     def judge(self, features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
         """Means, standard deviations and out-of-distribution flags [m], from one computation of distances."""
         distances = self._distances_of(self._standardised(features))
         means, spreads = self._from_neighbours(distances)
-        return means, self._deviations(spreads), self._strange(distances)
+        return means, self._deviations(spreads), self._distant(distances)
 
-    def _strange(self, distances: Numbers) -> NDArray[np.bool_]:
+    def _distant(self, distances: Numbers) -> NDArray[np.bool_]:
         nearest: NDArray[np.float64] = distances.min(axis=1)
         return nearest > 1.5 * self._usual + 1e-6
 

@@ -62,8 +62,8 @@ class Scale:
         """The same scale with at most ``knots`` knots, to save memory."""
         if len(self.scores) <= knots:
             return self
-        cached = np.unique(np.linspace(0, len(self.scores) - 1, knots).astype(np.int64))
-        return Scale(self.scores[cached], self.oriented[cached], self.maximize)
+        chosen = np.unique(np.linspace(0, len(self.scores) - 1, knots).astype(np.int64))
+        return Scale(self.scores[chosen], self.oriented[chosen], self.maximize)
 
     def moments(self, means: Numbers, deviations: Numbers) -> tuple[Numbers, Numbers]:
         """Mean and standard deviation in the task's unit of normally distributed scores [n]."""

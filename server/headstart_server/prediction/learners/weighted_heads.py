@@ -74,14 +74,14 @@ def standard_error(count: int) -> float:
     return float(np.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1))))
 
 
-class Line:
+class LinearRegression:
     """Targets [n] as a line over one column [n]; the slope is regularised as by one observation without slope."""
 
-    _HELD_BACK = 1.0
+    _SLOPE_PRECISION = 1.0
 
     def __init__(self, column: Numbers, targets: Numbers) -> None:
         design = self._design(column)
-        self._inverse = np.linalg.inv(design.T @ design + np.diag([1e-9, self._HELD_BACK]))
+        self._inverse = np.linalg.inv(design.T @ design + np.diag([1e-9, self._SLOPE_PRECISION]))
         self._coefficients = self._inverse @ design.T @ targets
         influence = np.minimum(np.einsum("ij,jk,ik->i", design, self._inverse, design), 0.99)
         residuals = (targets - design @ self._coefficients) / (1.0 - influence)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.tasks import Task
 from headstart_server.prediction.graph.model import ModelTask
@@ -19,8 +24,21 @@ from headstart_server.prediction.task.evidence import (
     other_tasks,
 )
 from headstart_server.prediction.task.from_sources import from_heads
-from headstart_server.prediction.task.predictors import TaskPredictors, UnseenScores
+from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.prediction.types import Query
+
+
+@dataclass(frozen=True)
+class ModelHeads:
+    """The heads of a model version, as ``HeadScores``."""
+
+    models: ServingModels
+    version: ModelVersion
+    tree_heads: int
+
+    def of(self, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+        """Scores [n, heads] of candidates with results. Raises Unavailable, NotFound."""
+        return self.models.unseen_scores_of_results(self.version, candidates)
 
 
 class ModelAnswers:
@@ -52,16 +70,8 @@ class ModelAnswers:
         features = self._evidence.features(namespace, space_id)
         scores = self._models.unseen_scores(version, candidates)
         if labels.completed_count >= ENOUGH_OWN:
-            fitted = self._predictors.fitted(
-                namespace,
-                version.name,
-                observations,
-                lambda wanted: self._evidence.architectures(namespace, space_id, wanted),
-                features,
-                UnseenScores(
-                    lambda results: self._models.unseen_scores_of_results(version, results), len(knowledge.tree_tasks)
-                ),
-            )
+            heads_of_results = ModelHeads(self._models, version, len(knowledge.tree_tasks))
+            fitted = self._predictors.fitted(namespace, version.name, observations, heads_of_results)
             proxies = [query.proxies for query in queries]
             estimates = fitted.predict(candidates, features.vectors(candidates), scores, level, proxies)
             return TaskPredictions(

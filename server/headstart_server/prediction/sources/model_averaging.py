@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import log_ndtr
 
-from headstart_server.prediction.learners.gaussian_process import Numbers, evenly, matern, squared_distances
+from headstart_server.prediction.learners.gaussian_process import Numbers, linspace_indices, matern, squared_distances
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
 _NOISES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -111,7 +111,7 @@ class ModelAverage:
             self.weights: Numbers = np.array([prior.alone, *prior.weights])
             return
         if hyperparameters is None:
-            chosen = evenly(self._count, _GRID_RESULTS)
+            chosen = linspace_indices(self._count, _GRID_RESULTS)
             hyperparameters = self._most_likely(features[chosen], columns[chosen], targets[chosen])
         self.hyperparameters = hyperparameters
         distances = np.sqrt(squared_distances(features, features))

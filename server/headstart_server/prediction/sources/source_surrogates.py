@@ -20,7 +20,7 @@ from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import GaussianProcess, Numbers
 from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.task.evidence import Evidence
-from headstart_server.prediction.task.labels import most_telling
+from headstart_server.prediction.task.labels import most_informative
 from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
@@ -102,7 +102,7 @@ class SourceSurrogates:
             return None
         space_id, maximize = source.search_space_id, source.task.maximize
         scores = dict(zip(labels.fingerprints, normal_scores(labels.values, maximize).tolist(), strict=True))
-        chosen = most_telling(labels, maximize, _MOST_RESULTS)
+        chosen = most_informative(labels, maximize, _MOST_RESULTS)
         recorded = self._evidence.knowledge.architectures(namespace, space_id, chosen.fingerprints)
         # A deletion of the task may have removed architectures meanwhile.
         indices = [index for index, fingerprint in enumerate(chosen.fingerprints) if fingerprint in recorded]

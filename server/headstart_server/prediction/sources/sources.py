@@ -22,7 +22,7 @@ from headstart_server.prediction.sources.source_surrogates import SourceSurrogat
 from headstart_server.prediction.sources.surrogate import Surrogate
 from headstart_server.prediction.sources.surrogate_cache import FittedAverage, SurrogateCache
 from headstart_server.prediction.task.evidence import Evidence
-from headstart_server.prediction.task.labels import labels_of, most_telling
+from headstart_server.prediction.task.labels import labels_of, most_informative
 from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.runtime.errors import NotFound, Unavailable
 
@@ -96,14 +96,14 @@ class Sources:
     ) -> Mapping[str, float]:
         """The weights of the surrogate's sources by task id, also for the first results of a task."""
         columns = self._columns(namespace, observations, sources, context)
-        labels = most_telling(labels_of(observations), observations.task.maximize)
+        labels = most_informative(labels_of(observations), observations.task.maximize)
         if len(labels.fingerprints) < ENOUGH_RESULTS:
             return _expected_weights(columns, self._surrogates.fit(namespace, observations, labels, columns))
         scores = columns.scores_of_results(self._surrogates.candidates(namespace, observations, labels))
         return _measured_weights(columns, scores, normal_scores(labels.values, observations.task.maximize))
 
     def _surrogate(self, namespace: str, observations: Observations, columns: SourceColumns) -> Surrogate:
-        labels = self._predictors.telling_labels(namespace, observations)
+        labels = self._predictors.informative_labels(namespace, observations)
         fitted = self._surrogates.fitted(namespace, observations, labels, columns)
         if len(labels.fingerprints) < ENOUGH_RESULTS:
             weights = _expected_weights(columns, fitted)

@@ -23,7 +23,7 @@ from headstart_server.prediction.refits import last_refit
 from headstart_server.prediction.sources.columns import SourceColumns
 from headstart_server.prediction.sources.model_averaging import KernelParameters, ModelAverage
 from headstart_server.prediction.task.evidence import Evidence
-from headstart_server.prediction.task.labels import Labels, labels_of, most_telling
+from headstart_server.prediction.task.labels import Labels, labels_of, most_informative
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
@@ -133,7 +133,7 @@ class SurrogateCache:
         scale: SpaceScale,
     ) -> KernelParameters | None:
         """The hyperparameters that these observations choose; None if they have no results."""
-        labels = most_telling(labels_of(observations), observations.task.maximize)
+        labels = most_informative(labels_of(observations), observations.task.maximize)
         if not len(labels.fingerprints):
             return None
         candidates = self.candidates(namespace, observations, labels)

@@ -84,14 +84,7 @@ class RecordAnswers:
                 f"task with {_LEAST_OF_SOURCE} of them there measures {observations.task.metric!r} in its direction",
                 reason="NO_EVIDENCE",
             )
-        fitted = self._predictors.fitted(
-            namespace,
-            "",
-            observations,
-            lambda wanted: self._evidence.architectures(namespace, space_id, wanted),
-            features,
-            None,
-        )
+        fitted = self._predictors.fitted(namespace, "", observations, None)
         proxies = [query.proxies for query in queries]
         estimates = fitted.predict(candidates, features.vectors(candidates), None, level, proxies)
         made = f"Gaussian process and k nearest of {fitted.completed_count} recorded architectures"
@@ -104,7 +97,7 @@ class RecordAnswers:
             task = observations.task
             if task.task_id == target.task.task_id or not same_objective(task, target.task):
                 continue
-            labels = self._predictors.telling_labels(namespace, observations)
+            labels = self._predictors.informative_labels(namespace, observations)
             if labels.completed_count >= _LEAST_OF_SOURCE:
                 sources.append((task, labels))
         return sorted(sources, key=lambda source: -len(source[1].fingerprints))[:MOST_SOURCES]

@@ -28,17 +28,17 @@ def from_heads(
     level: float,
     incumbent: float | None,
     maximize: bool,
-    strange: NDArray[np.bool_],
+    out_of_distribution: NDArray[np.bool_],
 ) -> Estimates:
     """Predictions from the heads of a model: scores [m, heads], each mapped to the unit by the scale of its task.
 
-    ``strange`` [m] marks candidates far from everything that the model was trained on.
+    ``out_of_distribution`` [m] marks candidates far from everything that the model was trained on.
     """
     predicted = [
         head.scale.moments(scores[:, column], np.full(len(scores), head.error)) for column, head in enumerate(heads)
     ]
     spreads = [float(head.scale.oriented.std()) for head in heads]
-    return _pooled(GRAPH_NETWORK, predicted, spreads, level, incumbent, maximize, strange)
+    return _pooled(GRAPH_NETWORK, predicted, spreads, level, incumbent, maximize, out_of_distribution)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +60,13 @@ def from_neighbours(
 ) -> Estimates:
     """Predictions from the nearest recorded architectures of each source."""
     inputs: Numbers = np.asarray(features, np.float64)
-    predicted, spreads, strange = [], [], np.ones(len(inputs), bool)
+    predicted, spreads, out_of_distribution = [], [], np.ones(len(inputs), bool)
     for source in sources:
-        means, deviations, unlike = source.nearest.judge(inputs)
+        means, deviations, distant = source.nearest.judge(inputs)
         predicted.append(source.scale.moments(means, deviations))
         spreads.append(float(source.scale.oriented.std()))
-        strange &= unlike
-    return _pooled(K_NEAREST, predicted, spreads, level, incumbent, maximize, strange)
+        out_of_distribution &= distant
+    return _pooled(K_NEAREST, predicted, spreads, level, incumbent, maximize, out_of_distribution)
 
 
 def _pooled(
@@ -76,7 +76,7 @@ def _pooled(
     level: float,
     incumbent: float | None,
     maximize: bool,
-    strange: NDArray[np.bool_],
+    out_of_distribution: NDArray[np.bool_],
 ) -> Estimates:
     """Pooled predictions: the target is treated as one more draw from the distribution of its sources. With one
     source, its own spread is used.
@@ -95,5 +95,5 @@ def _pooled(
         upper=mean + half,
         improvement=None if ahead is None else ndtr(ahead / deviation),
         members=(MemberEstimates(member, mean, deviation, np.ones(len(mean))),),
-        out_of_distribution=strange,
+        out_of_distribution=out_of_distribution,
     )

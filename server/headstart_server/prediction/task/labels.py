@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.task.replicates import NO_REPEATS, Repeats
+from headstart_server.prediction.task.replicates import NO_REPLICATES, Replicates
 
 # Of longer histories, this number of the best and the newest of the rest are used: cost grows with the cube of the
 # count.
 MAX_LABELS = 1000
-_CACHED_BEST = 100
+_BEST_LABELS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Labels:
 
     fingerprints: tuple[str, ...]
     values: NDArray[np.float64]
-    repeats: Repeats = NO_REPEATS
+    replicates: Replicates = NO_REPLICATES
     proxy_names: tuple[str, ...] = ()
     proxies: NDArray[np.float64] | None = None
 
@@ -48,54 +48,51 @@ class TaskLabels:
 
 
 def labels_of(observations: Observations) -> Labels:
-    informative = np.flatnonzero(observations.completed | ~np.isfinite(observations.values))
-    codes, inverse = np.unique(observations.codes[informative], return_inverse=True)
-    completed = observations.completed[informative]
-    sums = np.bincount(
-        inverse, weights=np.where(completed, observations.values[informative], 0.0), minlength=len(codes)
-    )
+    """The labels of all records but those of truncated runs."""
+    used = np.flatnonzero(observations.completed | ~np.isfinite(observations.values))
+    codes, inverse = np.unique(observations.codes[used], return_inverse=True)
+    completed = observations.completed[used]
+    sums = np.bincount(inverse, weights=np.where(completed, observations.values[used], 0.0), minlength=len(codes))
     counts = np.bincount(inverse, weights=completed, minlength=len(codes))
     last = np.zeros(len(codes), dtype=np.int64)
-    last[inverse] = informative
+    last[inverse] = used
     order = np.argsort(last)
     values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[order]
-    order_of = np.empty(len(order), dtype=np.int64)
-    order_of[order] = np.arange(len(order))
-    again = completed & (counts[inverse] > 1)
+    new_index = np.empty(len(order), dtype=np.int64)
+    new_index[order] = np.arange(len(order))
+    replicated = completed & (counts[inverse] > 1)
     return Labels(
         observations.names.names(codes[order].tolist()),
         values,
-        Repeats(order_of[inverse[again]], observations.values[informative[again]]),
+        Replicates(new_index[inverse[replicated]], observations.values[used[replicated]]),
         observations.proxy_names,
-        _mean_proxies(observations.proxies[informative], inverse, len(codes))[order]
-        if observations.proxy_names
-        else None,
+        _mean_proxies(observations.proxies[used], inverse, len(codes))[order] if observations.proxy_names else None,
     )
 
 
-def most_telling(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labels:
+def most_informative(labels: Labels, maximize: bool, most: int = MAX_LABELS) -> Labels:
     """At most ``most`` labels: the best, and the newest of the others."""
     if len(labels.fingerprints) <= most:
         return labels
     worst_first = np.argsort(
         np.where(np.isfinite(labels.values), labels.values if maximize else -labels.values, -np.inf)
     )
-    best = worst_first[-_CACHED_BEST:]
+    best = worst_first[-_BEST_LABELS:]
     others = np.setdiff1d(np.arange(len(labels.values)), best)
-    return subset(labels, np.sort(np.concatenate([best, others[-(most - _CACHED_BEST) :]])))
+    return subset(labels, np.sort(np.concatenate([best, others[-(most - _BEST_LABELS) :]])))
 
 
-def subset(labels: Labels, cached: NDArray[np.int64]) -> Labels:
-    """The labels at indices ``cached``, in order."""
+def subset(labels: Labels, chosen: NDArray[np.int64]) -> Labels:
+    """The labels at indices ``chosen``, in order."""
     new_index = np.full(len(labels.values), -1)
-    new_index[cached] = np.arange(len(cached))
-    inside = new_index[labels.repeats.places] >= 0
+    new_index[chosen] = np.arange(len(chosen))
+    inside = new_index[labels.replicates.indices] >= 0
     return Labels(
-        tuple([labels.fingerprints[index] for index in cached.tolist()]),
-        labels.values[cached],
-        Repeats(new_index[labels.repeats.places[inside]], labels.repeats.values[inside]),
+        tuple([labels.fingerprints[index] for index in chosen.tolist()]),
+        labels.values[chosen],
+        Replicates(new_index[labels.replicates.indices[inside]], labels.replicates.values[inside]),
         labels.proxy_names,
-        None if labels.proxies is None else labels.proxies[cached],
+        None if labels.proxies is None else labels.proxies[chosen],
     )
 
 

@@ -33,7 +33,7 @@ def predictions_of(estimates: Estimates) -> list[Prediction]:
                 for name, means, deviations, weights in members
                 if weights[row] > 0.0
             ),
-            strange,
+            out_of_distribution,
         )
-        for row, (mean, deviation, lower, upper, improvement, strange) in enumerate(rows)
+        for row, (mean, deviation, lower, upper, improvement, out_of_distribution) in enumerate(rows)
     ]

@@ -8,8 +8,6 @@ candidate, drops out there. Everything is computed in normal scores; answers are
 from __future__ import annotations
 
 import logging
-import threading
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -27,15 +25,16 @@ from headstart_server.prediction.learners.members.task_heads import GRAPH_NETWOR
 from headstart_server.prediction.learners.nearest_neighbours import NearestNeighbours
 from headstart_server.prediction.learners.normal_scores import Scale, normal_scores
 from headstart_server.prediction.learners.weighted_heads import WeightedHeads
-from headstart_server.prediction.task.replicates import NO_REPEATS, RepeatedResults, Repeats
+from headstart_server.prediction.task.replicates import NO_REPLICATES, ReplicateNoise, Replicates
 from headstart_server.runtime.errors import FailedPrecondition
+from headstart_server.runtime.lru import Lru
 
 _log = logging.getLogger(__name__)
 
 AnyFloats = NDArray[np.floating]
 
 # Number of cached combinations of proxies; the members of each hold a matrix or two of the results.
-_CACHED_STACKS = 4
+_CACHED_ENSEMBLES = 4
 
 
 @dataclass(frozen=True)
@@ -106,20 +105,20 @@ class LabelledArchitectures:
     scores: Numbers | None = None
     tree_heads: int = 0
     proxies: Numbers | None = None
-    repeats: Repeats = NO_REPEATS
+    replicates: Replicates = NO_REPLICATES
 
 
 @dataclass(frozen=True)
 class Queries:
     """Candidates: features [m, d], scores [m, heads] and proxies [m, p] as in ``LabelledArchitectures``.
 
-    ``places`` [m] is the index among the labelled architectures of a candidate with a result, -1 for others.
+    ``label_indices`` [m] are the indices of the candidates among the labelled architectures, -1 for others.
     """
 
     features: AnyFloats
     scores: Numbers | None = None
     proxies: Numbers | None = None
-    places: NDArray[np.int64] | None = None
+    label_indices: NDArray[np.int64] | None = None
 
 
 class AdaptedPredictor:
@@ -158,9 +157,8 @@ class AdaptedPredictor:
         self._no_proxies: Pattern = ()
         self._base = Ensemble(self._base_members(), self._targets)
         self._patterns = LearnedPatterns(placed)
-        self._stacks: OrderedDict[Pattern, Ensemble] = OrderedDict()
-        self._lock = threading.Lock()
-        self._repeats = RepeatedResults(known.repeats, self._scale, self._noise(), len(features))
+        self._ensembles: Lru[Pattern, Ensemble] = Lru(_CACHED_ENSEMBLES)
+        self._replicates = ReplicateNoise(known.replicates, self._scale, self._noise(), len(features))
 
     @property
     def agreement(self) -> Numbers:
@@ -180,35 +178,37 @@ class AdaptedPredictor:
         """
         features: Numbers = np.asarray(queries.features, np.float64)
         count = len(features)
-        indices = np.full(count, -1) if queries.places is None else queries.places
+        indices = np.full(count, -1) if queries.label_indices is None else queries.label_indices
         measured = np.zeros((count, self._proxies.count))
         if queries.proxies is not None and self._proxies.count:
             measured = self._proxies.scores_of(queries.proxies)
         elif self._proxies.count:
             measured[:] = np.nan
-        near, unsure, strange = self._nearest.judge(features)
+        near, unsure, out_of_distribution = self._nearest.judge(features)
         columns = Columns(
             features, self._prior(queries.scores, count), np.nan_to_num(measured), np.column_stack([near, unsure])
         )
         answer = _Answer(count)
-        for stack, rows in self._stacks_of(measured):
+        for ensemble, rows in self._ensembles_of(measured):
             again = rows & (indices >= 0)
             for chosen in (rows & ~again, again):
                 if chosen.any():
-                    predicted = stack.predict(columns.rows(chosen), indices[chosen])
-                    answer.keep_members(chosen, stack, predicted)
+                    predicted = ensemble.predict(columns.rows(chosen), indices[chosen])
+                    answer.keep_members(chosen, ensemble, predicted)
                     if chosen is again:
-                        answer.put(chosen, level, *self._joined(stack, predicted, indices[chosen]))
+                        answer.put(chosen, level, *self._joined(ensemble, predicted, indices[chosen]))
                     else:
-                        answer.put(chosen, level, predicted.mean, predicted.deviation, stack.errors)
-        return self._in_unit(answer, strange)
+                        answer.put(chosen, level, predicted.mean, predicted.deviation, ensemble.errors)
+        return self._in_unit(answer, out_of_distribution)
 
     def _joined(
-        self, stack: Ensemble, predicted: EnsemblePrediction, indices: NDArray[np.int64]
+        self, ensemble: Ensemble, predicted: EnsemblePrediction, indices: NDArray[np.int64]
     ) -> tuple[Numbers, Numbers, ConformalErrors]:
-        return self._repeats.join(predicted.mean, predicted.deviation, self._targets[indices], indices, stack.errors)
+        return self._replicates.join(
+            predicted.mean, predicted.deviation, self._targets[indices], indices, ensemble.errors
+        )
 
-    def _in_unit(self, answer: _Answer, strange: NDArray[np.bool_]) -> Estimates:
+    def _in_unit(self, answer: _Answer, out_of_distribution: NDArray[np.bool_]) -> Estimates:
         lower = self._scale.to_unit(answer.mean - answer.half)
         upper = self._scale.to_unit(answer.mean + answer.half)
         bounds = np.sort([lower, upper], axis=0)
@@ -224,7 +224,7 @@ class AdaptedPredictor:
             upper=bounds[1],
             improvement=ndtr((answer.mean - self._best) / answer.deviation),
             members=tuple(members),
-            out_of_distribution=strange,
+            out_of_distribution=out_of_distribution,
         )
 
     # Members
@@ -271,16 +271,16 @@ class AdaptedPredictor:
         """The fitted member, or None if its inputs are missing or it cannot be fitted."""
         try:
             fitted = self._fitted(learner, pattern)
-            unseen = None if fitted is None else fitted.leave_one_out()
+            predictions = None if fitted is None else fitted.leave_one_out()
         except (np.linalg.LinAlgError, FloatingPointError, ValueError) as problem:
             _log.warning("member %s left out: %s", learner.name, problem)
             return None
-        if fitted is None or unseen is None:
+        if fitted is None or predictions is None:
             return None
-        if not (np.isfinite(unseen.means).all() and np.isfinite(unseen.deviations).all()):
+        if not (np.isfinite(predictions.means).all() and np.isfinite(predictions.deviations).all()):
             _log.warning("member %s left out: its predictions of known results are not finite", learner.name)
             return None
-        return Member(learner.name, fitted, unseen)
+        return Member(learner.name, fitted, predictions)
 
     def _fitted(self, learner: Learner, pattern: Pattern) -> FittedLearner | None:
         given = None if self._earlier is None else self._earlier.hyperparameters(learner, pattern)
@@ -307,7 +307,7 @@ class AdaptedPredictor:
 
     # Proxies
 
-    def _stacks_of(self, measured: Numbers) -> list[tuple[Ensemble, NDArray[np.bool_]]]:
+    def _ensembles_of(self, measured: Numbers) -> list[tuple[Ensemble, NDArray[np.bool_]]]:
         """The ensemble for each combination of measured proxies, with its rows."""
         if not self._proxies.count:
             return [(self._base, np.ones(len(measured), bool))]
@@ -316,25 +316,19 @@ class AdaptedPredictor:
         # earlier queries nor on the others in its call.
         learned = [self._patterns.nearest(tuple(pattern.tolist())) for pattern in patterns]
         return [
-            (self._stack(pattern), np.isin(of_row, [index for index, each in enumerate(learned) if each == pattern]))
+            (self._ensemble(pattern), np.isin(of_row, [index for index, each in enumerate(learned) if each == pattern]))
             for pattern in dict.fromkeys(learned)
         ]
 
-    def _stack(self, pattern: Pattern) -> Ensemble:
+    def _ensemble(self, pattern: Pattern) -> Ensemble:
         if not any(pattern):
             return self._base
-        with self._lock:
-            stack = self._stacks.get(pattern)
-            if stack is not None:
-                self._stacks.move_to_end(pattern)
-                return stack
-        members = self._base.members + self._members(needs_proxies=True, pattern=pattern)
-        stack = Ensemble(members, self._targets)
-        with self._lock:
-            self._stacks[pattern] = stack
-            if len(self._stacks) > _CACHED_STACKS:
-                self._stacks.popitem(last=False)
-        return stack
+        ensemble = self._ensembles.get(pattern)
+        if ensemble is None:
+            members = self._base.members + self._members(needs_proxies=True, pattern=pattern)
+            ensemble = Ensemble(members, self._targets)
+            self._ensembles.put(pattern, ensemble)
+        return ensemble
 
 
 class _Answer:
@@ -354,8 +348,8 @@ class _Answer:
         self.deviation[rows] = deviation * errors.widening
         self.half[rows] = deviation * errors.half_width(level)
 
-    def keep_members(self, rows: NDArray[np.bool_], stack: Ensemble, predicted: EnsemblePrediction) -> None:
-        for index, member in enumerate(stack.members):
+    def keep_members(self, rows: NDArray[np.bool_], ensemble: Ensemble, predicted: EnsemblePrediction) -> None:
+        for index, member in enumerate(ensemble.members):
             if member.name not in self.members:
                 nothing = np.full(len(self.mean), np.nan)
                 self.members[member.name] = (nothing, nothing.copy(), np.zeros(len(self.mean)))

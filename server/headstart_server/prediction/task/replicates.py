@@ -20,37 +20,39 @@ _ASSUMED = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Repeats:
+class Replicates:
     """Every result [r] of architectures with several, and the indices [r] of those among the labels."""
 
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     values: Numbers
 
 
-NO_REPEATS = Repeats(np.zeros(0, np.int64), np.zeros(0))
+NO_REPLICATES = Replicates(np.zeros(0, np.int64), np.zeros(0))
 
 
-class RepeatedResults:
+class ReplicateNoise:
     """Replicates of ``count`` architectures; ``noise`` is the assumed standard deviation between them."""
 
-    def __init__(self, repeats: Repeats, scale: Scale, noise: float, count: int) -> None:
-        scores = scale.to_scores(repeats.values)
-        counts = np.bincount(repeats.places, minlength=count)
-        sums = np.bincount(repeats.places, weights=scores, minlength=count)
+    def __init__(self, replicates: Replicates, scale: Scale, noise: float, count: int) -> None:
+        scores = scale.to_scores(replicates.values)
+        counts = np.bincount(replicates.indices, minlength=count)
+        sums = np.bincount(replicates.indices, weights=scores, minlength=count)
         self._counts = np.maximum(counts, 1)
         self._assumed = noise
         means = sums / self._counts
         # The deviation of each result from the mean of its other replicates, as if it alone were off.
-        apart = (scores - means[repeats.places]) * np.sqrt(counts[repeats.places] / (counts[repeats.places] - 1))
+        apart = (scores - means[replicates.indices]) * np.sqrt(
+            counts[replicates.indices] / (counts[replicates.indices] - 1)
+        )
         # Architectures are compared, not results: a task has thousands of results of a thousand architectures.
         repeated = np.flatnonzero(counts)
         self._means, self._repeated = means[repeated], counts[repeated]
-        self._squares = np.bincount(repeats.places, weights=np.square(apart), minlength=count)[repeated]
+        self._squares = np.bincount(replicates.indices, weights=np.square(apart), minlength=count)[repeated]
         self._errors: ConformalErrors | None = None
         if len(scores) - len(repeated) >= _ENOUGH:
             noises = np.zeros(count)
             noises[repeated] = self.noise_at(self._means)
-            self._errors = ConformalErrors(apart / noises[repeats.places])
+            self._errors = ConformalErrors(apart / noises[replicates.indices])
 
     def noise_at(self, scores: Numbers) -> Numbers:
         """Standard deviation between replicates [m] of architectures with scores [m]."""

@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 from headstart.spaces import CanonicalCandidate
 from headstart_server.prediction.graph.model import GraphModel, hashes_of
 from headstart_server.prediction.registry.records import Comparison
-from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
+from headstart_server.prediction.task.labels import Labels, TaskLabels, most_informative
 from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 
 _LEAST_KNOWN = 5
@@ -38,7 +38,7 @@ def compare(
     """
     chosen = []
     for each in tasks:
-        labels = most_telling(each.labels, each.task.maximize)
+        labels = most_informative(each.labels, each.task.maximize)
         recent = ~np.isin(hashes_of(labels.fingerprints), before.seen)
         compared = np.flatnonzero(recent & np.isfinite(labels.values))[-_MOST_RECENT:]
         known = np.flatnonzero(~recent)

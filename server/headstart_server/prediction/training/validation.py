@@ -16,7 +16,7 @@ from headstart_server.prediction.features.batch import Floats
 from headstart_server.prediction.graph.model import FOLDS, GraphModel, fold_of
 from headstart_server.prediction.learners.gaussian_process import Numbers
 from headstart_server.prediction.registry.records import TaskValidation
-from headstart_server.prediction.task.labels import Labels, TaskLabels, most_telling
+from headstart_server.prediction.task.labels import Labels, TaskLabels, most_informative
 from headstart_server.prediction.task.predictor import AdaptedPredictor, LabelledArchitectures, Queries
 
 # Tasks with fewer completed architectures get no metrics.
@@ -34,7 +34,7 @@ def validation_metrics(
     features = model.features.vectors(candidates)
     enough = [each for each in learned if each.labels.completed_count >= MIN_COMPLETED_FOR_METRICS]
     for each in enough[:_TASKS_WITH_METRICS]:
-        labels = most_telling(each.labels, each.task.maximize)
+        labels = most_informative(each.labels, each.task.maximize)
         rows = np.array([row_of[fingerprint] for fingerprint in labels.fingerprints])
         yield _task_validation(each.task, labels, features[rows], scores[rows], len(model.tree_tasks))
 

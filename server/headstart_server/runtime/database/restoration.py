@@ -124,7 +124,7 @@ def _load_rows(connection: Connection, script: IO[bytes], settings: _Settings) -
 
 
 class _Settings:
-    """What the text says beside rows."""
+    """The statements of the text beside rows."""
 
     def __init__(self) -> None:
         self.encoding = "UTF8"

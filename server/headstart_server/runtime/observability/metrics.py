@@ -48,10 +48,10 @@ EXPERIMENTS_REPEATED = Counter(
 RECORD_BATCH_ROWS = Histogram(
     "headstart_record_batch_rows", "Experiments committed together in one transaction", buckets=_ROWS
 )
-RECORD_QUEUE_DEPTH = Gauge("headstart_record_queue_depth", "Results that wait to be written")
+RECORD_QUEUE_DEPTH = Gauge("headstart_record_queue_depth", "Results waiting to be written")
 RECORD_QUEUE_SECONDS = Histogram(
     "headstart_record_queue_seconds",
-    "Time from a result's arrival to the begin of its first transaction",
+    "Time from a result's arrival to the start of its first transaction",
     buckets=_CALL_SECONDS,
 )
 RECORD_COMMIT_SECONDS = Histogram(
@@ -60,10 +60,10 @@ RECORD_COMMIT_SECONDS = Histogram(
 
 PREDICTIONS = Counter("headstart_predictions_total", "Candidates predicted", ["basis"])
 SUGGESTIONS = Counter("headstart_suggestions_total", "Candidates suggested by warm starts", ["origin"])
-WARM_START_GATES = Counter("headstart_warm_start_gates_total", "Warm starts by whether the past took part", ["gate"])
+WARM_START_GATES = Counter("headstart_warm_start_gates_total", "Warm starts by state of the gate", ["gate"])
 AGAINST_RANDOM = Counter(
     "headstart_suggestions_against_random_total",
-    "Results of suggestions, held against the last random one of their task",
+    "Results of suggestions, compared with the last random one of their task",
     ["origin", "outcome"],
 )
 DECISIONS = Counter("headstart_decisions_total", "Strategy decisions made", ["arm"])
@@ -77,69 +77,67 @@ PREDICTED_RESULTS = Counter(
     "headstart_predicted_results_total", "Results of candidates that had been predicted before", ["basis"]
 )
 RESULTS_INSIDE = Counter(
-    "headstart_predicted_results_inside_total", "Those of them inside their prediction's interval", ["basis"]
+    "headstart_predicted_results_inside_total", "Predicted results inside their prediction's interval", ["basis"]
 )
 RESULTS_PROMISED = Counter(
     "headstart_predicted_results_promised_total",
-    "How many of them their intervals promised: the sum of their levels",
+    "Expected number of predicted results inside their intervals: the sum of the levels",
     ["basis"],
 )
 PREDICTION_ERROR = Histogram(
     "headstart_prediction_error_deviations",
-    "Distance of a result from its prediction, in the standard deviations that were predicted",
+    "Distance of a result from its prediction, in predicted standard deviations",
     ["basis"],
     buckets=_DEVIATIONS,
 )
 PREDICTED_PAIRS = Counter(
     "headstart_predicted_pairs_total",
-    "Predicted results by whether their order to the one before of their task was predicted",
+    "Pairs of successive predicted results of a task, by whether their order was predicted",
     ["basis", "order"],
 )
 
-MODEL_NUMBER = Gauge(
-    "headstart_model_number", "Model version of a search space that serves", ["namespace", "search_space"]
-)
+MODEL_NUMBER = Gauge("headstart_model_number", "Serving model version of a search space", ["namespace", "search_space"])
 MODEL_AGE_SECONDS = Gauge(
     "headstart_model_age_seconds", "Time since the serving model was trained", ["namespace", "search_space"]
 )
 MODEL_GROWTH = Gauge(
     "headstart_model_growth_ratio",
-    "Experiments of a search space now, by those when it was last trained",
+    "Experiments of a search space divided by those at its last training",
     ["namespace", "search_space"],
 )
 MODEL_KENDALL_TAU = Gauge(
     "headstart_model_kendall_tau",
-    "Held-out rank correlation of the serving model, mean of its tasks",
+    "Validation rank correlation of the serving model, mean over its tasks",
     ["namespace", "search_space"],
 )
 MODEL_COVERAGE = Gauge(
     "headstart_model_interval_coverage",
-    "Held-out share of results inside the serving model's 90 % intervals, mean of its tasks",
+    "Validation coverage of the serving model's 90 % intervals, mean over its tasks",
     ["namespace", "search_space"],
 )
 TRAINING_SECONDS = Histogram("headstart_training_seconds", "Time to train a model version", buckets=_TRAINING_SECONDS)
-TRAINING_FAILURES = Counter("headstart_training_failures_total", "Trainings that ended in an error")
+TRAINING_FAILURES = Counter("headstart_training_failures_total", "Trainings that failed")
 PREDICTOR_HOST_UP = Gauge(
-    "headstart_predictor_host_up", "1 where the predictor host answered when last asked, else 0; NaN without one"
+    "headstart_predictor_host_up", "1 if the predictor host answered last, else 0; NaN without one"
 )
 SCORED_BATCH_CANDIDATES = Histogram(
     "headstart_scored_batch_candidates", "Candidates scored in one pass through a model", buckets=_ROWS
 )
 MODELS_REJECTED = Counter(
-    "headstart_models_rejected_total", "Model versions that do not serve, being worse on recent results"
+    "headstart_models_rejected_total", "Model versions rejected because they were worse on recent results"
 )
 MODEL_LOAD_FAILURES = Counter(
-    "headstart_model_load_failures_total", "Attempts to read a model version that is corrupt or of a newer format"
+    "headstart_model_load_failures_total", "Failed reads of model versions, corrupt or of a newer format"
 )
 
-OUTBOX_DEPTH = Gauge("headstart_outbox_depth", "Architectures that the vector index does not hold yet")
-OUTBOX_LAG_SECONDS = Gauge("headstart_outbox_lag_seconds", "How long the oldest of them has waited; 0 where none waits")
+OUTBOX_DEPTH = Gauge("headstart_outbox_depth", "Architectures not yet in the vector index")
+OUTBOX_LAG_SECONDS = Gauge(
+    "headstart_outbox_lag_seconds", "Age of the oldest architecture that waits for the vector index; 0 without any"
+)
 INDEX_SPACES_SET_ASIDE = Gauge(
-    "headstart_index_spaces_set_aside", "Search spaces that the vector index refuses, set aside after some tries"
+    "headstart_index_spaces_set_aside", "Search spaces set aside because the vector index refuses them"
 )
-VECTOR_INDEX_UP = Gauge(
-    "headstart_vector_index_up", "1 where the vector index answered when last asked, else 0; NaN before"
-)
+VECTOR_INDEX_UP = Gauge("headstart_vector_index_up", "1 if the vector index answered last, else 0; NaN before")
 # A process that has not checked does not know, and must not report the part as down.
 PREDICTOR_HOST_UP.set(math.nan)
 VECTOR_INDEX_UP.set(math.nan)
@@ -148,7 +146,7 @@ DATABASE_RETRIES = Counter(
     "headstart_database_retries_total", "Transactions repeated after a deadlock or serialization failure"
 )
 DATABASE_CONNECTIONS = Gauge("headstart_database_connections", "Connections that the pool of a process may have")
-DATABASE_CONNECTIONS_IN_USE = Gauge("headstart_database_connections_in_use", "Connections of them that are in use")
+DATABASE_CONNECTIONS_IN_USE = Gauge("headstart_database_connections_in_use", "Connections of the pool in use")
 NAMESPACES_NEAR_QUOTA = Gauge(
     "headstart_namespaces_near_quota", "Namespaces that have used 90 % of a quota of experiments or tasks"
 )

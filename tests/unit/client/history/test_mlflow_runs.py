@@ -15,7 +15,7 @@ import pytest
 from headstart.history.importing import _derived
 from headstart.history.mapping import mapping_of
 from headstart.history.model import Note, Run, UsageProblem
-from headstart.history.sources import History, Request, mlflow_runs
+from headstart.history.sources import Request, SourceHistory, mlflow_runs
 from headstart.values import Direction
 
 
@@ -61,7 +61,7 @@ class Page(list[Any]):
     token = ""
 
 
-def history_of(monkeypatch: pytest.MonkeyPatch, runs: list[Any], objective: str | None = "acc") -> History:
+def history_of(monkeypatch: pytest.MonkeyPatch, runs: list[Any], objective: str | None = "acc") -> SourceHistory:
     """What is opened where MLflow has one experiment with these runs."""
     store = SimpleNamespace(
         search_experiments=lambda **asked: Page([SimpleNamespace(name="dense", experiment_id="1")]),

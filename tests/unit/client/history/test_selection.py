@@ -9,12 +9,12 @@ import pytest
 from headstart.history.mapping import mapping_of
 from headstart.history.model import Run, UsageProblem
 from headstart.history.selection import selected, text_value
-from headstart.history.sources import History
+from headstart.history.sources import SourceHistory
 from headstart.values import CurvePoint, Direction, ExperimentStatus, Objective, Task
 
 
-def history(*runs: Run) -> History:
-    return History("runs", Task("", Objective("acc", Direction.MAXIMIZE)), lambda: iter(runs))
+def history(*runs: Run) -> SourceHistory:
+    return SourceHistory("runs", Task("", Objective("acc", Direction.MAXIMIZE)), lambda: iter(runs))
 
 
 def run(**fields: Any) -> Run:

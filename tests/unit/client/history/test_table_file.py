@@ -14,7 +14,7 @@ from headstart.errors import NotFound
 from headstart.history import run_import
 from headstart.history.importing import _derived
 from headstart.history.model import Note, Run, UsageProblem
-from headstart.history.sources import History, Request, open_history
+from headstart.history.sources import Request, SourceHistory, open_history
 from headstart.record_stream import RecordedMany
 from headstart.spaces import Float, Integer, SearchSpace
 from headstart.values import Task
@@ -22,7 +22,7 @@ from headstart.values import Task
 TASK = {"direction": "maximize"}
 
 
-def opened(folder: Path, lines: list[Any], **sections: Any) -> History:
+def opened(folder: Path, lines: list[Any], **sections: Any) -> SourceHistory:
     """A history of CSV lines, or of JSON lines where they are objects."""
     source = "csv" if isinstance(lines[0], str) else "jsonl"
     table, mapping = folder / f"runs.{source}", folder / "mapping.json"

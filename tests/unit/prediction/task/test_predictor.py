@@ -26,7 +26,7 @@ from headstart_server.prediction.task.predictor import (
     LabelledArchitectures,
     Queries,
 )
-from headstart_server.prediction.task.replicates import Repeats
+from headstart_server.prediction.task.replicates import Replicates
 from headstart_server.runtime.errors import FailedPrecondition
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_canonicals, toy_values
 
@@ -201,7 +201,7 @@ def test_recorded_architecture_is_predicted_near_its_result() -> None:
     scores = heads(1.0)
     predictor = fitted(slice(200), scores)
     known = scores[:200].astype(np.float64)
-    again = predictor.predict(Queries(FEATURES[:200], known, places=np.arange(200)), 0.9)
+    again = predictor.predict(Queries(FEATURES[:200], known, label_indices=np.arange(200)), 0.9)
     afresh = predicted(predictor, slice(200), scores)
     assert np.abs(again.means - VALUES[:200]).mean() < np.abs(afresh.means - EXACT[:200]).mean() + 1.0
     assert (again.upper - again.lower).mean() <= (afresh.upper - afresh.lower).mean() * 1.05
@@ -210,9 +210,11 @@ def test_recorded_architecture_is_predicted_near_its_result() -> None:
 def test_repeated_results_tell_how_far_the_next_one_lies() -> None:
     generator = np.random.default_rng(3)
     results = EXACT[:200, None] + generator.normal(0.0, 1.0, (200, 3))
-    repeats = Repeats(np.repeat(np.arange(200), 3), results.ravel())
-    predictor = AdaptedPredictor(LabelledArchitectures(FEATURES[:200], results.mean(axis=1), True, repeats=repeats))
-    told = predictor.predict(Queries(FEATURES[:200], places=np.arange(200)), 0.9)
+    replicates = Replicates(np.repeat(np.arange(200), 3), results.ravel())
+    predictor = AdaptedPredictor(
+        LabelledArchitectures(FEATURES[:200], results.mean(axis=1), True, replicates=replicates)
+    )
+    told = predictor.predict(Queries(FEATURES[:200], label_indices=np.arange(200)), 0.9)
     further = EXACT[:200] + generator.normal(0.0, 1.0, 200)
     assert 0.84 < float(np.mean((further >= told.lower) & (further <= told.upper))) < 0.96
 

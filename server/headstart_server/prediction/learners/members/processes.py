@@ -1,12 +1,11 @@
 """Gaussian processes as members: over structural features, over proxies, and over both.
 
-The prior mean of each is led by the task heads, where there is a model.
+The combined task heads of the model, if there is one, are the prior columns of each.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +25,23 @@ PROXIES = "proxies"
 WITH_PROXIES = "gaussian_process_with_proxies"
 
 
+class _ProcessLearner(Learner):
+    def fit(self, training: Training) -> _FittedProcess:
+        inputs = self.inputs(training.columns, training.proxies)
+        process = GaussianProcess(inputs, training.columns.prior, training.targets, training.hyperparameters)
+        return _FittedProcess(process, self, training.proxies)
+
+    @staticmethod
+    @abstractmethod
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+        """Inputs [m, d] from the columns; ``proxies`` marks the proxy columns in use."""
+
+
 @dataclass(frozen=True, eq=False)
 class _FittedProcess:
     process: GaussianProcess
-    inputs: Callable[[Columns], Numbers]
+    learner: _ProcessLearner
+    proxies: NDArray[np.bool_]
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -43,47 +55,33 @@ class _FittedProcess:
         return self.process.leave_one_out()
 
     def predict(self, columns: Columns) -> tuple[Numbers, Numbers]:
-        return self.process.predict(self.inputs(columns), np.nan_to_num(columns.prior))
+        return self.process.predict(self.learner.inputs(columns, self.proxies), np.nan_to_num(columns.prior))
 
 
-class _Process(Learner):
-    def fit(self, training: Training) -> _FittedProcess:
-        def inputs(columns: Columns) -> Numbers:
-            return self._inputs(columns, training.proxies)
-
-        columns, given = training.columns, training.hyperparameters
-        return _FittedProcess(GaussianProcess(inputs(columns), columns.prior, training.targets, given), inputs)
-
-    @staticmethod
-    @abstractmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
-        """Inputs [m, d] from the columns; ``proxies`` marks the proxy columns in use."""
-
-
-class FeatureProcess(_Process):
+class FeatureProcess(_ProcessLearner):
     name = GAUSSIAN_PROCESS
     rank = 30
 
     @staticmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
         return columns.features
 
 
-class ProxyProcess(_Process):
+class ProxyProcess(_ProcessLearner):
     name = PROXIES
     rank = 50
     needs_proxies = True
 
     @staticmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
         return np.asarray(columns.proxies[:, proxies])
 
 
-class FeatureAndProxyProcess(_Process):
+class FeatureAndProxyProcess(_ProcessLearner):
     name = WITH_PROXIES
     rank = 60
     needs_proxies = True
 
     @staticmethod
-    def _inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
+    def inputs(columns: Columns, proxies: NDArray[np.bool_]) -> Numbers:
         return np.concatenate([columns.features, columns.proxies[:, proxies]], axis=1)

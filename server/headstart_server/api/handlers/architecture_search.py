@@ -15,8 +15,8 @@ from headstart.codec import spaces as codec_spaces
 from headstart.spaces import CanonicalCandidate
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api import decode, encode
-from headstart_server.api.identity import namespace_of_caller
-from headstart_server.api.pagination import page_of
+from headstart_server.api.admission.identity import namespace_of_caller
+from headstart_server.api.handlers.pagination import page_of
 from headstart_server.assembly import Domains
 from headstart_server.knowledge.service import Match
 from headstart_server.knowledge.similarity.graph_distance import Edits, edit_distances, op_distance

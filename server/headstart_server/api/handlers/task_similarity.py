@@ -8,8 +8,8 @@ from headstart.codec import answers as codec_answers
 from headstart.codec import knowledge as codec_knowledge
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart_server.api import decode, encode
-from headstart_server.api.identity import namespace_of_caller
-from headstart_server.api.pagination import in_batches, key_token, page_key, page_of, page_size
+from headstart_server.api.admission.identity import namespace_of_caller
+from headstart_server.api.handlers.pagination import in_batches, key_token, page_key, page_of, page_size
 from headstart_server.assembly import Domains
 from headstart_server.warm_start.service import INTERVAL_LEVEL
 

@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 
 from headstart.spaces import InvalidInput, Violation
+from headstart_server.api.admission.intake import decoded
 from headstart_server.api.errors import abort
-from headstart_server.api.intake import decoded
 from headstart_server.runtime.errors import ResourceExhausted
 
 _MOST_BYTES = 4096

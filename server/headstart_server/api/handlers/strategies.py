@@ -10,8 +10,8 @@ from headstart.codec import strategies as codec_strategies
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.values import ArmStatistics, RecordedDecision, StrategyExplanation, StrategyModel
 from headstart_server.api import encode
-from headstart_server.api.identity import namespace_of_caller
-from headstart_server.api.pagination import in_batches, key_token, page_key, page_of, page_size
+from headstart_server.api.admission.identity import namespace_of_caller
+from headstart_server.api.handlers.pagination import in_batches, key_token, page_key, page_of, page_size
 from headstart_server.assembly import Domains
 from headstart_server.strategy import arm_statistics, decisions
 

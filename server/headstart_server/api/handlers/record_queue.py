@@ -133,7 +133,7 @@ class RecordQueue:
             self._start(_Batch(items))
 
     def _next_items(self) -> list[_Waiting]:
-        """Of one namespace, in their order; without tasks that a batch waits for."""
+        """Waiting records of one namespace, in their order, without tasks that a batch waits for."""
         items: list[_Waiting] = []
         remaining: list[_Waiting] = []
         for item in self._waiting:
@@ -258,13 +258,13 @@ class RecordQueue:
 def count_recorded(
     domains: Domains, namespace: str, records: Sequence[NewExperiment], already_known: Sequence[bool]
 ) -> None:
-    """Of one transaction that is committed."""
+    """Count the records of a committed transaction in the metrics."""
     metrics.RECORD_BATCH_ROWS.observe(len(records))
     metrics.EXPERIMENTS_REPEATED.inc(sum(already_known))
     fresh = [record for record, known in zip(records, already_known, strict=True) if not known]
     for status, number in Counter(record.outcome.status for record in fresh).items():
         metrics.EXPERIMENTS_RECORDED.labels(status.name).inc(number)
-    domains.prediction.live_figures.settle(namespace, fresh)
+    domains.prediction.online_evaluation.settle(namespace, fresh)
     domains.warm_start.exploration_baseline.settle(namespace, fresh)
 
 

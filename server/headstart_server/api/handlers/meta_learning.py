@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from headstart.v1 import meta_learning_service_pb2 as pb2
 from headstart.v1 import meta_learning_service_pb2_grpc as pb2_grpc
 from headstart_server.api import decode, encode
+from headstart_server.api.admission.identity import namespace_of_caller
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
-from headstart_server.api.identity import namespace_of_caller
-from headstart_server.api.mutations import mutate_once
-from headstart_server.api.record_queue import RecordQueue, count_recorded
+from headstart_server.api.handlers.mutations import mutate_once
+from headstart_server.api.handlers.record_queue import RecordQueue, count_recorded
 from headstart_server.assembly import Domains
 from headstart_server.knowledge.outcomes import NewExperiment
 from headstart_server.runtime import deadline

@@ -8,14 +8,15 @@ from headstart.spaces import detected_orders
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.v1 import knowledge_base_service_pb2_grpc as pb2_grpc
 from headstart_server.access.audit import audit
-from headstart_server.api import decode, encode, strategies, task_similarity
-from headstart_server.api.architecture_search import search_architectures
+from headstart_server.api import decode, encode
+from headstart_server.api.admission.identity import caller, namespace_of_caller
 from headstart_server.api.blocking import BlockingWork
 from headstart_server.api.calls import Context
-from headstart_server.api.experiment_lists import list_experiments
-from headstart_server.api.identity import caller, namespace_of_caller
-from headstart_server.api.mutations import mutate
-from headstart_server.api.pagination import in_batches, page_name, page_of, page_size, page_token
+from headstart_server.api.handlers import strategies, task_similarity
+from headstart_server.api.handlers.architecture_search import search_architectures
+from headstart_server.api.handlers.experiment_lists import list_experiments
+from headstart_server.api.handlers.mutations import mutate
+from headstart_server.api.handlers.pagination import in_batches, page_name, page_of, page_size, page_token
 from headstart_server.assembly import Domains
 from headstart_server.runtime.deadline import NotQuick
 

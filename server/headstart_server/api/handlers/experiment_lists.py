@@ -14,7 +14,7 @@ from headstart.v1 import experiment_pb2
 from headstart.v1 import knowledge_base_service_pb2 as pb2
 from headstart.values import ExperimentFilter, ExperimentOrder, NumberRange
 from headstart_server.api import decode, encode
-from headstart_server.api.pagination import key_token, page_key, page_of, page_size, request_name
+from headstart_server.api.handlers.pagination import key_token, page_key, page_of, page_size, request_name
 from headstart_server.knowledge.experiments.listing import ExperimentQuery, Key
 from headstart_server.knowledge.outcomes import MAX_METRICS
 from headstart_server.knowledge.service import KnowledgeService

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from headstart_server.access.quotas import CallRate, Quota, Usage, read_quota, read_usage
 from headstart_server.access.roles import Role, may
 from headstart_server.access.tokens import Token, find_token, matches, number_of
-from headstart_server.api.identity import ANYBODY, Caller
+from headstart_server.api.admission.identity import ANYBODY, Caller
 from headstart_server.runtime.errors import PermissionDenied, ResourceExhausted, Unauthenticated
 from headstart_server.threads import GATE
 

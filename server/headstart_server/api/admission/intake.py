@@ -15,9 +15,9 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from headstart.spaces import InvalidInput, Violation
+from headstart_server.api.admission.shares import Shares
+from headstart_server.api.admission.wire_format import count_fields, tags_of
 from headstart_server.api.blocking import BlockingWork
-from headstart_server.api.shares import Shares
-from headstart_server.api.wire_format import count_fields, tags_of
 from headstart_server.runtime.errors import ResourceExhausted
 from headstart_server.threads import DECODE
 

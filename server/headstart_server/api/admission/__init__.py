@@ -1,0 +1,1 @@
+"""Admission of calls: identity, quotas and limits, before a request is read."""
