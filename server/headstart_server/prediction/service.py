@@ -98,7 +98,7 @@ class PredictionService:
         self._from_records = RecordAnswers(self._evidence, predictors)
         self._sources = Sources(self._evidence, self._models, SourceSurrogates(self._evidence, predictors), predictors)
         self._curves = TaskCurves(knowledge)
-        self._recent = RecentArchitectures()
+        self._recent = RecentArchitectures(self._evidence)
         self.online_evaluation = OnlineEvaluation()
 
     def prepare(self) -> None:
@@ -253,9 +253,8 @@ class PredictionService:
 
         Fingerprints with Euclidean distances, nearest first.
         """
-        features = self.features(namespace, search_space_id)
-        recent = self._recent.of(self._knowledge, namespace, search_space_id, features.vectors)
-        return recent.nearest(features.vectors([canonical])[0], count)
+        embedding = self.features(namespace, search_space_id).vectors([canonical])[0]
+        return self._recent.of(namespace, search_space_id).nearest(embedding, count)
 
     # Models
 

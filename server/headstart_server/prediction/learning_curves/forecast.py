@@ -222,7 +222,8 @@ class _TruncationFit:
         self._floor = 0.1 * float(np.median(np.abs(truth - mean))) + 1e-9
         self._history_predictions = (mean, by_member)
         self._largest = float(np.abs(truth - mean).max())
-        self._margins = {_REFERENCE_LEVEL: self._margin(similarity, _REFERENCE_LEVEL)}
+        self._margins: Lru[float, float] = Lru(_CACHED_LEVELS)
+        self._margins.put(_REFERENCE_LEVEL, self._calibrated(similarity, _REFERENCE_LEVEL))
 
     def _features(self, seen: Numbers) -> Numbers:
         return features(seen - self._centre, self._unit)
@@ -255,8 +256,15 @@ class _TruncationFit:
         below, above = np.maximum(mean - low, 0), np.maximum(high - mean, 0)
         return below + disagreement + self._floor, above + disagreement + self._floor
 
-    def _margin(self, similarity: Numbers, level: float) -> float:
+    def _margin(self, level: float) -> float:
         """The factor on both distances with which the intervals cover ``level`` of the history."""
+        margin = self._margins.get(level)
+        if margin is None:
+            margin = self._calibrated(self._similar.unseen(), level)
+            self._margins.put(level, margin)
+        return margin
+
+    def _calibrated(self, similarity: Numbers, level: float) -> float:
         mean, by_member = self._history_predictions
         low, high = self._ends(similarity, mean, by_member, level)
         error = self._changes[:, -1] - mean
@@ -273,11 +281,6 @@ class _TruncationFit:
         return np.asarray(np.minimum(margin * ends, np.maximum(ends, self._largest)))
 
     def forecasts(self, observed: Numbers, level: float) -> list[_SingleForecast]:
-        if level not in self._margins:
-            if len(self._margins) > _CACHED_LEVELS:
-                self._margins = {_REFERENCE_LEVEL: self._margins[_REFERENCE_LEVEL]}
-            self._margins = {**self._margins, level: self._margin(self._similar.unseen(), level)}
-        margins = self._margins
         inputs = self._features(observed)
         similarity = self._similar.weights(inputs)
         predicted = self._members(observed, similarity, self._prior.predict(inputs))
@@ -285,10 +288,12 @@ class _TruncationFit:
         by_member = paths[:, :, -1]
         mean = self.weights @ by_member
         path = np.tensordot(self.weights, paths, axes=1)
-        good, bad = (self._stretched(end, margins[level]) for end in self._ends(similarity, mean, by_member, level))
+        good, bad = (
+            self._stretched(end, self._margin(level)) for end in self._ends(similarity, mean, by_member, level)
+        )
         reference = self._ends(similarity, mean, by_member, _REFERENCE_LEVEL)
         spread_good, spread_bad = (
-            self._stretched(end, margins[_REFERENCE_LEVEL]) / _REFERENCE_DEVIATIONS for end in reference
+            self._stretched(end, self._margin(_REFERENCE_LEVEL)) / _REFERENCE_DEVIATIONS for end in reference
         )
         chances = similarity @ self._diverged.astype(np.float64)
         last, unit = observed[:, -1], self._unit

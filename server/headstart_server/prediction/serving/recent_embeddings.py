@@ -6,14 +6,12 @@ memory, so each call only reads and embeds new ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.spaces import CanonicalCandidate
-from headstart_server.knowledge.service import KnowledgeService
+from headstart_server.prediction.task.evidence import Evidence
 from headstart_server.runtime.lru import Lru
 from headstart_server.runtime.single_flight import SingleFlight
 
@@ -23,8 +21,6 @@ _MOST_BYTES = 48 * 2**20
 _LEAST_ARCHITECTURES = 500
 # Cached bytes of all spaces together.
 _CACHED_BYTES = 256 * 2**20
-
-Vectors = Callable[[Sequence[CanonicalCandidate]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -47,30 +43,30 @@ class RecentEmbeddings:
 class RecentArchitectures:
     """Recent embeddings by namespace and space. Thread-safe; a call waits only for another one of the same space."""
 
-    def __init__(self) -> None:
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
         self._cache: Lru[tuple[str, str], RecentEmbeddings] = Lru(
             _CACHED_BYTES, lambda recent: recent.embeddings.nbytes + 150 * len(recent.fingerprints)
         )
         self._flights: SingleFlight[tuple[str, str]] = SingleFlight()
 
-    def of(
-        self, knowledge: KnowledgeService, namespace: str, search_space_id: str, vectors: Vectors
-    ) -> RecentEmbeddings:
+    def of(self, namespace: str, search_space_id: str) -> RecentEmbeddings:
         """The latest recorded architectures, at most MOST_ARCHITECTURES; those of a deleted task may remain.
 
-        ``vectors`` gives structural embeddings [n, d] of candidates.
+        Raises NotFound for an unknown space.
         """
+        features = self._evidence.features(namespace, search_space_id)
         key = (namespace, search_space_id)
         with self._flights.of(key):
             cached = self._cache.get(key)
             last = cached.last if cached else 0
-            empty = vectors([])
+            empty = features.vectors([])
             most = _most(empty.shape[1])
-            new = knowledge.newest_architectures(namespace, search_space_id, last, most)
+            new = self._evidence.knowledge.newest_architectures(namespace, search_space_id, last, most)
             if not new:
                 return cached or RecentEmbeddings(0, [], empty)
             fingerprints = [architecture.fingerprint for _, architecture in new]
-            embeddings = vectors([architecture.canonical for _, architecture in new])
+            embeddings = features.vectors([architecture.canonical for _, architecture in new])
             if cached is not None:
                 fingerprints += cached.fingerprints
                 embeddings = np.concatenate([embeddings, cached.embeddings])
