@@ -36,11 +36,13 @@ class Curve:
 
     @staticmethod
     def of(points: Sequence[tuple[float, float]], final: float | None = None) -> Curve:
+        """The curve of points (fidelity, value)."""
         columns = np.array(points, np.float64).reshape(-1, 2)
         return Curve(columns[:, 0], columns[:, 1], final)
 
     @property
     def last(self) -> float:
+        """The last fidelity."""
         return float(self.fidelities[-1])
 
 

@@ -281,6 +281,7 @@ class _TruncationFit:
         return np.asarray(np.minimum(margin * ends, np.maximum(ends, self._largest)))
 
     def forecasts(self, observed: Numbers, level: float) -> list[_SingleForecast]:
+        """Forecasts of curves observed up to the truncation, [n, SEEN]."""
         inputs = self._features(observed)
         similarity = self._similar.weights(inputs)
         predicted = self._members(observed, similarity, self._prior.predict(inputs))

@@ -1,6 +1,6 @@
 """Scoring of candidates on a predictor host over gRPC, and in this process while the host cannot be used.
 
-Four failures differ, because only the first two concern all callers:
+Four failures are distinguished, because only the first one degrades the answers of all callers:
 - An unavailable host does not answer. It is not called for a while, and this process scores.
 - A host that refuses this server (a wrong token) is not called for a while either, and the log gives the reason.
 - A host that is full, slow or fails at one call gets the next call.

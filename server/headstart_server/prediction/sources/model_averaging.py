@@ -55,6 +55,7 @@ class SourcePrior:
 
     @classmethod
     def without_sources(cls) -> SourcePrior:
+        """The prior of a task without source columns."""
         return cls(1.0, np.zeros(0), np.zeros(0), np.zeros(0))
 
 
@@ -84,6 +85,7 @@ class _Posterior:
 
     @property
     def evidence(self) -> float:
+        """The log evidence of the whole average."""
         return float(np.logaddexp.reduce(self.evidences))
 
 

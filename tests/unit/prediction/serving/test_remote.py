@@ -1,4 +1,4 @@
-"""What a predictor host's failures mean: one caller's deadline, a wrong token, a full host and a dead host differ."""
+"""Failures of a predictor host: a caller's deadline, a wrong token, a full host and a dead host differ."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def scores(count: int) -> Scores:
 
 
 class Host(pb2_grpc.PredictorServiceServicer):
-    """Does what a test says."""
+    """A host with the behaviour that a test gives it."""
 
     def __init__(self) -> None:
-        self.asked: list[pb2.ScoreRequest] = []
+        self.requests: list[pb2.ScoreRequest] = []
         self.behave: Callable[[pb2.ScoreRequest, grpc.ServicerContext], None] = lambda request, context: None
 
     def Score(self, request: pb2.ScoreRequest, context: grpc.ServicerContext) -> pb2.ScoreResponse:
-        self.asked.append(request)
+        self.requests.append(request)
         self.behave(request, context)
         return score_response(scores(len(request.graphs)), "cpu")
 
@@ -122,10 +122,10 @@ def test_host_that_nobody_hears_of_is_away_however_impatient_its_callers(scorer,
     assert scorer.unavailable
 
 
-def abort(code: grpc.StatusCode, said: str):
+def abort(code: grpc.StatusCode, details: str):
     def behave(request, context):
         context.set_trailing_metadata(((remote._DETAILS_KEY, b""),))
-        context.abort(code, said)
+        context.abort(code, details)
 
     return behave
 
@@ -158,7 +158,7 @@ def test_wrong_token_is_no_host_that_is_away_and_the_log_says_so(scorer, host, c
     scorer.score("m", CANDIDATES)
     scorer.score("m", CANDIDATES)
     assert not scorer.unavailable
-    assert len(host.asked) == 1
+    assert len(host.requests) == 1
     assert "refuses this server: the token is not known" in caplog.text
     assert "out of reach" not in caplog.text
     assert "refuses" in scorer.device
@@ -178,7 +178,7 @@ def test_dead_host_is_away_until_it_answers(scorer, host, address, monkeypatch, 
 
 
 def test_new_version_is_loaded_on_the_host_before_it_answers(scorer, host, monkeypatch) -> None:
-    """However long that takes, and the host stays the one that is asked."""
+    """Loading may take longer than a call, and the host stays in use."""
     monkeypatch.setattr(remote, "_REMOTE_SECONDS", 0.3)
     loaded = set()
 

@@ -1,4 +1,4 @@
-"""How far sources are expected to agree with a task that has no results yet."""
+"""Expected agreement of sources with a task that has no results yet."""
 
 from __future__ import annotations
 
