@@ -216,7 +216,7 @@ def test_gauges_show_the_model_that_serves(domains: Domains) -> None:
     record(domains, 6)
 
     def fill(connection):
-        artefact = ModelArtefact(b"", "toy", training_size=4, parameter_count=1, seconds=1.0, figures=())
+        artefact = ModelArtefact(b"", "toy", training_size=4, parameter_count=1, seconds=1.0, validation=())
         promote(connection, write_version(connection, "default", SPACE_ID, artefact, trained_through=4))
         # One that was not let serve, though trained on more.
         write_version(connection, "default", SPACE_ID, artefact, trained_through=5)

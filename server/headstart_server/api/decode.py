@@ -22,7 +22,7 @@ from headstart.v1 import search_space_pb2, task_pb2
 from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status, curve_violations, outcome_violations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task, task_violations
-from headstart_server.prediction.service import Query
+from headstart_server.prediction.types import Query
 from headstart_server.strategy.service import MAX_SLOTS, Arm, arm_violations
 from headstart_server.transfer.multi_task import Objective
 from headstart_server.warm_start.suggestions import PoolMember

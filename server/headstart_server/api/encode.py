@@ -18,7 +18,7 @@ from headstart_server.knowledge.service import Match
 from headstart_server.knowledge.similarity import tasks as similarity
 from headstart_server.knowledge.task_map.refresh import TaskCluster
 from headstart_server.prediction.registry.versions import ModelVersion
-from headstart_server.prediction.service import Answer, CurveForecast, Prediction
+from headstart_server.prediction.types import Answer, CurveForecast, Prediction
 from headstart_server.strategy.decisions import Decision
 from headstart_server.strategy.rewards.attribution import Credit
 from headstart_server.transfer.service import INTERVAL_LEVEL as TRANSFER_LEVEL

@@ -24,7 +24,7 @@ from headstart_server.knowledge.tables import (
     tasks,
 )
 from headstart_server.runtime.database.engine import without_timeouts
-from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.database.prepared_statements import prepared_once
 from headstart_server.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 
 MAX_DESCRIPTOR_WORDS = 64
@@ -236,7 +236,7 @@ def _summaries(numbers: Sequence[int]) -> Select[Any]:
 
 
 # A row for each space in which the task has a summary, or one row.
-_FIND = planned_once(
+_FIND = prepared_once(
     select(tasks, task_summaries, search_spaces.c.name.label("search_space"))
     .join_from(tasks, namespaces)
     .outerjoin(task_summaries, task_summaries.c.task_id == tasks.c.id)

@@ -1,7 +1,7 @@
 """Online evaluation of predictions, as metrics: each prediction is compared with the first result that follows it.
 
-A process knows its own predictions and the results recorded through it, so each of several replicas counts a sample.
-No answer depends on it.
+A process knows its own predictions and the results recorded through it, so each of several replicas evaluates a
+sample. No prediction depends on it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ V = TypeVar("V")
 
 
 class LatestValues(Generic[K, V]):
-    """The latest values that were put in, up to a number."""
+    """The ``most`` latest values by key; the one written longest ago is dropped."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -38,7 +38,7 @@ class LatestValues(Generic[K, V]):
         return key in self._entries
 
     def put(self, key: K, value: V) -> V | None:
-        """Put a value in, and return the value before."""
+        """Store a value, and return the value before."""
         before = self._entries.pop(key, None)
         self._entries[key] = value
         if len(self._entries) > self._most:
@@ -60,6 +60,8 @@ def full_result(task: Task, record: NewExperiment) -> float | None:
 
 @dataclass(frozen=True)
 class _AwaitedResult:
+    """A prediction whose result is not recorded yet."""
+
     task: Task
     prediction: Prediction
     level: float
@@ -79,7 +81,7 @@ class OnlineEvaluation:
     def remember(
         self, namespace: str, observations: Observations, queries: Sequence[Query], answer: Answer, level: float
     ) -> None:
-        """Remember predictions of full trainings without a result; the newest of a candidate counts."""
+        """Remember predictions of full trainings that have no result yet; a candidate's newest prediction counts."""
         task, space = observations.task, observations.search_space_id
         with self._lock:
             for query, prediction in zip(queries, answer.predictions, strict=True):
@@ -89,7 +91,7 @@ class OnlineEvaluation:
                     self._awaited.put(key, _AwaitedResult(task, prediction, level, answer.basis_of(prediction)))
 
     def settle(self, namespace: str, records: Iterable[NewExperiment]) -> None:
-        """Compare results that are recorded now with their predictions."""
+        """Compare newly recorded results with their predictions."""
         for record in records:
             candidate = (namespace, record.task_id, record.search_space_id)
             with self._lock:

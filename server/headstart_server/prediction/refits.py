@@ -1,7 +1,7 @@
 """The schedule of refits: the counts of results at which hyperparameters are chosen again.
 
-A choice holds until the next of these counts. An answer therefore depends on the recorded results, not on when a
-process was first asked.
+A choice holds until the next of these counts, so it depends on the recorded results alone, and every process makes the
+same one.
 """
 
 from __future__ import annotations

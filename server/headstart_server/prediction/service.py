@@ -1,18 +1,17 @@
-"""The prediction room: how good candidates will be, from a trained model, recorded neighbours, or other tasks.
+"""Predictions of candidates' results from a trained model, the task's own results, or other tasks.
 
-It decides what an answer may rest on. With a model and a few results of the task: the model, adapted to them. With
-results but no model: those results. With next to no results: tasks that measure the same in the same unit, on an
-interval as wide as they disagree. A learning curve joins any of these, or stands alone. With nothing at all it
-refuses; a number is never made up.
+With a few results of the task, predictions rest on the space's model, adapted to them, or without a model on those
+results alone. With fewer, they rest on other tasks with the same metric, on an interval as wide as these disagree. A
+learning curve joins any of these, or stands alone. Without any of them the service raises FailedPrecondition, because
+it never makes up a number.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +32,11 @@ from headstart_server.prediction.serving.current_models import ServingModels
 from headstart_server.prediction.serving.embeddings import choose_embedding, model_of_embedding
 from headstart_server.prediction.serving.from_model import ModelAnswers
 from headstart_server.prediction.serving.recent_embeddings import RecentArchitectures
-from headstart_server.prediction.serving.remote import FallbackScorer, open_scorer
+from headstart_server.prediction.serving.remote import FallbackScorer
 from headstart_server.prediction.serving.scorer import LocalScorer, Scorer
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
 from headstart_server.prediction.sources.sources import Sources, SourceScores
-from headstart_server.prediction.sources.surrogate import ScoredCandidates, Surrogate
+from headstart_server.prediction.sources.surrogate import Surrogate
 from headstart_server.prediction.task.evidence import Evidence, TaskPredictions, incumbent
 from headstart_server.prediction.task.from_records import RecordAnswers
 from headstart_server.prediction.task.metric_range import range_of
@@ -47,29 +46,12 @@ from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.prediction.training import pipeline
 from headstart_server.prediction.types import (
     Answer,
-    CurveForecast,
-    MemberPrediction,
-    Prediction,
     Query,
     unused_inputs,
 )
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
-
-__all__ = [
-    "Answer",
-    "CurveForecast",
-    "MemberPrediction",
-    "ModelVersion",
-    "Prediction",
-    "PredictionService",
-    "Query",
-    "ScoredCandidates",
-    "SourceScores",
-    "Surrogate",
-    "open_scorer",
-]
 
 # The kind of job that trains a search space.
 TRAIN_JOB = "train"
@@ -102,12 +84,12 @@ class PredictionService:
         self.online_evaluation = OnlineEvaluation()
 
     def prepare(self) -> None:
-        """Load the graph kernels, if this process scores, so that the first question does not wait for them."""
+        """Load the graph kernels, if this process scores, so that the first query does not wait for them."""
         if isinstance(self._scorer, LocalScorer | FallbackScorer):
             self._scorer.kernels()
 
     def close(self) -> None:
-        """Close the connections; no question may follow."""
+        """Close the connections; no call may follow."""
         self._scorer.close()
 
     # Predictions
@@ -115,8 +97,9 @@ class PredictionService:
     def predict(
         self, namespace: str, task_id: str, search_space_id: str, queries: Sequence[Query], interval_level: float
     ) -> Answer:
-        """Predict candidates of a task. Raises NotFound for an unknown task or space, FailedPrecondition without any
-        results to predict from.
+        """Predict candidates of a task.
+
+        Raises NotFound for an unknown task or space, and the errors of ``predict_from``.
         """
         observations = self._knowledge.observations(namespace, task_id, search_space_id)
         return self.predict_from(namespace, observations, queries, interval_level)
@@ -126,8 +109,8 @@ class PredictionService:
     ) -> Answer:
         """Predict candidates of the task of these observations.
 
-        Raises FailedPrecondition without any results to predict from, InvalidInput for a curve beyond the full
-        training, and for a proxy that no experiment of the space has.
+        Raises FailedPrecondition if there are no results to predict from, InvalidInput for a curve beyond the full
+        training and for a proxy that no experiment of the space has.
         """
         self._refuse_unknown_proxies(namespace, observations, queries)
         curves = self._curves.predict(namespace, observations, queries, interval_level, incumbent(observations))
@@ -142,24 +125,25 @@ class PredictionService:
         )
         points = [value for query in queries for _, value in query.learning_curve]
         possible = range_of(observations.task.metric, [*observations.value_range, *points])
-        predictions = [possible.of_prediction(each) for each in predictions]
+        predictions = [possible.clip_prediction(each) for each in predictions]
         answer = Answer(predictions, version, basis + curves.basis + unused_inputs(queries, curves.shortened), degraded)
         self.online_evaluation.remember(namespace, observations, queries, answer, interval_level)
         return answer
 
     def _predict(
-        self, namespace: str, observations: Observations, queries: Sequence[Query], level: float, curves_tell: bool
+        self, namespace: str, observations: Observations, queries: Sequence[Query], level: float, curves_suffice: bool
     ) -> tuple[TaskPredictions | None, bool]:
-        """Predictions from the model or from records, and whether a part was out of reach.
+        """Predictions from the model or from records, and whether they are degraded by an unavailable model.
 
-        None where only learning curves can answer; raises FailedPrecondition where they cannot either.
+        None if only the learning curves can answer; raises FailedPrecondition if they cannot either.
         """
         degraded = False
         version = self._models.of(namespace, observations.search_space_id)
         while version is not None:
             try:
-                predicted = self._in_chunks(
-                    queries, partial(self._from_model.predict, namespace, observations, level=level, version=version)
+                predicted = _joined(
+                    self._from_model.predict(namespace, observations, chunk, level, version)
+                    for chunk in _chunks(queries)
                 )
             except ModelUnreadable:
                 degraded = True
@@ -173,30 +157,15 @@ class PredictionService:
                 return predicted, degraded or self._scorer.unavailable
             break
         try:
-            predicted = self._in_chunks(
-                queries, partial(self._from_records.predict, namespace, observations, level=level, degraded=degraded)
+            predicted = _joined(
+                self._from_records.predict(namespace, observations, chunk, level, degraded)
+                for chunk in _chunks(queries)
             )
             return predicted, degraded
         except FailedPrecondition:
-            if not curves_tell:
+            if not curves_suffice:
                 raise
             return None, degraded
-
-    @staticmethod
-    def _in_chunks(
-        queries: Sequence[Query], answer: Callable[[Sequence[Query]], TaskPredictions | None]
-    ) -> TaskPredictions | None:
-        """Answer queries in chunks that take little memory. All chunks rest on the same, so None for one is None for
-        all.
-        """
-        parts: list[TaskPredictions] = []
-        for start in range(0, len(queries), _CHUNK) or (0,):
-            check()
-            predicted = answer(queries[start : start + _CHUNK])
-            if predicted is None:
-                return None
-            parts.append(predicted)
-        return replace(parts[0], estimates=Estimates.joined([part.estimates for part in parts]))
 
     # Transfer from other tasks
 
@@ -272,7 +241,7 @@ class PredictionService:
             return trained_since(connection, namespace, search_space_id, moment)
 
     def train(self, namespace: str, search_space_id: str) -> ModelVersion | None:
-        """Train a space on everything recorded; None where there is too little. Raises NotFound."""
+        """Train a space on everything recorded; None if that is too little. Raises NotFound."""
         return pipeline.train(self._engine, self._knowledge, self._settings, namespace, search_space_id)
 
     @property
@@ -286,7 +255,7 @@ class PredictionService:
         return "" if version is None else version.name
 
     def predictor(self, namespace: str, search_space_id: str) -> ModelVersion:
-        """The serving version. Raises NotFound where there is none yet."""
+        """The serving version. Raises NotFound if there is none yet."""
         with self._engine.connect() as connection:
             version = serving_version(connection, namespace, search_space_id)
         if version is None:
@@ -312,3 +281,20 @@ class PredictionService:
         ]
         if unknown:
             raise InvalidInput(unknown[:_MOST_VIOLATIONS])
+
+
+def _chunks(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
+    """Yield the queries in chunks that take little memory; one empty chunk without queries."""
+    for start in range(0, len(queries), _CHUNK) or (0,):
+        check()
+        yield queries[start : start + _CHUNK]
+
+
+def _joined(parts: Iterable[TaskPredictions | None]) -> TaskPredictions | None:
+    """The predictions of all chunks. Their basis is the same, so None for the first means None for all."""
+    collected: list[TaskPredictions] = []
+    for part in parts:
+        if part is None:
+            return None
+        collected.append(part)
+    return replace(collected[0], estimates=Estimates.joined([part.estimates for part in collected]))

@@ -1,4 +1,4 @@
-"""Tables of the prediction room: model versions with their artefacts."""
+"""Tables of the prediction domain: model versions with their artefacts."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """Predicts how each task would rank the same probe architectures of a space: its performance profile.
 
 A Gaussian process over structural features, fitted to the task's own results, predicts them. The heads of the graph
-network are not asked: they share most of what they know, which makes all tasks look alike (on the tables of HPOBench,
-from 60 results each, their profiles rank the other tasks by true likeness with a correlation of 0.50, these with 0.66).
-Probes are drawn from the declared space by a fixed seed; where a space only takes explicit graphs, they are the first
-that were recorded. A profile is made again when its task has a fifth more experiments, or with others that are of newer
-probes: only profiles of the same probes can be compared.
+network do not: they share an embedding, so all tasks look alike (on the tables of HPOBench, with 60 results of each
+task, profiles by heads rank the other tasks by true similarity with a correlation of 0.50, these with 0.66).
+
+Probes are drawn from the declared space with a fixed seed; in a space of explicit graphs they are the first recorded
+architectures. A profile is computed again when its task has a fifth more experiments, or when the probes have changed,
+because only profiles of the same probes are comparable.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class TaskProfiler:
             return _stale(connection)
 
     def refresh(self, namespace: str, space_id: str) -> int:
-        """Compute missing and outdated profiles; returns the number of tasks looked at."""
+        """Compute missing and outdated profiles; returns their number."""
         with self._engine.connect() as connection:
             wanted = {task for ns, space, task in _stale_tasks(connection) if (ns, space) == (namespace, space_id)}
             versions = _versions(connection, namespace, space_id)
@@ -83,13 +84,14 @@ class TaskProfiler:
         return len(made)
 
     def _profile(self, namespace: str, observations: Observations, probes: Probes) -> Profile:
-        """The profile of a task; without scores if there are too few results."""
+        """The profile of a task; its scores are empty if there are too few results."""
         scores = self._predicted(namespace, observations, probes) if len(probes.candidates) > 1 else None
         stored = np.empty(0, np.float32) if scores is None else scores.astype(np.float32)
         task_id, space_id = observations.task.task_id, observations.search_space_id
         return Profile(task_id, space_id, probes.version, stored, observations.count)
 
     def _predicted(self, namespace: str, observations: Observations, probes: Probes) -> Numbers | None:
+        """Predicted normal scores of the probes; None with too few results."""
         labels = labels_of(observations)
         finite = np.flatnonzero(np.isfinite(labels.values))
         finite = finite[np.unique(np.linspace(0, len(finite) - 1, min(len(finite), _MOST_RESULTS)).astype(int))]
@@ -148,7 +150,7 @@ def _versioned(candidates: Sequence[CanonicalCandidate]) -> Probes:
 
 def _stale(connection: Connection) -> list[tuple[str, str]]:
     """Spaces with profiles that are missing, outdated, or not comparable (of several versions, or of another seed)."""
-    apart = (
+    incomparable = (
         select(namespaces.c.name, search_spaces.c.name)
         .select_from(task_embeddings)
         .join(search_spaces, task_embeddings.c.search_space_id == search_spaces.c.id)
@@ -162,7 +164,7 @@ def _stale(connection: Connection) -> list[tuple[str, str]]:
         )
     )
     stale = {(namespace, space) for namespace, space, _ in _stale_tasks(connection)}
-    return sorted(stale | {(namespace, space) for namespace, space in connection.execute(apart)})
+    return sorted(stale | {(namespace, space) for namespace, space in connection.execute(incomparable)})
 
 
 def _versions(connection: Connection, namespace: str, space_id: str) -> dict[str, str]:

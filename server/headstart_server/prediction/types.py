@@ -16,7 +16,11 @@ LEARNING_CURVE = "learning_curve"
 
 @dataclass(frozen=True)
 class Query:
-    """``learning_curve`` is (fidelity, value) in the task's units; ``fidelity`` None means a full training."""
+    """A candidate to predict, with the client's measurements of it.
+
+    ``learning_curve`` has points (fidelity, value) in the task's units. ``fidelity`` is the one to predict for; None
+    means a full training.
+    """
 
     candidate: Candidate
     canonical: CanonicalCandidate
@@ -26,6 +30,8 @@ class Query:
 
 
 class MemberPrediction(NamedTuple):
+    """The prediction of one member of the ensemble, in the task's unit, and its weight, 0 to 1."""
+
     member: str
     mean: float
     standard_deviation: float
@@ -34,7 +40,7 @@ class MemberPrediction(NamedTuple):
 
 @dataclass(frozen=True)
 class CurveForecast:
-    """Expected points (fidelity, value) of the curve, and whether to stop the run."""
+    """Expected points (fidelity, value) of a learning curve, and whether to stop the run."""
 
     curve: tuple[tuple[float, float], ...]
     stop: bool
@@ -43,7 +49,7 @@ class CurveForecast:
 
 @dataclass(frozen=True)
 class Prediction:
-    """In the task's unit; ``probability_of_improvement`` is None while the task has no incumbent."""
+    """A predicted result, in the task's unit; ``probability_of_improvement`` is None if the task has no incumbent."""
 
     mean: float
     standard_deviation: float
@@ -74,15 +80,17 @@ class Answer:
         return GAUSSIAN_PROCESS if GAUSSIAN_PROCESS in members else K_NEAREST
 
 
-# Bases: a trained model; the task's own results; nearest neighbours in other tasks; the candidate's curve alone.
+# The bases: a trained model; the task's own results; nearest neighbours in other tasks; the candidate's curve alone.
 BASES = ("model", GAUSSIAN_PROCESS, K_NEAREST, LEARNING_CURVE)
 
 
 def unused_inputs(queries: Sequence[Query], at_fidelity: Collection[int]) -> str:
     """The inputs of the queries that the predictions do not use, as a sentence after the basis.
 
-    ``at_fidelity`` are the indices of queries answered at the fidelity they asked for.
+    ``at_fidelity`` are the indices of the queries that are predicted at their own fidelity.
     """
     if any(query.fidelity is not None and index not in at_fidelity for index, query in enumerate(queries)):
-        return "; predicted for a full training: other fidelities are told only of candidates with a learning curve"
+        return (
+            "; predicted for a full training: other fidelities are predicted only for candidates with a learning curve"
+        )
     return ""

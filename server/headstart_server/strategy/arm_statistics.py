@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from headstart_server.knowledge.tasks import StoredTask
-from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.database.prepared_statements import prepared_once
 from headstart_server.strategy.tables import strategy_decisions
 
 # Name, and whether its settings are chosen by the service.
@@ -50,7 +50,7 @@ class ArmStatistics:
 _NEWEST_SUMS = 50
 
 # One row for each arm and source: rewards on the task, pending decisions there, rewards on other tasks.
-_READ = planned_once(
+_READ = prepared_once(
     text(
         """
         SELECT arm, tuned, pulls, total_reward, weight, reward_sum, reward_square_sum,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from headstart.spaces import Parameter, Value, Violation
 from headstart.spaces.validation import MAX_NAME_LENGTH, parameter_violations, text_violations
 from headstart_server.knowledge.tasks import StoredTask, find_task
-from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.database.prepared_statements import prepared_once
 from headstart_server.runtime.deadline import check
 from headstart_server.strategy.arm_statistics import ArmKey, ArmStatistics, arm_names, read_statistics
 from headstart_server.strategy.bandit.hyperparameters import SettingsChooser
@@ -46,7 +46,7 @@ MAX_ARMS = 64
 MAX_SLOTS = 1024
 
 # One statement for lock, time and serving versions, because a round trip costs as much as the choice itself.
-_TAKE_TURN = planned_once(
+_TAKE_TURN = prepared_once(
     text(
         """
         SELECT pg_advisory_xact_lock(hashtextextended(:key, 0)), clock_timestamp() AS now,

@@ -20,7 +20,8 @@ from headstart_server.knowledge.similarity.tasks import (
     measured_agreement,
 )
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.service import PredictionService, Query
+from headstart_server.prediction.service import PredictionService
+from headstart_server.prediction.types import Query
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.transfer.adapting import Change, adapt, describe

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from headstart_server.prediction.service import ScoredCandidates
+from headstart_server.prediction.sources.surrogate import ScoredCandidates
 from headstart_server.runtime.deadline import check
 
 Numbers = NDArray[np.float64]

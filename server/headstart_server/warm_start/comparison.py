@@ -12,7 +12,8 @@ from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.tasks import SimilarityEvidence, SimilarTask, compare
-from headstart_server.prediction.service import PredictionService, SourceScores
+from headstart_server.prediction.service import PredictionService
+from headstart_server.prediction.sources.sources import SourceScores
 from headstart_server.warm_start.sources import PredictedScores, agreements, weigh_sources
 
 # Architectures of the target that source models score at most: more of them hardly move the agreement.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.prediction.service import ScoredCandidates
+from headstart_server.prediction.sources.surrogate import ScoredCandidates
 from headstart_server.warm_start.acquisition import NEAR, NEAR_AT_FIRST, Acquisition
 from headstart_server.warm_start.candidate_generation import GeneratedCandidate
 from headstart_server.warm_start.ranked_results import Ranking, SourceEvidence

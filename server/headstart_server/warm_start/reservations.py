@@ -9,9 +9,9 @@ from sqlalchemy import Connection, text
 
 from headstart_server.knowledge.search_spaces import find_search_space
 from headstart_server.knowledge.tasks import not_found
-from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.database.prepared_statements import prepared_once
 
-_ROW_IDS = planned_once(
+_ROW_IDS = prepared_once(
     text(
         """
         SELECT tasks.id, search_spaces.id FROM namespaces
@@ -21,10 +21,10 @@ _ROW_IDS = planned_once(
         """
     )
 )
-_TAKE_TURN = planned_once(
+_TAKE_TURN = prepared_once(
     text("SELECT current_setting('transaction_read_only'), pg_advisory_xact_lock(hashtextextended(:key, 0))")
 )
-_DELETE_EXPIRED = planned_once(
+_DELETE_EXPIRED = prepared_once(
     text(
         """
         DELETE FROM recent_suggestions
@@ -32,7 +32,7 @@ _DELETE_EXPIRED = planned_once(
         """
     )
 )
-_FIND = planned_once(
+_FIND = prepared_once(
     text(
         """
         SELECT fingerprint FROM recent_suggestions
@@ -40,7 +40,7 @@ _FIND = planned_once(
         """
     )
 )
-_INSERT = planned_once(
+_INSERT = prepared_once(
     text(
         """
         INSERT INTO recent_suggestions (task_id, search_space_id, fingerprint, expires_at)

@@ -18,7 +18,9 @@ from headstart.spaces import SearchSpace, default_candidate, sample
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity.tasks import SimilarTask
-from headstart_server.prediction.service import PredictionService, Query, Surrogate
+from headstart_server.prediction.service import PredictionService
+from headstart_server.prediction.sources.surrogate import Surrogate
+from headstart_server.prediction.types import Query
 from headstart_server.runtime.database.engine import run_transaction
 from headstart_server.runtime.deadline import check
 from headstart_server.runtime.errors import FailedPrecondition
@@ -41,7 +43,8 @@ _FRUITLESS_DRAWS = 300
 _MOST_SOURCES = 16
 # Results of sources among the candidates while a task has few of its own, and later; how many of them are mutated.
 _FIRST_TRANSFERRED, _TRANSFERRED, _MUTATED = 192, 16, 48
-# Past tasks that showed the agreement expected of them; below this a random control joins the suggestions.
+# Past tasks that showed the agreement expected of them. From this number on the past is proven: neither the default
+# configuration nor a random control takes a suggestion of its own.
 _ENOUGH_SUPPORT = 0.25
 # Candidates scored for each requested suggestion at least, and in all at most.
 _SCORED_EACH, _MOST_SCORED = 4, 1024
@@ -221,11 +224,15 @@ class WarmStartService:
             ]
         elif transfer.informed:
             generated = self._generated(namespace, space, transfer, recorded, count, generator)
+        proven = surrogate.support >= _ENOUGH_SUPPORT
+        default = None if pool else self._default(namespace, space, known)
+        if default is not None and proven:
+            generated.append(GeneratedCandidate(default.candidate, default.reason))
+            default = None
         canonicals = [self._knowledge.canonical(namespace, space, each.candidate) for each in generated]
         candidates = new_candidates(generated, canonicals, known)
         scored = surrogate.predict([each.canonical for each in candidates], transfer.gate.open)
-        default = None if pool else self._default(namespace, space, known)
-        control = self._control(namespace, space, pool, generator) if surrogate.support < _ENOUGH_SUPPORT else None
+        control = None if proven else self._control(namespace, space, pool, generator)
         return Proposals(candidates, scored, surrogate.sources, recorded.ranking, default, control, surrogate.count)
 
     def _generated(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from headstart.spaces import Candidate, CanonicalCandidate
-from headstart_server.prediction.service import Prediction
+from headstart_server.prediction.types import Prediction
 from headstart_server.warm_start.ranked_results import SourceEvidence
 
 # Architectures with a result, failed ones too, from which on a task's own results locate the good ones.

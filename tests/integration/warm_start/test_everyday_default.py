@@ -85,3 +85,13 @@ def test_the_same_data_comes_before_a_middling_default(new_memory, problem: Prob
         drawn.append(right and followed_count(trial.suggestions) >= 6)
         assert origins(trial.suggestions).count("DEFAULT") <= 1
     assert holds(drawn, 0.8), drawn
+
+
+def test_a_proven_past_leaves_neither_default_nor_control_a_place_of_its_own(new_memory, problem: Problem) -> None:
+    """Past tasks that predict one another: every suggestion is one that they speak for."""
+    memory: Memory = new_memory(problem)
+    pasts = [memory.past(name, 60, draw) for draw, name in enumerate(("one", "two", "three"))]
+    for past in pasts:
+        memory.record(past)
+    trial = memory.try_first_eight(pasts, 0)
+    assert {"DEFAULT", "EXPLORATION"}.isdisjoint(origins(trial.suggestions[:5]))

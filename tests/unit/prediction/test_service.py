@@ -30,10 +30,11 @@ from headstart_server.prediction.registry.versions import (
     serving_version,
     write_version,
 )
-from headstart_server.prediction.service import Answer, PredictionService, Query
+from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.serving.remote import RemoteScorer
 from headstart_server.prediction.serving.scorer import LocalScorer
 from headstart_server.prediction.tables import model_versions
+from headstart_server.prediction.types import Answer, Query
 from headstart_server.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from headstart_server.runtime.settings import Settings
 from tests.unit.prediction.toys import SPACE, toy_accuracy, toy_candidates, toy_task, toy_values

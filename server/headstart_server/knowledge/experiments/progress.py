@@ -18,7 +18,7 @@ from headstart_server.knowledge import search_spaces
 from headstart_server.knowledge.outcomes import NewExperiment, Status
 from headstart_server.knowledge.tables import task_summaries
 from headstart_server.knowledge.tasks import Incumbent, not_found
-from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.database.prepared_statements import prepared_once
 from headstart_server.runtime.errors import ServiceError
 
 # Columns of the row, of the task, and of the task's rows in other spaces.
@@ -41,8 +41,8 @@ _HOLD = """
     JOIN task_summaries AS summary ON summary.task_id = tasks.id AND summary.search_space_id = search_spaces.id
     ORDER BY summary.task_id, summary.search_space_id FOR UPDATE OF summary
 """
-_HOLD_WAITING: TextClause = planned_once(text(_HOLD))
-_HOLD_FREE: TextClause = planned_once(text(_HOLD + " SKIP LOCKED"))
+_HOLD_WAITING: TextClause = prepared_once(text(_HOLD))
+_HOLD_FREE: TextClause = prepared_once(text(_HOLD + " SKIP LOCKED"))
 _FIND: TextClause = text(
     """
     SELECT asked.task_name, asked.space_name, tasks.id AS task, search_spaces.id AS space, experiment_count AS kept
@@ -62,7 +62,7 @@ _SUMMARY = {
     "incumbent_value": "float8",
 }
 _TYPED = ", ".join(f"{name} {kind}" for name, kind in _SUMMARY.items())
-_WRITE_SUMMARIES: TextClause = planned_once(
+_WRITE_SUMMARIES: TextClause = prepared_once(
     text(
         f"""
         UPDATE task_summaries SET experiment_count = sent.experiment_count, completed_count = sent.completed_count,

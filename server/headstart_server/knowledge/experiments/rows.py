@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 from headstart.spaces import Candidate, CanonicalCandidate
 from headstart_server.knowledge.json_columns import candidate_to_json, canonical_to_json, node_count
 from headstart_server.knowledge.outcomes import NewExperiment
-from headstart_server.runtime.database.prepared_statements import PLANNED_ONCE, planned_once
+from headstart_server.runtime.database.prepared_statements import PREPARED_ONCE, prepared_once
 
 # Columns of an experiment's row, with their types in JSON.
 _EXPERIMENT = {
@@ -51,14 +51,14 @@ def _from_json(columns: Mapping[str, str]) -> str:
     return f"json_to_recordset(CAST(:rows AS json)) AS sent ({typed})"
 
 
-_INSERT_EXPERIMENTS: TextClause = planned_once(
+_INSERT_EXPERIMENTS: TextClause = prepared_once(
     text(
         f"INSERT INTO experiments ({', '.join(_EXPERIMENT)}) "
         f"SELECT {', '.join(_EXPERIMENT)} FROM {_from_json(_EXPERIMENT)}"
     )
 )
 # In the order in which a deletion locks them.
-_FIND_ARCHITECTURES: TextClause = planned_once(
+_FIND_ARCHITECTURES: TextClause = prepared_once(
     text(
         """
         SELECT fingerprint, id FROM architectures
@@ -66,7 +66,7 @@ _FIND_ARCHITECTURES: TextClause = planned_once(
         """
     )
 )
-_INSERT_ARCHITECTURES: TextClause = planned_once(
+_INSERT_ARCHITECTURES: TextClause = prepared_once(
     text(
         f"""
         WITH fresh AS (
@@ -139,7 +139,7 @@ def _looked_up(connection: Connection, query: TextClause, pairs: Iterable[tuple[
         tasks.append(str(task))
         keys.append(str(key))
     sent = {"tasks": "{" + ",".join(tasks) + "}", "asked": "{" + ",".join(keys) + "}"}
-    options = PLANNED_ONCE if len(keys) <= _FEW else {}
+    options = PREPARED_ONCE if len(keys) <= _FEW else {}
     return connection.execute(query, sent, execution_options=options).all() if keys else []
 
 

@@ -33,7 +33,7 @@ from headstart_server.knowledge.tables import (
     tasks,
 )
 from headstart_server.knowledge.tasks import Task, task_from_row
-from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.database.prepared_statements import prepared_once
 
 # Further proxy names of a task in a space stay in the database only.
 _MOST_PROXIES = 64
@@ -259,8 +259,8 @@ def _in_space(or_none: bool = False) -> Select[Any]:
     )
 
 
-_OF_TASK = planned_once(_in_space(or_none=True).where(tasks.c.name == bindparam("task")))
-_OF_SPACE = planned_once(_in_space().where(task_summaries.c.experiment_count > 0).order_by(tasks.c.name))
+_OF_TASK = prepared_once(_in_space(or_none=True).where(tasks.c.name == bindparam("task")))
+_OF_SPACE = prepared_once(_in_space().where(task_summaries.c.experiment_count > 0).order_by(tasks.c.name))
 
 
 def _declared(connection: Connection, numbers: Sequence[int]) -> dict[int, Task]:

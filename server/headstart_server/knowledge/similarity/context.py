@@ -21,7 +21,7 @@ from headstart_server.knowledge.similarity.tasks import by_descriptor, by_meta_f
 from headstart_server.knowledge.tables import meta_feature_weights as weights_table
 from headstart_server.knowledge.tables import namespaces, task_embeddings, tasks
 from headstart_server.knowledge.tasks import Task, task_from_row
-from headstart_server.runtime.database.prepared_statements import planned_once
+from headstart_server.runtime.database.prepared_statements import prepared_once
 
 # The factor on the similarity of tasks with different metrics.
 _OTHER_METRIC = 0.25
@@ -101,7 +101,7 @@ def _stamp_of_namespace() -> Select[Any]:
 
 
 # Differs when tasks, profiles or weights of the namespace have changed.
-_STAMP = planned_once(_stamp_of_namespace())
+_STAMP = prepared_once(_stamp_of_namespace())
 
 
 def _read(

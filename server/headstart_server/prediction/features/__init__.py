@@ -1,1 +1,1 @@
-"""Turns candidates into arrays."""
+"""Features of candidates as arrays. The entry points are ``structural`` and ``batch``."""

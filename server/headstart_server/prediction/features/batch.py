@@ -1,7 +1,6 @@
-"""Many candidates as a few concatenated arrays: what the kernels, the network and the structural features work on.
+"""Batches of candidates as concatenated arrays, the input of graph kernels, network and structural features.
 
-No object is made for a single graph beyond its arrays, which are kept by fingerprint, so that a thousand candidates
-seen before assemble in a few milliseconds.
+The arrays of each candidate are cached by fingerprint, so a thousand known candidates assemble in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ _CACHED_BYTES = 128 * 2**20
 def chunks_of(
     candidates: Sequence[CanonicalCandidate], width: int = 0, most: int = 512
 ) -> Iterator[Sequence[CanonicalCandidate]]:
-    """Yield the candidates in order, ``most`` at a time; fewer where their graphs, or vectors of ``width``, are
-    large.
+    """Yield the candidates in order, ``most`` at a time, or fewer if their graphs or vectors of ``width`` are large.
 
     Any chunk takes some tens of milliseconds and megabytes.
     """

@@ -76,7 +76,10 @@ class ParameterColumns:
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """``ops`` are the declared ops in order; ``hashed_ops`` columns follow them. ``attribute_width`` may be 0."""
+    """The columns of a space's graphs and values.
+
+    ``ops`` are the declared ops in order; ``hashed_ops`` columns follow them. ``attribute_width`` may be 0.
+    """
 
     ops: tuple[str, ...]
     input_ops: tuple[str, ...]
@@ -106,7 +109,9 @@ class FeatureLayout:
         return len(self.ops) + stable_hash(op) % self.hashed_ops if index is None else index
 
     def encode_attributes(self, attributes: tuple[tuple[str, Value], ...]) -> list[float]:
-        """Numbers go, as logarithms, into the column of their name. Other values put a 1 into the column of name and
+        """Encode attributes in ``attribute_width`` numbers.
+
+        A number goes, as a logarithm, into the column of its name; any other value counts in the column of its name and
         value.
         """
         numbers = [0.0] * self.attribute_width

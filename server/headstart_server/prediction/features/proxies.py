@@ -1,7 +1,7 @@
-"""The client's cheap measurements (parameters, FLOPs, zero-cost proxies) as columns that a learner can use.
+"""Proxies (parameters, FLOPs, zero-cost proxies), measured by the client, as columns that a learner can use.
 
-A proxy counts by its rank among those of the task's own results, as a normal score: proxies differ by orders of
-magnitude, and only their order is comparable between tasks.
+A proxy enters as the normal score of its rank among the task's own results: proxies differ by orders of magnitude, and
+only their order is comparable between tasks.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class ProxyColumns:
 
     def scores_of(self, proxies: Numbers) -> Numbers:
         """Normal scores [m, count] of proxies [m, p], NaN where one was not measured."""
-        placed = np.full((len(proxies), self.count), np.nan)
+        scores = np.full((len(proxies), self.count), np.nan)
         for index, (column, known) in enumerate(zip(self._used, self._known, strict=True)):
             values = proxies[:, column]
             rank = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2
-            placed[:, index] = np.where(np.isfinite(values), ndtri((rank + 0.5) / (len(known) + 1)), np.nan)
-        return placed
+            scores[:, index] = np.where(np.isfinite(values), ndtri((rank + 0.5) / (len(known) + 1)), np.nan)
+        return scores
 
     @staticmethod
-    def patterns(placed: Numbers) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    def patterns(scores: Numbers) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """The patterns of measured columns: distinct patterns [k, count], and the pattern of each row [m]."""
-        patterns, of_row = np.unique(np.isfinite(placed), axis=0, return_inverse=True)
+        patterns, of_row = np.unique(np.isfinite(scores), axis=0, return_inverse=True)
         return patterns, of_row.reshape(-1)
 
 
@@ -60,8 +60,8 @@ class LearnedPatterns:
     They follow from the results alone: normal scores [n, count], NaN where missing.
     """
 
-    def __init__(self, placed: Numbers) -> None:
-        present = np.isfinite(placed)
+    def __init__(self, scores: Numbers) -> None:
+        present = np.isfinite(scores)
         self._count = present.shape[1]
         self._common: list[Pattern] = [(True,) * self._count]
         if self._count > _FEW and len(present):

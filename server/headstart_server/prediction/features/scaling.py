@@ -1,7 +1,7 @@
-"""On what scale a search compares candidates: that of the whole space, and not of the few that it has tried.
+"""The feature scale of a search space, on which a search compares candidates.
 
-A search soon tries like things only; on their own scale, whatever differs among them would look large. The scale is
-that of candidates drawn at random from the space; what is rare among those does not lie farther out than a bound.
+It is the scale of candidates drawn at random from the whole space. The candidates of a search soon resemble one
+another, and on their own scale their small differences would look large. Scaled features are clipped to a bound.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ class FeatureScale:
 
     def scaled(self, vectors: NDArray[np.floating]) -> Numbers:
         """Features [m, d] on the scale, [m, used]."""
-        placed = (np.asarray(vectors, np.float64)[:, self.used] - self.centre) / self.spread
-        return np.asarray(np.clip(placed, -_FARTHEST, _FARTHEST))
+        scaled = (np.asarray(vectors, np.float64)[:, self.used] - self.centre) / self.spread
+        return np.asarray(np.clip(scaled, -_FARTHEST, _FARTHEST))
 
 
 def scale_of_space(space: SearchSpace, features: StructuralFeatures) -> tuple[FeatureScale, NDArray[np.floating]]:
-    """The scale of a space without explicit graphs, and the features [n, d] behind it. The same space always has the
-    same scale.
+    """The scale of a space without explicit graphs, and the features [n, d] of the candidates that it was taken from.
+
+    The same space always has the same scale.
     """
     generator = random.Random(0)
     drawn = [canonicalize(space, sample(space, generator)) for _ in range(_DRAWN)]

@@ -1,11 +1,11 @@
 """Structural features: a fixed-length vector of counts for the candidates of a search space, without learning.
 
-Counts of ops and of op pairs along edges, degrees, depths, width, number of paths, and the longest and shortest path
-from the inputs to the outputs counted in the ops of a subset (features that made tree ensembles strong on small
-benchmarks: White et al., "How powerful are performance predictors in NAS?", NeurIPS 2021, section 2; Kadlecova et
-al., "Surprisingly strong performance prediction with neural graph features", ICML 2024, section 3), and the values
-outside the graph. Nearest neighbours and the vector index use them before a model exists, and every model uses them
-beside its own features.
+The features are counts of ops and of op pairs along edges, degrees, depths, width, number of paths, the longest and
+shortest path from the inputs to the outputs counted in the ops of a subset (features that made tree ensembles strong
+on small benchmarks: White et al., "How powerful are performance predictors in NAS?", NeurIPS 2021, section 2;
+Kadlecova et al., "Surprisingly strong performance prediction with neural graph features", ICML 2024, section 3), and
+the values outside the graph. Nearest neighbours and the vector index use them before a model exists, and every model
+uses them beside its own features.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StructuralFeatures:
         self._cache: LruShare[str, Floats] = LruShare(shared)
 
     def vectors(self, candidates: Sequence[CanonicalCandidate]) -> Floats:
-        """float32 [candidates, width]; the width depends on the layout alone."""
+        """Feature vectors of candidates, float32 [n, width]; the width depends on the layout alone."""
         known = {candidate.fingerprint: self._cache.get(candidate.fingerprint) for candidate in candidates}
         missing = list({each.fingerprint: each for each in candidates if known[each.fingerprint] is None}.values())
         # Chunks bound the memory of large graphs times subsets.

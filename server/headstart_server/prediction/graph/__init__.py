@@ -1,1 +1,1 @@
-"""The graph network of a search space, and its trained model."""
+"""The graph network of a search space and its trained model. The entry point is ``model``."""

@@ -8,8 +8,7 @@ from headstart_server.runtime.errors import StartupError
 
 
 def choose_device(choice: str) -> str:
-    """The device for a setting: "auto" takes the first GPU if there is one; "cpu", "cuda" and "cuda:N" are taken
-    literally.
+    """The device for a setting: "cpu", "cuda", "cuda:N", or "auto" for the first GPU if there is one.
 
     Raises StartupError for a GPU that does not exist.
     """

@@ -1,7 +1,7 @@
-"""The one seam between the graph network and what passes its messages: sum over neighbours, and readout of graphs.
+"""Graph kernels behind one interface: sums over neighbours, and readout of graphs.
 
-Two implementations of equal results: DGL, the default wherever it imports, and plain torch, for Pythons and devices
-that DGL has no build for. The network is written once, above this seam.
+DGL is the default wherever it imports. Plain torch gives equal results on Python versions and devices that DGL has no
+build for.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ class ConnectedGraphs(Protocol):
 
 
 class GraphKernels(Protocol):
+    """An implementation of message passing."""
+
     name: str
 
-    def connect(self, batch: GraphBatch, device: torch.device) -> ConnectedGraphs: ...
+    def connect(self, batch: GraphBatch, device: torch.device) -> ConnectedGraphs:
+        """Move the edges of a batch to a device."""
 
 
 def load_kernels(choice: KernelChoice = "auto") -> GraphKernels:
@@ -82,7 +85,7 @@ class DglKernels:
     name = "dgl"
 
     def __init__(self) -> None:
-        # Without it DGL asks for a backend on the terminal and writes a file into the home directory.
+        # If this variable is unset, DGL prompts for a backend and writes a file into the home directory.
         os.environ.setdefault("DGLBACKEND", "pytorch")
         import dgl
 

@@ -1,9 +1,8 @@
-"""A trained model as bytes, and in memory: the learners of one search space with all they need to score candidates.
+"""The trained model of a search space, in memory and as bytes.
 
-A model is several graph networks and tree ensembles, a pair of them for each fold of the architectures (by
-fingerprint), trained without it. So for every architecture there is a pair that has never seen its results, and a task
-can be adapted from scores that do not flatter themselves. Bytes are a numpy archive with a JSON header; nothing in them
-is executed when they are read.
+Architectures are divided into folds by fingerprint. Each fold has a graph network and a tree ensemble that were trained
+without it (cross-fitting), so every architecture has scores that do not depend on its own results, and a task predictor
+is fitted to those. The bytes are a numpy archive with a JSON header; reading them executes nothing.
 """
 
 from __future__ import annotations
@@ -83,8 +82,9 @@ class Scores:
     folds: Floats
 
     def unseen(self, candidates: Sequence[CanonicalCandidate], seen: Hashes) -> NDArray[np.float64]:
-        """Scores [n, scores] by learners that were trained without the architecture: those of its fold, or the mean
-        of all.
+        """Scores [n, scores] by learners that were trained without the architecture.
+
+        They are those of the learners of its fold, or the mean over all folds if no learner was trained on it.
         """
         scores: NDArray[np.float64] = self.folds.mean(axis=1, dtype=np.float64)
         hashes = hashes_of(candidate.fingerprint for candidate in candidates)
@@ -95,8 +95,10 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class ModelKnowledge:
-    """The tasks of a model's heads in the order of its scores, the tasks of its trees, hashes of the architectures it
-    was trained on, and structural features [r, s] of some of them.
+    """Facts about a model that need no networks.
+
+    ``tasks`` are those of its heads, in the order of its scores, and ``tree_tasks`` those of its trees. ``seen`` are
+    hashes of the architectures that it was trained on, and ``reference`` structural features [r, s] of some of them.
     """
 
     tasks: tuple[ModelTask, ...]
@@ -108,7 +110,7 @@ class ModelKnowledge:
         """Whether each of structural features [n, s] is far from everything that the model was trained on."""
         if len(self.reference) < 2:
             return np.zeros(len(features), bool)
-        return self._like.out_of_distribution(features.astype(np.float64))
+        return self._reference_neighbours.out_of_distribution(features.astype(np.float64))
 
     @property
     def nbytes(self) -> int:
@@ -117,7 +119,7 @@ class ModelKnowledge:
         return self.seen.nbytes + 5 * self.reference.nbytes + scales + 1000
 
     @cached_property
-    def _like(self) -> NearestNeighbours:
+    def _reference_neighbours(self) -> NearestNeighbours:
         return NearestNeighbours(self.reference.astype(np.float64), np.zeros(len(self.reference)))
 
 
@@ -157,6 +159,7 @@ class GraphModel:
         return sum(parameter.numel() for network in self.networks for parameter in network.parameters())
 
     def score(self, candidates: Sequence[CanonicalCandidate]) -> Scores:
+        """Embeddings and scores of n candidates by the learners of every fold."""
         embeddings, scores = [], []
         for start in range(0, len(candidates), _CHUNK):
             chunk = candidates[start : start + _CHUNK]
@@ -201,7 +204,7 @@ class GraphModel:
 
     @classmethod
     def from_bytes(cls, content: bytes, kernels: GraphKernels, device: str = "cpu") -> GraphModel:
-        """Raises ValueError for bytes that are not a model of this version's format."""
+        """Read a stored model. Raises ValueError for bytes that are not a model of a known format."""
         with archives.opened(content) as archive:
             header = _header(archive)
             shape = NetworkShape(**header["shape"])
@@ -242,12 +245,12 @@ def _reference(archive: Mapping[str, NDArray[Any]]) -> Floats:
 
 
 def _require_weights(archive: Mapping[str, NDArray[Any]], shape: NetworkShape, kernels: GraphKernels) -> None:
-    """Raises ValueError for a header with networks that the archive has no weights for, before any is built."""
+    """Raise ValueError if the archive lacks weights for the header's networks, before any is built."""
     if shape.layers > len(archive):
         raise ValueError(f"a network of {shape.layers} layers in an archive of {len(archive)} arrays")
     with torch.device("meta"):
-        predicted = {name: tuple(value.shape) for name, value in GraphNetwork(shape, kernels).state_dict().items()}
-    for name, expected in predicted.items():
+        shapes = {name: tuple(value.shape) for name, value in GraphNetwork(shape, kernels).state_dict().items()}
+    for name, expected in shapes.items():
         if archive[f"0/{name}"].shape != expected:
             raise ValueError(f"the weights {name} are {archive[f'0/{name}'].shape}, the header tells of {expected}")
 
@@ -261,6 +264,7 @@ def _header(archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def hashes_of(fingerprints: Iterable[str]) -> Hashes:
+    """The first 64 bits of each fingerprint."""
     return np.array([int(fingerprint[:16], 16) for fingerprint in fingerprints], np.uint64)
 
 

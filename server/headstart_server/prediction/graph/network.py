@@ -1,7 +1,7 @@
-"""The model: message passing both ways along the graph, joined by the structural features, one linear head a task.
+"""The graph network: message passing in both directions, structural features, and one linear head per task.
 
-It gives an embedding that all tasks share and for every source task a score, higher is better, on the scale of normal
-scores. How it is trained is decided in ``training``; how a task at hand uses it, in ``adaptation``.
+It returns an embedding that all tasks share and, for every source task, a score on the scale of normal scores (higher
+is better). ``training.fit`` trains it; ``task.predictor`` adapts it to a task.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from headstart_server.prediction.graph.message_passing import ConnectedGraphs, G
 
 @dataclass(frozen=True)
 class NetworkShape:
+    """Sizes of the network; 0 ops for a space without graphs."""
+
     op_count: int
     attribute_width: int
     structural_width: int
@@ -45,12 +47,12 @@ class GraphNetwork(nn.Module):
     def forward(self, batch: GraphBatch, structural: Floats) -> tuple[Tensor, Tensor]:
         """Embeddings [graphs, e] and scores [graphs, tasks]."""
         device = self.heads.weight.device
-        joined = torch.cat([self.read(batch, device), torch.from_numpy(structural).to(device)], dim=1)
+        joined = torch.cat([self.readout(batch, device), torch.from_numpy(structural).to(device)], dim=1)
         embeddings = torch.tanh(self.embed(nn.functional.gelu(self.join(joined))))
         return embeddings, self.heads(embeddings)
 
-    def read(self, batch: GraphBatch, device: torch.device) -> Tensor:
-        """The sum over all nodes and over the outputs alone, [graphs, 2 width]; zero for a space without a graph."""
+    def readout(self, batch: GraphBatch, device: torch.device) -> Tensor:
+        """Sums over all nodes and over the output nodes, [graphs, 2 width]; zero for a space without graphs."""
         if not len(self.layers):
             return torch.zeros((batch.graphs, 2 * self.shape.width), device=device)
         graphs = self._kernels.connect(batch, device)
@@ -60,8 +62,8 @@ class GraphNetwork(nn.Module):
         for layer in self.layers:
             features = layer(graphs, features)
         outputs = torch.from_numpy(batch.outputs).to(device)[:, None]
-        read: Tensor = self.normalise(graphs.readout(torch.cat([features, features * outputs], dim=1)))
-        return read
+        sums: Tensor = self.normalise(graphs.readout(torch.cat([features, features * outputs], dim=1)))
+        return sums
 
 
 class _MessageLayer(nn.Module):

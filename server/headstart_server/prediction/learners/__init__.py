@@ -1,1 +1,1 @@
-"""Learners from arrays to arrays, and the ensemble of them."""
+"""Learners from arrays to arrays, in ``members``, and the ensemble of them, in ``ensemble``."""

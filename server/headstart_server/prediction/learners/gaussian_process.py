@@ -1,4 +1,4 @@
-"""An exact Gaussian process in closed form: fitted in milliseconds, so that it can follow a task while it is searched.
+"""An exact Gaussian process in closed form, fitted in milliseconds, so that it can follow a running search.
 
 The covariance is a Matern 5/2 over standardised features plus a linear term over prior columns (the scores of source
 tasks), plus noise (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, chapters 2 and 4; leave-
@@ -25,8 +25,10 @@ _GRID_OBSERVATIONS = 256
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """``length`` in units of the median distance; ``prior`` and ``noise`` are variances relative to the Matern
-    kernel's.
+    """Hyperparameters of the covariance.
+
+    ``length`` is in units of the median distance. ``prior`` and ``noise`` are variances relative to that of the Matern
+    kernel.
     """
 
     length: float
@@ -36,7 +38,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """Predictions of each observation [n] without itself."""
+    """Means and standard deviations [n]: each observation, predicted from all others."""
 
     means: Numbers
     deviations: Numbers
@@ -83,6 +85,7 @@ class GaussianProcess:
         return float(np.sqrt(self._scale * self.hyperparameters.noise))
 
     def leave_one_out(self) -> LeaveOneOut:
+        """Leave-one-out predictions of the observations [n], noise included."""
         inverse = cho_solve((self._factor, True), np.eye(len(self._factor)))
         precision = np.diag(inverse)
         means = self._offset + self._residuals - self._weights / precision
@@ -118,12 +121,14 @@ class GaussianProcess:
 
 
 def standardisation(features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+    """Means and standard deviations of the columns of features [n, d] that vary, and a mask [d] of these columns."""
     spread = features.std(axis=0)
     used = spread > 1e-6
     return features[:, used].mean(axis=0), spread[used], used
 
 
 def median_distance(features: Numbers) -> float:
+    """The median distance between distinct rows of features [n, d]; 1 if all rows are equal."""
     some = features[linspace_indices(len(features), _GRID_OBSERVATIONS)]
     distances = np.sqrt(squared_distances(some, some))[np.triu_indices(len(some), 1)]
     positive = distances[distances > 1e-6]
@@ -131,8 +136,9 @@ def median_distance(features: Numbers) -> float:
 
 
 def squared_distances(left: Numbers, right: Numbers) -> Numbers:
-    """Squared distances, float [m, n]; computed in place, since allocating memory of this size costs more than the
-    arithmetic.
+    """Squared Euclidean distances [m, n] between rows.
+
+    They are computed in place, because allocating memory of this size costs more than the arithmetic.
     """
     distances: Numbers = left @ (-2.0 * right.T)
     distances += np.square(left).sum(axis=1)[:, None]
@@ -152,4 +158,5 @@ def matern(scaled: Numbers) -> Numbers:
 
 
 def linspace_indices(count: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` evenly spaced indices below ``count``, the first and the last included."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -1,7 +1,7 @@
-"""The k nearest recorded architectures: what can be said before any model exists, and a check on those that do.
+"""Regression by the k nearest recorded architectures, and detection of candidates far from all of them.
 
-Distances are Euclidean between standardised structural features; neighbours count by the inverse of their distance.
-How far off it is, it learns by leaving each observation out.
+Distances are Euclidean between standardised structural features, and neighbours are weighted by inverse distance. The
+error is estimated by leave-one-out. This learner needs no trained model.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class NearestNeighbours:
         """Whether each of [m] is much farther from the data than the data are from one another."""
         return self._distant(self._distances_of(self._standardised(features)))
 
-    def judge(self, features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+    def predict(self, features: Numbers) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
         """Means, standard deviations and out-of-distribution flags [m], from one computation of distances."""
         distances = self._distances_of(self._standardised(features))
         means, spreads = self._from_neighbours(distances)
@@ -62,8 +62,9 @@ class NearestNeighbours:
         return nearest > 1.5 * self._usual + 1e-6
 
     def _standardised(self, features: Numbers) -> Numbers:
-        """Standardised features. Columns that are constant in the data keep their plain size, because a difference
-        there matters.
+        """Standardised features [m, d].
+
+        Columns that are constant in the data are not scaled: a candidate that differs there is far from all data.
         """
         scaled = (features[:, self._used] - self._centre) / self._spread
         return np.concatenate([scaled, features[:, ~self._used]], axis=1)

@@ -1,8 +1,8 @@
-"""The common scale on which tasks are learned: normal scores, higher is better, whatever a task measures in.
+"""Normal scores, the common scale of all tasks: higher is better, whatever the metric and its unit.
 
-A value becomes the normal quantile of its rank among the values known, so that 10 % and 91 % accuracy, or losses over
-six orders of magnitude, weigh the same; failed runs share the lowest rank. The way back interpolates between the
-values known and goes on beyond them at the slope of the outer ones, so that a prediction may beat the incumbent.
+A value becomes the normal quantile of its rank among the known values, so accuracies from 10 % to 91 % and losses over
+six orders of magnitude count alike. Failed runs share the lowest rank. The inverse interpolates between the
+known values and extrapolates at the slope of the outermost ones, so a prediction can beat the incumbent.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-Numbers = NDArray[np.float64]
+from headstart_server.prediction.learners.gaussian_process import Numbers
 
 # The share of the values at either end that determines the slope beyond them.
 _OUTER_SHARE = 0.1

@@ -2,7 +2,7 @@
 
 The weights lie on the simplex and minimise the pairwise logistic ranking loss (Burges et al., ICML 2005) of the
 weighted mean of the members' held-out predictions (stacking: Wolpert, Neural Networks 1992). Every pair is weighed by
-its difference. A pull towards equal weights fades as results come, so that a few lucky guesses do not decide.
+its difference. Regularisation towards equal weights fades as results come, so a few lucky guesses do not decide.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
     importance = np.abs(wanted) / total
     predicted = means[:, chosen]
     margins = (predicted[:, left] - predicted[:, right]) * np.sign(wanted) * _SHARPNESS
-    pull = 1.0 / (len(targets) * count)
+    regularisation = 1.0 / (len(targets) * count)
     weights = equal
     for _ in range(_STEPS):
-        slope = -margins @ (importance / (1.0 + np.exp(weights @ margins))) - pull / np.maximum(weights, 1e-6)
+        slope = -margins @ (importance / (1.0 + np.exp(weights @ margins))) - regularisation / np.maximum(weights, 1e-6)
         # Exponentiated gradient keeps the weights on the simplex.
         weights = weights * np.exp(np.clip(-_RATE * (slope - slope @ weights), -5.0, 5.0))
         weights = weights / weights.sum()
@@ -43,10 +43,10 @@ def ranking_weights(means: Numbers, targets: Numbers) -> Numbers:
 
 
 def for_each_row(weights: Numbers, means: Numbers) -> Numbers:
-    """Weights [members, m]: a member without a prediction (NaN) drops out of that row, and the others share its
-    weight.
+    """Weights [members, m] of the members for each row.
 
-    If the others have no weight at all, they count the same.
+    A member without a prediction (NaN) has weight 0 in that row, and the others share its weight, equally if they have
+    none themselves.
     """
     present = np.isfinite(means)
     shares = np.where(present, np.maximum(weights, 1e-9)[:, None], 0.0)

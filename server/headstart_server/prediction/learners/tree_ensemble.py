@@ -1,7 +1,7 @@
-"""Extremely randomised trees (Geurts et al., Machine Learning 2006), grown by scikit-learn, kept and asked as arrays.
+"""Extremely randomised trees (Geurts et al., Machine Learning 2006), fitted by scikit-learn and stored as arrays.
 
-One forest serves all tasks of a space: its leaves hold a number for each of them. As plain arrays it is stored without
-pickle and answers a thousand candidates in some milliseconds, where the library takes tens for a single one.
+One forest predicts all tasks of a space: a leaf holds one number per task. Plain arrays need no pickle and predict a
+thousand candidates in a few milliseconds; scikit-learn takes tens of milliseconds for a single one.
 """
 
 from __future__ import annotations

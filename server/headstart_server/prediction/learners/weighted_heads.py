@@ -1,4 +1,4 @@
-"""One score from the task heads of a model, weighed by their agreement with the task at hand.
+"""One score from the task heads of a model, weighted by their agreement with the task.
 
 A head counts by how well it ranks the task's own results, so a misleading source has no influence. Among many heads
 some agree by chance. Head weights are therefore computed leave-one-out: the combined score of a result never depends
@@ -49,8 +49,9 @@ def agreement(scores: Numbers, targets: Numbers) -> Numbers:
 
 
 def agreements(scores: Numbers, targets: Numbers) -> tuple[Numbers, Numbers]:
-    """The same agreement [heads], and the agreement [m, heads] without each of the newest targets; older targets take
-    no part.
+    """Agreement [heads] with the newest m targets, and agreement [m, heads] without each of them.
+
+    Older targets take no part.
     """
     scores, targets = scores[-_AGREEMENT_RESULTS:], targets[-_AGREEMENT_RESULTS:]
     count, heads = scores.shape
@@ -75,13 +76,13 @@ def standard_error(count: int) -> float:
 
 
 class LinearRegression:
-    """Targets [n] as a line over one column [n]; the slope is regularised as by one observation without slope."""
+    """Linear regression of targets [n] on one column [n]; the slope is regularised by a ridge."""
 
-    _SLOPE_PRECISION = 1.0
+    _RIDGE = 1.0
 
     def __init__(self, column: Numbers, targets: Numbers) -> None:
         design = self._design(column)
-        self._inverse = np.linalg.inv(design.T @ design + np.diag([1e-9, self._SLOPE_PRECISION]))
+        self._inverse = np.linalg.inv(design.T @ design + np.diag([1e-9, self._RIDGE]))
         self._coefficients = self._inverse @ design.T @ targets
         influence = np.minimum(np.einsum("ij,jk,ik->i", design, self._inverse, design), 0.99)
         residuals = (targets - design @ self._coefficients) / (1.0 - influence)
@@ -94,8 +95,8 @@ class LinearRegression:
     def predict(self, column: Numbers) -> tuple[Numbers, Numbers]:
         """Means and standard deviations [m] for a column [m]."""
         design = self._design(column)
-        unsure = np.einsum("ij,jk,ik->i", design, self._inverse, design)
-        return design @ self._coefficients, self._error * np.sqrt(1.0 + unsure)
+        leverage = np.einsum("ij,jk,ik->i", design, self._inverse, design)
+        return design @ self._coefficients, self._error * np.sqrt(1.0 + leverage)
 
     @staticmethod
     def _design(column: Numbers) -> Numbers:

@@ -1,4 +1,4 @@
-"""The evidence behind answers: the results of a task, the features of its space, and a description for people."""
+"""The evidence behind predictions: results of a task, features of its space, and a description for users."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Evidence:
         return features
 
     def architectures(self, namespace: str, space_id: str, wanted: Collection[str]) -> Mapping[str, Architecture]:
-        """All architectures of observations. Raises Unavailable if a deletion of a task removed one."""
+        """All wanted architectures, by fingerprint. Raises Unavailable if a deletion of a task removed one."""
         recorded = self.knowledge.architectures(namespace, space_id, wanted)
         if any(fingerprint not in recorded for fingerprint in wanted):
             raise Unavailable("a task was deleted while it was read: ask again", "TASK_DELETED_MEANWHILE")
@@ -57,6 +57,7 @@ class Evidence:
 
 
 def same_objective(one: Task, other: Task) -> bool:
+    """Whether two tasks have the same metric and direction."""
     return one.metric == other.metric and one.maximize == other.maximize
 
 

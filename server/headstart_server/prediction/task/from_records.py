@@ -1,4 +1,4 @@
-"""Answers from what is recorded, without a model: of the task itself, or of tasks that measure the same."""
+"""Predictions from recorded results, without a model: those of the task, or those of tasks with the same metric."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RecordAnswers:
         level: float,
         degraded: bool,
     ) -> TaskPredictions:
-        """Raises FailedPrecondition without any results to predict from."""
+        """Predict candidates of a task. Raises FailedPrecondition if there are no results to predict from."""
         candidates = [query.canonical for query in queries]
         space_id = observations.search_space_id
         labels = self._predictors.labels(namespace, observations)

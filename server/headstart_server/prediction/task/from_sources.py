@@ -1,6 +1,7 @@
-"""Predictions for a task that has no results of its own yet, from other tasks that measure the same in the same unit.
+"""Predictions for a task with few or no results, pooled from other tasks with the same metric.
 
-Nothing says yet which source is like the task, so all count the same, and the interval is as wide as they disagree.
+There is no evidence yet of which sources resemble the task, so all have the same weight, and the interval is as wide as
+their disagreement.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class SourceNeighbours:
 
     @classmethod
     def of(cls, features: AnyFloats, values: Numbers, maximize: bool) -> SourceNeighbours:
-        """From features [n, d] and values [n], NaN for a failed run; the source has the target's objective."""
+        """Fit to features [n, d] and values [n], NaN for a failed run, of a task with the target's objective."""
         nearest = NearestNeighbours(np.asarray(features, np.float64), normal_scores(values, maximize))
         return cls(Scale.of(values, maximize), nearest)
 
@@ -62,7 +63,7 @@ def from_neighbours(
     inputs: Numbers = np.asarray(features, np.float64)
     predicted, spreads, out_of_distribution = [], [], np.ones(len(inputs), bool)
     for source in sources:
-        means, deviations, distant = source.nearest.judge(inputs)
+        means, deviations, distant = source.nearest.predict(inputs)
         predicted.append(source.scale.moments(means, deviations))
         spreads.append(float(source.scale.oriented.std()))
         out_of_distribution &= distant
@@ -78,8 +79,9 @@ def _pooled(
     maximize: bool,
     out_of_distribution: NDArray[np.bool_],
 ) -> Estimates:
-    """Pooled predictions: the target is treated as one more draw from the distribution of its sources. With one
-    source, its own spread is used.
+    """Pool predictions: the target is treated as one more draw from the distribution of its sources.
+
+    With a single source, the spread of that source's values stands for the spread between sources.
     """
     means = np.stack([mean for mean, _ in predicted])
     within = np.square(np.stack([deviation for _, deviation in predicted])).mean(axis=0)

@@ -24,8 +24,7 @@ _BEST_LABELS = 100
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Distinct architectures [n] in the order of their last record; ``values`` [n] in the task's unit, NaN for
-    failed.
+    """Distinct architectures [n] in the order of their last record; ``values`` [n] are NaN for failed ones.
 
     ``proxies`` [n, p] are the means of the proxies ``proxy_names``, NaN where one was not measured.
     """
@@ -43,6 +42,8 @@ class Labels:
 
 @dataclass(frozen=True)
 class TaskLabels:
+    """A task and its labels."""
+
     task: Task
     labels: Labels
 

@@ -1,8 +1,8 @@
 """The range of a metric, inferred from its name and its results.
 
 A share, such as an accuracy, lies in 0 to 1, or in 0 to 100 where results are percentages; an error is not negative.
-A name counts only while no result contradicts it, and any other metric may be any number. Means and intervals are cut
-to the range. An interval loses no coverage by that, because no result lies outside the range.
+A name counts only while no result contradicts it; any other metric may be any number. Means and intervals are clipped
+to the range. Intervals lose no coverage by that, because no result lies outside the range.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from headstart_server.prediction.types import CurveForecast, Prediction
 
@@ -32,25 +32,22 @@ class MetricRange:
     lower: float = -math.inf
     upper: float = math.inf
 
-    def __call__(self, value: float) -> float:
-        """The value, clipped to the range."""
+    def clip(self, value: float) -> float:
+        """The nearest value within the range."""
         return min(max(value, self.lower), self.upper)
 
-    def cut(self, values: ArrayLike) -> NDArray[np.float64]:
-        return np.clip(np.asarray(values, np.float64), self.lower, self.upper)
-
-    def of_prediction(self, prediction: Prediction) -> Prediction:
-        """The prediction, clipped to the range."""
+    def clip_prediction(self, prediction: Prediction) -> Prediction:
+        """The prediction with its means, interval and forecast clipped to the range."""
         forecast = prediction.forecast
         if forecast is not None:
-            points = tuple((fidelity, self(value)) for fidelity, value in forecast.curve)
+            points = tuple((fidelity, self.clip(value)) for fidelity, value in forecast.curve)
             forecast = CurveForecast(points, forecast.stop, forecast.reason)
         return replace(
             prediction,
-            mean=self(prediction.mean),
-            lower=self(prediction.lower),
-            upper=self(prediction.upper),
-            members=tuple(member._replace(mean=self(member.mean)) for member in prediction.members),
+            mean=self.clip(prediction.mean),
+            lower=self.clip(prediction.lower),
+            upper=self.clip(prediction.upper),
+            members=tuple(member._replace(mean=self.clip(member.mean)) for member in prediction.members),
             forecast=forecast,
         )
 

@@ -1,4 +1,4 @@
-"""Predictions as plain values, made of arrays of estimates."""
+"""Conversion of estimates (arrays) into predictions (one value for each candidate)."""
 
 from __future__ import annotations
 

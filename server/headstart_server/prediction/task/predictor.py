@@ -1,8 +1,8 @@
-"""Predictions for one task from its own results: a model version is adapted in milliseconds, never trained again.
+"""The predictor of one task, fitted to its results in milliseconds; the model version itself is not trained again.
 
 The members are the learners of ``prediction.learners.members``. Their predictions of held-out results set their weights
 (see ``stacking``) and the width of the intervals (see ``conformal``). A member that fails, or lacks its inputs for a
-candidate, drops out there. Everything is computed in normal scores; answers are mapped back to the unit of the task.
+candidate, is left out. Everything is computed in normal scores; estimates are mapped back to the unit of the task.
 """
 
 from __future__ import annotations
@@ -146,17 +146,17 @@ class AdaptedPredictor:
         if known.scores is not None:
             self._weigh_heads(known.scores, known.tree_heads)
         self._proxies = ProxyColumns(np.zeros((len(features), 0)) if known.proxies is None else known.proxies)
-        placed = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.scores_of(known.proxies)
+        proxy_scores = np.zeros((len(features), 0)) if known.proxies is None else self._proxies.scores_of(known.proxies)
         own = self._nearest.leave_one_out()
         self._known = Columns(
             features,
-            self._left_out_prior(len(features)),
-            np.nan_to_num(placed),
+            self._leave_one_out_prior(len(features)),
+            np.nan_to_num(proxy_scores),
             np.column_stack([own.means, own.deviations]),
         )
         self._no_proxies: Pattern = ()
         self._base = Ensemble(self._base_members(), self._targets)
-        self._patterns = LearnedPatterns(placed)
+        self._patterns = LearnedPatterns(proxy_scores)
         self._ensembles: Lru[Pattern, Ensemble] = Lru(_CACHED_ENSEMBLES)
         self._replicates = ReplicateNoise(known.replicates, self._scale, self._noise(), len(features))
 
@@ -173,8 +173,7 @@ class AdaptedPredictor:
     def predict(self, queries: Queries, level: float) -> Estimates:
         """Estimates with intervals that cover ``level`` of the values.
 
-        For an architecture with a result, the members predict without it, and the result is then joined to their
-        prediction.
+        A candidate with a result gets the members' leave-one-out predictions, combined with that result.
         """
         features: Numbers = np.asarray(queries.features, np.float64)
         count = len(features)
@@ -184,22 +183,22 @@ class AdaptedPredictor:
             measured = self._proxies.scores_of(queries.proxies)
         elif self._proxies.count:
             measured[:] = np.nan
-        near, unsure, out_of_distribution = self._nearest.judge(features)
+        means, deviations, out_of_distribution = self._nearest.predict(features)
         columns = Columns(
-            features, self._prior(queries.scores, count), np.nan_to_num(measured), np.column_stack([near, unsure])
+            features, self._prior(queries.scores, count), np.nan_to_num(measured), np.column_stack([means, deviations])
         )
-        answer = _Answer(count)
+        predictions = _ScorePredictions(count)
         for ensemble, rows in self._ensembles_of(measured):
-            again = rows & (indices >= 0)
-            for chosen in (rows & ~again, again):
+            labelled = rows & (indices >= 0)
+            for chosen in (rows & ~labelled, labelled):
                 if chosen.any():
                     predicted = ensemble.predict(columns.rows(chosen), indices[chosen])
-                    answer.keep_members(chosen, ensemble, predicted)
-                    if chosen is again:
-                        answer.put(chosen, level, *self._joined(ensemble, predicted, indices[chosen]))
+                    predictions.keep_members(chosen, ensemble, predicted)
+                    if chosen is labelled:
+                        predictions.put(chosen, level, *self._joined(ensemble, predicted, indices[chosen]))
                     else:
-                        answer.put(chosen, level, predicted.mean, predicted.deviation, ensemble.errors)
-        return self._in_unit(answer, out_of_distribution)
+                        predictions.put(chosen, level, predicted.mean, predicted.deviation, ensemble.errors)
+        return self._in_unit(predictions, out_of_distribution)
 
     def _joined(
         self, ensemble: Ensemble, predicted: EnsemblePrediction, indices: NDArray[np.int64]
@@ -208,21 +207,21 @@ class AdaptedPredictor:
             predicted.mean, predicted.deviation, self._targets[indices], indices, ensemble.errors
         )
 
-    def _in_unit(self, answer: _Answer, out_of_distribution: NDArray[np.bool_]) -> Estimates:
-        lower = self._scale.to_unit(answer.mean - answer.half)
-        upper = self._scale.to_unit(answer.mean + answer.half)
+    def _in_unit(self, predictions: _ScorePredictions, out_of_distribution: NDArray[np.bool_]) -> Estimates:
+        lower = self._scale.to_unit(predictions.mean - predictions.half)
+        upper = self._scale.to_unit(predictions.mean + predictions.half)
         bounds = np.sort([lower, upper], axis=0)
-        mean, deviation = self._scale.moments(answer.mean, answer.deviation)
+        mean, deviation = self._scale.moments(predictions.mean, predictions.deviation)
         members = []
-        for name in [each.name for each in self._learners if each.name in answer.members]:
-            means, deviations, weights = answer.members[name]
+        for name in [each.name for each in self._learners if each.name in predictions.members]:
+            means, deviations, weights = predictions.members[name]
             members.append(MemberEstimates(name, *self._scale.moments(means, deviations), weights))
         return Estimates(
             means=np.clip(mean, bounds[0], bounds[1]),
             deviations=deviation,
             lower=bounds[0],
             upper=bounds[1],
-            improvement=ndtr((answer.mean - self._best) / answer.deviation),
+            improvement=ndtr((predictions.mean - self._best) / predictions.deviation),
             members=tuple(members),
             out_of_distribution=out_of_distribution,
         )
@@ -249,8 +248,8 @@ class AdaptedPredictor:
             return np.zeros((count, len(self._heads)))
         return np.stack([heads.combine(scores[:, columns]) for _, columns, heads in self._heads], axis=1)
 
-    def _left_out_prior(self, count: int) -> Numbers:
-        """The same columns for the task's own results, each by heads weighed without it."""
+    def _leave_one_out_prior(self, count: int) -> Numbers:
+        """The same columns for the task's own results, each by heads weighted without its label."""
         if not self._heads:
             return np.zeros((count, 0))
         return np.stack([heads.left_out for _, _, heads in self._heads], axis=1)
@@ -331,8 +330,8 @@ class AdaptedPredictor:
         return ensemble
 
 
-class _Answer:
-    """Arrays [m] in normal scores, filled for groups of rows."""
+class _ScorePredictions:
+    """Predictions [m] in normal scores, filled for groups of rows."""
 
     def __init__(self, count: int) -> None:
         self.mean: Numbers = np.zeros(count)

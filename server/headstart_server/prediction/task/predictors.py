@@ -88,9 +88,10 @@ class _CachedLabels:
 
 @dataclass(frozen=True, eq=False)
 class _CachedPredictor:
-    """``at_refit`` is the predictor of the first observations, from which the hyperparameters are taken.
+    """A predictor with what it was fitted to.
 
-    It is None if these are all observations, or too few of them completed.
+    ``at_refit`` is the predictor of the first observations, from which the hyperparameters are taken. It
+    is None if these are all observations, or too few of them completed.
     """
 
     observations: Observations

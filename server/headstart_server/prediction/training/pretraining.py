@@ -60,7 +60,7 @@ def pretrain(
     for _ in range(steps):
         chosen = generator.choice(len(candidates), min(BATCH, len(candidates)), replace=False)
         batch = assembler.assemble([candidates[row] for row in chosen])
-        predicted = decoder(network.read(batch, decoder.weight.device))
+        predicted = decoder(network.readout(batch, decoder.weight.device))
         errors = torch.square(predicted - torch.from_numpy(targets[chosen])) * torch.from_numpy(known[chosen])
         loss = errors.sum() / max(int(known[chosen].sum()), 1)
         optimizer.zero_grad()

@@ -21,8 +21,8 @@ from sqlalchemy.sql.base import Executable
 
 E = TypeVar("E", bound=Executable)
 
-# An option of one execution; ``planned_once`` sets it for all.
-PLANNED_ONCE = {"planned_once": True}
+# An option of one execution; ``prepared_once`` sets it for all.
+PREPARED_ONCE = {"prepared_once": True}
 _LIFETIME_SECONDS = 5.0
 _PARAMETER = re.compile(r"(?<!%)%\((\w+)\)s")
 
@@ -39,13 +39,13 @@ class _Prepared:
 _prepared: WeakKeyDictionary[Any, _Prepared] = WeakKeyDictionary()
 
 
-def planned_once(statement: E) -> E:
+def prepared_once(statement: E) -> E:
     """Mark a statement with constant text, so that it is prepared once for a connection.
 
     PostgreSQL infers the types of its parameters from their positions, and converts what is sent: 2.7 for a bigint is
     3.
     """
-    return statement.execution_options(**PLANNED_ONCE)
+    return statement.execution_options(**PREPARED_ONCE)
 
 
 def watch(engine: Engine) -> None:
@@ -60,7 +60,7 @@ def send(cursor: Any, statement: str, parameters: Any, context: Any, before: str
     Each ``role`` of a connection has prepared statements of its own: PostgreSQL before 14.14, 15.9, 16.5 and 17.1 may
     keep the row-level security of the role that a plan was made for (CVE-2024-10976).
     """
-    if not context.execution_options.get("planned_once"):
+    if not context.execution_options.get("prepared_once"):
         cursor.execute(before + statement, parameters)
         return
     prepared = _prepared.setdefault(cursor.connection, _Prepared())
@@ -81,7 +81,7 @@ def send(cursor: Any, statement: str, parameters: Any, context: Any, before: str
 
 def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
     """Whether it was sent here."""
-    planned: bool = context.execution_options.get("planned_once", False)
+    planned: bool = context.execution_options.get("prepared_once", False)
     if planned:
         send(cursor, statement, parameters, context)
     return planned

@@ -1,12 +1,12 @@
-"""The second wall between namespaces: what is done for a caller is done as a role that sees one namespace only.
+"""Row-level security: transactions of a caller run as a PostgreSQL role that sees one namespace only.
 
-Every query names its namespace; this is for one that forgot. While ``tenant`` is set, each transaction of an engine
-that ``watch`` was told of runs as a PostgreSQL role of its own, neither owner nor superuser, so that the policies of
-row-level security bind it. Role and namespace go along with the transaction's first statement, in the same message,
-and end with the transaction. Whoever works for all namespaces (workers, commands, the look at a token before the
-namespace is known) leaves ``tenant`` alone and stays the login, which owns the tables and is not bound.
+Every query names its namespace; row-level security covers a query that forgot it. While ``tenant`` is set, each
+transaction of a watched engine runs as a role that is neither owner nor superuser, so that the policies apply to it.
+Role and namespace are sent with the transaction's first statement, in the same message, and end with the transaction.
+Work for all namespaces (workers, commands, lookups of tokens before the namespace is known) leaves ``tenant`` unset
+and runs as the login, which owns the tables and is not subject to policies.
 
-Where the role is not there, or the login may not take it, transactions run as the login: ``problem`` tells.
+If the role does not exist, or the login may not take it, transactions run as the login; ``problem`` says why.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ def watch(engine: Engine, role: str) -> None:
     Prepared statements are set up too: the role has to be taken before them.
     """
     if role:
-        wall = _TenantRoleListener(role)
-        event.listen(engine, "connect", wall.look)
-        event.listen(engine, "do_execute", wall.execute)
-        event.listen(engine, "do_execute_no_params", wall.execute_without_parameters)
-        event.listen(engine, "do_executemany", wall.precede)
+        listener = _TenantRoleListener(role)
+        event.listen(engine, "connect", listener.look)
+        event.listen(engine, "do_execute", listener.execute)
+        event.listen(engine, "do_execute_no_params", listener.execute_without_parameters)
+        event.listen(engine, "do_executemany", listener.precede)
     prepared_statements.watch(engine)
 
 

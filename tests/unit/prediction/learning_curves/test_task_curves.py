@@ -15,9 +15,9 @@ from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
 from headstart_server.prediction.learning_curves.combination import LEARNING_CURVE, CurveEstimate, combined
-from headstart_server.prediction.service import PredictionService, Query
+from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.serving.scorer import LocalScorer
-from headstart_server.prediction.types import Answer, MemberPrediction, Prediction
+from headstart_server.prediction.types import Answer, MemberPrediction, Prediction, Query
 from headstart_server.runtime.errors import FailedPrecondition
 from headstart_server.runtime.settings import Settings
 from tests.unit.prediction.curve_toys import EPOCHS, toy_losses

@@ -35,7 +35,7 @@ def test_range_follows_name_and_results(metric: str, values: list[float], wanted
 def test_prediction_promises_nothing_impossible() -> None:
     forecast = CurveForecast(((5.0, 0.9), (10.0, 1.2)), False, "")
     member = MemberPrediction("graph_network", 1.02, 0.1, 1.0)
-    told = MetricRange(0.0, 1.0).of_prediction(Prediction(1.01, 0.2, -1.176, 2.436, 0.5, (member,), False, forecast))
+    told = MetricRange(0.0, 1.0).clip_prediction(Prediction(1.01, 0.2, -1.176, 2.436, 0.5, (member,), False, forecast))
     assert (told.mean, told.lower, told.upper) == (1.0, 0.0, 1.0)
     assert told.members[0].mean == 1.0
     assert told.forecast is not None

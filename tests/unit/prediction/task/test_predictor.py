@@ -251,8 +251,8 @@ def test_leave_one_out_is_what_leaving_one_out_gives() -> None:
 
 def test_nearest_neighbours_of_an_equal_architecture_say_what_it_reached() -> None:
     nearest = NearestNeighbours(FEATURES[:200].astype(np.float64), VALUES[:200])
-    means, _, _ = nearest.judge(FEATURES[:200].astype(np.float64))
-    others, _, _ = nearest.judge(FEATURES[300:].astype(np.float64))
+    means, _, _ = nearest.predict(FEATURES[:200].astype(np.float64))
+    others, _, _ = nearest.predict(FEATURES[300:].astype(np.float64))
     assert np.abs(means - VALUES[:200]).mean() < 0.7 * np.abs(others - VALUES[300:]).mean()
 
 

@@ -153,7 +153,7 @@ def test_unlabelled_graphs_teach_a_network_what_a_graph_is_like() -> None:
         network = GraphNetwork(shape, load_kernels("torch"))
         pretrain(network, features.assembler, canonicals[:200], wanted[:200], seed=0, steps=steps)
         with torch.inference_mode():
-            read = network.read(features.assembler.assemble(canonicals), torch.device("cpu")).numpy()
+            read = network.readout(features.assembler.assemble(canonicals), torch.device("cpu")).numpy()
         # Few labels are enough to read the features off what has been learned.
         predicted = Ridge(alpha=1.0).fit(read[:30], standardised[:30]).predict(read[200:])
         errors.append(float(np.square(predicted - standardised[200:]).mean()))

@@ -1,6 +1,6 @@
 """Members of the ensemble, one file each. A new file with a subclass of ``Learner`` is a new member.
 
-``learners()`` has all of them in the order in which ensembles and answers list them.
+``learners()`` returns all of them, in the order in which ensembles and answers list them.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ class Training:
     """The results of a task that learners are fitted to.
 
     ``columns`` are the inputs of the n results and ``targets`` [n] their normal scores. ``kinds`` names the prior
-    columns. ``proxies`` marks the proxy columns [p] in use. ``hyperparameters`` are to be kept; None: search them.
+    columns. ``proxies`` marks the proxy columns [p] in use. ``hyperparameters`` are those to reuse; None
+    means to search them.
     """
 
     columns: Columns
@@ -65,7 +66,7 @@ class Learner(ABC):
 
     @abstractmethod
     def fit(self, training: Training) -> FittedLearner | None:
-        """Fit to a task's results; None where the inputs that it needs are missing.
+        """Fit to a task's results; None if the inputs that it needs are missing.
 
-        Raises LinAlgError, FloatingPointError or ValueError where it cannot be fitted; the ensemble then goes without.
+        Raises LinAlgError, FloatingPointError or ValueError if it cannot be fitted; the ensemble then does without it.
         """

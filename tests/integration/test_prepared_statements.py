@@ -1,4 +1,4 @@
-"""Statements that a connection plans once, by a real PostgreSQL: as sent, renewed, after failures, behind the wall."""
+"""Prepared statements by a real PostgreSQL: as sent, renewed, after failures, and under row-level security."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from headstart_server.runtime.database.engine import create_engine
 from headstart_server.runtime.errors import Unavailable
 from headstart_server.runtime.settings import load_settings
 
-_INSERT = prepared_statements.planned_once(text("INSERT INTO pairs (id, name) VALUES (:id, :name)"))
-_FIND = prepared_statements.planned_once(
+_INSERT = prepared_statements.prepared_once(text("INSERT INTO pairs (id, name) VALUES (:id, :name)"))
+_FIND = prepared_statements.prepared_once(
     text("SELECT name, '100 %' AS share FROM pairs WHERE id = :id OR name = :name")
 )
-_AFTER = prepared_statements.planned_once(text("SELECT name FROM pairs WHERE id > :id"))
+_AFTER = prepared_statements.prepared_once(text("SELECT name FROM pairs WHERE id > :id"))
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,7 @@ def test_one_plan_serves_several_namespaces_and_shows_each_its_own(database_url:
     engine = create_engine(settings, connections=1)
     row_security.watch(engine, settings.tenant_role)
     assert row_security.problem(engine, settings.tenant_role) is None
-    count = prepared_statements.planned_once(text("SELECT count(*) FROM search_spaces"))
+    count = prepared_statements.prepared_once(text("SELECT count(*) FROM search_spaces"))
     add = text("INSERT INTO search_spaces (namespace_id, name, declaration) VALUES (:namespace, :name, '{}')")
     with engine.begin() as connection:
         for name, spaces in (("one", 1), ("two", 2)):

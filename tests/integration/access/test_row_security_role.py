@@ -141,7 +141,7 @@ def test_a_role_that_is_not_granted_is_named(login, administer, role) -> None:
     assert row_security.problem(engine, role) is None
     assert runs_as(settings) == role
 
-    # One that would be no wall is not taken for one.
+    # One that would not restrict anything is refused.
     administer(f"ALTER ROLE {role} BYPASSRLS")
     assert "do not bind" in str(row_security.problem(engine, role))
     assert "do not bind" in str(row_security.problem(engine, name_of(settings)))

@@ -3,9 +3,9 @@
 Both servers have one database, and are asked by turns, one call after the other, so that a busy machine is busy for
 both. PostgreSQL's processor time is that of the processes of its connections, as Linux counts it.
 
-    python -m benchmarks.serving.second_wall [--rounds 40]
+    python -m benchmarks.serving.row_security [--rounds 40]
 
-writes benchmarks/results/second_wall.json. Some three minutes on an idle machine.
+writes benchmarks/results/row_security.json. Some three minutes on an idle machine.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ def print_table(console: Console, figures: list[Figure]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.serving.second_wall", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.serving.row_security", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--results", type=Path, default=RESULTS / "second_wall.json", help="where the figures go")
+    parser.add_argument("--results", type=Path, default=RESULTS / "row_security.json", help="where the figures go")
     options = parser.parse_args()
     if options.rounds < 2:
         parser.error("--rounds: at least 2, for quartiles")
@@ -146,8 +146,8 @@ def main() -> int:
     write_json(
         options.results,
         {
-            "benchmark": "second_wall",
-            "command": f"python -m benchmarks.serving.second_wall --rounds {options.rounds}",
+            "benchmark": "row_security",
+            "command": f"python -m benchmarks.serving.row_security --rounds {options.rounds}",
             "figures": [asdict(figure) for figure in figures],
         },
     )

@@ -1,4 +1,4 @@
-"""A query that forgot its namespace finds the wall of row-level security, and calls do run behind it."""
+"""A query that forgot its namespace meets row-level security, and calls run under it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart_server.runtime.database.engine import create_engine, metadata
 from headstart_server.runtime.local.databases import EmbeddedPostgres
 from headstart_server.runtime.settings import DEFAULT_TENANT_ROLE, load_settings
 from tests.conftest import fresh_database
-from tests.integration.access.second_wall import MINE, ROWS, THEIRS, fill, rows
+from tests.integration.access.row_security import MINE, ROWS, THEIRS, fill, rows
 from tests.integration.test_migrations import declared_everywhere
 
 ROLE = DEFAULT_TENANT_ROLE
@@ -67,7 +67,7 @@ def test_every_table_has_a_policy_and_says_what_the_role_may() -> None:
     assert set(row_security.PRIVILEGES) | row_security.NOT_FOR_TENANTS == set(metadata.tables)
 
 
-def test_every_declared_table_is_behind_the_wall(watched: Engine) -> None:
+def test_every_declared_table_is_under_row_security(watched: Engine) -> None:
     declared_everywhere()
     with watched.connect() as connection:
         guarded = connection.execute(
@@ -121,7 +121,7 @@ def test_an_unknown_namespace_sees_nothing_and_cannot_take_another_for_its_own(w
     assert as_tenant(watched, lambda c: c.exec_driver_sql("SELECT current_user").scalar_one(), name) == ROLE
 
 
-def test_a_namespace_comes_into_being_behind_the_wall(watched: Engine) -> None:
+def test_a_namespace_comes_into_being_under_row_security(watched: Engine) -> None:
     def begin(connection: Connection) -> list[str]:
         number = namespace_id(connection, "team-3")
         made = "INSERT INTO search_spaces (namespace_id, name, declaration) VALUES (:number, 'cells', '{}')"
@@ -148,7 +148,7 @@ def test_role_and_namespace_end_with_the_transaction(watched: Engine) -> None:
         assert connection.execute(told).one() == login
 
 
-def test_many_rows_at_once_are_behind_the_wall_too(watched: Engine) -> None:
+def test_many_rows_at_once_are_under_row_security_too(watched: Engine) -> None:
     statement = text("INSERT INTO meta_feature_weights (namespace_id, name, weight, pair_count) VALUES (:n, :m, 1, 1)")
     mine, other = [[{"n": n, "m": m} for m in "ab"] for n in (1, 2)]
     as_tenant(watched, lambda connection: connection.execute(statement, mine))
