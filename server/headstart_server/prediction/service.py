@@ -35,7 +35,7 @@ from headstart_server.prediction.serving.recent_embeddings import RecentArchitec
 from headstart_server.prediction.serving.remote import FallbackScorer
 from headstart_server.prediction.serving.scorer import LocalScorer, Scorer
 from headstart_server.prediction.sources.source_surrogates import SourceSurrogates
-from headstart_server.prediction.sources.sources import LazySources, Recorded, Sources, SourceScores
+from headstart_server.prediction.sources.sources import Sources, SourceScores
 from headstart_server.prediction.sources.surrogate import Surrogate
 from headstart_server.prediction.task.evidence import Evidence, TaskPredictions, incumbent
 from headstart_server.prediction.task.from_records import RecordAnswers
@@ -80,7 +80,7 @@ class PredictionService:
         self._from_records = RecordAnswers(self._evidence, predictors)
         self._sources = Sources(self._evidence, self._models, SourceSurrogates(self._evidence, predictors), predictors)
         self._curves = TaskCurves(knowledge)
-        self._recent = RecentArchitectures()
+        self._recent = RecentArchitectures(self._evidence)
         self.online_evaluation = OnlineEvaluation()
 
     def prepare(self) -> None:
@@ -126,7 +126,7 @@ class PredictionService:
         points = [value for query in queries for _, value in query.learning_curve]
         possible = range_of(observations.task.metric, [*observations.value_range, *points])
         predictions = [possible.clip_prediction(each) for each in predictions]
-        answer = Answer(predictions, version, basis + curves.basis + unused_inputs(queries, curves.others), degraded)
+        answer = Answer(predictions, version, basis + curves.basis + unused_inputs(queries, curves.shortened), degraded)
         self.online_evaluation.remember(namespace, observations, queries, answer, interval_level)
         return answer
 
@@ -154,7 +154,7 @@ class PredictionService:
                 degraded = True
                 break
             if predicted is not None:
-                return predicted, degraded or self._scorer.away
+                return predicted, degraded or self._scorer.unavailable
             break
         try:
             predicted = _joined(
@@ -169,20 +169,15 @@ class PredictionService:
 
     # Transfer from other tasks
 
-    def source_scores(
-        self,
-        namespace: str,
-        search_space_id: str,
-        fingerprints: Sequence[str],
-        recorded: Recorded,
-        sources: LazySources,
-    ) -> SourceScores | None:
-        """Scores of recorded architectures, given by fingerprint, by each source task.
+    def model_scores(self, namespace: str, search_space_id: str, fingerprints: Sequence[str]) -> SourceScores | None:
+        """Scores of recorded architectures by every task head of the space's model; None without a usable model."""
+        return self._sources.model_scores(namespace, search_space_id, fingerprints)
 
-        ``recorded`` looks the architectures up. The heads of the space's model score them, or before a model exists
-        the surrogates of ``sources``; None if neither can.
-        """
-        return self._sources.scores(namespace, search_space_id, fingerprints, recorded, sources)
+    def surrogate_scores(
+        self, namespace: str, search_space_id: str, fingerprints: Sequence[str], sources: Sequence[Observations]
+    ) -> SourceScores | None:
+        """Scores of recorded architectures by surrogates of the sources; None if no source has results."""
+        return self._sources.surrogate_scores(namespace, search_space_id, fingerprints, sources)
 
     def surrogate(
         self, namespace: str, observations: Observations, sources: Sequence[Observations], context: SimilarityContext
@@ -227,9 +222,8 @@ class PredictionService:
 
         Fingerprints with Euclidean distances, nearest first.
         """
-        features = self.features(namespace, search_space_id)
-        recent = self._recent.of(self._knowledge, namespace, search_space_id, features.vectors)
-        return recent.nearest(features.vectors([canonical])[0], count)
+        embedding = self.features(namespace, search_space_id).vectors([canonical])[0]
+        return self._recent.of(namespace, search_space_id).nearest(embedding, count)
 
     # Models
 

@@ -121,13 +121,10 @@ class TransferService:
             return shared
         scored = np.unique(np.linspace(0, len(means.codes) - 1, min(len(means.codes), _MOST_SCORED)).astype(np.int64))
         search_space_id = target.search_space_id
-        predicted = self._prediction.source_scores(
-            namespace,
-            search_space_id,
-            target.names.names(means.codes[scored].tolist()),
-            lambda fingerprints: self._knowledge.architectures(namespace, search_space_id, fingerprints),
-            lambda: [source],
-        )
+        fingerprints = target.names.names(means.codes[scored].tolist())
+        predicted = self._prediction.model_scores(namespace, search_space_id, fingerprints)
+        if predicted is None:
+            predicted = self._prediction.surrogate_scores(namespace, search_space_id, fingerprints, [source])
         if predicted is None or source.task.task_id not in predicted.task_ids:
             return shared
         scores = predicted.scores[:, predicted.task_ids.index(source.task.task_id)]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from headstart_server.prediction.sources.surrogate import Judged
+from headstart_server.prediction.sources.surrogate import ScoredCandidates
 from headstart_server.runtime.deadline import check
 
 Numbers = NDArray[np.float64]
@@ -38,23 +38,23 @@ def expected_improvement(means: Numbers, deviations: Numbers, incumbent: float |
 class Acquisition:
     """Acquisition values of candidates [m], updated as they are chosen one after the other."""
 
-    def __init__(self, judged: Judged, near: float = NEAR) -> None:
-        self._judged, self._near = judged, near
-        self._incumbents = np.full((len(judged.weights), 1), judged.incumbent)
+    def __init__(self, scored: ScoredCandidates, near: float = NEAR) -> None:
+        self._scored, self._near = scored, near
+        self._incumbents = np.full((len(scored.weights), 1), scored.incumbent)
         self._incumbent_updates = 0
-        self._points = _standardised(judged.features)
-        self._penalties = np.ones(len(judged.features))
+        self._points = _standardised(scored.features)
+        self._penalties = np.ones(len(scored.features))
         self._improvements = self._improvement()
 
     @property
     def by_component(self) -> Numbers:
         """Expected improvement [1 + k, m] under each component model times its weight."""
-        return np.asarray(self._improvements * self._judged.weights[:, None])
+        return np.asarray(self._improvements * self._scored.weights[:, None])
 
     @property
     def values(self) -> Numbers:
         """Weighted expected improvement times the local penalty [m]."""
-        return np.asarray(self._judged.weights @ self._improvements * self._penalties)
+        return np.asarray(self._scored.weights @ self._improvements * self._penalties)
 
     def add_pending(self, index: int) -> None:
         """Count a candidate as tried."""
@@ -84,7 +84,7 @@ class Acquisition:
             self.add_pending(index)
 
     def _improvement(self) -> Numbers:
-        predictions = self._judged.predictions
+        predictions = self._scored.predictions
         return expected_improvement(predictions.means, predictions.deviations, self._incumbents)
 
 

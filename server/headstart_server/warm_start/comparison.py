@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.similarity.context import SimilarityContext
 from headstart_server.knowledge.similarity.tasks import SimilarityEvidence, SimilarTask, compare
 from headstart_server.prediction.service import PredictionService
-from headstart_server.prediction.sources.sources import LazySources
+from headstart_server.prediction.sources.sources import SourceScores
 from headstart_server.warm_start.sources import PredictedScores, agreements, weigh_sources
 
 # Architectures of the target that source models score at most: more of them hardly move the agreement.
@@ -43,16 +44,14 @@ class TaskComparison:
         target, observed, context = self._knowledge.compared(namespace, task_id, search_space_id)
         sources = [each for each in observed if len(each.means.codes)]
 
-        @cache
-        def weighed_without_scores() -> list[SimilarTask]:
-            return weigh_sources(target, sources, {}, context)
-
-        def heaviest() -> list[Observations]:
-            chosen = {task.task_id for task in weighed_without_scores()[:_MOST_SOURCE_SURROGATES]}
-            return [source for source in sources if source.task.task_id in chosen]
-
-        scores = self._predicted_scores(namespace, target, heaviest) if sources else {}
-        similar = weigh_sources(target, sources, scores, context) if scores else weighed_without_scores()
+        scores = self._model_scores(namespace, target) if sources else {}
+        similar = weigh_sources(target, sources, scores, context)
+        if sources and not scores:
+            heaviest = {task.task_id for task in similar[:_MOST_SOURCE_SURROGATES]}
+            chosen = [source for source in sources if source.task.task_id in heaviest]
+            scores = self._surrogate_scores(namespace, target, chosen)
+            if scores:
+                similar = weigh_sources(target, sources, scores, context)
         return ComparedTask(target, sources, similar, context)
 
     def everywhere(self, namespace: str, task_id: str, search_space_id: str | None) -> list[SimilarTask]:
@@ -70,31 +69,40 @@ class TaskComparison:
             target, observed, _ = self._knowledge.compared(namespace, task_id, name)
             if len(target.means.codes):
                 sources = [each for each in observed if len(each.means.codes)]
-                _merge_largest(measured, agreements(target, sources, self._predicted_scores(namespace, target, list)))
+                _merge_largest(measured, agreements(target, sources, self._model_scores(namespace, target)))
             _merge_largest(profiles, context.profiles.agreements(task_id, name))
         others = [task for number, task in context.tasks.items() if number != stored.id]
         return compare(stored.task, others, context.features, context.word_weights, measured, profiles)
 
-    def _predicted_scores(self, namespace: str, target: Observations, sources: LazySources) -> PredictedScores:
-        """Scores of the target's completed architectures by each source: from the heads of the space's model, or else
-        from surrogates of the given ``sources``."""
-        codes = target.means.codes
-        if not len(codes):
-            return {}
-        search_space_id = target.search_space_id
-        scored = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_SCORED)).astype(np.int64))
-        scores = self._prediction.source_scores(
-            namespace,
-            search_space_id,
-            target.names.names(codes[scored].tolist()),
-            lambda fingerprints: self._knowledge.architectures(namespace, search_space_id, fingerprints),
-            sources,
-        )
-        if scores is None:
-            return {}
-        table = np.full((len(codes), len(scores.task_ids)), np.nan)
-        table[scored] = scores.scores
-        return {task_id: table[:, column] for column, task_id in enumerate(scores.task_ids)}
+    def _model_scores(self, namespace: str, target: Observations) -> PredictedScores:
+        """Scores of the target's completed architectures by the task heads of the space's model."""
+        indices, fingerprints = _scored_architectures(target)
+        scores = self._prediction.model_scores(namespace, target.search_space_id, fingerprints)
+        return _by_task(scores, indices, len(target.means.codes))
+
+    def _surrogate_scores(
+        self, namespace: str, target: Observations, sources: Sequence[Observations]
+    ) -> PredictedScores:
+        """The same scores by surrogates of the sources."""
+        indices, fingerprints = _scored_architectures(target)
+        scores = self._prediction.surrogate_scores(namespace, target.search_space_id, fingerprints, sources)
+        return _by_task(scores, indices, len(target.means.codes))
+
+
+def _scored_architectures(target: Observations) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Indices and fingerprints of the completed architectures that sources score."""
+    codes = target.means.codes
+    indices = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _MOST_SCORED)).astype(np.int64))
+    return indices, target.names.names(codes[indices].tolist())
+
+
+def _by_task(scores: SourceScores | None, indices: NDArray[np.int64], count: int) -> PredictedScores:
+    """Scores [count] by task id, NaN beside ``indices``."""
+    if scores is None:
+        return {}
+    table = np.full((count, len(scores.task_ids)), np.nan)
+    table[indices] = scores.scores
+    return {task_id: table[:, column] for column, task_id in enumerate(scores.task_ids)}
 
 
 def _merge_largest(merged: dict[str, SimilarityEvidence], added: dict[str, SimilarityEvidence]) -> None:

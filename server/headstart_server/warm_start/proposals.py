@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from headstart.spaces import CanonicalCandidate
-from headstart_server.prediction.sources.surrogate import Judged
+from headstart_server.prediction.sources.surrogate import ScoredCandidates
 from headstart_server.warm_start.acquisition import NEAR, NEAR_AT_FIRST, Acquisition
 from headstart_server.warm_start.candidate_generation import GeneratedCandidate
 from headstart_server.warm_start.ranked_results import Ranking, SourceEvidence
@@ -40,7 +40,7 @@ class Proposals:
     """
 
     candidates: Sequence[Proposal]
-    judged: Judged
+    scored: ScoredCandidates
     sources: Sequence[str]
     ranking: Ranking
     default: Suggestion | None
@@ -69,7 +69,7 @@ class Proposals:
         pending: NDArray[np.bool_] = np.array([each in selection.excluded for each in fingerprints], bool)
         # The very first proposal is one that was measured.
         recorded = np.array([each.generated.recorded for each in self.candidates], bool)
-        acquisition = Acquisition(self.judged, NEAR_AT_FIRST if self.result_count < ENOUGH_RESULTS else NEAR)
+        acquisition = Acquisition(self.scored, NEAR_AT_FIRST if self.result_count < ENOUGH_RESULTS else NEAR)
         for index in acquisition.best_first(pending, None if selection.excluded else recorded):
             [evidence] = self.ranking.evidence_of([fingerprints[index]])
             yield self._suggestion(index, evidence, acquisition.by_component[:, index])
@@ -85,15 +85,15 @@ class Proposals:
                 candidate, canonical, Origin.TRANSFERRED, f"{describe_evidence(evidence)}{chance}", evidence
             )
         origin = proposal.generated.origin
-        if self.judged.source_scores[index] < _GOOD:
+        if self.scored.source_scores[index] < _GOOD:
             return Suggestion(candidate, canonical, Origin.GENERATED, f"{origin}{chance}")
         leading = self.sources[int(np.argmax(improvements[1:]))]
         expected = f"good by the results of {leading or 'other tasks'}"
         return Suggestion(candidate, canonical, Origin.TRANSFERRED, f"{origin}; {expected}{chance}")
 
     def _chance(self, index: int) -> str:
-        predictions, weights = self.judged.predictions, self.judged.weights
-        ahead = (predictions.means[:, index] - self.judged.incumbent) / predictions.deviations[:, index]
+        predictions, weights = self.scored.predictions, self.scored.weights
+        ahead = (predictions.means[:, index] - self.scored.incumbent) / predictions.deviations[:, index]
         return f"chance {float(weights @ ndtr(ahead)):.0%} to beat the best here"
 
 

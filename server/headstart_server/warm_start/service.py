@@ -44,7 +44,7 @@ _MOST_SOURCES = 16
 # Results of sources among the candidates while a task has few of its own, and later; how many of them are mutated.
 _FIRST_TRANSFERRED, _TRANSFERRED, _MUTATED = 192, 16, 48
 # Past tasks that showed the agreement expected of them; below this a random control joins the suggestions.
-_ENOUGH_SEEN = 0.25
+_ENOUGH_SUPPORT = 0.25
 # Candidates scored for each requested suggestion at least, and in all at most.
 _SCORED_EACH, _MOST_SCORED = 4, 1024
 
@@ -225,10 +225,10 @@ class WarmStartService:
             generated = self._generated(namespace, space, transfer, recorded, count, generator)
         canonicals = [self._knowledge.canonical(namespace, space, each.candidate) for each in generated]
         candidates = new_candidates(generated, canonicals, known)
-        judged = surrogate.judge([each.canonical for each in candidates], transfer.gate.open)
+        scored = surrogate.predict([each.canonical for each in candidates], transfer.gate.open)
         default = None if pool else self._default(namespace, space, known)
-        control = self._control(namespace, space, pool, generator) if surrogate.seen < _ENOUGH_SEEN else None
-        return Proposals(candidates, judged, surrogate.sources, recorded.ranking, default, control, surrogate.count)
+        control = self._control(namespace, space, pool, generator) if surrogate.support < _ENOUGH_SUPPORT else None
+        return Proposals(candidates, scored, surrogate.sources, recorded.ranking, default, control, surrogate.count)
 
     def _generated(
         self,
@@ -242,7 +242,7 @@ class WarmStartService:
         surrogate, target = transfer.surrogate, transfer.compared.target
         known = set(target.fingerprints)
         transferred = recorded.best(known, _FIRST_TRANSFERRED)
-        means = surrogate.judge([each.canonical for each in transferred], transfer.gate.open).mean
+        means = surrogate.predict([each.canonical for each in transferred], transfer.gate.open).mean
         most = _FIRST_TRANSFERRED if surrogate.count < ENOUGH_RESULTS else _TRANSFERRED
         best_transferred = [transferred[index].candidate for index in (-means).argsort(kind="stable")[:most].tolist()]
         best = target.best_fingerprints(PARENTS)

@@ -92,7 +92,7 @@ def test_surrogates_do_not_depend_on_when_a_process_was_first_asked(
 
     def means(of: Room) -> list[float]:
         target, others, context = of.knowledge.compared("default", "t", SPACE_ID)
-        return of.prediction.surrogate("default", target, others, context).judge(candidates, True).mean.tolist()
+        return of.prediction.surrogate("default", target, others, context).predict(candidates, True).mean.tolist()
 
     for end in range(30, 55):
         new = slice(0 if end == 30 else end - 1, end)

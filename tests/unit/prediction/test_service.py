@@ -278,13 +278,7 @@ def test_a_task_the_model_has_never_seen_is_predicted_from_its_sources_then_from
     warm = room.predict("target", pairs[120:])
     assert "adapted to 40" in warm.basis
     assert agreement(warm, pairs[120:]) > 0.6
-    scores = room.prediction.source_scores(
-        "default",
-        SPACE_ID,
-        [canonical.fingerprint for _, canonical in pairs[:120]],
-        lambda missing: room.knowledge.architectures("default", SPACE_ID, missing),
-        list,
-    )
+    scores = room.prediction.model_scores("default", SPACE_ID, [canonical.fingerprint for _, canonical in pairs[:120]])
     assert scores is not None
     assert scores.task_ids == ("one", "two")
     assert scores.scores.shape == (120, 2)

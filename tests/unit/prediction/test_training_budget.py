@@ -1,4 +1,4 @@
-"""A space of large graphs is trained within a stated budget, and one within it as ever."""
+"""The budget of a training: a space of large graphs is reduced to it, and a space within it is trained in full."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ USUAL = TrainingOptions()
 
 def chain(length: int, seed: int) -> CanonicalCandidate:
     generator = random.Random(seed)
-    nodes = tuple(Node("input" if place == 0 else generator.choice("abc"), {}) for place in range(length))
-    return canonicalize(OPEN, Candidate({}, Graph(nodes, tuple((place, place + 1) for place in range(length - 1)))))
+    nodes = tuple(Node("input" if index == 0 else generator.choice("abc"), {}) for index in range(length))
+    return canonicalize(OPEN, Candidate({}, Graph(nodes, tuple((index, index + 1) for index in range(length - 1)))))
 
 
 @pytest.mark.parametrize("size", [50, 500, 2_000, LARGEST])
 @pytest.mark.parametrize("count", [10, 100, 1_000, 20_000])
 def test_no_training_is_beyond_the_budget(size: int, count: int) -> None:
-    decided = plan([size] * count, USUAL.epochs_for(count), USUAL.pretraining_steps)
-    passes = 2 * decided.epochs * decided.architectures + BATCH * decided.pretraining_steps
+    reduction = plan([size] * count, USUAL.epochs_for(count), USUAL.pretraining_steps)
+    passes = 2 * reduction.epochs * reduction.architectures + BATCH * reduction.pretraining_steps
     assert passes * size <= BUDGET
-    assert decided.architectures * size <= MOST_READ
-    assert decided.architectures >= min(count, 100)
-    assert decided.epochs >= min(LEAST_EPOCHS, USUAL.epochs_for(count))
+    assert reduction.architectures * size <= MOST_READ
+    assert reduction.architectures >= min(count, 100)
+    assert reduction.epochs >= min(LEAST_EPOCHS, USUAL.epochs_for(count))
 
 
 def test_usual_space_is_trained_as_ever() -> None:
     canonicals = toy_canonicals(110)
     tasks = [toy_labels("one", canonicals, toy_values(canonicals))]
-    found, options, decided = within_budget(tasks, {each.fingerprint: each for each in canonicals}, USUAL)
-    assert found == tasks
+    reduced, options, reduction = within_budget(tasks, {each.fingerprint: each for each in canonicals}, USUAL)
+    assert reduced == tasks
     assert options == USUAL
-    assert decided.summary(USUAL.epochs_for(110)) is None
+    assert reduction.summary(USUAL.epochs_for(110)) is None
 
 
 def test_fifteen_thousand_small_graphs_are_within_the_budget() -> None:
-    decided = plan([28] * 15_625, USUAL.epochs_for(15_625), USUAL.pretraining_steps)
-    assert (decided.architectures, decided.epochs) == (15_625, USUAL.epochs_for(15_625))
-    assert decided.pretraining_steps == USUAL.pretraining_steps
+    reduction = plan([28] * 15_625, USUAL.epochs_for(15_625), USUAL.pretraining_steps)
+    assert (reduction.architectures, reduction.epochs) == (15_625, USUAL.epochs_for(15_625))
+    assert reduction.pretraining_steps == USUAL.pretraining_steps
 
 
 def test_beyond_it_there_is_a_sample_that_every_large_task_is_in(monkeypatch) -> None:
@@ -62,15 +62,15 @@ def test_beyond_it_there_is_a_sample_that_every_large_task_is_in(monkeypatch) ->
         TaskLabels(toy_task("large"), Labels(names[:45], values[:45])),
         TaskLabels(toy_task("small"), Labels(names[45:], values[45:])),
     ]
-    found, _, decided = within_budget(tasks, dict(zip(names, canonicals, strict=True)), USUAL)
-    assert decided.architectures == 20
-    told = decided.summary(USUAL.epochs_for(60))
-    assert told is not None
-    assert "20 of 60 architectures" in told
-    chosen = {name for each in found for name in each.labels.fingerprints}
+    reduced, _, reduction = within_budget(tasks, dict(zip(names, canonicals, strict=True)), USUAL)
+    assert reduction.architectures == 20
+    summary = reduction.summary(USUAL.epochs_for(60))
+    assert summary is not None
+    assert "20 of 60 architectures" in summary
+    chosen = {name for each in reduced for name in each.labels.fingerprints}
     assert len(chosen) == 20
-    assert len(found[0].labels.fingerprints) >= 10
+    assert len(reduced[0].labels.fingerprints) >= 10
     worth = dict(zip(names, values, strict=True))
-    for each in found:
+    for each in reduced:
         assert [worth[name] for name in each.labels.fingerprints] == each.labels.values.tolist()
-    assert sampled(tasks, 20)[0].labels.fingerprints == found[0].labels.fingerprints
+    assert sampled(tasks, 20)[0].labels.fingerprints == reduced[0].labels.fingerprints

@@ -10,7 +10,7 @@ import numpy as np
 from headstart.spaces import Candidate, SearchSpace, canonicalize, mlp_classifier, sample
 from headstart_server.knowledge.observations.interning import Fingerprints
 from headstart_server.prediction.sources.model_averaging import ModelPredictions
-from headstart_server.prediction.sources.surrogate import Judged
+from headstart_server.prediction.sources.surrogate import ScoredCandidates
 from headstart_server.warm_start.candidate_generation import GeneratedCandidate
 from headstart_server.warm_start.proposals import Proposal, Proposals, new_candidates
 from headstart_server.warm_start.ranked_results import RankedResults, Ranking, SourceEvidence
@@ -44,8 +44,8 @@ def proposals(
     tried_before = [each.canonical.fingerprint for each in candidates if each.generated.recorded]
     columns = np.array(scores)[:, None]
     predictions = ModelPredictions(np.vstack([np.zeros(len(scores)), columns[:, 0]]), np.ones((2, len(scores))))
-    judged = Judged(np.arange(len(scores))[:, None] * 1.0, columns, predictions, np.array([0.1, 0.9]), 0.0)
-    return Proposals(candidates, judged, ("past",), ranking_of(tried_before), default, control, tried)
+    scored = ScoredCandidates(np.arange(len(scores))[:, None] * 1.0, columns, predictions, np.array([0.1, 0.9]), 0.0)
+    return Proposals(candidates, scored, ("past",), ranking_of(tried_before), default, control, tried)
 
 
 def ranking_of(fingerprints: Sequence[str]) -> Ranking:

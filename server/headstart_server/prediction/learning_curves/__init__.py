@@ -1,1 +1,1 @@
-"""Forecasts where a partial learning curve will end."""
+"""Forecasts of the end of partial learning curves: ``task_curves.TaskCurves`` makes them for queries of a task."""

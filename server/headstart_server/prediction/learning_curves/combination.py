@@ -1,4 +1,4 @@
-"""A prediction and a forecast from the candidate's own curve become one: each counts by its own error."""
+"""Combination of a prediction with the forecast from the candidate's own curve, weighted by precision."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ _TAIL_FREEDOM = 4.0
 
 @dataclass(frozen=True)
 class CurveEstimate:
-    """The final result predicted from a curve, in the task's unit; ``below`` and ``above`` are deviations to either
-    side.
-    """
+    """The final result as forecast from a curve, in the task's unit; ``below`` and ``above`` are its deviations."""
 
     mean: float
     below: float
@@ -27,59 +25,59 @@ class CurveEstimate:
 
     @property
     def deviation(self) -> float:
+        """The root mean square of both deviations."""
         return math.hypot(self.below, self.above) / math.sqrt(2)
 
 
-def from_curve_alone(predicted: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
-    """The prediction of a candidate about which only its curve is known."""
+def from_curve_alone(estimate: CurveEstimate, incumbent: float | None, maximize: bool) -> Prediction:
+    """The prediction of a candidate from its curve alone."""
     return Prediction(
-        predicted.mean,
-        predicted.deviation,
-        predicted.lower,
-        predicted.upper,
-        _improvement(predicted.mean, predicted.below, predicted.above, incumbent, maximize),
-        (MemberPrediction(LEARNING_CURVE, predicted.mean, predicted.deviation, 1.0),),
+        estimate.mean,
+        estimate.deviation,
+        estimate.lower,
+        estimate.upper,
+        _improvement(estimate.mean, estimate.below, estimate.above, incumbent, maximize),
+        (MemberPrediction(LEARNING_CURVE, estimate.mean, estimate.deviation, 1.0),),
         False,
-        predicted.forecast,
+        estimate.forecast,
     )
 
 
-def joined(
-    prior: Prediction, predicted: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
+def combined(
+    prior: Prediction, estimate: CurveEstimate, spread: float | None, incumbent: float | None, maximize: bool
 ) -> Prediction:
-    """The prediction and the forecast, weighted by precision (inverse squared deviations, estimated on held-out
-    results).
+    """The mean of prediction and forecast, weighted by precision (inverse squared deviations).
 
-    ``spread`` is the standard deviation of the results that the forecast was fitted to. The prediction counts only by
-    the precision that it adds to that spread, so that results behind both do not count twice. Where the two disagree,
-    the deviation grows by the variance between them, as that of a mixture does.
+    ``spread`` is the standard deviation of the results that the forecast was fitted to. The prediction counts only with
+    the precision that it adds to that spread, so that results behind both do not count twice. The deviation includes
+    the disagreement of the two, as that of a mixture does.
     """
-    deviation = max(predicted.deviation, 1e-12)
-    # The narrower side counts: a chance to diverge on the other side does not make the middle less certain.
-    narrow = max(min(predicted.below, predicted.above), 1e-12)
-    # The precision of the prediction relative to the forecast.
-    of_prior = _square(narrow / max(prior.standard_deviation, 1e-12))
+    deviation = max(estimate.deviation, 1e-12)
+    # The narrower side counts, because a chance to diverge on the other side does not make the middle less certain.
+    narrow = max(min(estimate.below, estimate.above), 1e-12)
+    # The precision of the prediction relative to that of the forecast.
+    relative_precision = _square(narrow / max(prior.standard_deviation, 1e-12))
     if spread is not None:
-        of_prior = max(of_prior - _square(narrow / max(spread, 1e-12)), 0.0)
-    # A run far from its prediction lowers the weight of the prediction, by Student's t.
-    apart = predicted.mean - prior.mean
-    surprise = _square(apart / max(prior.standard_deviation, 1e-12))
-    of_prior *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
-    share = 1 / (1 + of_prior)
-    mean = prior.mean + share * apart
-    joined_deviation = math.hypot(math.sqrt(share) * deviation, math.sqrt(share * (1 - share)) * apart)
-    change = joined_deviation / deviation
+        relative_precision = max(relative_precision - _square(narrow / max(spread, 1e-12)), 0.0)
+    # A run far from its prediction lowers the weight of the prediction, as under a Student's t.
+    gap = estimate.mean - prior.mean
+    surprise = _square(gap / max(prior.standard_deviation, 1e-12))
+    relative_precision *= min((_TAIL_FREEDOM + 1) / (_TAIL_FREEDOM + surprise), 1.0)
+    share = 1 / (1 + relative_precision)
+    mean = prior.mean + share * gap
+    combined_deviation = math.hypot(math.sqrt(share) * deviation, math.sqrt(share * (1 - share)) * gap)
+    change = combined_deviation / deviation
     members = [member._replace(weight=member.weight * (1 - share)) for member in prior.members]
-    members.append(MemberPrediction(LEARNING_CURVE, predicted.mean, predicted.deviation, share))
+    members.append(MemberPrediction(LEARNING_CURVE, estimate.mean, estimate.deviation, share))
     return Prediction(
         mean,
-        joined_deviation,
-        mean - change * (predicted.mean - predicted.lower),
-        mean + change * (predicted.upper - predicted.mean),
-        _improvement(mean, change * predicted.below, change * predicted.above, incumbent, maximize),
+        combined_deviation,
+        mean - change * (estimate.mean - estimate.lower),
+        mean + change * (estimate.upper - estimate.mean),
+        _improvement(mean, change * estimate.below, change * estimate.above, incumbent, maximize),
         tuple(members),
         prior.out_of_distribution,
-        predicted.forecast,
+        estimate.forecast,
     )
 
 

@@ -1,11 +1,11 @@
 """Learning curves predicted from other curves: two members, fitted to full curves truncated at one fidelity.
 
-"curve_prior" models the observed and the future part as jointly Gaussian, with the history's mean and a low-rank
+"curve_prior" models the observed part and the part ahead as jointly Gaussian, with the history's mean and a low-rank
 covariance, and conditions on the observed part (probabilistic principal components: Tipping and Bishop, 1999).
 "similar_curves" fits a forest to features of the observed part, and takes the weighted median of the continuations of
 curves that share leaves (quantile regression forests: Meinshausen, JMLR 2006); its weights also give the probability
-of divergence. Both predict the change from the last value. The history itself is predicted out of bag, by trees that
-did not see the curve, so errors on it are errors on unseen curves.
+of divergence. Both predict the change from the last value. Each predicts the history itself by cross-validation or out
+of bag, so errors on the history are errors on unseen curves.
 """
 
 from __future__ import annotations
@@ -28,41 +28,43 @@ _LEAF = 2
 
 
 class GaussianPrior:
-    """Joint Gaussian of features [n, d] and changes [n, places], in units of the spread."""
+    """Joint Gaussian of features [n, d] and changes [n, k], in units of the spread."""
 
-    def __init__(self, known: Numbers, changes: Numbers) -> None:
-        self._parts = (known, signed_log(changes))
-        # Changes are clipped to the history's largest: the inverse of the logarithm would explode.
+    def __init__(self, features: Numbers, changes: Numbers) -> None:
+        self._parts = (features, signed_log(changes))
+        # Predictions are clipped to the changes of the history, because the inverse of the logarithm would explode.
         self._range = (changes.min(axis=0), changes.max(axis=0))
-        self._fit = _condition(*self._parts)
+        self._fit = _ConditionalGaussian(*self._parts)
 
     def predict(self, features: Numbers) -> Numbers:
+        """Changes [m, k] given features [m, d]."""
         return np.clip(signed_exp(self._fit(features)), *self._range)
 
     def unseen(self) -> Numbers:
-        """Predictions for each curve of the history, fitted without the tenth that the curve is in."""
-        known, changes = self._parts
-        folds = np.arange(len(known)) % _FOLDS
+        """Changes [n, k] of the history, each predicted by a fit without its fold."""
+        features, changes = self._parts
+        folds = np.arange(len(features)) % _FOLDS
         predicted = np.zeros_like(changes)
-        for fold in range(min(_FOLDS, len(known))):
-            out = folds == fold
-            predicted[out] = signed_exp(_condition(known[~out], changes[~out])(known[out]))
+        for fold in range(min(_FOLDS, len(features))):
+            held_out = folds == fold
+            fit = _ConditionalGaussian(features[~held_out], changes[~held_out])
+            predicted[held_out] = signed_exp(fit(features[held_out]))
         return np.clip(predicted, *self._range)
 
 
-class _condition:
-    """Mean of the changes given features, under a low-rank Gaussian."""
+class _ConditionalGaussian:
+    """Mean of the changes given the features, under a low-rank Gaussian."""
 
-    def __init__(self, known: Numbers, changes: Numbers) -> None:
-        together = np.concatenate([known, changes], axis=1)
-        self._mean = together.mean(axis=0)
-        self._size = np.maximum(together.std(axis=0), 1e-9)
-        scaled = (together - self._mean) / self._size
+    def __init__(self, features: Numbers, changes: Numbers) -> None:
+        joint = np.concatenate([features, changes], axis=1)
+        self._mean = joint.mean(axis=0)
+        self._size = np.maximum(joint.std(axis=0), 1e-9)
+        scaled = (joint - self._mean) / self._size
         _, singular, vectors = np.linalg.svd(scaled, full_matrices=False)
         rank = min(_RANK, len(singular))
-        loads = vectors[:rank] * singular[:rank, None] / np.sqrt(len(known))
+        loads = vectors[:rank] * singular[:rank, None] / np.sqrt(len(features))
         noise = max(float(np.square(singular[rank:]).sum()) / scaled.size, 1e-3)
-        count = known.shape[1]
+        count = features.shape[1]
         seen, ahead = loads[:, :count], loads[:, count:]
         self._count = count
         self._map = seen.T @ np.linalg.solve(seen @ seen.T + noise * np.eye(rank), ahead)
@@ -75,21 +77,21 @@ class _condition:
 class SimilarCurves:
     """Forest on features [n, d] and final changes [n], in units of the spread."""
 
-    def __init__(self, known: Numbers, change: Numbers) -> None:
+    def __init__(self, features: Numbers, change: Numbers) -> None:
         self._forest = ExtraTreesRegressor(
             _TREES, min_samples_leaf=_LEAF, bootstrap=True, max_samples=0.8, random_state=0, n_jobs=1
-        ).fit(known, signed_log(change))
-        self._leaves = self._forest.apply(known)
+        ).fit(features, signed_log(change))
+        self._leaves = self._forest.apply(features)
         self._inside = np.zeros(self._leaves.shape, np.bool_)
         for tree, rows in enumerate(self._forest.estimators_samples_):
             self._inside[rows, tree] = True
 
     def weights(self, features: Numbers) -> Numbers:
-        """Similarity to the curves of the history, float [m, n]; rows sum to 1."""
+        """Similarity [m, n] to the curves of the history; rows sum to 1."""
         return self._shared(self._forest.apply(features), np.ones((len(features), _TREES), np.bool_))
 
     def unseen(self) -> Numbers:
-        """The same weights [n, n] for the history's own curves, by the trees that were grown without them."""
+        """The same weights [n, n] for the curves of the history, by the trees that were grown without them."""
         return self._shared(self._leaves, ~self._inside)
 
     def _shared(self, leaves: NDArray[np.int64], counted: NDArray[np.bool_]) -> Numbers:
@@ -104,10 +106,10 @@ class SimilarCurves:
 
 
 def weighted_quantiles(weights: Numbers, values: Numbers, levels: tuple[float, ...]) -> Numbers:
-    """Quantiles of values [n] under each row of weights [m, n]: float [len(levels), m]."""
+    """Quantiles [len(levels), m] of values [n] under each row of weights [m, n]."""
     order = np.argsort(values)
-    ranks = np.cumsum(weights[:, order], axis=1)
+    cumulated = np.cumsum(weights[:, order], axis=1)
     sorted_values = values[order]
     return np.array(
-        [sorted_values[np.minimum((ranks < level - 1e-9).sum(axis=1), len(values) - 1)] for level in levels]
+        [sorted_values[np.minimum((cumulated < level - 1e-9).sum(axis=1), len(values) - 1)] for level in levels]
     )

@@ -1,8 +1,8 @@
-"""Parametric curve laws: POW4 and MMF4, fitted to a single curve by least squares.
+"""Parametric curve laws POW4 and MMF4, fitted to a single curve by least squares.
 
-Both are c + A * shape(x), so c and A follow exactly for each shape. The two parameters of the shape are tried on a
-grid, for all curves at once (variable projection: Golub and Pereyra, SIAM Journal on Numerical Analysis, 1973). The
-grid also bounds the fit to a few noisy points. The laws are those of Domhan et al., "Speeding up automatic
+Both have the form c + A * shape(x). For each shape, c and A have a closed form; the two parameters of the shape are
+searched on a grid, for all curves at once (variable projection: Golub and Pereyra, SIAM Journal on Numerical Analysis,
+1973). The grid also bounds the fit to a few noisy points. The laws are those of Domhan et al., "Speeding up automatic
 hyperparameter optimization of deep neural networks", IJCAI 2015, and Viering and Loog, "The shape of learning
 curves", 2022.
 """
@@ -26,9 +26,9 @@ _POWERS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
 def extrapolate(law: str, seen: Numbers, ahead: Numbers) -> Numbers:
-    """Values [n, len(ahead)] of curves [n, k], observed at even steps up to 1, at fidelities ``ahead`` > 1."""
-    indices = np.arange(1, seen.shape[1] + 1) / seen.shape[1]
-    shapes = np.array([_shape(law, *pair, indices) for pair in _grid(law)])
+    """Values [n, len(ahead)] at fidelities ``ahead`` > 1 of curves [n, k] that were observed at even steps up to 1."""
+    fidelities = np.arange(1, seen.shape[1] + 1) / seen.shape[1]
+    shapes = np.array([_shape(law, *pair, fidelities) for pair in _grid(law)])
     beyond = np.array([_shape(law, *pair, ahead) for pair in _grid(law)])
     centres = shapes.mean(axis=1, keepdims=True)
     shapes = shapes - centres

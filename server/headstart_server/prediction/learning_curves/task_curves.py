@@ -1,8 +1,8 @@
-"""Curve predictions for candidates of a task: selection of the recorded curves, and the cached forecasters.
+"""Curve predictions for candidates of a task: the choice of recorded curves, and cached forecasters.
 
-The full curves of the task itself come first. While they are few, curves of other tasks of the space with the same
-metric are added. A query without a curve uses the curve of its own truncated run, if one is recorded. A forecaster is
-fitted again when there is a tenth more to learn from.
+The history is the full curves of the task itself and, while these are few, curves of other tasks of the space with the
+same metric. A query without a curve uses the curve of its candidate's truncated run, if one is recorded. A forecaster
+is fitted again when its history has grown by a tenth.
 """
 
 from __future__ import annotations
@@ -18,64 +18,71 @@ from headstart_server.knowledge.observations.learning_curves import RecordedCurv
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
-from headstart_server.prediction.learning_curves.combination import CurveEstimate, from_curve_alone, joined
+from headstart_server.prediction.learning_curves.combination import CurveEstimate, combined, from_curve_alone
 from headstart_server.prediction.learning_curves.curve import Curve
 from headstart_server.prediction.learning_curves.early_stopping import StoppingAdvice, advise
 from headstart_server.prediction.learning_curves.forecast import LEAST_HISTORY, CurveForecaster, CurveForecasts
 from headstart_server.prediction.types import CurveForecast, Prediction, Query
 from headstart_server.runtime.lru import Lru
 
-# From the first number of full curves on, a task uses no others; at most the second number is fitted.
+# From this number of its own full curves on, a task uses no others.
 _ENOUGH_OWN = 50
+# Full curves behind a fit that uses other tasks.
 _MOST_CURVES = 300
 _MOST_SOURCES = 32
 _GROWTH_BEFORE_REFIT = 1.1
 _CACHED_FORECASTERS = 16
-# The number of different fidelities that one call may ask for.
+# The most different fidelities that one call predicts at.
 _MOST_FIDELITIES = 8
 
 
 @dataclass(frozen=True)
 class CurvePredictions:
-    """Predictions from curves, by index of the query. ``others`` are predicted at the query's fidelity instead of the
-    full one.
+    """Estimates from curves, by index of the query.
+
+    ``shortened`` are the indices of queries for a shorter training than the full one. ``spread`` is the standard
+    deviation of the results of the history, None if they are too few.
     """
 
     estimates: Mapping[int, CurveEstimate]
-    others: frozenset[int]
+    shortened: frozenset[int]
     incumbent: float | None
     maximize: bool
     basis: str
     spread: float | None = None
 
     def covers(self, count: int) -> bool:
+        """Whether each of ``count`` queries has an estimate."""
         return len(self.estimates) == count
 
     def predictions(self, priors: Sequence[Prediction] | None, count: int) -> list[Prediction]:
-        """One prediction for each of ``count`` queries, joined with ``priors``, or from the curves alone where that
-        is None.
+        """One prediction for each of ``count`` queries: ``priors`` combined with the estimates from curves.
+
+        Without ``priors`` the estimates stand alone; all queries must then have one.
         """
-        match = []
+        predictions = []
         for index in range(count):
             estimate = self.estimates.get(index)
             if estimate is None:
                 assert priors is not None
-                match.append(priors[index])
-            elif index in self.others:
-                # No model predicts a shortened training, and no full result compares with it.
-                match.append(from_curve_alone(estimate, None, self.maximize))
+                predictions.append(priors[index])
+            elif index in self.shortened:
+                # Models predict full trainings only, and the incumbent is one.
+                predictions.append(from_curve_alone(estimate, None, self.maximize))
             elif priors is None:
-                match.append(from_curve_alone(estimate, self.incumbent, self.maximize))
+                predictions.append(from_curve_alone(estimate, self.incumbent, self.maximize))
             else:
-                match.append(joined(priors[index], estimate, self.spread, self.incumbent, self.maximize))
-        return match
+                predictions.append(combined(priors[index], estimate, self.spread, self.incumbent, self.maximize))
+        return predictions
 
 
 NO_CURVES = CurvePredictions({}, frozenset(), None, True, "")
 
 
 @dataclass(frozen=True, eq=False)
-class _CachedTaskCurves:
+class _CachedForecaster:
+    """A forecaster with its history: ``count`` curves, ``own`` of them of the task; ``newest`` is the task's newest."""
+
     newest: RecordedCurve | None
     task: Task
     count: int
@@ -84,11 +91,11 @@ class _CachedTaskCurves:
 
 
 class TaskCurves:
-    """Forecasters cached by namespace, task, space and fidelity. Thread-safe."""
+    """Curve predictions with forecasters cached by namespace, task, space and fidelity. Thread-safe."""
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self._knowledge = knowledge
-        self._cache: Lru[tuple[str, str, str, float], _CachedTaskCurves] = Lru(_CACHED_FORECASTERS)
+        self._cache: Lru[tuple[str, str, str, float], _CachedForecaster] = Lru(_CACHED_FORECASTERS)
 
     def predict(
         self,
@@ -98,9 +105,9 @@ class TaskCurves:
         level: float,
         incumbent: float | None,
     ) -> CurvePredictions:
-        """Predictions from the queries' curves, with intervals of ``level``; a query without a curve gets none.
+        """Estimates from the queries' curves, with intervals of ``level``.
 
-        Raises InvalidInput for a curve that goes beyond the task's full training.
+        Raises InvalidInput for a curve that exceeds the task's full training.
         """
         if observations.task.max_fidelity:
             require(_violations(queries, observations.task.max_fidelity))
@@ -112,7 +119,7 @@ class TaskCurves:
         history, own = self._history(namespace, observations, recorded)
         full = task.max_fidelity or max([curve.last for curve in history], default=0.0)
         estimates: dict[int, CurveEstimate] = {}
-        others: set[int] = set()
+        shortened: set[int] = set()
         for horizon, indices in _by_horizon(queries, curves, full).items():
             chosen = [curves[index] for index in indices]
             newest = recorded[-1] if recorded else None
@@ -122,14 +129,14 @@ class TaskCurves:
             advice = advise(forecasts, incumbent, task.maximize) if horizon >= full else None
             estimates.update(zip(indices, _estimates(forecasts, advice), strict=True))
             if horizon < full:
-                others.update(indices)
+                shortened.update(indices)
         basis = _basis(len(curves), own, len(history))
-        return CurvePredictions(estimates, frozenset(others), incumbent, task.maximize, basis, _spread(history))
+        return CurvePredictions(estimates, frozenset(shortened), incumbent, task.maximize, basis, _spread(history))
 
     def _history(
         self, namespace: str, observations: Observations, recorded: Sequence[RecordedCurve]
     ) -> tuple[list[Curve], int]:
-        """Full curves, those of the task first, and the number of those."""
+        """Full curves, those of the task first, and the number of the task's own."""
         own = [_curve(each) for each in recorded if each.final is not None]
         task = observations.task
         if len(own) >= _ENOUGH_OWN:
@@ -140,13 +147,13 @@ class TaskCurves:
             if other.task.task_id != task.task_id and _comparable(other.task, task)
         ]
         observed = sorted(observed, key=lambda other: -other.count)[:_MOST_SOURCES]
-        full = [
-            [_curve(each, _stretch(other.task, task)) for each in predicted if each.final is not None]
-            for other, predicted in zip(observed, self._knowledge.curves(namespace, observed), strict=True)
+        by_task = [
+            [_curve(each, _stretch(other.task, task)) for each in curves if each.final is not None]
+            for other, curves in zip(observed, self._knowledge.curves(namespace, observed), strict=True)
         ]
-        full = [each for each in full if each]
-        share = (_MOST_CURVES - len(own)) // max(len(full), 1)
-        return own + [curve for each in full for curve in each[-share:]], len(own)
+        by_task = [curves for curves in by_task if curves]
+        share = (_MOST_CURVES - len(own)) // max(len(by_task), 1)
+        return own + [curve for curves in by_task for curve in curves[-share:]], len(own)
 
     def _forecaster(
         self,
@@ -168,33 +175,36 @@ class TaskCurves:
             and (cached.newest is None or any(each is cached.newest for each in recorded))
         ):
             return cached.forecaster
-        learned = history if full else [_until(curve, horizon) for curve in history]
-        forecaster = CurveForecaster(learned, task.maximize, horizon)
-        self._cache.put(key, _CachedTaskCurves(newest, task, len(history), own, forecaster))
+        curves = history if full else [_until(curve, horizon) for curve in history]
+        forecaster = CurveForecaster(curves, task.maximize, horizon)
+        self._cache.put(key, _CachedForecaster(newest, task, len(history), own, forecaster))
         return forecaster
 
 
 def _curves_of(
     queries: Sequence[Query], observations: Observations, recorded: Sequence[RecordedCurve]
 ) -> dict[int, Curve]:
-    """Curves by index of the query: its own, or that of a truncated run of its candidate."""
-    cut_short = {each.fingerprint: each for each in recorded if each.final is None}
-    wanted = {query.canonical.fingerprint for query in queries if not query.learning_curve} & cut_short.keys()
-    if wanted:
-        finished = observations.names.codes(sorted(wanted))
+    """Curves by index of the query: its own, or that of its candidate's truncated run."""
+    truncated = {each.fingerprint: each for each in recorded if each.final is None}
+    missing = {query.canonical.fingerprint for query in queries if not query.learning_curve} & truncated.keys()
+    if missing:
+        finished = observations.names.codes(sorted(missing))
         finished = finished[np.isin(finished, observations.codes[observations.completed])]
-        wanted -= set(observations.names.names(finished.tolist()))
+        missing -= set(observations.names.names(finished.tolist()))
     curves = {}
-    for position, query in enumerate(queries):
+    for index, query in enumerate(queries):
         if query.learning_curve:
-            curves[position] = Curve.of(query.learning_curve)
-        elif query.canonical.fingerprint in wanted:
-            curves[position] = _curve(cut_short[query.canonical.fingerprint])
+            curves[index] = Curve.of(query.learning_curve)
+        elif query.canonical.fingerprint in missing:
+            curves[index] = _curve(truncated[query.canonical.fingerprint])
     return curves
 
 
 def _by_horizon(queries: Sequence[Query], curves: Mapping[int, Curve], full: float) -> dict[float, list[int]]:
-    """Indices of queries by the fidelity to predict at; a call may have a limited number of fidelities."""
+    """Indices of queries by the fidelity to predict at.
+
+    Queries beyond the limit of fidelities are predicted at the full one.
+    """
     indices: dict[float, list[int]] = {}
     for index, curve in curves.items():
         horizon = full or curve.last
@@ -215,7 +225,7 @@ def _curve(recorded: RecordedCurve, stretch: float = 1.0) -> Curve:
 
 
 def _until(curve: Curve, horizon: float) -> Curve:
-    """The curve as if the training had been planned to end at ``horizon``; truncated where it does not reach that."""
+    """The curve of a training that ends at ``horizon``; a truncated run if it does not reach that."""
     if curve.last < horizon:
         return replace(curve, final=curve.final if curve.final is not None and np.isnan(curve.final) else None)
     return replace(curve, final=float(np.interp(horizon, curve.fidelities, curve.values)))
@@ -227,25 +237,26 @@ def _comparable(other: Task, task: Task) -> bool:
 
 
 def _stretch(other: Task, task: Task) -> float:
-    """The factor on fidelities that makes full trainings equally long."""
+    """The factor on fidelities by which the full trainings of both tasks become equally long."""
     return task.max_fidelity / other.max_fidelity if task.max_fidelity and other.max_fidelity else 1.0
 
 
 def _estimates(forecasts: CurveForecasts, advice: Sequence[StoppingAdvice] | None) -> list[CurveEstimate]:
-    """Estimates from forecasts; ``advice`` is None for shortened trainings, which no full one compares with."""
+    """Estimates from forecasts; ``advice`` is None for shortened trainings."""
     columns = (forecasts.finals, forecasts.below, forecasts.above, forecasts.lower, forecasts.upper)
     estimates = []
-    for row, numbers in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        points = tuple(zip(forecasts.places[row].tolist(), forecasts.paths[row].tolist(), strict=True))
-        stopping = StoppingAdvice(False, "told for a shortened training: no advice") if advice is None else advice[row]
-        mean, below, above, lower, upper = numbers
+    for row, (mean, below, above, lower, upper) in enumerate(
+        zip(*(column.tolist() for column in columns), strict=True)
+    ):
+        points = tuple(zip(forecasts.fidelities[row].tolist(), forecasts.values[row].tolist(), strict=True))
+        stopping = StoppingAdvice(False, "no advice for a shortened training") if advice is None else advice[row]
         forecast = CurveForecast(points, stopping.stop, stopping.reason)
         estimates.append(CurveEstimate(mean, below, above, lower, upper, forecast))
     return estimates
 
 
 def _violations(queries: Sequence[Query], max_fidelity: float) -> Iterator[Violation]:
-    """Violations for points of curves beyond the full training."""
+    """Yield violations for points of curves beyond the full training."""
     for position, query in enumerate(queries):
         for index, (fidelity, _) in enumerate(query.learning_curve):
             if fidelity > max_fidelity:
@@ -255,7 +266,7 @@ def _violations(queries: Sequence[Query], max_fidelity: float) -> Iterator[Viola
 
 
 def _spread(history: Sequence[Curve]) -> float | None:
-    """Robust standard deviation of the results of full trainings; None if there are too few."""
+    """Robust standard deviation of the final results; None if there are too few."""
     finals = [curve.final for curve in history if curve.final is not None and np.isfinite(curve.final)]
     if len(finals) < LEAST_HISTORY:
         return None

@@ -1,1 +1,1 @@
-"""Versions of trained models in the database, and their artefacts."""
+"""Model versions in the database: ``versions`` stores, promotes and loads them; ``records`` is the data they hold."""

@@ -53,6 +53,7 @@ class ModelVersion:
 
     @property
     def name(self) -> str:
+        """The name in messages and logs, "NAMESPACE/SEARCH_SPACE/NUMBER"."""
         return f"{self.namespace}/{self.search_space_id}/{self.number}"
 
 

@@ -1,1 +1,1 @@
-"""Scores candidates with the model version that serves a search space."""
+"""Serving of trained models: ``current_models.ServingModels`` picks the version of a space and scores with it."""

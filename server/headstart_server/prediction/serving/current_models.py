@@ -1,7 +1,7 @@
-"""The model version that answers for a space, and its data.
+"""Serving models of a process: the version that answers for each space, its knowledge and its cached scores.
 
-A server uses its version until a thread has loaded the next one, so no call waits for a change of versions. A version
-that cannot be read is skipped for the newest older one that can.
+A process uses a version until a thread has loaded the next one, so no call waits for a change of versions. If a version
+cannot be read, the newest older one that can be read answers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,11 @@ from headstart_server.threads import LOAD_MODEL
 
 _log = logging.getLogger(__name__)
 
-# Seconds between looks for a newer version.
-_LOOK_UP_SECONDS = 1.0
+# Seconds between queries for a newer version.
+_QUERY_SECONDS = 1.0
 # Bytes of cached model knowledge.
 _CACHED_BYTES = 256 * 2**20
-# Numbers of cached scores: of candidates, and of candidates with a result (at most a thousand of a task are used).
+# Candidates with cached scores: without a result, and with one (a task uses at most a thousand).
 _CACHED_SCORES, _CACHED_SCORES_OF_RESULTS = 5_000, 20_000
 
 _Key = tuple[str, str]
@@ -48,22 +49,22 @@ class ServingModels:
         self._scorer = scorer
         self._lock = threading.Lock()
         self._in_use: dict[_Key, ModelVersion | None] = {}
-        self._looked_up: dict[_Key, float] = {}
+        self._queried_at: dict[_Key, float] = {}
         self._loading: set[str] = set()
         self._unreadable: set[str] = set()
-        self._known: Lru[str, ModelKnowledge] = Lru(_CACHED_BYTES, lambda known: known.nbytes)
+        self._knowledge: Lru[str, ModelKnowledge] = Lru(_CACHED_BYTES, lambda knowledge: knowledge.nbytes)
         self._scores = ScoreCache(_CACHED_SCORES)
         self._scores_of_results = ScoreCache(_CACHED_SCORES_OF_RESULTS)
 
     def of(self, namespace: str, search_space_id: str) -> ModelVersion | None:
-        """The version that answers; the database is queried at most once in _LOOK_UP_SECONDS."""
+        """The version that answers for a space, or None; queries the database at most once in _QUERY_SECONDS."""
         key, now = (namespace, search_space_id), time.monotonic()
         with self._lock:
-            if now - self._looked_up.get(key, -_LOOK_UP_SECONDS) < _LOOK_UP_SECONDS:
+            if now - self._queried_at.get(key, -_QUERY_SECONDS) < _QUERY_SECONDS:
                 return self._in_use.get(key)
         newest = self._newest_readable(namespace, search_space_id)
         with self._lock:
-            self._looked_up[key] = now
+            self._queried_at[key] = now
             current = self._in_use.get(key)
             if current is None or newest is None or current.name == newest.name:
                 self._in_use[key] = newest
@@ -77,12 +78,12 @@ class ServingModels:
         try:
             LOAD_MODEL.start(self._change_to, key, version)
         except RuntimeError as problem:
-            # No thread is available; the next caller tries again.
+            # No thread could be started; the next caller tries again.
             self._loading.discard(version.name)
             _log.warning("model %s is not used yet: %s", version.name, problem)
 
     def older_than(self, version: ModelVersion) -> ModelVersion | None:
-        """The version that answers in place of an unreadable one."""
+        """The version that answers from now on in place of an unreadable one."""
         key = (version.namespace, version.search_space_id)
         with self._lock:
             self._unreadable.add(version.name)
@@ -93,40 +94,38 @@ class ServingModels:
 
     def knowledge(self, version: ModelVersion) -> ModelKnowledge:
         """The knowledge of a version. Raises ModelUnreadable, and NotFound for a version that was removed."""
-        known = self._known.get(version.name)
-        if known is None:
+        knowledge = self._knowledge.get(version.name)
+        if knowledge is None:
             with self._engine.connect() as connection:
                 content = load_artefact(connection, version.name)
             with reading(version.name):
-                known = read_knowledge(content)
-            self._known.put(version.name, known)
-        return known
+                knowledge = read_knowledge(content)
+            self._knowledge.put(version.name, knowledge)
+        return knowledge
 
     def unseen_scores(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
         """Scores [n, heads] by learners that were trained without the architecture. Raises Unavailable, NotFound."""
-        seen = self.knowledge(version).seen
-
-        def score(missing: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
-            # Passes take turns, so that other questions are answered between those of one.
-            chunks = list(chunks_of(missing)) or [missing]
-            return np.concatenate([score_chunk(chunk) for chunk in chunks])
-
-        def score_chunk(chunk: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
-            check()
-            return self._scorer.score(version.name, chunk).unseen(chunk, seen)
-
-        # A host that was unavailable must be asked again, so that its return is noticed.
-        return score(candidates) if self._scorer.away else self._scores.of(version.name, candidates, score)
+        score = partial(self._score, version)
+        # An unavailable host is called even for cached scores, so that its return is noticed.
+        return score(candidates) if self._scorer.unavailable else self._scores.scores(version.name, candidates, score)
 
     def unseen_scores_of_results(
         self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]
     ) -> NDArray[np.float64]:
-        """The same scores for candidates with a result, in a cache of their own: other candidates are more, and asked
-        for once.
+        """The same scores for candidates with a result.
+
+        They have a cache of their own, because other candidates are many, and each is scored for a short time only.
         """
-        return self._scores_of_results.of(
-            version.name, candidates, lambda missing: self.unseen_scores(version, missing)
-        )
+        return self._scores_of_results.scores(version.name, candidates, partial(self.unseen_scores, version))
+
+    def _score(self, version: ModelVersion, candidates: Sequence[CanonicalCandidate]) -> NDArray[np.float64]:
+        seen = self.knowledge(version).seen
+        scores = []
+        # Chunks are separate passes, so that other calls are answered between them.
+        for chunk in list(chunks_of(candidates)) or [candidates]:
+            check()
+            scores.append(self._scorer.score(version.name, chunk).unseen(chunk, seen))
+        return np.concatenate(scores)
 
     def _change_to(self, key: _Key, version: ModelVersion) -> None:
         try:

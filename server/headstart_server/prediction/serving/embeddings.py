@@ -1,10 +1,10 @@
-"""The embedding that the vector index of a space uses, and when it changes.
+"""Choice of the embedding that the vector index of a space uses.
 
-Before a model exists, architectures are embedded by structural features; after that by the readout of the space's
-graph network, its cross-fitted networks side by side. A model is trained again whenever the experiments have grown by
-a fifth, but a million vectors must not be made anew each time. The index therefore follows a newer model only when
-that one was trained on twice the experiments, so over the life of a space each architecture is embedded about twice.
-The registry keeps the model that the index was made by.
+Before a model exists, the embedding is the structural features; after that, the readouts of the space's graph networks,
+concatenated. A model is trained again whenever the experiments have grown by a fifth, and to embed a million
+architectures each time would cost too much. The index therefore changes to a newer model only when that one was trained
+on twice the experiments, so over the life of a space each architecture is embedded about twice. The registry keeps the
+model behind the index.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ _GROWTH = 2.0
 def choose_embedding(
     connection: Connection, namespace: str, search_space_id: str, present: str | None, structural: str
 ) -> str:
-    """ "graph-NUMBER", or ``structural`` before any model; ``present`` is the embedding of the index, if any."""
-    newest = serving_version(connection, namespace, search_space_id)
-    if newest is None:
+    """The embedding for the index: "graph-NUMBER", or ``structural`` before the first model.
+
+    ``present`` is the embedding that the index has now, if any.
+    """
+    serving = serving_version(connection, namespace, search_space_id)
+    if serving is None:
         return structural
     number = _number(present)
     current = version_numbered(connection, namespace, search_space_id, number) if number is not None else None
-    if current is None or newest.trained_through >= _GROWTH * current.trained_through:
-        return f"{EMBEDDING_PREFIX}{newest.number}"
+    if current is None or serving.trained_through >= _GROWTH * current.trained_through:
+        return f"{EMBEDDING_PREFIX}{serving.number}"
     return f"{EMBEDDING_PREFIX}{current.number}"
 
 
@@ -38,7 +41,7 @@ def model_of_embedding(namespace: str, search_space_id: str, embedding: str) -> 
 
 
 def embedding_name(namespace: str, search_space_id: str, embedding: str) -> str:
-    """The name of an embedding in answers: that of the model version, or "structural-N"."""
+    """The name of an embedding in API responses: that of the model version, or "structural-N"."""
     return model_of_embedding(namespace, search_space_id, embedding) or embedding
 
 

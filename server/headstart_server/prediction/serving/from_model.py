@@ -1,4 +1,4 @@
-"""Answers of a trained model: adapted to a few results of the task, or else what its heads say for tasks like it."""
+"""Predictions of a trained model: adapted to the task's results or, while there are few, from heads of other tasks."""
 
 from __future__ import annotations
 
@@ -57,22 +57,27 @@ class ModelAnswers:
         level: float,
         version: ModelVersion,
     ) -> TaskPredictions | None:
-        """None if the model knows no task comparable with this one. Raises Unavailable, NotFound."""
+        """Predict candidates with a model version; ``level`` is that of the intervals.
+
+        None if the model has no head of a comparable task. Raises Unavailable, NotFound.
+        """
         candidates = [query.canonical for query in queries]
         space_id = observations.search_space_id
-        known = self._models.knowledge(version)
-        heads = known.tasks
-        made = f"model {version.name}, trained on {version.training_size} results of {len(heads)} tasks"
+        knowledge = self._models.knowledge(version)
+        heads = knowledge.tasks
+        model = f"model {version.name}, trained on {version.training_size} results of {len(heads)} tasks"
         labels = self._predictors.labels(namespace, observations)
         features = self._evidence.features(namespace, space_id)
         scores = self._models.unseen_scores(version, candidates)
         if labels.completed_count >= ENOUGH_OWN:
-            head_scores = ModelHeads(self._models, version, len(known.tree_tasks))
-            fitted = self._predictors.fitted(namespace, version.name, observations, head_scores)
+            heads_of_results = ModelHeads(self._models, version, len(knowledge.tree_tasks))
+            fitted = self._predictors.fitted(namespace, version.name, observations, heads_of_results)
             proxies = [query.proxies for query in queries]
             estimates = fitted.predict(candidates, features.vectors(candidates), scores, level, proxies)
-            return TaskPredictions(estimates, f"{made}, adapted to {fitted.completed_count} of this task", version.name)
-        # The model may have been trained on tasks that were deleted since.
+            return TaskPredictions(
+                estimates, f"{model}, adapted to {fitted.completed_count} of this task", version.name
+            )
+        # Tasks of heads may have been deleted since the training.
         observed = self._evidence.knowledge.tasks_observed(namespace, space_id)
         present = {other.task.task_id for other in observed}
         chosen = [
@@ -89,10 +94,10 @@ class ModelAnswers:
             level,
             incumbent(observations),
             observations.task.maximize,
-            known.out_of_distribution(features.vectors(candidates)),
+            knowledge.out_of_distribution(features.vectors(candidates)),
         )
         return TaskPredictions(
-            estimates, f"{made}; {few(labels.completed_count)}, so {other_tasks(len(chosen))}", version.name
+            estimates, f"{model}; {few(labels.completed_count)}, so {other_tasks(len(chosen))}", version.name
         )
 
 

@@ -1,7 +1,7 @@
-"""Small questions that arrive together are answered by one pass through a model.
+"""Micro-batching: requests that arrive during a pass through a model share the next pass.
 
-Nothing waits for company: whoever finds the model idle asks at once, and what arrives meanwhile is asked together next.
-A question whose caller has given up before its turn is dropped.
+No request waits for others: the first one to find no pass running starts one at once. A request whose deadline comes
+before its turn is dropped.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from headstart_server.threads import SCORE
 
 _log = logging.getLogger(__name__)
 
-# Candidates in one pass; a single question may be larger.
+# Candidates in one pass; a single request may have more.
 _MOST = 2048
 
 Score = Callable[[str, Sequence[CanonicalCandidate]], Scores]
 
 
 @dataclass(eq=False)
-class _Question:
+class _WaitingRequest:
     model: str
     candidates: Sequence[CanonicalCandidate]
     until: float | None
-    # A model belongs to one namespace, and so do its callers.
+    # All requests for a model have the same tenant, because a model belongs to one namespace.
     tenant: str | None = field(default_factory=tenant.get)
     done: threading.Event = field(default_factory=threading.Event)
     answer: Scores | None = None
@@ -40,39 +40,41 @@ class _Question:
 
 
 class MicroBatcher:
-    """Joins calls of ``score`` from many threads, one pass at a time. Thread-safe."""
+    """Joins calls from many threads into passes of ``score``, one pass at a time. Thread-safe."""
 
     def __init__(self, score: Score) -> None:
         self._score = score
-        self._waiting: deque[_Question] = deque()
+        self._waiting: deque[_WaitingRequest] = deque()
         self._lock = threading.Lock()
         self._busy = False
 
     def score(self, model: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
-        """The scores of ``score`` for these candidates. Raises DeadlinePassed when the caller's deadline comes first,
-        and any error of ``score``.
+        """Scores of these candidates.
+
+        Raises DeadlinePassed if the caller's deadline comes first, and any error of ``score``.
         """
-        question = _Question(model, candidates, deadline.get())
+        request = _WaitingRequest(model, candidates, deadline.get())
         with self._lock:
-            self._waiting.append(question)
+            self._waiting.append(request)
             leads = not self._busy
             self._busy = True
         if leads:
             try:
-                self._lead(question)
+                self._lead(request)
             except BaseException as problem:
-                # No leader is left: fail all waiting calls; the next caller leads.
-                self._give_up(problem)
+                # No leader is left: all waiting requests fail, and the next caller leads.
+                self._fail_waiting(problem)
                 raise
-        question.done.wait()
-        if question.problem is not None:
-            raise question.problem
-        assert question.answer is not None
-        return question.answer
+        request.done.wait()
+        if request.problem is not None:
+            raise request.problem
+        assert request.answer is not None
+        return request.answer
 
-    def _lead(self, own: _Question | None) -> None:
-        """Answer waiting questions; the caller of ``own`` stays until its own answer, and leaves the rest to a
-        thread.
+    def _lead(self, own: _WaitingRequest | None) -> None:
+        """Answer waiting requests.
+
+        The caller of ``own`` leads until its own request is answered, and then hands the rest to a thread.
         """
         while True:
             with self._lock:
@@ -84,8 +86,8 @@ class MicroBatcher:
                 return
             self._answer(batch)
 
-    def _handed_over(self, batch: list[_Question]) -> bool:
-        """Hand the batch to a thread; False if none is available, and then the caller stays."""
+    def _handed_over(self, batch: list[_WaitingRequest]) -> bool:
+        """Hand the batch to a thread; False if none can be started, and then the caller goes on."""
         try:
             SCORE.start(self._follow, batch)
         except RuntimeError as problem:
@@ -93,57 +95,57 @@ class MicroBatcher:
             return False
         return True
 
-    def _follow(self, batch: list[_Question]) -> None:
+    def _follow(self, batch: list[_WaitingRequest]) -> None:
         try:
             self._answer(batch)
             self._lead(None)
         except BaseException as problem:
-            self._give_up(problem)
+            self._fail_waiting(problem)
             raise
 
-    def _give_up(self, problem: BaseException) -> None:
+    def _fail_waiting(self, problem: BaseException) -> None:
         with self._lock:
-            left, self._waiting = self._waiting, deque()
+            waiting, self._waiting = self._waiting, deque()
             self._busy = False
-        for question in left:
-            question.problem = problem
-            question.done.set()
+        for request in waiting:
+            request.problem = problem
+            request.done.set()
 
-    def _next_batch(self) -> list[_Question]:
-        """The waiting questions for the model of the first one, in order; questions for other models stay."""
+    def _next_batch(self) -> list[_WaitingRequest]:
+        """Take the waiting requests for the model of the first one, in order; the caller has the lock."""
         now = time.monotonic()
-        batch: list[_Question] = []
-        remaining: deque[_Question] = deque()
+        batch: list[_WaitingRequest] = []
+        remaining: deque[_WaitingRequest] = deque()
         size = 0
         while self._waiting:
-            question = self._waiting.popleft()
-            if question.until is not None and now >= question.until:
-                question.problem = DeadlinePassed()
-                question.done.set()
-            elif not batch or (question.model == batch[0].model and size + len(question.candidates) <= _MOST):
-                batch.append(question)
-                size += len(question.candidates)
+            request = self._waiting.popleft()
+            if request.until is not None and now >= request.until:
+                request.problem = DeadlinePassed()
+                request.done.set()
+            elif not batch or (request.model == batch[0].model and size + len(request.candidates) <= _MOST):
+                batch.append(request)
+                size += len(request.candidates)
             else:
-                remaining.append(question)
+                remaining.append(request)
         self._waiting = remaining
         return batch
 
-    def _answer(self, batch: list[_Question]) -> None:
+    def _answer(self, batch: list[_WaitingRequest]) -> None:
         try:
             with acting_for(batch[0].tenant):
-                scores = self._score(batch[0].model, [each for question in batch for each in question.candidates])
+                scores = self._score(batch[0].model, [each for request in batch for each in request.candidates])
         except BaseException as problem:
             if len(batch) > 1:
-                # One question may have caused the failure; the others are retried alone.
-                for question in batch:
-                    self._answer([question])
+                # One request may have caused the failure, so each is tried alone.
+                for request in batch:
+                    self._answer([request])
                 return
             batch[0].problem = problem
             batch[0].done.set()
             return
         start = 0
-        for question in batch:
-            end = start + len(question.candidates)
-            question.answer = Scores(scores.embeddings[start:end], scores.folds[start:end])
-            question.done.set()
+        for request in batch:
+            end = start + len(request.candidates)
+            request.answer = Scores(scores.embeddings[start:end], scores.folds[start:end])
+            request.done.set()
             start = end

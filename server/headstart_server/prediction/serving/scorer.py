@@ -1,8 +1,8 @@
-"""Scores candidates with a model version in this process, and puts what a predictor host is asked into messages.
+"""Scoring of candidates with a model version in this process, and the messages of a predictor host.
 
-A host (``predictor_host``) gives the same scores. It gets all that a model looks at: the canonical graph, with parallel
-edges as often as they count, and the values outside the graph as the attributes of one more node without an op, which
-no real node is.
+A predictor host gives the same scores as this process. Its messages carry all inputs of a model in one graph: the
+canonical graph with its parallel edges repeated, and the values outside the graph as attributes of an additional node.
+That node has an empty op, which no other node has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -27,6 +26,7 @@ from headstart_server.prediction.graph.model import FOLDS, GraphModel, Scores
 from headstart_server.prediction.registry.artefact import reading
 from headstart_server.prediction.registry.versions import load_artefact
 from headstart_server.prediction.serving.micro_batching import MicroBatcher
+from headstart_server.runtime.lru import Lru
 from headstart_server.runtime.observability import metrics, tracing
 from headstart_server.runtime.settings import Settings
 from headstart_server.runtime.single_flight import SingleFlight
@@ -34,47 +34,52 @@ from headstart_server.runtime.single_flight import SingleFlight
 _log = logging.getLogger(__name__)
 
 _LOADED_MODELS = 32
+# The op of the node that carries the values outside the graph.
 _OUTSIDE = ""
 
 
 class Scorer(Protocol):
+    """Scores candidates with model versions, wherever the models are. Thread-safe."""
+
     @property
     def device(self) -> str:
-        """The device of the models, for people; empty while unknown."""
+        """The device of the models as a text for people; empty while unknown."""
 
     @property
-    def away(self) -> bool:
-        """Whether a part was out of reach at the last call."""
+    def unavailable(self) -> bool:
+        """Whether a predictor host was out of reach at the last call."""
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
-        """Raises NotFound for an unknown version, Unavailable where the model is out of reach."""
+        """Scores and embeddings of candidates.
+
+        Raises NotFound for an unknown version, Unavailable if the model is out of reach.
+        """
 
     def load(self, model_version: str) -> None:
-        """Load a version ahead, so that no question waits for it. Raises as ``score`` does."""
+        """Load a version ahead, so that no call waits for it. Raises as ``score`` does."""
 
     def close(self) -> None:
-        """Close what is open; no call may follow."""
+        """Release models and connections; no call may follow."""
 
 
 class LocalScorer:
-    """Scores in the caller's thread, with models loaded from the database on first use. Thread-safe."""
+    """Scores in this process, with models loaded from the database on first use. Thread-safe."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
         self._kernels: GraphKernels | None = None
-        self._models: OrderedDict[str, GraphModel] = OrderedDict()
-        self._lock = threading.Lock()
-        self._loading = threading.Lock()
+        self._models: Lru[str, GraphModel] = Lru(_LOADED_MODELS)
+        self._loading_kernels = threading.Lock()
         self._flights: SingleFlight[str] = SingleFlight()
         self._batcher = MicroBatcher(self._pass)
         self.device = choose_device(settings.device)
         _log.info("models run on %s", self.device)
-        self.away = False
+        self.unavailable = False
 
     def score(self, model_version: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
-        """Raises DeadlinePassed too."""
-        # Outside of a pass, so that questions for other models do not wait.
+        """Scores and embeddings of candidates. Raises as ``Scorer.score`` does, and DeadlinePassed."""
+        # Loaded before the pass, so that calls for other models do not wait for it.
         self.load(model_version)
         with tracing.span("score", model=model_version, candidates=len(candidates)):
             return self._batcher.score(model_version, candidates)
@@ -87,46 +92,36 @@ class LocalScorer:
         self.model(model_version)
 
     def close(self) -> None:
-        with self._lock:
-            self._models.clear()
+        self._models.clear()
 
     def kernels(self) -> GraphKernels:
-        """The graph kernels, loaded on first use, because DGL takes seconds. Raises StartupError."""
-        with self._loading:
+        """The graph kernels, loaded on first use, because loading DGL takes seconds. Raises StartupError."""
+        with self._loading_kernels:
             if self._kernels is None:
                 torch.set_num_threads(self._settings.torch_threads)
                 self._kernels = load_kernels(self._settings.graph_kernels)
             return self._kernels
 
     def model(self, model_version: str) -> GraphModel:
-        model = self._loaded(model_version)
+        """The model of a version, loaded on first use. Raises NotFound, ModelUnreadable."""
+        model = self._models.get(model_version)
         if model is not None:
             return model
         kernels = self.kernels()
         with self._flights.of(model_version):
-            model = self._loaded(model_version)
+            model = self._models.get(model_version)
             if model is not None:
                 return model
             with self._engine.connect() as connection:
                 content = load_artefact(connection, model_version)
             with reading(model_version):
                 model = GraphModel.from_bytes(content, kernels, self.device)
-            with self._lock:
-                self._models[model_version] = model
-                if len(self._models) > _LOADED_MODELS:
-                    self._models.popitem(last=False)
+            self._models.put(model_version, model)
         return model
-
-    def _loaded(self, model_version: str) -> GraphModel | None:
-        with self._lock:
-            model = self._models.get(model_version)
-            if model is not None:
-                self._models.move_to_end(model_version)
-            return model
 
 
 def score_response(scores: Scores, device: str = "") -> pb2.ScoreResponse:
-    """The answer of a predictor host: every fold in turn, one column for each score."""
+    """The response of a predictor host: the scores of every fold in turn, a column each."""
     rows, folds, heads = scores.folds.shape
     return pb2.ScoreResponse(
         embeddings=matrix_to_proto(scores.embeddings),
@@ -136,7 +131,7 @@ def score_response(scores: Scores, device: str = "") -> pb2.ScoreResponse:
 
 
 def folds_from_matrix(matrix: Floats) -> Floats:
-    """Scores [n, folds, heads] from [n, folds x heads]."""
+    """Scores [n, folds, scores] from a matrix [n, folds * scores]."""
     return matrix.reshape(len(matrix), FOLDS, matrix.shape[1] // FOLDS)
 
 
@@ -149,7 +144,7 @@ def matrix_from_proto(message: pb2.Matrix) -> Floats:
 
 
 def graph_of(candidate: CanonicalCandidate) -> Graph:
-    """The inputs of a model as one graph, which ``candidate_of`` reads back."""
+    """The inputs of a model as one graph; ``candidate_of`` is the inverse."""
     canonical = candidate.graph or CanonicalGraph((), (), ())
     nodes = [Node(op, dict(attributes)) for op, attributes in zip(canonical.ops, canonical.attributes, strict=True)]
     edges = tuple(
@@ -163,7 +158,7 @@ def graph_of(candidate: CanonicalCandidate) -> Graph:
 def candidate_of(graph: Graph) -> CanonicalCandidate:
     """The candidate of a graph from ``graph_of``, or of a plain canonical graph.
 
-    Its fingerprint distinguishes what a model can distinguish; it is not that of the server's records.
+    Its fingerprint differs wherever the inputs of a model do; it is not the fingerprint of the records.
     """
     nodes = list(graph.nodes)
     values: tuple[tuple[str, Value], ...] = ()

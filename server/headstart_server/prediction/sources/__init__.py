@@ -1,1 +1,1 @@
-"""Transfer from source tasks: a surrogate of each, their expected agreement, and Bayesian model averaging."""
+"""Transfer from source tasks: ``sources.Sources`` makes the surrogate of a search by Bayesian model averaging."""

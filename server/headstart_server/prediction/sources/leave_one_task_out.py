@@ -1,6 +1,6 @@
-"""Holds each source out as if it were the new task, and keeps what all others would have said of its results.
+"""Leave-one-task-out agreement: each source is held out as if it were the new task, and the others score its results.
 
-A source that has grown and was fitted again is asked anew; what the others said of one another stays.
+Scores are cached by pair of surrogates, so a new fit of one source only computes its own pairs anew.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from headstart_server.prediction.sources.source_surrogates import SourceSurrogat
 from headstart_server.runtime.lru import Lru
 
 _CACHED_PAIRS = 16_384
-_CACHED_LIKENESS = 256
+_CACHED_SIMILARITIES = 256
 
 
 class LeaveOneTaskOut:
     """Agreements among the source tasks, each held out in turn. Thread-safe."""
 
     def __init__(self) -> None:
-        # By serials of the scoring surrogate, and of the one whose results are held out.
+        # Keys: serials of the scoring surrogate and of the one whose results are held out.
         self._scores: Lru[tuple[int, int], Numbers] = Lru(_CACHED_PAIRS)
-        self._between: Lru[tuple[SimilarityContext, str, tuple[str, ...]], Numbers] = Lru(_CACHED_LIKENESS)
+        self._between: Lru[tuple[SimilarityContext, str, tuple[str, ...]], Numbers] = Lru(_CACHED_SIMILARITIES)
 
     def expected(
         self,
@@ -38,8 +38,9 @@ class LeaveOneTaskOut:
         features: StructuralFeatures,
         context: SimilarityContext,
     ) -> ExpectedAgreement:
-        """The expected agreement of the sources [k] with the target, before any of its results; ``tasks`` [k] are the
-        tasks of the surrogates.
+        """The expected agreement of the sources [k] with the target, before any of its results.
+
+        ``tasks`` [k] are the tasks of the surrogates.
         """
         held_out = [HeldOut(each.held_out[1], self._scores_of(each, surrogates, features)) for each in surrogates]
         similarity = context.likeness(target, tasks, space_id)
@@ -50,17 +51,17 @@ class LeaveOneTaskOut:
     ) -> Numbers:
         """Scores [n, k] of the held-out results by the surrogates."""
         candidates = held_out.held_out[0]
-        known = {each.serial: self._scores.get((each.serial, held_out.serial)) for each in surrogates}
-        missing = [each for each in surrogates if known[each.serial] is None]
+        cached = {each.serial: self._scores.get((each.serial, held_out.serial)) for each in surrogates}
+        missing = [each for each in surrogates if cached[each.serial] is None]
         if missing:
             vectors: Numbers = features.vectors(candidates).astype(np.float64)
             for each in missing:
-                known[each.serial] = scores = each.modelled(vectors)
+                cached[each.serial] = scores = each.predicted(vectors)
                 self._scores.put((each.serial, held_out.serial), scores)
-        return np.column_stack([scores for scores in known.values() if scores is not None])
+        return np.column_stack([scores for scores in cached.values() if scores is not None])
 
     def _similarity_between(self, tasks: Sequence[Task], space_id: str, context: SimilarityContext) -> Numbers:
-        """Similarity [k, k]; the same for all targets until a task's description changes."""
+        """Pairwise similarity [k, k] of the tasks, cached for all targets until a task's description changes."""
         key = (context, space_id, tuple(task.task_id for task in tasks))
         cached = self._between.get(key)
         if cached is None:

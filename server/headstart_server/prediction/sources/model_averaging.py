@@ -1,12 +1,12 @@
-"""Bayesian model averaging: a Gaussian process of the task alone, and one led by each source.
+"""Bayesian model averaging: a Gaussian process of the task alone, and one for each source column.
 
-Every process has the same covariance over the features of the task's own results. The mean of the first is constant;
-the mean of each other follows one column: the scores that a source task gives to candidates, or the mean of all
-sources. They are averaged by the evidence of the results (Hoeting et al., Statistical Science 1999; closed form for a
-linear mean and an unknown scale: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section 2.7,
-and Gelman et al., "Bayesian Data Analysis", 2013, chapter 14). The evidence is the product of the predictions for every
-next result before it was seen, so a source counts as far as it told results in advance. Without any result the average
-is the prior, which ``expected_agreement`` learns from the past tasks.
+All Gaussian processes have the same covariance over the features of the task's own results. The first has a constant
+mean. The mean of each other one is linear in a column: the scores of candidates by a source task, or the mean of all
+sources. The evidence of the results averages them (Hoeting et al., Statistical Science 1999; closed form for a linear
+mean and an unknown scale: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section 2.7, and
+Gelman et al., "Bayesian Data Analysis", 2013, chapter 14). The evidence is the product of the predictive densities of
+the results, each given the results before it, so a source weighs as much as it predicted the results in advance.
+Without results the average is the prior, which ``expected_agreement`` learns from the past tasks.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from headstart_server.prediction.learners.gaussian_process import Numbers, linsp
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
 _NOISES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-# Variance of a source's slope around its expectation, relative to the scale of the Gaussian process.
+# Prior variance of a source's slope, relative to the scale of the Gaussian process.
 _SLOPE_VARIANCE = 0.3
-# The prior on scales counts for this number of results.
+# The prior on scales weighs as much as this number of results.
 _SCALE_STRENGTH = 4.0
-# The grid is searched on at most this number of results.
+# The grid search of hyperparameters uses at most this number of results.
 _GRID_RESULTS = 256
-# Used while there is no result to choose by.
+# Hyperparameters while there is no result.
 _FIRST_LENGTH, _FIRST_NOISE = 2.0, 0.1
 
 
 @dataclass(frozen=True)
 class KernelParameters:
-    """``length`` in units of the given distance; ``noise`` variance relative to that of the Gaussian process."""
+    """``length`` in units of the space's distance; ``noise`` variance relative to that of the Gaussian process."""
 
     length: float
     noise: float
@@ -43,9 +43,9 @@ class KernelParameters:
 class SourcePrior:
     """The prior of each source column [k].
 
-    ``alone`` is the probability that no source leads; ``weights`` [k] that each does, 1 in all. ``slopes`` [k] are by
-    how much the task rises with a column, never negative; ``residuals`` [k] are the variances that a column leaves
-    unexplained.
+    ``alone`` is the prior probability of the model without a source, ``weights`` [k] that of each column's model;
+    together they sum to 1. ``slopes`` [k] are the expected increases of the task with a column, never negative;
+    ``residuals`` [k] are the variances that a column leaves unexplained.
     """
 
     alone: float
@@ -54,7 +54,8 @@ class SourcePrior:
     residuals: Numbers
 
     @classmethod
-    def of_none(cls) -> SourcePrior:
+    def without_sources(cls) -> SourcePrior:
+        """The prior of a task without source columns."""
         return cls(1.0, np.zeros(0), np.zeros(0), np.zeros(0))
 
 
@@ -68,9 +69,10 @@ class ModelPredictions:
 
 @dataclass(frozen=True, eq=False)
 class _Posterior:
-    """One choice of hyperparameters: Cholesky factor, whitened targets [n] and columns [n, k], log evidences [1 + k].
+    """The posterior under one choice of hyperparameters.
 
-    ``slopes`` [k] with ``slope_variances`` [k] are relative to ``scales`` [1 + k].
+    ``factor`` is the Cholesky factor of the covariance; ``targets`` [n] and ``columns`` [n, k] are whitened by it.
+    ``evidences`` [1 + k] are logarithms. ``slopes`` [k] have ``slope_variances`` [k] relative to ``scales`` [1 + k].
     """
 
     factor: Numbers
@@ -83,14 +85,14 @@ class _Posterior:
 
     @property
     def evidence(self) -> float:
+        """The log evidence of the whole average."""
         return float(np.logaddexp.reduce(self.evidences))
 
 
 class ModelAverage:
-    """Bayesian model average fitted to features [n, d] on a common scale, columns [n, k] and targets [n], normal
-    scores; n may be 0.
+    """Bayesian model average fitted to features [n, d], columns [n, k] and targets [n], which are normal scores.
 
-    ``distance`` is the unit of lengths. Hyperparameters are searched if none are given.
+    n may be 0. ``distance`` is the unit of lengths. Hyperparameters are searched if none are given.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class ModelAverage:
 
     @property
     def share_of_sources(self) -> float:
-        """The posterior probability that some source leads."""
+        """The posterior probability of all models with a source."""
         return float(1.0 - self.weights[0])
 
     def predict(self, features: Numbers, columns: Numbers) -> ModelPredictions:
@@ -175,11 +177,11 @@ class ModelAverage:
             _SLOPE_VARIANCE * (precisions - 1.0 / _SLOPE_VARIANCE)
         )
         evidences[1:] += log_ndtr(ahead) - log_ndtr(prior.slopes / np.sqrt(_SLOPE_VARIANCE * scales[1:]))
-        slopes, shrunk = _positive(means, np.sqrt(variances), ahead)
+        slopes, shrunk = _truncated_at_zero(means, np.sqrt(variances), ahead)
         return _Posterior(factor, own, led, evidences, scales, slopes, shrunk / precisions)
 
 
-def _positive(means: Numbers, deviations: Numbers, ahead: Numbers) -> tuple[Numbers, Numbers]:
-    """Mean of normal distributions truncated at 0, and the share of their variance that remains."""
+def _truncated_at_zero(means: Numbers, deviations: Numbers, ahead: Numbers) -> tuple[Numbers, Numbers]:
+    """Means of normal distributions truncated at 0, and the share of their variance that remains."""
     hazard = np.exp(-0.5 * np.square(ahead) - log_ndtr(ahead)) / np.sqrt(2.0 * np.pi)
     return means + deviations * hazard, np.clip(1.0 - hazard * (hazard + ahead), 0.02, 1.0)

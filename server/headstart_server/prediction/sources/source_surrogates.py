@@ -1,7 +1,7 @@
-"""A surrogate of each past task: a Gaussian process over its results, with what it measured of the good ones.
+"""Source surrogates: a Gaussian process over the results of each past task, with the measured scores of its good ones.
 
-Fitted on the first question and again when a task has grown by a quarter. Scores are normal scores, so that tasks of
-any unit and direction compare; far from what a task has tried they go to 0, its average.
+A surrogate is fitted on the first request, and again when its task has grown by a quarter. Scores are normal scores, so
+that tasks of any unit and direction compare. Far from the architectures of the task they approach 0, its average.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from headstart_server.prediction.task.predictors import TaskPredictors
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
 
-# Of a longer history, the best hundred and the newest of the rest are used, because a fit costs the cube of their
-# number.
+# A fit costs the cube of the number of results: longer histories give their best hundred, and the newest of the rest.
 _MOST_RESULTS = 300
-# This number of results, evenly spaced by rank, is held out for the other sources.
+# Results held out for the other sources, evenly spaced by rank.
 _HELD_OUT = 48
 _GROWTH_BEFORE_REFIT = 1.25
 # With 300 results each takes a megabyte or two, more in spaces of wide vectors.
@@ -39,37 +38,38 @@ _CACHED_BYTES = 1024 * 2**20
 class SourceSurrogate:
     """The surrogate of one source task. ``serial`` is unique among all that this process has fitted.
 
-    ``process`` is None below two completed results, or if all are equal. ``measured`` are, by fingerprint, normal
-    scores of the results above the task's median; ``held_out`` are some of its results, with their normal scores.
+    ``gaussian_process`` is None below two results, or if all are equal. ``values`` are those of the observations at
+    the fit. ``measured`` gives, by fingerprint, the normal scores of results above the task's median. ``held_out`` are
+    some architectures of the task, with the normal scores of their results.
     """
 
     task_id: str
     serial: int
-    process: GaussianProcess | None
+    gaussian_process: GaussianProcess | None
     values: NDArray[np.float64]
     measured: Mapping[str, float]
     held_out: tuple[tuple[CanonicalCandidate, ...], Numbers]
 
     def scores(self, candidates: Sequence[CanonicalCandidate], features: Numbers) -> Numbers:
-        """Expected normal scores [m] of candidates with features [m, d], higher is better."""
-        scores = self.modelled(features)
+        """Normal scores [m] of candidates with features [m, d]: the measured score, or else the predicted one."""
+        scores = self.predicted(features)
         for index, candidate in enumerate(candidates):
             score = self.measured.get(candidate.fingerprint)
             if score is not None:
                 scores[index] = score
         return scores
 
-    def modelled(self, features: Numbers) -> Numbers:
-        """The same scores by the Gaussian process alone, without measured results."""
-        if self.process is None:
+    def predicted(self, features: Numbers) -> Numbers:
+        """Normal scores [m] by the Gaussian process alone; 0 without one."""
+        if self.gaussian_process is None:
             return np.zeros(len(features))
-        return self.process.predict(features, np.zeros((len(features), 0)))[0]
+        return self.gaussian_process.predict(features, np.zeros((len(features), 0)))[0]
 
     def is_current(self, observations: Observations) -> bool:
-        """Whether the task has grown too little for a new fit, and is not another task of the same name."""
-        known = len(self.values)
-        grown = observations.count > _GROWTH_BEFORE_REFIT * known
-        return not grown and np.array_equal(observations.values[:known], self.values, equal_nan=True)
+        """Whether the surrogate still serves: its task has not grown by a quarter, and was not created anew."""
+        count = len(self.values)
+        grown = observations.count > _GROWTH_BEFORE_REFIT * count
+        return not grown and np.array_equal(observations.values[:count], self.values, equal_nan=True)
 
 
 class SourceSurrogates:
@@ -83,18 +83,18 @@ class SourceSurrogates:
 
     def of(self, namespace: str, sources: Sequence[Observations]) -> list[SourceSurrogate]:
         """The surrogates of those sources that have completed results."""
-        result = [self._surrogate(namespace, source) for source in sources]
-        return [each for each in result if each is not None]
+        surrogates = [self._surrogate(namespace, source) for source in sources]
+        return [each for each in surrogates if each is not None]
 
     def _surrogate(self, namespace: str, source: Observations) -> SourceSurrogate | None:
         key = (namespace, source.search_space_id, source.task.task_id)
         cached = self._cache.get(key)
         if cached is not None and cached.is_current(source):
             return cached
-        made = self._fit(namespace, source)
-        if made is not None:
-            self._cache.put(key, made)
-        return made
+        fitted = self._fit(namespace, source)
+        if fitted is not None:
+            self._cache.put(key, fitted)
+        return fitted
 
     def _fit(self, namespace: str, source: Observations) -> SourceSurrogate | None:
         labels = self._predictors.labels(namespace, source)
@@ -104,45 +104,48 @@ class SourceSurrogates:
         scores = dict(zip(labels.fingerprints, normal_scores(labels.values, maximize).tolist(), strict=True))
         chosen = most_informative(labels, maximize, _MOST_RESULTS)
         recorded = self._evidence.knowledge.architectures(namespace, space_id, chosen.fingerprints)
-        # Tasks that were deleted meanwhile are left out.
-        indices = [index for index, name in enumerate(chosen.fingerprints) if name in recorded]
-        names = [chosen.fingerprints[index] for index in indices]
+        # A deletion of the task may have removed architectures meanwhile.
+        indices = [index for index, fingerprint in enumerate(chosen.fingerprints) if fingerprint in recorded]
+        fingerprints = [chosen.fingerprints[index] for index in indices]
         completed = np.flatnonzero(np.isfinite(chosen.values[indices]))
         if not len(completed):
             return None
-        canonicals, targets = [recorded[name].canonical for name in names], np.array([scores[name] for name in names])
-        process = self._process(self._evidence.features(namespace, space_id), canonicals, targets)
-        noise = 0.0 if process is None else process.hyperparameters.noise
+        canonicals = [recorded[fingerprint].canonical for fingerprint in fingerprints]
+        targets = np.array([scores[fingerprint] for fingerprint in fingerprints])
+        gaussian_process = _gaussian_process(self._evidence.features(namespace, space_id), canonicals, targets)
+        noise = 0.0 if gaussian_process is None else gaussian_process.hyperparameters.noise
         return SourceSurrogate(
             source.task.task_id,
             next(self._serials),
-            process,
+            gaussian_process,
             source.values,
-            _better_than_median(names, targets, completed, noise),
+            _better_than_median(fingerprints, targets, completed, noise),
             _spread_by_rank(canonicals, targets, completed),
         )
 
-    @staticmethod
-    def _process(
-        features: StructuralFeatures, canonicals: Sequence[CanonicalCandidate], targets: Numbers
-    ) -> GaussianProcess | None:
-        if len(targets) < 2 or np.ptp(targets) <= 0.0:
-            return None
-        vectors = features.vectors(canonicals).astype(np.float64)
-        return GaussianProcess(vectors, np.zeros((len(vectors), 0)), targets)
+
+def _gaussian_process(
+    features: StructuralFeatures, canonicals: Sequence[CanonicalCandidate], targets: Numbers
+) -> GaussianProcess | None:
+    if len(targets) < 2 or np.ptp(targets) <= 0.0:
+        return None
+    vectors = features.vectors(canonicals).astype(np.float64)
+    return GaussianProcess(vectors, np.zeros((len(vectors), 0)), targets)
 
 
 def _bytes_of(surrogate: SourceSurrogate) -> int:
-    return array_bytes(surrogate.process) + sum(map(bytes_of_canonical, surrogate.held_out[0]))
+    return array_bytes(surrogate.gaussian_process) + sum(map(bytes_of_canonical, surrogate.held_out[0]))
 
 
 def _better_than_median(
-    names: Sequence[str], targets: Numbers, completed: NDArray[np.int64], noise: float
+    fingerprints: Sequence[str], targets: Numbers, completed: NDArray[np.int64], noise: float
 ) -> dict[str, float]:
-    """Scores of results above the median, by fingerprint, shrunk by the noise: a score is its mean given the
-    measurement.
-    """
-    return {names[index]: float(targets[index] / (1.0 + noise)) for index in completed.tolist() if targets[index] > 0.0}
+    """Normal scores above the median, by fingerprint; each is shrunk by the noise to its mean given the measurement."""
+    return {
+        fingerprints[index]: float(targets[index] / (1.0 + noise))
+        for index in completed.tolist()
+        if targets[index] > 0.0
+    }
 
 
 def _spread_by_rank(

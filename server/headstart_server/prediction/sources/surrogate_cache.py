@@ -1,27 +1,28 @@
-"""Keeps the model average of each search, and fits it again when the task has new results.
+"""The surrogate cache: the model average of each task, fitted again when the task has new results.
 
-Hyperparameters are those of the first results, up to the count that ``refits`` names, whenever a process was first
-asked.
+Hyperparameters are chosen on the first results, up to the count that ``refits`` names. A fit therefore depends on the
+results alone, not on the first request to a process.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.spaces import CanonicalCandidate, SearchSpace
+from headstart.spaces import CanonicalCandidate
 from headstart_server.knowledge.observations.observations import Observations
 from headstart_server.prediction.features.scaling import FeatureScale, scale_of_space
 from headstart_server.prediction.features.structural import StructuralFeatures
 from headstart_server.prediction.learners.gaussian_process import Numbers, median_distance
 from headstart_server.prediction.learners.normal_scores import normal_scores
 from headstart_server.prediction.refits import last_refit
-from headstart_server.prediction.sources.model_averaging import KernelParameters, ModelAverage, SourcePrior
+from headstart_server.prediction.sources.columns import SourceColumns
+from headstart_server.prediction.sources.model_averaging import KernelParameters, ModelAverage
+from headstart_server.prediction.task.evidence import Evidence
 from headstart_server.prediction.task.labels import Labels, labels_of, most_informative
 from headstart_server.runtime.array_bytes import array_bytes
 from headstart_server.runtime.lru import Lru
@@ -37,99 +38,135 @@ class SpaceScale:
     features: FeatureScale
     distance: float
 
+    def scaled(self, vectors: NDArray[np.floating]) -> Numbers:
+        """Features [m, d] on the scale."""
+        return self.features.scaled(vectors)
+
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """``columns`` [n, k] are the sources' scores of the results; ``targets`` [n] their normal scores."""
+class FittedAverage:
+    """A model average with the data that it was fitted to.
+
+    ``columns`` [n, k] are the source scores of the results, ``targets`` [n] the normal scores of the results.
+    ``refit_at`` is the number of experiments that the hyperparameters were chosen on.
+    """
 
     observations: Observations
     average: ModelAverage
     scale: SpaceScale
     columns: Numbers
     targets: Numbers
-    searched_at: int
+    refit_at: int
 
     @property
     def incumbent(self) -> float:
-        """The best result; without any, the score of an average candidate."""
+        """The best target; without results, the score of an average candidate."""
         return float(self.targets.max()) if len(self.targets) else 0.0
 
 
 class SurrogateCache:
-    """Fitted surrogates by namespace, task, space and the name of the sources. Thread-safe."""
+    """Fitted averages by namespace, task, space and the name of the sources. Thread-safe."""
 
-    def __init__(self) -> None:
-        self._cache: Lru[tuple[str, str, str, str], Fitted] = Lru(
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._cache: Lru[tuple[str, str, str, str], FittedAverage] = Lru(
             _CACHED_BYTES, lambda cached: array_bytes(cached.average, cached.columns, cached.targets)
         )
         self._scales: WeakKeyDictionary[StructuralFeatures, SpaceScale] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def fitted(
-        self,
-        namespace: str,
-        sources: str,
-        observations: Observations,
-        labels: Labels,
-        space: SearchSpace,
-        features: StructuralFeatures,
-        canonicals: Callable[[Labels], Sequence[CanonicalCandidate]],
-        columns: Callable[[Sequence[CanonicalCandidate]], Numbers],
-        prior: SourcePrior,
-    ) -> Fitted:
-        """The fit to the labels [n] of these observations, which may be none; ``columns`` [m, k] of candidates."""
-        key = (namespace, observations.task.task_id, observations.search_space_id, sources)
+        self, namespace: str, observations: Observations, labels: Labels, columns: SourceColumns
+    ) -> FittedAverage:
+        """The cached or new fit to the labels [n] of these observations; n may be 0.
+
+        Raises Unavailable if a deletion of a task removed an architecture.
+        """
+        key = (namespace, observations.task.task_id, observations.search_space_id, columns.name)
         cached = self._cache.get(key)
         # Observations are immutable: a new result makes a new object.
         if cached is not None and cached.observations.values is observations.values:
             return cached
-        known = canonicals(labels)
-        vectors = features.vectors(known)
-        scale = self._scale(space, features, vectors)
-        columns_of_results, targets = columns(known), normal_scores(labels.values, observations.task.maximize)
-
-        def average_of(
-            some: NDArray[np.floating], columns_of_results: Numbers, targets: Numbers, given: KernelParameters | None
-        ) -> ModelAverage:
-            return ModelAverage(
-                scale.features.scaled(some), np.nan_to_num(columns_of_results), targets, prior, scale.distance, given
-            )
-
-        searched_at = last_refit(observations.count)
-        hyperparameters = None
-        if searched_at < observations.count:
-            if (
-                cached is not None
-                and cached.searched_at == searched_at
-                and observations.begins_with(cached.observations)
-            ):
-                hyperparameters = cached.average.hyperparameters
-            else:
-                first = observations.first(searched_at)
-                few = most_informative(labels_of(first), first.task.maximize)
-                if not len(few.fingerprints):
-                    # Without results there is nothing to choose by: hyperparameters are searched again with the
-                    # first.
-                    searched_at = 0
-                else:
-                    then = canonicals(few)
-                    values = normal_scores(few.values, first.task.maximize)
-                    hyperparameters = average_of(features.vectors(then), columns(then), values, None).hyperparameters
-        average = average_of(vectors, columns_of_results, targets, hyperparameters)
-        fitted = Fitted(observations, average, scale, columns_of_results, targets, searched_at)
+        fitted = self.fit(namespace, observations, labels, columns, cached)
         self._cache.put(key, fitted)
         return fitted
 
-    def _scale(self, space: SearchSpace, features: StructuralFeatures, vectors: NDArray[np.floating]) -> SpaceScale:
-        """The scale of a space that candidates can be drawn from; for explicit graphs, that of the recorded ones."""
+    def fit(
+        self,
+        namespace: str,
+        observations: Observations,
+        labels: Labels,
+        columns: SourceColumns,
+        before: FittedAverage | None = None,
+    ) -> FittedAverage:
+        """A new fit, which is not cached; hyperparameters of ``before`` are used while they are due."""
+        candidates = self.candidates(namespace, observations, labels)
+        features = self._evidence.features(namespace, observations.search_space_id)
+        vectors = features.vectors(candidates)
+        scale = self._scale(namespace, observations.search_space_id, features, vectors)
+        scores = columns.scores_of_results(candidates)
+        targets = normal_scores(labels.values, observations.task.maximize)
+        refit_at = last_refit(observations.count)
+        hyperparameters = None
+        if refit_at < observations.count:
+            if before is not None and before.refit_at == refit_at and observations.begins_with(before.observations):
+                hyperparameters = before.average.hyperparameters
+            else:
+                hyperparameters = self._chosen_on(namespace, observations.first(refit_at), columns, features, scale)
+                if hyperparameters is None:
+                    # The first experiments gave no result to choose by: the next fit chooses again.
+                    refit_at = 0
+        average = _average(scale, vectors, scores, targets, columns, hyperparameters)
+        return FittedAverage(observations, average, scale, scores, targets, refit_at)
+
+    def candidates(self, namespace: str, observations: Observations, labels: Labels) -> list[CanonicalCandidate]:
+        """The architectures of labels. Raises Unavailable if a deletion of a task removed one."""
+        recorded = self._evidence.architectures(namespace, observations.search_space_id, labels.fingerprints)
+        return [recorded[fingerprint].canonical for fingerprint in labels.fingerprints]
+
+    def _chosen_on(
+        self,
+        namespace: str,
+        observations: Observations,
+        columns: SourceColumns,
+        features: StructuralFeatures,
+        scale: SpaceScale,
+    ) -> KernelParameters | None:
+        """The hyperparameters that these observations choose; None if they have no results."""
+        labels = most_informative(labels_of(observations), observations.task.maximize)
+        if not len(labels.fingerprints):
+            return None
+        candidates = self.candidates(namespace, observations, labels)
+        targets = normal_scores(labels.values, observations.task.maximize)
+        scores = columns.scores_of_results(candidates)
+        return _average(scale, features.vectors(candidates), scores, targets, columns, None).hyperparameters
+
+    def _scale(
+        self, namespace: str, search_space_id: str, features: StructuralFeatures, vectors: NDArray[np.floating]
+    ) -> SpaceScale:
+        """The scale of random candidates of a space; for explicit graphs, that of the recorded ones."""
+        space = self._evidence.knowledge.search_space(namespace, search_space_id)
         if space.explicit_graphs:
             scale = FeatureScale.of(vectors)
             return SpaceScale(scale, median_distance(scale.scaled(vectors)) if len(vectors) else 1.0)
         with self._lock:
-            known = self._scales.get(features)
-        if known is None:
+            cached = self._scales.get(features)
+        if cached is None:
             scale, drawn = scale_of_space(space, features)
-            known = SpaceScale(scale, median_distance(scale.scaled(drawn)))
+            cached = SpaceScale(scale, median_distance(scale.scaled(drawn)))
             with self._lock:
-                self._scales[features] = known
-        return known
+                self._scales[features] = cached
+        return cached
+
+
+def _average(
+    scale: SpaceScale,
+    vectors: NDArray[np.floating],
+    scores: Numbers,
+    targets: Numbers,
+    columns: SourceColumns,
+    hyperparameters: KernelParameters | None,
+) -> ModelAverage:
+    return ModelAverage(
+        scale.scaled(vectors), np.nan_to_num(scores), targets, columns.prior(), scale.distance, hyperparameters
+    )

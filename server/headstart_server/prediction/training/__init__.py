@@ -1,1 +1,1 @@
-"""Trains, validates and promotes the model of a search space."""
+"""Training of a search space's model: ``pipeline.train`` trains, validates, stores and promotes a version."""

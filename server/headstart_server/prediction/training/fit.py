@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -42,8 +42,6 @@ from headstart_server.prediction.training.pretraining import READING, STEPS, dra
 from headstart_server.prediction.training.validation import validation_metrics
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[str], None]
 
 # A task with fewer completed architectures gets no head.
 MIN_COMPLETED = 10
@@ -77,6 +75,7 @@ class TrainingOptions:
     fixed_epochs: int | None = None
 
     def epochs_for(self, architectures: int) -> int:
+        """The number of epochs for a number of architectures."""
         if self.fixed_epochs is not None:
             return self.fixed_epochs
         shrunk = round(self.epochs * math.sqrt(_FEW / max(architectures, _FEW)))
@@ -98,7 +97,6 @@ def train_model(
     architectures: Mapping[str, CanonicalCandidate],
     kernels: GraphKernels,
     options: TrainingOptions = TrainingOptions(),
-    progress: Progress | None = None,
 ) -> ModelArtefact | None:
     """The model of a space, or None if no task has MIN_COMPLETED completed architectures."""
     started = time.monotonic()
@@ -116,8 +114,9 @@ def train_model(
         for fold, network in enumerate(model.networks):
             rows = np.flatnonzero(folds != fold)
             _train_network(network, model, candidates, structural, entries, rows, options, fold)
-            if progress is not None:
-                progress(f"{space.search_space_id}: network {fold + 1} of {FOLDS} trained on {len(rows)} architectures")
+            _log.info(
+                "%s: network %d of %d trained on %d architectures", space.search_space_id, fold + 1, FOLDS, len(rows)
+            )
         if options.trees:
             _grow_trees(model, learned, entries, candidates, structural, folds, options.seed)
         scores = model.score(candidates).unseen(candidates, model.seen)

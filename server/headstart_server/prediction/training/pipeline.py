@@ -80,7 +80,7 @@ def train(
     reduced = plan.summary(usual)
     if reduced is not None:
         _log.warning("search space %s/%s: %s", namespace, search_space_id, reduced)
-    artefact = train_model(space, tasks, architectures, kernels, options, _log.info)
+    artefact = train_model(space, tasks, architectures, kernels, options)
     if artefact is None:
         return None
     version = run_transaction(

@@ -1,4 +1,4 @@
-"""Forecasts of learning curves: what is learned, what is mirrored, and how far the intervals can be trusted."""
+"""Forecasts of learning curves: accuracy, symmetry between directions, and coverage of the intervals."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def forecaster(losses: np.ndarray, maximize: bool = False) -> CurveForecaster:
 
 
 def test_forecast_is_nearer_than_the_last_value() -> None:
-    asked = toy_losses(200, seed=1)
-    told = forecaster(toy_losses(100)).forecast([cut(values, 6) for values in asked])
-    error = np.abs(told.finals - asked[:, -1])
-    still = np.abs(asked[:, 5] - asked[:, -1])
+    unseen = toy_losses(200, seed=1)
+    forecasts = forecaster(toy_losses(100)).forecast([cut(values, 6) for values in unseen])
+    error = np.abs(forecasts.finals - unseen[:, -1])
+    still = np.abs(unseen[:, 5] - unseen[:, -1])
     assert error.mean() < 0.4 * still.mean()
     assert np.median(error) < 0.4 * np.median(still)
 
 
 def test_rising_metric_is_the_mirror_of_a_falling_one() -> None:
-    known, asked = toy_losses(60, diverging=0.2), toy_losses(20, seed=1, diverging=0.2)
-    falling = forecaster(known).forecast([cut(values, 12) for values in asked])
-    rising = forecaster(-known, maximize=True).forecast([cut(-values, 12) for values in asked])
+    known, unseen = toy_losses(60, diverging=0.2), toy_losses(20, seed=1, diverging=0.2)
+    falling = forecaster(known).forecast([cut(values, 12) for values in unseen])
+    rising = forecaster(-known, maximize=True).forecast([cut(-values, 12) for values in unseen])
     np.testing.assert_allclose(rising.finals, -falling.finals)
     np.testing.assert_allclose(rising.lower, -falling.upper)
     np.testing.assert_allclose(rising.above, falling.below)
-    np.testing.assert_allclose(rising.paths, -falling.paths)
+    np.testing.assert_allclose(rising.values, -falling.values)
     np.testing.assert_allclose(rising.beats(-1.5, maximize=True), falling.beats(1.5, maximize=False))
 
 
@@ -43,18 +43,18 @@ def test_rising_metric_is_the_mirror_of_a_falling_one() -> None:
 def test_intervals_cover_what_they_say(level: float) -> None:
     covered = []
     for seed in range(4):
-        asked = toy_losses(150, seed=100 + seed)
-        told = forecaster(toy_losses(100, seed)).forecast([cut(values, 8) for values in asked], level)
-        covered.append(np.mean((asked[:, -1] >= told.lower) & (asked[:, -1] <= told.upper)))
+        unseen = toy_losses(150, seed=100 + seed)
+        forecasts = forecaster(toy_losses(100, seed)).forecast([cut(values, 8) for values in unseen], level)
+        covered.append(np.mean((unseen[:, -1] >= forecasts.lower) & (unseen[:, -1] <= forecasts.upper)))
     assert abs(float(np.mean(covered)) - level) < 0.05
 
 
 def test_runs_that_diverge_are_told_from_those_that_do_not() -> None:
-    asked = toy_losses(200, seed=1, diverging=0.3)
-    told = forecaster(toy_losses(150, diverging=0.3)).forecast([cut(values, 14) for values in asked])
-    bad = asked[:, -1] > 6.0
-    assert told.diverges is not None
-    assert told.diverges[bad].min() > told.diverges[~bad].max()
+    unseen = toy_losses(200, seed=1, diverging=0.3)
+    forecasts = forecaster(toy_losses(150, diverging=0.3)).forecast([cut(values, 14) for values in unseen])
+    bad = unseen[:, -1] > 6.0
+    assert forecasts.diverges is not None
+    assert forecasts.diverges[bad].min() > forecasts.diverges[~bad].max()
 
 
 def test_failed_runs_of_the_history_are_divergence_whatever_their_values() -> None:
@@ -66,53 +66,53 @@ def test_failed_runs_of_the_history_are_divergence_whatever_their_values() -> No
             curves.append(Curve(EPOCHS, broken, float("nan")))
         else:
             curves.append(full(values))
-    asked = toy_losses(100, seed=1, diverging=0.3)
-    told = CurveForecaster(curves, False, 40.0).forecast([cut(values, 14) for values in asked])
-    bad = asked[:, -1] > 6.0
-    assert np.isfinite(told.finals).all()
-    assert told.diverges is not None
-    assert told.diverges[bad].mean() > 0.8
-    assert told.diverges[~bad].mean() < 0.2
+    unseen = toy_losses(100, seed=1, diverging=0.3)
+    forecasts = CurveForecaster(curves, False, 40.0).forecast([cut(values, 14) for values in unseen])
+    bad = unseen[:, -1] > 6.0
+    assert np.isfinite(forecasts.finals).all()
+    assert forecasts.diverges is not None
+    assert forecasts.diverges[bad].mean() > 0.8
+    assert forecasts.diverges[~bad].mean() < 0.2
 
 
 def test_a_history_on_another_grid_is_as_good() -> None:
-    known, asked = toy_losses(100), toy_losses(100, seed=1)
+    known, unseen = toy_losses(100), toy_losses(100, seed=1)
     sparse = [Curve(EPOCHS[1::3], values[1::3], float(values[-1])) for values in known]
-    told = CurveForecaster(sparse, False, 40.0).forecast([cut(values, 10) for values in asked])
-    still = np.abs(asked[:, 9] - asked[:, -1]).mean()
-    assert np.abs(told.finals - asked[:, -1]).mean() < 0.5 * still
+    forecasts = CurveForecaster(sparse, False, 40.0).forecast([cut(values, 10) for values in unseen])
+    still = np.abs(unseen[:, 9] - unseen[:, -1]).mean()
+    assert np.abs(forecasts.finals - unseen[:, -1]).mean() < 0.5 * still
 
 
 def test_runs_cut_short_are_no_finals() -> None:
     known = toy_losses(60)
     early = [cut(values, 5) for values in toy_losses(60, seed=5)]
-    asked = [cut(values, 8) for values in toy_losses(10, seed=1)]
-    told = CurveForecaster([full(values) for values in known] + early, False, 40.0).forecast(asked)
-    np.testing.assert_array_equal(told.finals, forecaster(known).forecast(asked).finals)
-    assert told.history == 60
+    unseen = [cut(values, 8) for values in toy_losses(10, seed=1)]
+    forecasts = CurveForecaster([full(values) for values in known] + early, False, 40.0).forecast(unseen)
+    np.testing.assert_array_equal(forecasts.finals, forecaster(known).forecast(unseen).finals)
+    assert forecasts.history == 60
 
 
 def test_without_history_the_interval_is_wide_and_nothing_is_stopped() -> None:
-    asked = toy_losses(100, seed=1)
-    told = CurveForecaster([], False, 40.0).forecast([cut(values, 8) for values in asked])
-    assert told.history == 0
-    assert told.diverges is None
-    assert np.mean((asked[:, -1] >= told.lower) & (asked[:, -1] <= told.upper)) > 0.9
-    np.testing.assert_allclose(told.weights.sum(axis=0), 1.0)
-    assert not any(advice.stop for advice in advise(told, -100.0, False))
+    unseen = toy_losses(100, seed=1)
+    forecasts = CurveForecaster([], False, 40.0).forecast([cut(values, 8) for values in unseen])
+    assert forecasts.history == 0
+    assert forecasts.diverges is None
+    assert np.mean((unseen[:, -1] >= forecasts.lower) & (unseen[:, -1] <= forecasts.upper)) > 0.9
+    np.testing.assert_allclose(forecasts.weights.sum(axis=0), 1.0)
+    assert not any(advice.stop for advice in advise(forecasts, -100.0, False))
 
 
 def test_one_point_is_a_curve_too_and_no_point_is_none() -> None:
     known = forecaster(toy_losses(50))
-    told = known.forecast([cut(values, 1) for values in toy_losses(5, seed=1)])
-    assert np.isfinite(told.finals).all()
+    forecasts = known.forecast([cut(values, 1) for values in toy_losses(5, seed=1)])
+    assert np.isfinite(forecasts.finals).all()
     with pytest.raises(ValueError, match="without points"):
         known.forecast([Curve.of([])])
 
 
 def test_many_different_lengths_share_models_and_agree_with_their_own() -> None:
-    known, asked = forecaster(toy_losses(60)), toy_losses(35, seed=1)
-    curves = [cut(values, 4 + row) for row, values in enumerate(asked)]
+    known, unseen = forecaster(toy_losses(60)), toy_losses(35, seed=1)
+    curves = [cut(values, 4 + row) for row, values in enumerate(unseen)]
     together = known.forecast(curves).finals
     alone = np.array([known.forecast([curve]).finals[0] for curve in curves])
     assert np.abs(together - alone).max() < 0.15
@@ -120,10 +120,10 @@ def test_many_different_lengths_share_models_and_agree_with_their_own() -> None:
 
 def test_hundred_forecasts_take_no_time_once_the_history_is_fitted() -> None:
     known = forecaster(toy_losses(200))
-    asked = [cut(values, 8) for values in toy_losses(100, seed=1)]
-    known.forecast(asked)
+    unseen = [cut(values, 8) for values in toy_losses(100, seed=1)]
+    known.forecast(unseen)
     began = time.perf_counter()
-    known.forecast(asked)
+    known.forecast(unseen)
     assert time.perf_counter() - began < 0.3
 
 
@@ -132,41 +132,41 @@ def test_laws_continue_curves_that_follow_them() -> None:
     ahead = np.array([2.0, 4.0])
     power = 1.0 + 0.7 * (places + 0.1) ** -0.5
     saturating = 3.0 - 2.0 * places**1.5 / (0.3**1.5 + places**1.5)
-    told = extrapolate(POW4, power[None], ahead)[0]
-    np.testing.assert_allclose(told, 1.0 + 0.7 * (ahead + 0.1) ** -0.5, atol=1e-6)
-    told = extrapolate(MMF4, saturating[None], ahead)[0]
-    np.testing.assert_allclose(told, 3.0 - 2.0 * ahead**1.5 / (0.3**1.5 + ahead**1.5), atol=0.04)
+    forecasts = extrapolate(POW4, power[None], ahead)[0]
+    np.testing.assert_allclose(forecasts, 1.0 + 0.7 * (ahead + 0.1) ** -0.5, atol=1e-6)
+    forecasts = extrapolate(MMF4, saturating[None], ahead)[0]
+    np.testing.assert_allclose(forecasts, 3.0 - 2.0 * ahead**1.5 / (0.3**1.5 + ahead**1.5), atol=0.04)
 
 
 def test_a_member_that_adds_nothing_leaves_by_its_weight() -> None:
     generator = np.random.default_rng(0)
     truth = generator.normal(size=100)
-    told = np.stack([truth + generator.normal(0, 0.05, 100), truth + 1.0, generator.normal(0, 3, 100)])
-    weights = least_error_weights(told, truth, np.ones(100))
+    forecasts = np.stack([truth + generator.normal(0, 0.05, 100), truth + 1.0, generator.normal(0, 3, 100)])
+    weights = least_error_weights(forecasts, truth, np.ones(100))
     assert weights[0] > 0.9
     assert abs(weights.sum() - 1) < 1e-9
 
 
 def test_ablation_leaves_a_member_out() -> None:
     curves = [full(values) for values in toy_losses(40)]
-    told = CurveForecaster(curves, False, 40.0, without=[SIMILAR_CURVES]).forecast([cut(toy_losses(1)[0], 5)])
-    assert SIMILAR_CURVES not in told.members
-    assert LAST_VALUE in told.members
+    forecasts = CurveForecaster(curves, False, 40.0, without=[SIMILAR_CURVES]).forecast([cut(toy_losses(1)[0], 5)])
+    assert SIMILAR_CURVES not in forecasts.members
+    assert LAST_VALUE in forecasts.members
 
 
 def test_stopping_keeps_the_best_and_saves_most_of_the_epochs() -> None:
-    known, asked = forecaster(toy_losses(100)), toy_losses(200, seed=3)
+    known, unseen = forecaster(toy_losses(100)), toy_losses(200, seed=3)
     incumbent = float(toy_losses(100)[:, -1].min())
-    advice = advise(known.forecast([cut(values, 10) for values in asked]), incumbent, False)
+    advice = advise(known.forecast([cut(values, 10) for values in unseen]), incumbent, False)
     stopped = np.array([each.stop for each in advice])
     assert stopped.mean() > 0.6
-    assert not stopped[np.argmin(asked[:, -1])]
+    assert not stopped[np.argmin(unseen[:, -1])]
     assert f"{100 * LEAST_CHANCE:g} %" in advice[0].reason
 
 
 def test_without_incumbent_nothing_is_stopped() -> None:
-    told = forecaster(toy_losses(50)).forecast([cut(values, 10) for values in toy_losses(20, seed=3)])
-    assert not any(advice.stop for advice in advise(told, None, False))
+    forecasts = forecaster(toy_losses(50)).forecast([cut(values, 10) for values in toy_losses(20, seed=3)])
+    assert not any(advice.stop for advice in advise(forecasts, None, False))
 
 
 STEPS = np.arange(1.0, 11.0)
@@ -192,28 +192,36 @@ REGULAR = {
 
 @pytest.mark.parametrize("kind", REGULAR)
 def test_curves_that_a_member_all_but_knows_are_told_in_numbers(kind: str) -> None:
-    curves, asked, maximize = REGULAR[kind]
+    curves, unseen, maximize = REGULAR[kind]
     history = [full(values, STEPS) for values in curves]
-    points = list(zip(STEPS[:3], asked, strict=True))
-    told = CurveForecaster(history, maximize, 10.0).forecast([Curve.of(points)])
-    numbers = (told.finals, told.lower, told.upper, told.below, told.above, told.weights, told.paths)
+    points = list(zip(STEPS[:3], unseen, strict=True))
+    forecasts = CurveForecaster(history, maximize, 10.0).forecast([Curve.of(points)])
+    numbers = (
+        forecasts.finals,
+        forecasts.lower,
+        forecasts.upper,
+        forecasts.below,
+        forecasts.above,
+        forecasts.weights,
+        forecasts.values,
+    )
     assert all(np.isfinite(each).all() for each in numbers)
-    assert np.isfinite(told.beats(asked[-1], maximize)).all()
-    assert told.weights.sum() == pytest.approx(1.0)
+    assert np.isfinite(forecasts.beats(unseen[-1], maximize)).all()
+    assert forecasts.weights.sum() == pytest.approx(1.0)
     finals = [values[-1] for values in curves]
-    assert min(finals) - 0.5 * np.ptp(finals) <= told.finals[0] <= max(finals) + 0.5 * np.ptp(finals)
+    assert min(finals) - 0.5 * np.ptp(finals) <= forecasts.finals[0] <= max(finals) + 0.5 * np.ptp(finals)
 
 
 def test_one_late_riser_does_not_stretch_the_interval_beyond_all_errors_seen() -> None:
     curves = saturating(None)
     curves[5] = np.where(STEPS < 6, 0.5, 0.9)
     history = [full(values, STEPS) for values in curves]
-    told = CurveForecaster(history, True, 10.0).forecast(
+    forecasts = CurveForecaster(history, True, 10.0).forecast(
         [Curve.of(list(zip(STEPS[:3], [0.86, 0.93, 0.95], strict=True)))]
     )
     # The late riser rises by 0.4, and no curve by more.
-    assert told.upper[0] - told.finals[0] <= 0.45
-    assert told.finals[0] - told.lower[0] <= 0.45
+    assert forecasts.upper[0] - forecasts.finals[0] <= 0.45
+    assert forecasts.finals[0] - forecasts.lower[0] <= 0.45
 
 
 def test_weights_of_an_exact_member_are_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Predictions of candidates with a partial curve, over real tables: which recorded curves count, and what is joined."""
+"""Predictions of candidates with a partial curve, over real tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart_server.knowledge.outcomes import NewExperiment, Outcome, Status
 from headstart_server.knowledge.service import KnowledgeService
 from headstart_server.knowledge.tasks import Task
 from headstart_server.knowledge.vector_index.chroma import ArchitectureIndex
-from headstart_server.prediction.learning_curves.combination import LEARNING_CURVE, CurveEstimate, joined
+from headstart_server.prediction.learning_curves.combination import LEARNING_CURVE, CurveEstimate, combined
 from headstart_server.prediction.service import PredictionService
 from headstart_server.prediction.serving.scorer import LocalScorer
 from headstart_server.prediction.types import Answer, MemberPrediction, Prediction, Query
@@ -80,12 +80,12 @@ def errors(answer: Answer, truth: np.ndarray) -> np.ndarray:
 def test_answer_with_the_curve_is_nearer_than_without(room: Room) -> None:
     room.task("target")
     room.full("target", toy_losses(80))
-    asked = toy_losses(30, seed=1)
+    partial = toy_losses(30, seed=1)
     without = room.predict("target", [()] * 30)
-    told = room.predict("target", [points(row, 8) for row in asked])
-    assert np.median(errors(told, asked[:, -1])) < 0.3 * np.median(errors(without, asked[:, -1]))
-    assert "continued by 80 full curves of this task" in told.basis
-    for prediction in told.predictions:
+    predicted = room.predict("target", [points(row, 8) for row in partial])
+    assert np.median(errors(predicted, partial[:, -1])) < 0.3 * np.median(errors(without, partial[:, -1]))
+    assert "continued by 80 full curves of this task" in predicted.basis
+    for prediction in predicted.predictions:
         assert prediction.members[-1].member == LEARNING_CURVE
         assert abs(sum(member.weight for member in prediction.members) - 1) < 1e-9
         assert prediction.lower <= prediction.mean <= prediction.upper
@@ -93,18 +93,18 @@ def test_answer_with_the_curve_is_nearer_than_without(room: Room) -> None:
         assert prediction.forecast.curve[0][0] > 8.0
         assert prediction.forecast.curve[-1][0] == 40.0
     assert all(prediction.forecast is None for prediction in without.predictions)
-    assert any(prediction.forecast.stop for prediction in told.predictions if prediction.forecast)
+    assert any(prediction.forecast.stop for prediction in predicted.predictions if prediction.forecast)
 
 
 def test_joined_estimates_count_by_their_precision() -> None:
     prior = Prediction(2.0, 0.3, 1.5, 2.5, 0.1, (MemberPrediction("k_nearest", 2.0, 0.3, 1.0),), False)
-    told = CurveEstimate(1.0, 0.1, 0.1, 0.8, 1.2, None)
-    both = joined(prior, told, None, 1.5, False)
+    estimate = CurveEstimate(1.0, 0.1, 0.1, 0.8, 1.2, None)
+    both = combined(prior, estimate, None, 1.5, False)
     assert [member.weight for member in both.members] == pytest.approx([0.0357, 0.9643], abs=1e-3)
     assert both.mean == pytest.approx(1.0357, abs=1e-3)
     assert both.probability_of_improvement is not None
     assert both.probability_of_improvement > 0.5
-    mirrored = joined(
+    mirrored = combined(
         Prediction(-2.0, 0.3, -2.5, -1.5, 0.1, prior.members, False),
         CurveEstimate(-1.0, 0.1, 0.1, -1.2, -0.8, None),
         None,
@@ -112,7 +112,7 @@ def test_joined_estimates_count_by_their_precision() -> None:
         True,
     )
     assert mirrored.probability_of_improvement == pytest.approx(both.probability_of_improvement)
-    agreeing = joined(prior, CurveEstimate(2.0, 0.1, 0.1, 1.8, 2.2, None), None, None, False)
+    agreeing = combined(prior, CurveEstimate(2.0, 0.1, 0.1, 1.8, 2.2, None), None, None, False)
     assert agreeing.standard_deviation < 0.1
     assert [member.weight for member in agreeing.members] == pytest.approx([0.1, 0.9])
     assert agreeing.probability_of_improvement is None
@@ -120,9 +120,9 @@ def test_joined_estimates_count_by_their_precision() -> None:
 
 def test_a_prediction_that_knows_no_more_than_the_spread_of_results_has_no_say() -> None:
     prior = Prediction(2.0, 0.3, 1.5, 2.5, 0.1, (MemberPrediction("k_nearest", 2.0, 0.3, 1.0),), False)
-    told = CurveEstimate(1.0, 0.1, 0.1, 0.8, 1.2, None)
-    assert joined(prior, told, 0.3, None, False).mean == pytest.approx(1.0)
-    assert 1.0 < joined(prior, told, 0.6, None, False).mean < 1.1
+    estimate = CurveEstimate(1.0, 0.1, 0.1, 0.8, 1.2, None)
+    assert combined(prior, estimate, 0.3, None, False).mean == pytest.approx(1.0)
+    assert 1.0 < combined(prior, estimate, 0.6, None, False).mean < 1.1
 
 
 def test_curves_of_another_task_with_the_same_metric_are_learned_from(room: Room) -> None:
@@ -131,24 +131,24 @@ def test_curves_of_another_task_with_the_same_metric_are_learned_from(room: Room
     losses = toy_losses(80)
     stretched = [tuple((2 * fidelity, value) for fidelity, value in points(row)) for row in losses]
     room.record("other", [Outcome(Status.COMPLETED, each[-1][1], curve=each) for each in stretched])
-    asked = toy_losses(30, seed=1)
-    told = room.predict("target", [points(row, 8) for row in asked])
-    assert "80 of other tasks" in told.basis
+    partial = toy_losses(30, seed=1)
+    predicted = room.predict("target", [points(row, 8) for row in partial])
+    assert "80 of other tasks" in predicted.basis
     room.task("same")
     room.full("same", losses)
-    own = room.predict("same", [points(row, 8) for row in asked])
-    by_curve = [[prediction.members[-1].mean for prediction in answer.predictions] for answer in (told, own)]
+    own = room.predict("same", [points(row, 8) for row in partial])
+    by_curve = [[prediction.members[-1].mean for prediction in answer.predictions] for answer in (predicted, own)]
     np.testing.assert_allclose(by_curve[0], by_curve[1])
 
 
 def test_first_candidate_of_a_new_task_is_told_from_its_curve_alone(room: Room) -> None:
     room.task("target")
     [curve] = toy_losses(1)
-    [told] = room.predict("target", [points(curve, 10)]).predictions
-    assert told.members == (MemberPrediction(LEARNING_CURVE, told.mean, told.standard_deviation, 1.0),)
-    assert told.lower < curve[-1] < told.upper
-    assert told.forecast is not None
-    assert not told.forecast.stop
+    [predicted] = room.predict("target", [points(curve, 10)]).predictions
+    assert predicted.members == (MemberPrediction(LEARNING_CURVE, predicted.mean, predicted.standard_deviation, 1.0),)
+    assert predicted.lower < curve[-1] < predicted.upper
+    assert predicted.forecast is not None
+    assert not predicted.forecast.stop
     with pytest.raises(FailedPrecondition):
         room.predict("target", [points(curve, 10), ()])
 
@@ -160,10 +160,10 @@ def test_an_early_value_is_never_a_final_one(room: Room) -> None:
     stopped = [Outcome(Status.STOPPED, 0.001, curve=points(row, 4), fidelity=4.0) for row in early[:20]]
     short = [Outcome(Status.COMPLETED, 0.001, curve=points(row, 4), fidelity=4.0) for row in early[20:]]
     # As short as the runs that were cut, which would otherwise not be looked at.
-    asked = [points(row, 3) for row in toy_losses(10, seed=1)]
-    before = room.predict("target", asked)
+    partial = [points(row, 3) for row in toy_losses(10, seed=1)]
+    before = room.predict("target", partial)
     room.record("target", stopped + short, first=200)
-    after = room.predict("target", asked)
+    after = room.predict("target", partial)
     np.testing.assert_allclose([p.mean for p in after.predictions], [p.mean for p in before.predictions], rtol=0.02)
 
 
@@ -172,10 +172,10 @@ def test_a_run_that_was_cut_short_is_told_from_its_own_curve(room: Room) -> None
     room.full("target", toy_losses(60))
     losses = toy_losses(10, seed=2)
     room.record("target", [Outcome(Status.STOPPED, curve=points(row, 10), fidelity=10.0) for row in losses], first=300)
-    told = room.predict("target", [()] * 10)
-    assert "10 learning curves" in told.basis
-    assert np.median(errors(told, losses[:, -1])) < 0.5 * np.median(np.abs(losses[:, 9] - losses[:, -1]))
-    # Once such a run was made again and finished, its result says more than its first attempt.
+    predicted = room.predict("target", [()] * 10)
+    assert "10 learning curves" in predicted.basis
+    assert np.median(errors(predicted, losses[:, -1])) < 0.5 * np.median(np.abs(losses[:, 9] - losses[:, -1]))
+    # Once such a run was made again and finished, its result counts more than its first attempt.
     room.record("target", [Outcome(Status.COMPLETED, 1.5)], first=300)
     assert "9 learning curves" in room.predict("target", [()] * 10).basis
 
@@ -183,11 +183,11 @@ def test_a_run_that_was_cut_short_is_told_from_its_own_curve(room: Room) -> None
 def test_another_fidelity_is_told_from_the_curve(room: Room) -> None:
     room.task("target")
     room.full("target", toy_losses(80))
-    asked = toy_losses(30, seed=1)
-    told = room.predict("target", [points(row, 8) for row in asked], fidelity=20.0)
-    assert np.median(errors(told, asked[:, 19])) < 0.03
-    assert all(prediction.probability_of_improvement is None for prediction in told.predictions)
-    assert "other fidelities" not in told.basis
+    partial = toy_losses(30, seed=1)
+    predicted = room.predict("target", [points(row, 8) for row in partial], fidelity=20.0)
+    assert np.median(errors(predicted, partial[:, 19])) < 0.03
+    assert all(prediction.probability_of_improvement is None for prediction in predicted.predictions)
+    assert "other fidelities" not in predicted.basis
     assert "other fidelities" in room.predict("target", [()], fidelity=20.0).basis
 
 

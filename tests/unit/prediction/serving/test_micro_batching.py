@@ -1,4 +1,4 @@
-"""Questions that come together are answered together, each with its own answer, and none for a caller that gave up."""
+"""Requests that arrive together share a pass; each gets its own answer, and one whose caller gave up is dropped."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class SlowModel:
         time.sleep(self.seconds)
         if any(candidate.graph is None for candidate in candidates):
             raise ValueError("no graph")
-        told = np.array([[edges(candidate)] for candidate in candidates], np.float32)
-        return Scores(told, told[:, None, :])
+        embeddings = np.array([[edges(candidate)] for candidate in candidates], np.float32)
+        return Scores(embeddings, embeddings[:, None, :])
 
 
 def edges(candidate: CanonicalCandidate) -> float:
@@ -42,11 +42,11 @@ def edges(candidate: CanonicalCandidate) -> float:
 
 
 def test_many_callers_at_once_need_few_passes_and_get_their_own_answers() -> None:
-    model, asked = SlowModel(), toy_canonicals(64)
+    model, queried = SlowModel(), toy_canonicals(64)
     batcher = MicroBatcher(model.score)
     with ThreadPoolExecutor(64) as threads:
-        answers = list(threads.map(lambda candidate: batcher.score("m", [candidate]), asked))
-    assert [float(answer.folds[0, 0, 0]) for answer in answers] == [edges(candidate) for candidate in asked]
+        answers = list(threads.map(lambda candidate: batcher.score("m", [candidate]), queried))
+    assert [float(answer.folds[0, 0, 0]) for answer in answers] == [edges(candidate) for candidate in queried]
     assert len(model.passes) <= 8
     assert sum(count for _, count in model.passes) == 64
 
@@ -62,16 +62,16 @@ def test_one_caller_waits_for_nobody() -> None:
 
 
 def test_models_are_not_mixed() -> None:
-    model, asked = SlowModel(), toy_canonicals(20)
+    model, queried = SlowModel(), toy_canonicals(20)
     batcher = MicroBatcher(model.score)
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(lambda i: batcher.score("one" if i % 2 else "two", [asked[i]]), range(20)))
-    assert [float(answer.folds[0, 0, 0]) for answer in answers] == [edges(candidate) for candidate in asked]
+        answers = list(threads.map(lambda i: batcher.score("one" if i % 2 else "two", [queried[i]]), range(20)))
+    assert [float(answer.folds[0, 0, 0]) for answer in answers] == [edges(candidate) for candidate in queried]
     assert sum(count for name, count in model.passes if name == "one") == 10
 
 
 def test_a_pass_is_done_for_the_tenant_whose_model_it_asks_whoever_leads() -> None:
-    model, asked = SlowModel(), toy_canonicals(20)
+    model, queried = SlowModel(), toy_canonicals(20)
     acted: set[tuple[str, str | None]] = set()
 
     def score(name: str, candidates: Sequence[CanonicalCandidate]) -> Scores:
@@ -83,7 +83,7 @@ def test_a_pass_is_done_for_the_tenant_whose_model_it_asks_whoever_leads() -> No
     def ask(index: int) -> None:
         name = f"team-{index % 3}"
         with acting_for(name):
-            batcher.score(name, [asked[index]])
+            batcher.score(name, [queried[index]])
 
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(ask, range(20)))
@@ -131,12 +131,12 @@ def test_device_is_what_was_asked_for_or_an_error() -> None:
 
 def test_questions_that_wait_are_answered_where_no_thread_is_to_be_had(monkeypatch) -> None:
     """As under a limit on processes: the leader stays, and later callers are not left waiting."""
-    model, asked = SlowModel(seconds=0.1), toy_canonicals(4)
+    model, queried = SlowModel(seconds=0.1), toy_canonicals(4)
     batcher = MicroBatcher(model.score)
     with ThreadPoolExecutor(4) as threads:
-        first = threads.submit(batcher.score, "m", [asked[0]])
+        first = threads.submit(batcher.score, "m", [queried[0]])
         time.sleep(0.03)
-        others = [threads.submit(batcher.score, "m", [candidate]) for candidate in asked[1:3]]
+        others = [threads.submit(batcher.score, "m", [candidate]) for candidate in queried[1:3]]
         last = threads.submit(time.sleep, 0.0)
         last.result(5)
 
@@ -147,11 +147,11 @@ def test_questions_that_wait_are_answered_where_no_thread_is_to_be_had(monkeypat
             patch.setattr(threading.Thread, "start", no_thread)
             answers = [each.result(5) for each in (first, *others)]
         assert len(answers) == 3
-        assert threads.submit(batcher.score, "m", [asked[3]]).result(5) is not None
+        assert threads.submit(batcher.score, "m", [queried[3]]).result(5) is not None
 
 
 def test_leader_that_cannot_go_on_leaves_nobody_waiting(monkeypatch) -> None:
-    model, asked = SlowModel(), toy_canonicals(2)
+    model, queried = SlowModel(), toy_canonicals(2)
     batcher = MicroBatcher(model.score)
 
     def broken() -> None:
@@ -160,5 +160,5 @@ def test_leader_that_cannot_go_on_leaves_nobody_waiting(monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(batcher, "_next_batch", broken)
         with pytest.raises(MemoryError):
-            batcher.score("m", [asked[0]])
-    assert batcher.score("m", [asked[1]]) is not None
+            batcher.score("m", [queried[0]])
+    assert batcher.score("m", [queried[1]]) is not None

@@ -1,4 +1,4 @@
-"""Without the vector index: what is read and embedded for one space keeps no other waiting, and is done once."""
+"""The substitute of the vector index: a space is read and embedded once, and no other space waits for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from headstart_server.prediction.serving.recent_embeddings import RecentArchitec
 from tests.unit.prediction.toys import toy_candidates
 
 
-class Knowledge:
-    """Reads a space called "slow" only when a test lets it."""
+class Recorded:
+    """The evidence of spaces; it reads a space called "slow" only when a test lets it."""
 
     def __init__(self) -> None:
+        self.knowledge = self
         self.go_on = threading.Event()
         self.reading = threading.Event()
         self.read: list[tuple[str, int]] = []
@@ -23,6 +24,9 @@ class Knowledge:
             (number, Architecture(canonical.fingerprint, candidate, canonical))
             for number, (candidate, canonical) in enumerate(toy_candidates(3), 1)
         ]
+
+    def features(self, namespace, search_space_id):
+        return Features()
 
     def newest_architectures(self, namespace, search_space_id, after, limit):
         self.read.append((search_space_id, after))
@@ -32,28 +36,31 @@ class Knowledge:
         return [row for row in reversed(self.rows) if row[0] > after]
 
 
-def vectors(canonicals):
-    return np.zeros((len(canonicals), 2), np.float32)
+class Features:
+    def vectors(self, canonicals):
+        return np.zeros((len(canonicals), 2), np.float32)
 
 
 def test_search_of_one_space_does_not_wait_for_another() -> None:
-    recent, knowledge = RecentArchitectures(), Knowledge()
+    recorded = Recorded()
+    recent = RecentArchitectures(recorded)
     with ThreadPoolExecutor(2) as threads:
-        slow = threads.submit(recent.of, knowledge, "default", "slow", vectors)
-        assert knowledge.reading.wait(20)
-        quick = threads.submit(recent.of, knowledge, "default", "quick", vectors)
+        slow = threads.submit(recent.of, "default", "slow")
+        assert recorded.reading.wait(20)
+        quick = threads.submit(recent.of, "default", "quick")
         try:
             assert len(quick.result(5).fingerprints) == 3
         finally:
-            knowledge.go_on.set()
+            recorded.go_on.set()
         assert len(slow.result(5).fingerprints) == 3
 
 
 def test_two_searches_of_a_space_read_it_once() -> None:
-    recent, knowledge = RecentArchitectures(), Knowledge()
+    recorded = Recorded()
+    recent = RecentArchitectures(recorded)
     with ThreadPoolExecutor(2) as threads:
-        both = [threads.submit(recent.of, knowledge, "default", "slow", vectors) for _ in range(2)]
-        assert knowledge.reading.wait(20)
-        knowledge.go_on.set()
+        both = [threads.submit(recent.of, "default", "slow") for _ in range(2)]
+        assert recorded.reading.wait(20)
+        recorded.go_on.set()
         assert [len(each.result(5).fingerprints) for each in both] == [3, 3]
-    assert [after for _, after in knowledge.read] == [0, 3]
+    assert [after for _, after in recorded.read] == [0, 3]

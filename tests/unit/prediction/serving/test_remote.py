@@ -1,4 +1,4 @@
-"""What a predictor host's failures mean: one caller's deadline, a wrong token, a full host and a dead host differ."""
+"""Failures of a predictor host: a caller's deadline, a wrong token, a full host and a dead host differ."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def scores(count: int) -> Scores:
 
 
 class Host(pb2_grpc.PredictorServiceServicer):
-    """Does what a test says."""
+    """A host with the behaviour that a test gives it."""
 
     def __init__(self) -> None:
-        self.asked: list[pb2.ScoreRequest] = []
+        self.requests: list[pb2.ScoreRequest] = []
         self.behave: Callable[[pb2.ScoreRequest, grpc.ServicerContext], None] = lambda request, context: None
 
     def Score(self, request: pb2.ScoreRequest, context: grpc.ServicerContext) -> pb2.ScoreResponse:
-        self.asked.append(request)
+        self.requests.append(request)
         self.behave(request, context)
         return score_response(scores(len(request.graphs)), "cpu")
 
@@ -100,7 +100,7 @@ def test_an_impatient_caller_loses_its_own_answer_and_nobody_elses(scorer: Fallb
     host.behave = lambda request, context: time.sleep(0.4)
     with pytest.raises(DeadlinePassed):
         with_deadline(0.1, lambda: scorer.score("m", CANDIDATES))
-    assert not scorer.away
+    assert not scorer.unavailable
     assert local(scorer).scored == 0
     host.behave = lambda request, context: None
     scorer.score("m", CANDIDATES)
@@ -112,20 +112,20 @@ def test_host_that_nobody_hears_of_is_away_however_impatient_its_callers(scorer,
     go_on = threading.Event()
     host.behave = lambda request, context: go_on.wait(10)
     passed = 0
-    while not scorer.away and passed < 20:
+    while not scorer.unavailable and passed < 20:
         try:
             with_deadline(0.1, lambda: scorer.score("m", CANDIDATES))
         except DeadlinePassed:
             passed += 1
     go_on.set()
     assert 2 <= passed < 20
-    assert scorer.away
+    assert scorer.unavailable
 
 
-def abort(code: grpc.StatusCode, said: str):
+def abort(code: grpc.StatusCode, details: str):
     def behave(request, context):
         context.set_trailing_metadata(((remote._DETAILS_KEY, b""),))
-        context.abort(code, said)
+        context.abort(code, details)
 
     return behave
 
@@ -145,7 +145,7 @@ def test_host_that_fails_at_one_question_is_asked_the_next(scorer, host, caplog,
     host.behave = abort(code, "said so")
     scorer.score("m", CANDIDATES)
     assert local(scorer).scored == 1
-    assert not scorer.away
+    assert not scorer.unavailable
     assert "scoring a question in this process" in caplog.text
     host.behave = lambda request, context: None
     scorer.score("m", CANDIDATES)
@@ -157,8 +157,8 @@ def test_wrong_token_is_no_host_that_is_away_and_the_log_says_so(scorer, host, c
     host.behave = abort(code, "the token is not known")
     scorer.score("m", CANDIDATES)
     scorer.score("m", CANDIDATES)
-    assert not scorer.away
-    assert len(host.asked) == 1
+    assert not scorer.unavailable
+    assert len(host.requests) == 1
     assert "refuses this server: the token is not known" in caplog.text
     assert "out of reach" not in caplog.text
     assert "refuses" in scorer.device
@@ -169,16 +169,16 @@ def test_dead_host_is_away_until_it_answers(scorer, host, address, monkeypatch, 
     monkeypatch.setattr(remote, "_HOST_PAUSE_SECONDS", 0.05)
     dead = FallbackScorer(RemoteScorer("127.0.0.1:1", 1 << 20), Local())
     dead.score("m", CANDIDATES)
-    assert dead.away
+    assert dead.unavailable
     assert "out of reach" in caplog.text
     dead._host = scorer._host
     time.sleep(0.1)
     dead.score("m", CANDIDATES)
-    assert not dead.away
+    assert not dead.unavailable
 
 
 def test_new_version_is_loaded_on_the_host_before_it_answers(scorer, host, monkeypatch) -> None:
-    """However long that takes, and the host stays the one that is asked."""
+    """Loading may take longer than a call, and the host stays in use."""
     monkeypatch.setattr(remote, "_REMOTE_SECONDS", 0.3)
     loaded = set()
 
@@ -190,7 +190,7 @@ def test_new_version_is_loaded_on_the_host_before_it_answers(scorer, host, monke
     host.behave = behave
     scorer.load("m/2")
     assert "m/2" in loaded
-    assert not scorer.away
+    assert not scorer.unavailable
     assert local(scorer).loaded == []
     begun = time.monotonic()
     scorer.score("m/2", CANDIDATES)
@@ -202,7 +202,7 @@ def test_new_version_is_loaded_here_while_the_host_is_away() -> None:
     scorer = FallbackScorer(RemoteScorer("127.0.0.1:1", 1 << 20), Local())
     scorer.load("m/2")
     assert local(scorer).loaded == ["m/2"]
-    assert scorer.away
+    assert scorer.unavailable
 
 
 def test_version_whose_loading_found_no_thread_is_loaded_by_the_next_who_looks(monkeypatch) -> None:
@@ -213,7 +213,7 @@ def test_version_whose_loading_found_no_thread_is_loaded_by_the_next_who_looks(m
         return ModelVersion(**{**fields, "namespace": "default", "search_space_id": "s", "number": number})
 
     models = ServingModels(None, Local())
-    monkeypatch.setattr(current_models, "_LOOK_UP_SECONDS", 0.0)
+    monkeypatch.setattr(current_models, "_QUERY_SECONDS", 0.0)
     monkeypatch.setattr(models, "knowledge", lambda version: None)
     newest = [version(1)]
     monkeypatch.setattr(models, "_newest_readable", lambda *_: newest[0])

@@ -1,4 +1,4 @@
-"""How far sources are expected to agree with a task that has no results yet."""
+"""Expected agreement of sources with a task that has no results yet."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def known(count: int, likeness: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
 
 def test_tasks_that_predict_one_another_are_followed_boldly() -> None:
     expected = expect_agreement(family([0.3] * 6), *known(6))
-    assert expected.sources.min() > 0.6
-    assert expected.of_mean >= expected.sources.max()
+    assert expected.taus.min() > 0.6
+    assert expected.tau_of_mean >= expected.taus.max()
     prior = expected.prior()
     assert prior.alone == pytest.approx(0.1)
     assert prior.alone + prior.weights.sum() == pytest.approx(1.0)
@@ -46,7 +46,7 @@ def test_tasks_that_predict_one_another_are_followed_boldly() -> None:
 
 def test_tasks_that_do_not_predict_one_another_are_not_followed() -> None:
     expected = expect_agreement(family([np.inf] * 6), *known(6))
-    assert expected.sources.max() < 0.2
+    assert expected.taus.max() < 0.2
     assert expected.prior().alone > 0.8
 
 
@@ -55,28 +55,28 @@ def test_one_alike_among_unlike_ones_leads() -> None:
     between, similarity = known(16, 0.05)
     similarity[0] = 1.0
     expected = expect_agreement(family([np.inf] * 16), between, similarity)
-    assert expected.sources[0] > 0.6
-    assert expected.sources[1:].max() < 0.2
+    assert expected.taus[0] > 0.6
+    assert expected.taus[1:].max() < 0.2
     assert expected.weights[0] > 0.7
 
 
 def test_without_any_knowledge_or_past_the_promise_stays_cautious() -> None:
     alone = expect_agreement(family([0.3])[:1], np.array([[UNKNOWN]]), np.array([UNKNOWN]))
-    assert alone.sources == pytest.approx([0.4])
-    assert alone.seen == 0.0
+    assert alone.taus == pytest.approx([0.4])
+    assert alone.support == 0.0
     assert 0.4 < alone.prior().alone < 0.6
 
 
 def test_pairs_of_unknown_likeness_tell_of_a_task_of_unknown_likeness() -> None:
     nothing = np.full((5, 5), UNKNOWN), np.full(5, UNKNOWN)
-    assert expect_agreement(family([0.3] * 5), *nothing).sources.min() > 0.55
-    assert expect_agreement(family([np.inf] * 5), *nothing).sources.max() < 0.25
+    assert expect_agreement(family([0.3] * 5), *nothing).taus.min() > 0.55
+    assert expect_agreement(family([np.inf] * 5), *nothing).taus.max() < 0.25
     # They tell nothing of a pair that is known to be the same.
     same = expect_agreement(family([np.inf] * 5), nothing[0], np.ones(5))
-    assert same.sources.min() > 0.4
+    assert same.taus.min() > 0.4
 
 
 def test_few_results_held_out_tell_less() -> None:
     few, many = (expect_agreement(family([np.inf] * 3, count), *known(3, 1.0)) for count in (4, 48))
-    assert few.sources.mean() > many.sources.mean()
-    assert few.seen < many.seen
+    assert few.taus.mean() > many.taus.mean()
+    assert few.support < many.support

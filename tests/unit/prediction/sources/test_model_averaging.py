@@ -1,4 +1,4 @@
-"""The average of processes: what it says by definition, and which sources it believes."""
+"""Bayesian model average: its closed form against integrals, and the weights of good and bad sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart_server.prediction.sources.model_averaging import (
     KernelParameters,
     ModelAverage,
     SourcePrior,
-    _positive,
+    _truncated_at_zero,
 )
 
 GENERATOR = np.random.default_rng(3)
@@ -33,7 +33,7 @@ STRENGTH, SLOPE_VARIANCE = 4.0, 0.3
 
 def prior_of(columns: int, alone: float = 0.5, slope: float = 0.6) -> SourcePrior:
     if not columns:
-        return SourcePrior.of_none()
+        return SourcePrior.without_sources()
     weights = np.full(columns, (1.0 - alone) / columns)
     return SourcePrior(alone, weights, np.full(columns, slope), np.full(columns, 1.0 - slope**2))
 
@@ -48,9 +48,9 @@ def tau(one: np.ndarray, other: np.ndarray) -> float:
     return float(signs.sum() / (len(one) * (len(one) - 1)))
 
 
-def covariances(count: int, asked: slice) -> tuple[np.ndarray, np.ndarray]:
+def covariances(count: int, queried: slice) -> tuple[np.ndarray, np.ndarray]:
     inside = matern(np.sqrt(squared_distances(FEATURES[:count], FEATURES[:count])) / DISTANCE)
-    across = matern(np.sqrt(squared_distances(FEATURES[asked], FEATURES[:count])) / DISTANCE)
+    across = matern(np.sqrt(squared_distances(FEATURES[queried], FEATURES[:count])) / DISTANCE)
     return inside + 0.1 * np.eye(count), across
 
 
@@ -60,16 +60,16 @@ def test_alone_it_is_a_gaussian_process() -> None:
     means = TRUTH[:40].mean() + across @ np.linalg.solve(inside, centred)
     scale = (centred @ np.linalg.solve(inside, centred) + STRENGTH) / (40 + STRENGTH)
     variances = scale * (1.1 - np.einsum("ij,ji->i", across, np.linalg.solve(inside, across.T)))
-    found = average(40, NOBODY, KernelParameters(1.0, 0.1)).predict(FEATURES[40:90], NOBODY[40:90])
-    assert found.means[0] == pytest.approx(means, abs=1e-6)
-    assert found.deviations[0] == pytest.approx(np.sqrt(variances), abs=1e-6)
-    assert len(found.means) == 1
+    fitted = average(40, NOBODY, KernelParameters(1.0, 0.1)).predict(FEATURES[40:90], NOBODY[40:90])
+    assert fitted.means[0] == pytest.approx(means, abs=1e-6)
+    assert fitted.deviations[0] == pytest.approx(np.sqrt(variances), abs=1e-6)
+    assert len(fitted.means) == 1
 
 
 def test_a_led_process_has_a_normal_prior_of_its_slope_and_its_evidence() -> None:
-    """Of a friend: its slope is far from 0, so that cutting it off there changes next to nothing."""
-    count, asked = 30, slice(100, 120)
-    inside, across = covariances(count, asked)
+    """The slope of a good source is far from 0, so that truncation there changes next to nothing."""
+    count, queried = 30, slice(100, 120)
+    inside, across = covariances(count, queried)
     inside += 1e-8 * np.eye(count)
     slope, residual, alone = 0.6, 1.0 - 0.6**2, 0.5
     centred, column = TRUTH[:count] - TRUTH[:count].mean(), FRIEND[:count] - FRIEND[:count].mean()
@@ -86,34 +86,34 @@ def test_a_led_process_has_a_normal_prior_of_its_slope_and_its_evidence() -> Non
         count + STRENGTH
     )
     evidences[1] -= np.log(ndtr(slope / np.sqrt(SLOPE_VARIANCE * scale)))
-    found = average(count, FRIEND[:, None], KernelParameters(1.0, 0.1))
-    assert found.weights == pytest.approx(np.exp(evidences - np.logaddexp.reduce(evidences)), abs=1e-4)
-    rest = FRIEND[asked] - FRIEND[:count].mean()
+    fitted = average(count, FRIEND[:, None], KernelParameters(1.0, 0.1))
+    assert fitted.weights == pytest.approx(np.exp(evidences - np.logaddexp.reduce(evidences)), abs=1e-4)
+    rest = FRIEND[queried] - FRIEND[:count].mean()
     solved = np.linalg.solve(led, centred - slope * column)
     means = TRUTH[:count].mean() + slope * rest + (across + SLOPE_VARIANCE * np.outer(rest, column)) @ solved
-    assert found.predict(FEATURES[asked], FRIEND[asked, None]).means[1] == pytest.approx(means, abs=1e-3)
+    assert fitted.predict(FEATURES[queried], FRIEND[queried, None]).means[1] == pytest.approx(means, abs=1e-3)
 
 
 def test_a_slope_is_cut_off_at_zero() -> None:
     means, deviations = np.array([1.0, 0.0, -1.0]), np.array([0.5, 1.0, 0.7])
-    found, share = _positive(means, deviations, means / deviations)
-    for place in range(3):
-        density = norm(means[place], deviations[place])
+    truncated, share = _truncated_at_zero(means, deviations, means / deviations)
+    for index in range(3):
+        density = norm(means[index], deviations[index])
         mass = density.sf(0.0)
         mean = quad(lambda x, density=density: x * density.pdf(x), 0, 12)[0] / mass
         square = quad(lambda x, density=density: x * x * density.pdf(x), 0, 12)[0] / mass
-        assert found[place] == pytest.approx(mean, abs=1e-6)
-        assert share[place] == pytest.approx((square - mean**2) / deviations[place] ** 2, abs=1e-6)
+        assert truncated[index] == pytest.approx(mean, abs=1e-6)
+        assert share[index] == pytest.approx((square - mean**2) / deviations[index] ** 2, abs=1e-6)
 
 
 def test_a_friend_is_believed_and_helps_where_others_are_not() -> None:
     columns = np.stack([FRIEND, FOE, -TRUTH], axis=1)
-    found = average(20, columns)
-    assert found.weights[1] > 0.5
-    assert found.weights[2] < 0.1
-    assert found.weights[3] < 0.01
-    predicted = found.predict(FEATURES[100:], columns[100:])
-    assert tau(found.weights @ predicted.means, TRUTH[100:]) > tau(predicted.means[0], TRUTH[100:]) + 0.05
+    fitted = average(20, columns)
+    assert fitted.weights[1] > 0.5
+    assert fitted.weights[2] < 0.1
+    assert fitted.weights[3] < 0.01
+    predicted = fitted.predict(FEATURES[100:], columns[100:])
+    assert tau(fitted.weights @ predicted.means, TRUTH[100:]) > tau(predicted.means[0], TRUTH[100:]) + 0.05
 
 
 def test_sources_that_tell_nothing_lose_their_share() -> None:
@@ -133,8 +133,8 @@ def test_each_result_that_was_told_in_advance_moves_weight() -> None:
     weights = []
     for count in range(1, 5):
         chosen = spread[:count]
-        found = ModelAverage(FEATURES[chosen], columns[chosen], TRUTH[chosen], prior_of(2), DISTANCE)
-        weights.append(found.weights[1])
+        fitted = ModelAverage(FEATURES[chosen], columns[chosen], TRUTH[chosen], prior_of(2), DISTANCE)
+        weights.append(fitted.weights[1])
     # One result says nothing of an order.
     assert weights[0] == pytest.approx(0.25, abs=0.05)
     assert weights == sorted(weights)
@@ -144,9 +144,9 @@ def test_each_result_that_was_told_in_advance_moves_weight() -> None:
 def test_without_results_it_is_the_prior() -> None:
     prior = SourcePrior(0.4, np.array([0.5, 0.1]), np.array([0.9, 0.2]), np.array([0.2, 0.9]))
     columns = np.array([[2.0, -1.0], [0.0, 0.0]])
-    found = ModelAverage(np.zeros((0, 3)), np.zeros((0, 2)), np.zeros(0), prior, 1.0)
-    assert found.weights == pytest.approx([0.4, 0.5, 0.1])
-    predicted = found.predict(np.zeros((2, 3)), columns)
+    fitted = ModelAverage(np.zeros((0, 3)), np.zeros((0, 2)), np.zeros(0), prior, 1.0)
+    assert fitted.weights == pytest.approx([0.4, 0.5, 0.1])
+    predicted = fitted.predict(np.zeros((2, 3)), columns)
     assert predicted.means == pytest.approx(np.array([[0.0, 0.0], [1.8, 0.0], [-0.2, 0.0]]))
     # What a source holds for extreme is less sure, since its slope is not known.
     assert predicted.deviations[1, 0] > predicted.deviations[1, 1]
@@ -156,9 +156,9 @@ def test_without_results_it_is_the_prior() -> None:
 def test_few_equal_or_extreme_results_give_numbers(targets: list[float]) -> None:
     count = len(targets)
     columns = np.stack([FRIEND, np.zeros(300)], axis=1)
-    found = ModelAverage(FEATURES[:count], columns[:count], np.array(targets), prior_of(2), DISTANCE)
-    predicted = found.predict(FEATURES[50:60], columns[50:60])
-    assert found.weights.sum() == pytest.approx(1.0)
+    fitted = ModelAverage(FEATURES[:count], columns[:count], np.array(targets), prior_of(2), DISTANCE)
+    predicted = fitted.predict(FEATURES[50:60], columns[50:60])
+    assert fitted.weights.sum() == pytest.approx(1.0)
     assert np.isfinite(predicted.means).all()
     assert (predicted.deviations > 0).all()
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from headstart_server.prediction.learning_curves.combination import CurveEstimate, joined
+from headstart_server.prediction.learning_curves.combination import CurveEstimate, combined
 from headstart_server.prediction.task.metric_range import ANY, MetricRange, range_of
 from headstart_server.prediction.types import CurveForecast, MemberPrediction, Prediction
 
@@ -47,6 +47,6 @@ def test_prediction_promises_nothing_impossible() -> None:
 def test_prediction_and_forecast_join_whatever_their_size(size: float) -> None:
     prior = Prediction(size, 0.1 * size, 0.8 * size, 1.2 * size, 0.5, (), False)
     curve = CurveEstimate(1.1 * size, 0.05 * size, 0.05 * size, size, 1.2 * size, None)
-    told = joined(prior, curve, 0.5 * size, size, True)
+    told = combined(prior, curve, 0.5 * size, size, True)
     assert all(math.isfinite(each) for each in (told.mean, told.standard_deviation, told.lower, told.upper))
     assert size <= told.mean <= 1.1 * size

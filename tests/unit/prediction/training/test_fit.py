@@ -155,8 +155,8 @@ def test_unlabelled_graphs_teach_a_network_what_a_graph_is_like() -> None:
         with torch.inference_mode():
             read = network.readout(features.assembler.assemble(canonicals), torch.device("cpu")).numpy()
         # Few labels are enough to read the features off what has been learned.
-        told = Ridge(alpha=1.0).fit(read[:30], standardised[:30]).predict(read[200:])
-        errors.append(float(np.square(told - standardised[200:]).mean()))
+        predicted = Ridge(alpha=1.0).fit(read[:30], standardised[:30]).predict(read[200:])
+        errors.append(float(np.square(predicted - standardised[200:]).mean()))
     assert errors[1] < 0.8 * errors[0]
     assert len(drawn_candidates(SPACE, 0)) > 300
 
